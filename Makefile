@@ -1,0 +1,73 @@
+# make demo | test | lint | wheel-check | clean | help
+#
+# Everything lands in .venv, build and runs of this folder: also the caches of pip, matplotlib and the model libraries.
+# Other Python: make PYTHON=python3.12 ...   More options for pip: make PIP_ARGS="--find-links /my/wheels" ...
+# A CUDA build of torch: install it into .venv first; pip then leaves it alone.
+
+PYTHON ?= python3
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := $(VENV)/.core-installed
+DEV := $(VENV)/.dev-installed
+PIP_INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS)
+
+# Two torch processes with two threads each are four times slower on two cores than with one.
+export OMP_NUM_THREADS ?= 1
+export HF_HUB_OFFLINE = 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache/pip
+export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
+export HF_HOME = $(CURDIR)/$(VENV)/cache/huggingface
+export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
+
+.PHONY: help demo test lint wheel-check clean distclean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(CORE) ## paint scars into simulated hearts; ends with the path of a report
+	@$(BIN)/lgesynthnet demo --out runs/demo
+
+test: $(DEV) ## run the tests (PYTEST_ARGS="tests/data -k mirror" for some of them)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV) ## style, import contracts, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+
+wheel-check: $(DEV) ## build the wheel, install it into an empty environment and use it from another folder
+	@PYTHON=$(BIN)/python PIP_ARGS="$(PIP_ARGS)" scripts/wheel_check.sh
+
+clean: ## remove what builds and tools leave behind; .venv and runs stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and remove .venv
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# torch first and alone, so that the tested build is chosen before anything else can ask for another one. hatchling is
+# there to install the project without a second, unpinned build environment.
+$(CORE): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the program and what it needs (one to three minutes the first time)"
+	@$(PIP_INSTALL) torch hatchling
+	@$(PIP_INSTALL) --no-build-isolation -e .
+	@touch $@
+
+$(DEV): $(CORE)
+	@echo "installing the tools for tests and lint"
+	@$(PIP_INSTALL) --no-build-isolation -e ".[dev]"
+	@touch $@

@@ -1,0 +1,66 @@
+"""`lgesynthnet`: one thin command a stage. Exit codes: 0 done, 1 a bug, 2 your input, 3 quota not reached, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lgesynthnet import __version__
+from lgesynthnet.cli import console, inspect, prescribe, synthesize, train
+from lgesynthnet.errors import LGESynthNetError
+
+app = typer.Typer(
+    name="lgesynthnet",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Paint prescribed myocardial scars into real short-axis LGE MRI slices and keep what an independent reader confirms.\n\n"
+    "See it work:  [bold]lgesynthnet demo --out runs/demo[/bold]\n\n"
+    "Your own data:  [bold]verify[/bold] the folder, [bold]prescribe[/bold] to try a sentence, then [bold]synthesize[/bold].",
+    epilog="Exit codes: 0 done, 1 a bug, 2 your input (one line says what and where), 3 budget spent too early, 130 interrupted.",
+    rich_markup_mode="rich",
+)
+app.command("demo")(synthesize.demo)
+app.command("synthesize")(synthesize.synthesize)
+app.command("prescribe")(prescribe.prescribe)
+app.command("verify")(inspect.verify)
+app.command("phantom")(inspect.phantom)
+app.command("info")(inspect.info)
+app.add_typer(train.app, name="train")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lgesynthnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More words, and the traceback of an error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    """Options of every command; write them before its name."""
+    console.settings.verbose, console.settings.quiet = verbose, quiet
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        app()
+    except LGESynthNetError as fault:
+        return console.fail(fault)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BrokenPipeError:  # `lgesynthnet prescribe ... | head`
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

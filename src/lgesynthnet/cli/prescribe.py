@@ -1,0 +1,99 @@
+"""`lgesynthnet prescribe`: from a sentence or a population to prescriptions; no torch, no data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lgesynthnet.cli import console
+from lgesynthnet.cli.options import Seed
+
+if TYPE_CHECKING:
+    from lgesynthnet.prescription.scar import ScarPrescription
+
+
+def prescribe(
+    text: Annotated[str | None, typer.Option(help='In the wording of reports: "Transmural enhancement in the posteroseptal wall".')] = None,
+    prior: Annotated[str | None, typer.Option(help="Draw from a population: ischaemic, non-ischaemic, uniform.")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many to draw from the prior.")] = 1,
+    level: Annotated[str | None, typer.Option(help="basal, mid or apical; drawn for each one unless said.")] = None,
+    seed: Seed = 0,
+    explain: Annotated[bool, typer.Option("--explain", help="Say in words what every part of it means.")] = False,
+) -> None:
+    """Turn a sentence into a prescription, or draw some from a prior; JSON lines that `synthesize --prescriptions` reads.
+
+    JSON goes to stdout; the sentence as the program writes it and the caption that the model reads go to stderr.
+
+    Example: lgesynthnet prescribe --prior ischaemic --count 20 > twenty.jsonl
+    """
+    from lgesynthnet.errors import PrescriptionError
+    from lgesynthnet.prescription.language import caption, write
+
+    if (text is None) == (prior is None):
+        raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
+    where = _level(level)
+    for prescription in _parsed(text) if text is not None else _drawn(prior or "", count, level, seed):
+        typer.echo(prescription.to_json())
+        if text is not None:
+            console.note(f"sentence: {write(prescription)}")
+            console.note(f"caption:  {caption(prescription, where)}")
+        if explain:
+            for line in explained(prescription):
+                typer.echo(line, err=True)
+
+
+def _parsed(text: str) -> list[ScarPrescription]:
+    from lgesynthnet.prescription.scar import ScarPrescription
+
+    return [ScarPrescription.parse(text)]
+
+
+def _drawn(prior: str, count: int, level: str | None, seed: int) -> list[ScarPrescription]:
+    import numpy as np
+
+    from lgesynthnet.errors import PrescriptionError
+    from lgesynthnet.prescription.priors import Prior, draw
+    from lgesynthnet.records import Level
+
+    if prior not in list(Prior):
+        raise PrescriptionError(f"--prior {prior}: known are {', '.join(Prior)}")
+    drawn = []
+    for number in range(count):  # one generator each: number 7 is the same however many are drawn
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
+        where = _level(level) or list(Level)[int(rng.integers(len(Level)))]
+        drawn.append(draw(prior, where, rng))
+    return drawn
+
+
+def _level(level: str | None):  # type: ignore[no-untyped-def]  # Level, imported late
+    from lgesynthnet.errors import PrescriptionError
+    from lgesynthnet.records import Level
+
+    if level is not None and level not in list(Level):
+        raise PrescriptionError(f"--level {level}: known are {', '.join(Level)}")
+    return Level(level) if level is not None else None
+
+
+def explained(prescription: ScarPrescription) -> list[str]:
+    """What each part of a prescription means, one line each."""
+    from lgesynthnet.anatomy.aha import NAME_OF
+
+    segments = ", ".join(f"{s} {NAME_OF[s]}" for s in sorted(prescription.segments))
+    inner, outer = prescription.depth
+    arc = prescription.arc
+    where = "the whole width of the segments"
+    if arc is not None:
+        where = f"{arc.extent_deg:g} degrees counter-clockwise from {arc.start_deg:g} (anterior RV insertion 120, inferior 240)"
+    core = f"{prescription.mvo_share:.0%} of the scar stays dark (microvascular obstruction)" if prescription.mvo_share else "none"
+    return [
+        f"  segments        {segments}",
+        f"  arc             {where}",
+        f"  pattern         {prescription.pattern}",
+        f"  transmurality   {prescription.transmurality:.0%} of the wall, mean over the chords that hold scar",
+        f"  depth           {inner:g} to {outer:g} (0 endocardium, 1 epicardium)",
+        f"  no-reflow core  {core}",
+        f"  irregularity    {prescription.irregularity:g} (0 smooth border, 1 ragged)",
+        f"  brightness      percentile {prescription.intensity_percentile:g} among real scars",
+        f"  seed            {prescription.seed} draws the border",
+    ]

@@ -1,0 +1,93 @@
+"""One condition: where (edges), around (masked image), whose heart (anatomy), meaning (caption). The paper's figure in code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.prescription.language import caption
+from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.records import Mask
+
+NEUTRAL = 0.0  # heart units half way between wall and blood: says neither scar nor healthy
+
+RoiImage = Float32[np.ndarray, "128 128"]
+RoiMask = Bool[np.ndarray, "128 128"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """The model's input for one sample, on the 128 x 128 grid of 1 mm, intensities in heart units.
+
+    Attributes:
+        image: the host, nothing hidden.
+        hidden: the region to repaint.
+        scar, no_reflow: the intended masks; the model sees only their edges.
+        wall, cavity: anatomy.
+        nominal_deg: AHA angle of every pixel.
+        brightness: wished scar brightness, a rank among training scars, 0 to 1.
+        caption: the sentence.
+    """
+
+    image: RoiImage
+    hidden: RoiMask
+    scar: RoiMask
+    no_reflow: RoiMask
+    wall: RoiMask
+    cavity: RoiMask
+    nominal_deg: RoiImage
+    brightness: float
+    caption: str
+
+    @property
+    def masked(self) -> RoiImage:
+        return np.where(self.hidden, np.float32(NEUTRAL), self.image)
+
+
+def condition(host: Host, prescription: ScarPrescription, painted: PaintedScar, window: HeartWindow) -> tuple[Condition, Roi, Mask]:
+    """Everything the generator is given; also the way back and the hidden region in the host's own grid."""
+    frame = host.frame
+    roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
+    hidden = hidden_round(painted.scar, frame.wall, frame.spacing_mm)
+    radians = np.radians(frame.nominal_deg)
+    # An angle jumps at 360, so its direction is resampled and not the number.
+    nominal = np.degrees(np.arctan2(roi.crop(np.sin(radians)), roi.crop(np.cos(radians)))) % 360.0
+    made = Condition(
+        image=roi.crop(window.to_unit(host.slice_.image)).astype(np.float32),
+        hidden=roi.crop_mask(hidden),
+        scar=roi.crop_mask(painted.scar),
+        no_reflow=roi.crop_mask(painted.no_reflow),
+        wall=roi.crop_mask(frame.wall),
+        cavity=roi.crop_mask(frame.cavity),
+        nominal_deg=nominal.astype(np.float32),
+        brightness=prescription.intensity_percentile / 100.0,
+        caption=caption(prescription, frame.level),
+    )
+    return made, roi, hidden
+
+
+def edges(mask: RoiMask) -> RoiMask:
+    """Inner boundary of a mask: its pixels with a 4-neighbour outside. A scar two pixels thin is all edge."""
+    padded = np.pad(mask, 1)
+    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~core
+
+
+def control_image(made: Condition) -> Float32[np.ndarray, "5 128 128"]:
+    """What the control branch reads: scar edges (as bright as the scar shall be), no-reflow edges, wall, cavity, hidden region."""
+    return np.stack(
+        [
+            edges(made.scar) * np.float32(0.5 + made.brightness),
+            edges(made.no_reflow),
+            made.wall,
+            made.cavity,
+            made.hidden,
+        ]
+    ).astype(np.float32)

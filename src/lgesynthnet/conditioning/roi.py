@@ -1,0 +1,53 @@
+"""The working grid: 128 x 128 pixels of 1 mm round the LV, and the way back to the host's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from scipy import ndimage
+
+SIZE = 128
+PIXEL_MM = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roi:
+    """Where the working grid lies in a host: its centre is the LV centre, its axes are the host's.
+
+    Attributes:
+        centre: (row, column) of the LV centre in host pixels.
+        spacing_mm: host pixel size (row, column).
+    """
+
+    centre: tuple[float, float]
+    spacing_mm: tuple[float, float]
+
+    def crop(self, image: Shaped[np.ndarray, "rows cols"], *, outside: float | None = None) -> Float[np.ndarray, "128 128"]:
+        """Resample a host image (or a mask, as 0 to 1) to the working grid, linearly; `outside=None` repeats the border."""
+        axes = [
+            centre + (np.arange(SIZE) - (SIZE - 1) / 2) * PIXEL_MM / spacing
+            for centre, spacing in zip(self.centre, self.spacing_mm, strict=True)
+        ]
+        grid = np.meshgrid(*axes, indexing="ij")
+        mode = "nearest" if outside is None else "constant"
+        return ndimage.map_coordinates(image.astype(np.float32), grid, order=1, mode=mode, cval=outside or 0.0)
+
+    def crop_mask(self, mask: Shaped[np.ndarray, "rows cols"]) -> Shaped[np.ndarray, "128 128"]:
+        return self.crop(mask, outside=0.0) >= 0.5
+
+    def paste(
+        self, roi_image: Float[np.ndarray, "128 128"], rows: Shaped[np.ndarray, " n"], cols: Shaped[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"]:
+        """Values of a working-grid image at host pixels (rows, cols).
+
+        Host pixels larger than 1 mm see the mean over their own area, or fine noise would alias into them.
+        """
+        blur = [max(s / PIXEL_MM - 1.0, 0.0) * 0.4 for s in self.spacing_mm]
+        smooth = ndimage.gaussian_filter(roi_image, blur) if max(blur) > 0 else roi_image
+        at = [
+            (where - centre) * spacing / PIXEL_MM + (SIZE - 1) / 2
+            for where, centre, spacing in zip((rows, cols), self.centre, self.spacing_mm, strict=True)
+        ]
+        return ndimage.map_coordinates(smooth, at, order=1, mode="nearest")

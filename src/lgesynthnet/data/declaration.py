@@ -1,0 +1,77 @@
+"""A folder of ours says in `lgesynthnet.json` what its labels mean and how its stacks run, so that nobody has to be asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lgesynthnet.data.label_maps import LABEL_MAPS
+from lgesynthnet.data.nifti import write_bytes
+from lgesynthnet.errors import InputError
+
+DECLARATION = "lgesynthnet.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What a folder says about itself.
+
+    Attributes:
+        labels: a name of `LABEL_MAPS`; None leaves it to the layout or the user.
+        base_first: slice 0 is the base; None where nobody knows.
+    """
+
+    labels: str | None = None
+    base_first: bool | None = None
+
+
+def declare(folder: Path, *, labels: str = "lgesynthnet", base_first: bool | None = None) -> Path:
+    """Write the declaration of a folder; returns its path.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    if labels not in LABEL_MAPS:
+        raise ValueError(f"{labels} is not a label map; known are {', '.join(LABEL_MAPS)}")
+    path = folder / DECLARATION
+    text = json.dumps({"lgesynthnet": {"labels": labels, "base_first": base_first}}, indent=1)
+    write_bytes(path, (text + "\n").encode())
+    return path
+
+
+def read_declaration(folder: Path) -> Declaration:
+    """What the folder says about itself; an empty declaration where it says nothing.
+
+    Raises:
+        InputError: the file is there and cannot be understood.
+    """
+    path = folder / DECLARATION
+    if not path.is_file():
+        return Declaration()
+    said = read_json(path).get("lgesynthnet")
+    if not isinstance(said, dict):
+        raise InputError(f'{path}: has no entry "lgesynthnet"; delete the file or write it with lgesynthnet.data.declare')
+    labels, base_first = said.get("labels"), said.get("base_first")
+    if (labels is not None and labels not in LABEL_MAPS) or base_first not in (None, True, False):
+        raise InputError(f"{path}: labels must be one of {', '.join(LABEL_MAPS)} and base_first true, false or null")
+    return Declaration(labels=labels, base_first=base_first)
+
+
+def read_json(path: Path, limit_bytes: int = 2**26) -> dict:
+    """A JSON object from a file of at most `limit_bytes`.
+
+    Raises:
+        InputError: not there, too large, not JSON, not an object.
+    """
+    try:
+        if path.stat().st_size > limit_bytes:
+            raise InputError(f"{path}: is larger than {limit_bytes >> 20} MiB; that is not the JSON file expected here")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}") from None
+    except (ValueError, RecursionError) as fault:
+        raise InputError(f"{path}: is not JSON ({fault}); mend or replace it") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold a JSON object, holds a {type(content).__name__}")
+    return content

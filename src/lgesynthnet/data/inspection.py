@@ -1,0 +1,178 @@
+"""Look at a whole folder before anything computes on it: what is broken, what is odd, who stands in it twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, radius_of, thumbnail
+from lgesynthnet.data.ring import Fault, fault_of
+from lgesynthnet.errors import InputError
+from lgesynthnet.records import Label, Stack, scar_of, wall_of
+
+
+class Severity(StrEnum):
+    """An error takes a case or a slice away; a warning does not, or takes only what was never meant to be used."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, where, and what to do. `slice_index` is None where it concerns the whole case."""
+
+    severity: Severity
+    patient: str
+    slice_index: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = self.patient if self.slice_index is None else f"{self.patient} slice {self.slice_index}"
+        return f"{self.severity}: {place}: {self.message}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseReport:
+    """One patient: how many slices, which can be used, which hold scar, and the problems."""
+
+    patient: str
+    slices: int = 0
+    usable: tuple[int, ...] = ()
+    with_scar: tuple[int, ...] = ()
+    spacing_mm: tuple[float, float] | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """What `verify` found. `problems` of the folder as a whole (partners missing, duplicates) stand beside the cases'."""
+
+    root: Path
+    layout: str
+    cases: tuple[CaseReport, ...]
+    duplicates: tuple[Duplicate, ...]
+    folder_problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def problems(self) -> list[Problem]:
+        return [*self.folder_problems, *(problem for case in self.cases for problem in case.problems)]
+
+    def count(self, severity: Severity) -> int:
+        return sum(problem.severity is severity for problem in self.problems)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Cases, slices, usable slices, usable slices with scar, errors, warnings, duplicate pairs."""
+        return {
+            "cases": len(self.cases),
+            "slices": sum(case.slices for case in self.cases),
+            "usable": sum(len(case.usable) for case in self.cases),
+            "with_scar": sum(len(case.with_scar) for case in self.cases),
+            "errors": self.count(Severity.ERROR),
+            "warnings": self.count(Severity.WARNING),
+            "duplicates": len(self.duplicates),
+        }
+
+    def to_json(self) -> str:
+        """The whole report for machines."""
+        whole = {"root": str(self.root), "layout": self.layout, "counts": self.counts}
+        parts = {
+            "cases": [asdict(case) for case in self.cases],
+            "duplicates": [asdict(pair) for pair in self.duplicates],
+            "folder_problems": [asdict(problem) for problem in self.folder_problems],
+        }
+        return json.dumps({**whole, **parts}, indent=1)
+
+    def lines(self) -> list[str]:
+        """The report for people: every problem, errors first, then the sum."""
+        ordered = sorted(self.problems, key=lambda problem: problem.severity is not Severity.ERROR)
+        n = self.counts
+        return [
+            *map(str, ordered),
+            f"{self.root}: {n['cases']} cases, {n['usable']} of {n['slices']} slices usable, {n['with_scar']} of them with scar; "
+            f"{n['errors']} errors, {n['warnings']} warnings",
+        ]
+
+
+def verify(
+    cohort: Cohort, *, splits: Mapping[str, Sequence[str]] | None = None, on_case: Callable[[int, int], None] | None = None
+) -> VerifyReport:
+    """Read every case and report; nothing is changed and no broken case stops the others.
+
+    Args:
+        splits: part -> patients; a duplicate that stands in two parts is then an error instead of a warning.
+        on_case: told (done, all) after each case, for a progress bar.
+    """
+    cases: list[CaseReport] = []
+    thumbnails: list[Thumbnail] = []
+    for done, files in enumerate(cohort.cases, start=1):
+        try:
+            stack = cohort.read(files)
+        except InputError as fault:
+            cases.append(CaseReport(patient=files.patient, problems=(_problem(Severity.ERROR, files.patient, None, str(fault)),)))
+        else:
+            report = check_stack(stack)
+            cases.append(report)
+            thumbnails.extend(_thumbnails(stack, report.usable))
+        if on_case is not None:
+            on_case(done, len(cohort.cases))
+    duplicates = tuple(find_duplicates(thumbnails))
+    missing = (_problem(Severity.ERROR, skipped.name, None, skipped.reason) for skipped in cohort.skipped)
+    twice = (_duplicate_problem(pair, splits or {}) for pair in duplicates)
+    return VerifyReport(
+        root=cohort.root,
+        layout=cohort.layout.name.lower(),
+        cases=tuple(cases),
+        duplicates=duplicates,
+        folder_problems=(*missing, *twice),
+    )
+
+
+def check_stack(stack: Stack) -> CaseReport:
+    """The slices of one patient, judged one by one."""
+    problems: list[Problem] = []
+    usable: list[int] = []
+    for slice_ in stack:
+        fault = fault_of(slice_)
+        if fault is None:
+            usable.append(slice_.index)
+        elif fault is not Fault.UNLABELLED:  # above the base and below the apex nobody draws
+            problems.append(_problem(Severity.WARNING, stack.patient, slice_.index, str(fault)))
+    if not usable:
+        problems.append(_problem(Severity.ERROR, stack.patient, None, f"none of its {len(stack)} slices can be used"))
+    down, across = stack.spacing_mm
+    if not 0.5 <= down / across <= 2:
+        problems.append(
+            _problem(Severity.WARNING, stack.patient, None, f"pixels are {down:g} x {across:g} mm; is the slice axis the last one?")
+        )
+    with_scar = tuple(index for index in usable if scar_of(stack.labels[:, :, index]).any())
+    return CaseReport(
+        patient=stack.patient,
+        slices=len(stack),
+        usable=tuple(usable),
+        with_scar=with_scar,
+        spacing_mm=stack.spacing_mm,
+        problems=tuple(problems),
+    )
+
+
+def _thumbnails(stack: Stack, usable: Sequence[int]) -> list[Thumbnail]:
+    slices = [stack[index] for index in usable]
+    radius = radius_of([wall_of(slice_.labels) | (slice_.labels == Label.CAVITY) for slice_ in slices])
+    return [thumbnail(slice_, radius) for slice_ in slices]
+
+
+def _duplicate_problem(pair: Duplicate, splits: Mapping[str, Sequence[str]]) -> Problem:
+    parts = [next((part for part, names in splits.items() if name in names), None) for name in (pair.first, pair.second)]
+    leaks = parts[0] is not None and parts[1] is not None and parts[0] != parts[1]
+    note = f"{pair}; they stand in {parts[0]} and {parts[1]}" if leaks else str(pair)
+    return _problem(Severity.ERROR if leaks else Severity.WARNING, pair.first, None, note)
+
+
+def _problem(severity: Severity, patient: str, slice_index: int | None, message: str) -> Problem:
+    return Problem(severity=severity, patient=patient, slice_index=slice_index, message=message)

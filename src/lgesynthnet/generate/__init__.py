@@ -1,0 +1,1 @@
+"""Painting: the inpainter, the baselines, and the compositing that all of them share."""

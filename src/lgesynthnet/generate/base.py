@@ -1,0 +1,26 @@
+"""The contract of everything that can paint a scar."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.prescription.scar import ScarPrescription
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Paints one prescription into one host; the same seed gives the same bytes, whatever was painted before."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides the pixels (weights, settings), with the method's name in front."""
+        ...
+
+    def paint(self, host: Host, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+        """Paint one sample.
+
+        Raises:
+            PrescriptionError: the prescription has no wall to fall on in this host.
+        """
+        ...

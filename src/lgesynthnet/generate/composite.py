@@ -1,0 +1,67 @@
+"""Back into the host's own grid: new values inside the hidden region, every other pixel bit for bit as it was."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from jaxtyping import Float
+
+from lgesynthnet.conditioning.hidden import feather
+from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.prescription.language import caption
+from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.records import Image, Label, Labels, Mask
+
+
+def composite(host: Image, painted: Float[np.ndarray, "rows cols"], hidden: Mask, spacing_mm: tuple[float, float]) -> Image:
+    """Blend `painted` (stored numbers, any precision) into the host; the seam lies inside the hidden region.
+
+    Integers are rounded and clipped to what the dtype holds; painted pixels of an image without negative numbers stay
+    above 0 where the host was, since 0 is padding.
+    """
+    weight = feather(hidden, spacing_mm)[hidden]
+    values = host[hidden].astype(np.float64) * (1 - weight) + painted[hidden] * weight
+    if host.dtype.kind in "iu":
+        limits = np.iinfo(host.dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    if host.min() >= 0:
+        values = np.maximum(values, np.minimum(host[hidden], 1))
+    result = host.copy()
+    result[hidden] = values.astype(host.dtype)
+    return result
+
+
+def with_scar(labels: Labels, painted: PaintedScar) -> Labels:
+    """The host's labels with the painted scar over them; scar that was there stays."""
+    result = labels.copy()
+    result[painted.scar] = Label.SCAR
+    result[painted.no_reflow] = Label.NO_REFLOW
+    return result
+
+
+def max_change(image: Image, host: Image, where: Mask) -> float:
+    """Largest absolute difference in stored numbers; unsigned numbers would wrap, so it is taken in float64."""
+    return float(np.abs(image[where].astype(np.float64) - host[where].astype(np.float64)).max(initial=0.0))
+
+
+def finished(
+    host: Host, prescription: ScarPrescription, painted: PaintedScar, hidden: Mask, image: Image, *, seed: int, model: str, began: float
+) -> SyntheticSample:
+    """The sample with its proof and its recipe; `began` is a `time.perf_counter()`."""
+    slice_ = host.slice_
+    return SyntheticSample(
+        host=host,
+        prescription=prescription,
+        caption=caption(prescription, host.frame.level),
+        seed=seed,
+        image=image,
+        labels=with_scar(slice_.labels, painted),
+        intended=painted.scar,
+        intended_no_reflow=painted.no_reflow,
+        hidden=hidden,
+        max_change_outside=max_change(image, slice_.image, ~hidden),
+        model=model,
+        seconds=time.perf_counter() - began,
+    )

@@ -1,0 +1,75 @@
+"""Baseline without a network: the painted scar is filled with an even brightness out of the host's own blood pool."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import ndimage
+
+from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.errors import AnatomyError
+from lgesynthnet.generate.composite import composite, finished
+from lgesynthnet.prescription.painting import PaintedScar, paint
+from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.records import Label
+
+VERSION = 1  # raised when the rule changes, so that a resumed run notices
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntensityPaste:
+    """Fills the painted scar; the floor that every learned generator has to beat.
+
+    Attributes:
+        edge_pixels: width of the soft edge, as the sigma of a Gaussian.
+        blood_percentiles: the dimmest and the brightest scar, as percentiles of the blood pool (median scar: a bit above its median).
+        grain_pixels: how far the texture noise hangs together; scanners interpolate.
+    """
+
+    edge_pixels: float = 0.6
+    blood_percentiles: tuple[float, float] = (30.0, 99.0)
+    grain_pixels: float = 0.5
+
+    @property
+    def fingerprint(self) -> str:
+        settings = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
+        return f"paste:{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
+
+    def paint(self, host: Host, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+        """Paint one sample.
+
+        Raises:
+            PrescriptionError: the prescription has no wall to fall on in this host.
+            AnatomyError: the host's wall is all scar, so nothing tells what healthy wall looks like.
+        """
+        began = time.perf_counter()
+        slice_ = host.slice_
+        painted = paint(prescription, host.frame)
+        hidden = hidden_round(painted.scar, host.frame.wall, slice_.spacing_mm)
+        filled = self._filled(host, painted, prescription.intensity_percentile, np.random.default_rng(seed))
+        image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
+        return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
+
+    def _filled(self, host: Host, painted: PaintedScar, percentile: float, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
+        image = host.slice_.image.astype(np.float64)
+        healthy = image[host.slice_.labels == Label.WALL]
+        if not healthy.size:
+            raise AnatomyError(f"{host.name}: no healthy wall is left to take the texture from; choose another slice")
+        dim, bright = self.blood_percentiles
+        scar_level = np.percentile(image[host.frame.cavity], dim + (bright - dim) * percentile / 100)
+        dark_level = np.percentile(healthy, 25)
+        # Median absolute deviation: a wall that shades off must not make the scar grainy.
+        spread = 1.4826 * float(np.median(np.abs(healthy - np.median(healthy))))
+        grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), self.grain_pixels)
+        texture = grain / (grain.std() + 1e-12) * spread
+        result = image
+        for mask, level in ((painted.scar, scar_level), (painted.no_reflow, dark_level)):
+            share = ndimage.gaussian_filter(mask.astype(np.float64), self.edge_pixels)
+            result = result * (1 - share) + (level + texture) * share
+        return result

@@ -1,0 +1,80 @@
+"""A model folder on disk: configs as JSON, weights as safetensors, nothing pickled; training writes it, painting reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lgesynthnet.errors import ModelError
+from lgesynthnet.model.inpainter import Inpainter
+from lgesynthnet.model.text import TextEncoder, load_text_encoder
+
+PARTS = ("vae", "unet", "controlnet", "text_encoder", "tokenizer", "scheduler")
+
+
+def save_inpainter(model: Inpainter, folder: Path) -> None:
+    """Write every part in the layout of a diffusers pipeline; `controlnet/` only where there is one."""
+    model.autoencoder.save_pretrained(folder / "vae")
+    model.unet.save_pretrained(folder / "unet")
+    if model.control is not None:
+        model.control.save_pretrained(folder / "controlnet")
+    model.text.bert.save_pretrained(folder / "text_encoder")
+    model.text.tokenizer.save_pretrained(folder / "tokenizer")
+    save_file(model.text.projection.state_dict(), folder / "text_encoder" / "projection.safetensors")
+    model.schedule.save_pretrained(folder / "scheduler")
+
+
+def load_inpainter(folder: Path) -> Inpainter:
+    """Read what `save_inpainter` wrote, in float32 and in evaluation mode.
+
+    Raises:
+        ModelError: a part is missing, damaged, or only there as a pickle.
+    """
+    missing = [part for part in PARTS if part != "controlnet" and not (folder / part).is_dir()]
+    if missing:
+        raise ModelError(f"{folder}: not a model folder, {', '.join(missing)} missing; `lgesynthnet info` lists the shipped models")
+    safe = {"use_safetensors": True, "local_files_only": True, "torch_dtype": torch.float32}
+    try:
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet", **safe)
+        autoencoder = AutoencoderKL.from_pretrained(folder / "vae", **safe)
+        control = ControlNetModel.from_pretrained(folder / "controlnet", **safe) if (folder / "controlnet").is_dir() else None
+        schedule = DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+        bert, tokenizer = load_text_encoder(folder)
+        text = TextEncoder(bert.float(), tokenizer, int(unet.config["cross_attention_dim"]))
+        text.projection.load_state_dict(
+            {name: value.float() for name, value in load_file(folder / "text_encoder" / "projection.safetensors").items()}
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
+        raise ModelError(f"{folder}: cannot be loaded ({str(fault).splitlines()[0]})") from None
+    return Inpainter(unet, text, autoencoder, schedule, control).eval()
+
+
+def halve(module: nn.Module) -> nn.Module:
+    """Weights rounded to 16 bits and back, in place: what a shipped model will be, so it is scored as shipped."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(parameter.half().float())
+    return module
+
+
+def fingerprint(folder: Path, *, role: str) -> str:
+    """`role-` and 12 hex digits over every weight and config file of a folder; equal weights in equal roles agree."""
+    digest = hashlib.sha256(role.encode())
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return f"{role}-{digest.hexdigest()[:12]}"
+
+
+def write_json(path: Path, record: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+    partial.replace(path)

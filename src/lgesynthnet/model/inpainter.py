@@ -1,0 +1,105 @@
+"""The staged model in one piece: base U-Net, control branch copied from it, text encoder, autoencoder, schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lgesynthnet.model.autoencoder import FACTOR, LATENT_CHANNELS, LATENT_SIDE
+from lgesynthnet.model.text import TextEncoder
+
+diffusers_logging.disable_progress_bar()
+diffusers_logging.set_verbosity_error()
+
+CONTROL_CHANNELS = 5
+# Noisy latent, masked image folded 4 x 4 into channels, hidden, wall, cavity, cosine and sine of the AHA angle.
+IN_CHANNELS = LATENT_CHANNELS + FACTOR**2 + 5
+
+
+def build_unet(widths: tuple[int, int, int], text_width: int) -> UNet2DConditionModel:
+    """Inpainting latent diffusion U-Net with cross-attention to the caption at the two coarser resolutions."""
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIDE,
+        in_channels=IN_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=widths,
+        layers_per_block=1,
+        cross_attention_dim=text_width,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+
+
+def build_control(unet: UNet2DConditionModel) -> ControlNetModel:
+    """Copy the *loaded* U-Net's encoder; zero convolutions make the controlled model equal the base one at first."""
+    return ControlNetModel.from_unet(
+        unet, conditioning_channels=CONTROL_CHANNELS, conditioning_embedding_out_channels=(16, 32, 64), load_weights_from_unet=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """A batch of conditions as tensors; made by `tensors.py`.
+
+    Attributes:
+        context: masked image folded to 16 channels, hidden, wall, cavity, cos, sin at latent resolution.
+        control: the five control channels at 128 x 128.
+        tokens: caption tokens.
+    """
+
+    context: Float[Tensor, "b context 32 32"]
+    control: Float[Tensor, "b 5 128 128"]
+    tokens: Int[Tensor, "b tokens"]
+
+
+class Inpainter(nn.Module):
+    """Predicts the velocity of a noisy latent under a condition.
+
+    `control` is None while the base model is trained; with it, `forward` equals the base model's until its zero
+    convolutions have moved.
+    """
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        text: TextEncoder,
+        autoencoder: AutoencoderKL,
+        schedule: DDIMScheduler,
+        control: ControlNetModel | None = None,
+    ) -> None:
+        super().__init__()
+        self.unet, self.text, self.autoencoder, self.control = unet, text, autoencoder, control
+        self.schedule = schedule
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "b 4 32 32"],
+        step: Int[Tensor, " b"],
+        inputs: Inputs,
+        words: Float[Tensor, "b tokens width"] | None = None,
+        *,
+        strength: float = 1.0,
+    ) -> Float[Tensor, "b 4 32 32"]:
+        words = self.text(inputs.tokens) if words is None else words
+        x = torch.cat([noisy, inputs.context], dim=1)
+        if self.control is None or strength == 0:
+            return self.unet(x, step, encoder_hidden_states=words).sample
+        down, middle = self.control(
+            x, step, encoder_hidden_states=words, controlnet_cond=inputs.control, conditioning_scale=strength, return_dict=False
+        )
+        return self.unet(
+            x, step, encoder_hidden_states=words, down_block_additional_residuals=down, mid_block_additional_residual=middle
+        ).sample
+
+
+def fold(image: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 16 32 32"]:
+    """Every 4 x 4 block of pixels into channels: the context reaches the latent grid without loss or blur."""
+    return functional.pixel_unshuffle(image, FACTOR)

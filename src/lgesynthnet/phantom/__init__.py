@@ -1,0 +1,1 @@
+"""Simulated LGE patients: anatomy, scar, inversion-recovery signal, written in the EMIDEC layout. No torch."""

@@ -1,0 +1,9 @@
+"""Prescriptions in the wording of reports: `parse` reads a sentence, `write` makes one that reads back, `caption` is the short form.
+
+The words are in `vocabulary`; `quantities` reads the numbers, `location` the levels and walls.
+"""
+
+from lgesynthnet.prescription.parsing import LONGEST_TEXT, parse
+from lgesynthnet.prescription.writing import NO_ENHANCEMENT, caption, every_caption_word, write
+
+__all__ = ["LONGEST_TEXT", "NO_ENHANCEMENT", "caption", "every_caption_word", "parse", "write"]

@@ -1,0 +1,130 @@
+"""What scars look like in a population: all the chance of a cohort lives here and leaves a `ScarPrescription`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import numpy as np
+
+from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS, TERRITORY, neighbours
+from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
+from lgesynthnet.records import Level
+
+TERRITORY_SHARE = {"LAD": 0.45, "RCA": 0.35, "LCX": 0.20}
+# Chance that an infarct spills over into the next segment outside its territory: the standard map disagrees with 23 % of
+# enhanced segments (Ortiz-Perez et al., JACC Imaging 2008).
+SPILL = 0.23
+GROW = 0.62  # chance to take one more neighbour inside the territory
+MVO_SHARE_OF_LARGE = 0.35  # MVO belongs to acute, large, near-transmural infarcts
+
+
+class Prior(StrEnum):
+    """The populations on offer."""
+
+    ISCHAEMIC = "ischaemic"
+    NON_ISCHAEMIC = "non-ischaemic"
+    UNIFORM = "uniform"
+
+
+def draw(prior: Prior | str, level: Level, rng: np.random.Generator) -> ScarPrescription:
+    """One prescription for a slice of this level. Values come in the steps that the language words (5 %, whole degrees)."""
+    return _DRAW[Prior(prior)](level, rng)
+
+
+def _ischaemic(level: Level, rng: np.random.Generator) -> ScarPrescription:
+    names = list(TERRITORY_SHARE)
+    territory = TERRITORY[names[int(rng.choice(len(names), p=list(TERRITORY_SHARE.values())))]]
+    inside = sorted(s for s in territory if LEVEL_OF[s] is level)
+    segments = {int(rng.choice(inside))}
+    for _ in range(3):
+        edge = sorted({n for s in segments for n in neighbours(s)} - segments)
+        for candidate in rng.permutation(edge):
+            if rng.random() < (GROW if candidate in inside else SPILL * 0.5):
+                segments.add(int(candidate))
+    transmurality = _step(rng.beta(2.4, 1.6) * 0.8 + 0.2, 0.05)
+    large = transmurality >= 0.6 and len(segments) >= 2
+    mvo = _step(rng.uniform(0.1, 0.35), 0.05) if large and rng.random() < MVO_SHARE_OF_LARGE else 0.0
+    pattern = Pattern.TRANSMURAL if transmurality > TRANSMURAL_ABOVE else Pattern.SUBENDOCARDIAL
+    return _finish(frozenset(segments), pattern, transmurality, rng, mvo_share=mvo)
+
+
+def _non_ischaemic(level: Level, rng: np.random.Generator) -> ScarPrescription:
+    """Patterns and favourite walls as listed by Satoh et al. (2014) in 2014 and JCMR 14:54 table 5."""
+    pattern = (Pattern.MID_WALL, Pattern.SUBEPICARDIAL, Pattern.PATCHY, Pattern.RV_INSERTION)[int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))]
+    apical = level is Level.APICAL
+    if apical and pattern is Pattern.RV_INSERTION:
+        pattern = Pattern.MID_WALL  # apical sectors do not begin at the insertions, so the pattern names no segment there
+    ring = SEGMENTS[level]
+    septal = {ring[1]} if apical else {ring[1], ring[2]}
+    lateral = {ring[3]} if apical else {ring[4], ring[5]}
+    match pattern:
+        case Pattern.MID_WALL:
+            segments = septal if rng.random() < 0.75 else lateral
+        case Pattern.SUBEPICARDIAL:
+            segments = lateral if rng.random() < 0.7 else {int(rng.choice(ring))}
+        case Pattern.RV_INSERTION:
+            segments = septal
+        case _:
+            first = int(rng.choice(ring))
+            segments = {first, neighbours(first)[1]}
+    if len(segments) == 2 and pattern is not Pattern.RV_INSERTION and rng.random() < 0.35:
+        segments = {sorted(segments)[int(rng.integers(2))]}
+    return _finish(frozenset(segments), pattern, _step(rng.uniform(0.25, 0.55), 0.05), rng)
+
+
+def _uniform(level: Level, rng: np.random.Generator) -> ScarPrescription:
+    """Every pattern, wall and extent alike: for coverage and stress, not for realism."""
+    ring = SEGMENTS[level]
+    start, count = int(rng.integers(len(ring))), int(rng.integers(1, 4))
+    segments = frozenset(ring[(start + i) % len(ring)] for i in range(count))
+    patterns = [p for p in Pattern if p is not Pattern.RV_INSERTION or level is not Level.APICAL]
+    pattern = patterns[int(rng.integers(len(patterns)))]
+    low, high = {Pattern.TRANSMURAL: (0.8, 1.0), Pattern.SUBENDOCARDIAL: (0.25, 0.75)}.get(pattern, (0.25, 0.6))
+    transmurality = _step(rng.uniform(low, high), 0.05)
+    if pattern is Pattern.RV_INSERTION:
+        segments = frozenset(ring[1:3])
+    mvo = _step(rng.uniform(0, 0.4), 0.05) if pattern is Pattern.TRANSMURAL else 0.0
+    arc = None
+    if count == 1 and pattern is not Pattern.RV_INSERTION and rng.random() < 0.3:
+        arc = _arc_inside(next(iter(segments)), level, rng)
+    return _finish(segments, pattern, transmurality, rng, mvo_share=mvo, arc=arc)
+
+
+def _arc_inside(segment: int, level: Level, rng: np.random.Generator) -> Arc:
+    wide = SECTOR_DEG[level]
+    extent = float(round(rng.uniform(0.5, 0.9) * wide))
+    start = float(round((SECTOR_START_DEG[segment] + rng.uniform(0, wide - extent)) % 360.0)) % 360.0
+    return Arc(start_deg=start, extent_deg=extent)
+
+
+def _finish(
+    segments: frozenset[int],
+    pattern: Pattern,
+    transmurality: float,
+    rng: np.random.Generator,
+    *,
+    mvo_share: float = 0.0,
+    arc: Arc | None = None,
+) -> ScarPrescription:
+    return ScarPrescription(
+        segments=segments,
+        pattern=pattern,
+        transmurality=transmurality,
+        arc=arc,
+        mvo_share=mvo_share,
+        irregularity=float(rng.choice([0.25, 0.5, 0.75, 1.0])),
+        intensity_percentile=float(rng.integers(1, 20) * 5),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _step(value: float, step: float) -> float:
+    return round(round(float(value) / step) * step, 4)
+
+
+_DRAW: dict[Prior, Callable[[Level, np.random.Generator], ScarPrescription]] = {
+    Prior.ISCHAEMIC: _ischaemic,
+    Prior.NON_ISCHAEMIC: _non_ischaemic,
+    Prior.UNIFORM: _uniform,
+}

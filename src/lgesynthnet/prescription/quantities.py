@@ -1,0 +1,229 @@
+"""What a sentence says in numbers: each field has one form, which is taken out of the text before the words are read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern
+from lgesynthnet.prescription.vocabulary import DEFAULT_MVO_SHARE, Wall
+
+SEGMENT_LIST = "SEGMENTS"  # marks where a segment list stood; upper case, which no user's word has once the text is lowered
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Transmural extent in percent as it was said: one value, or a range whose middle is taken."""
+
+    low: Decimal
+    high: Decimal
+
+    def share(self, pattern: Pattern | None) -> float:
+        """In (0, 1]. A range is clipped to what the pattern allows; its middle is rounded to 5 %, halves upwards.
+
+        26-50 % gives 0.40 and > 75 % (read as 76-100 %) gives 0.90, so that every bin of reports has its own value.
+        """
+        if self.low == self.high:
+            return float(self.low.scaleb(-2))
+        if self.low > self.high or self.high > 100:
+            raise PrescriptionError(f"a range of transmural extent rises within 0 to 100 %, got {self.low} to {self.high} %")
+        low, high = float(self.low), float(self.high)
+        edge = 100 * TRANSMURAL_ABOVE
+        if pattern is Pattern.TRANSMURAL and high > edge:
+            low = max(low, edge + 1)
+        if pattern is Pattern.SUBENDOCARDIAL and low <= edge:
+            high = min(high, edge)
+        return max(5, 5 * math.floor((low + high) / 10 + 0.5)) / 100
+
+
+def _share(percent: str) -> float:
+    return float(Decimal(percent).scaleb(-2))
+
+
+def _arc(start: str, end: str) -> Arc:
+    first, last = Decimal(start), Decimal(end)
+    if not (0 <= first <= 360 and 0 <= last <= 360):
+        raise PrescriptionError(f"angles of an arc lie in 0 to 360 degrees, got {start} and {end}")
+    extent = (last - first) % 360
+    if not extent:
+        raise PrescriptionError(f"an arc from {start} to {end} degrees is empty; leave it out to take the whole width of the walls")
+    return Arc(start_deg=float(first % 360), extent_deg=float(extent + 360 if extent < 0 else extent))
+
+
+def same_arc(arc: Arc, start: str, end: str) -> bool:
+    """Whether "between START and END degrees" reads as exactly this arc."""
+    try:
+        return _arc(start, end) == arc
+    except PrescriptionError:
+        return False
+
+
+def _read_arc(found: re.Match[str]) -> Arc:
+    if found["arc_extent"]:
+        return Arc(start_deg=float(found["arc_start"]), extent_deg=float(found["arc_extent"]))
+    return _arc(found["arc_from"], found["arc_to"])
+
+
+def _read_depth(found: re.Match[str]) -> tuple[float, float]:
+    if found["inner"]:
+        return _share(found["inner"]), _share(found["outer"])
+    return _share(found["inner_first"]), _share(found["outer_first"])
+
+
+def _read_mvo(found: re.Match[str]) -> float:
+    percent = found["mvo_before"] or found["mvo_after"]
+    if found["mvo_not"]:
+        if percent:
+            raise PrescriptionError(f"'{found[0].strip()}' both denies and measures microvascular obstruction; keep one")
+        return 0.0
+    return _share(percent) if percent else DEFAULT_MVO_SHARE
+
+
+def _read_extent(found: re.Match[str]) -> Extent:
+    if found["low_between"]:
+        return Extent(Decimal(found["low_between"]), Decimal(found["high_between"]))
+    value, bound = Decimal(found["low"]), found["bound"]
+    if found["high"]:
+        if bound:
+            raise PrescriptionError(f"'{found[0].strip()}' is both a limit and a range; keep one")
+        return Extent(value, Decimal(found["high"]))
+    match bound:
+        case None:
+            return Extent(value, value)
+        case ">=" | "at least":
+            return Extent(value, Decimal(100))
+        case "<=" | "up to" | "at most":
+            return Extent(min(Decimal(1), value), value)
+        case "<" | "less than" | "under" | "below":
+            return Extent(min(Decimal(1), value), value)
+        case _:  # more than: from the next whole percent on, as the bins of reports are written
+            return Extent(min(value + 1, Decimal(100)) if value < 100 else value + 1, Decimal(100))
+
+
+def _read_segments(found: re.Match[str]) -> Wall:
+    segments: set[int] = set()
+    for first, last in re.findall(r"(\d+)(?:\s*(?:-|to)\s*(\d+))?", found["segments"]):
+        run = range(int(first), int(last or first) + 1)
+        if not run:
+            raise PrescriptionError(f"segments {first}-{last} run backwards; the lower number comes first")
+        segments.update(run)
+    if 17 in segments:
+        raise PrescriptionError("segment 17, the apical cap, has no short-axis wall; apical walls are segments 13-16")
+    return Wall(found["segments"].strip(), frozenset(segments), listed=True)
+
+
+_NUMBER = r"\d+(?:\.\d+)?(?:e-?\d{1,3})?"
+_FREE = r"(?<![\w.-])(?<!\d,)"  # a number that is not the tail of another one, nor negative
+
+
+def _number(name: str, *, free: bool = True) -> str:
+    return f"{_FREE if free else ''}(?P<{name}>{_NUMBER})"
+
+
+_DEGREES = r"deg(?:rees?)?\b"
+_UNIT = (
+    r"(?:transmural(?:ity|ly)?(?:\s+(?:extent|involvement))?|(?:wall\s+)?thickness"
+    r"|of\s+(?:the\s+)?(?:local\s+|lv\s+)?(?:wall|myocardium|myocardial)(?:\s+thickness)?)\b"
+)
+_ABOUT = r"(?:(?:about|approximately|around|~)\s*)?"
+_BOUND = r"(?:(?P<bound>>=|<=|>|<|more than|greater than|above|over|exceeding|at least|less than|under|below|up to|at most)\s*)?"
+_SEGMENT = r"\d{1,2}(?!\.?\d)(?!e-?\d)(?!\s*%)(?!\s*deg)(?!\s*(?:st|nd|rd|th)\b)(?!\s*(?:-|to)\s*[\d.]+\s*%)"
+_MVO = r"(?:microvascular\s+obstruction|no\s+reflow(?:\s+(?:zone|core|area))?|mvo)\b(?:\s*\((?:mvo|no\s+reflow)\))?"
+_WALL_DEPTH = r"(?:wall\s+)?depth\b"
+
+# In this order: each takes its own numbers away from those behind it; the bare percentage comes last.
+_FORMS: tuple[tuple[str, str, re.Pattern[str], Callable[[re.Match[str]], Any]], ...] = tuple(
+    (name, key, re.compile(form), read)
+    for name, key, form, read in (
+        ("seed", "seed", r"\bseed\s*(?:of|:|=|number)?\s*(\d+)(?!\.?\d)(?!\s*%)\b", lambda found: int(found[1])),
+        (
+            "brightness",
+            "percentile",
+            rf"(?:\b(?:brightness|intensity)\s+)?(?:\bat\s+)?(?:\bthe\s+)?{_number('percentile')}\s*(?:st|nd|rd|th)?\s+percentile\b"
+            r"(?:\s+(?:of|in)\s+(?:the\s+)?(?:brightness|intensity|signal)\b)?",
+            lambda found: float(found["percentile"]),
+        ),
+        (
+            "border",
+            "irregularity",
+            rf"\b(?:border\s+)?irregularity\s*(?:of|:|=)?\s*{_number('irregularity')}\s*%",
+            lambda found: _share(found["irregularity"]),
+        ),
+        (
+            "arc",
+            "deg",
+            rf"\bover\s+{_number('arc_extent')}\s*{_DEGREES}\s*(?:counter\s*clockwise\s+)?from\s+{_number('arc_start')}\s*{_DEGREES}"
+            rf"|(?:\barc\s+(?:of\s+)?)?(?:\b(?:between|from)\s+)?{_number('arc_from')}\s*(?:{_DEGREES})?\s*(?:and|to|-)\s*"
+            rf"{_number('arc_to', free=False)}\s*{_DEGREES}",
+            _read_arc,
+        ),
+        (
+            "depth",
+            "depth",
+            rf"\b{_WALL_DEPTH}\s*(?:of|:|=)?\s*(?:from\s+|between\s+)?{_number('inner')}\s*%?\s*(?:-|to|and)\s*"
+            rf"{_number('outer', free=False)}\s*%"
+            rf"|(?:\b(?:from|between)\s+)?{_number('inner_first')}\s*%?\s*(?:-|to|and)\s*{_number('outer_first', free=False)}\s*%"
+            rf"\s*(?:of\s+)?(?:the\s+)?{_WALL_DEPTH}",
+            _read_depth,
+        ),
+        (
+            "microvascular obstruction",
+            "",  # three words for it, so none to look for first
+            rf"(?P<mvo_not>\b(?:without|no)\s+(?:any\s+|evidence\s+of\s+)?)?(?:{_number('mvo_before')}\s*%\s*)?\b{_MVO}"
+            rf"(?:\s*(?:in|of|over|covering|:|=)?\s*{_number('mvo_after')}\s*%(?!\s*{_UNIT})"
+            r"(?:\s+of\s+(?:the\s+)?(?:scar|infarct|infarction|lesion)\b)?)?",
+            _read_mvo,
+        ),
+        (
+            "segments",
+            "segment",
+            rf"\b(?:aha\s+)?segments?\s*(?P<segments>{_SEGMENT}(?:\s*(?:,\s*and\b|,|and\b|&|-|to\b)\s*{_SEGMENT})*)",
+            _read_segments,
+        ),
+        (
+            "transmural extent",
+            "%",
+            rf"(?:\b(?:transmurality|transmural\s+(?:extent|involvement)|extent|thickness)\s*(?:of|:|=|is)?\s*)?{_ABOUT}(?:"
+            rf"\bbetween\s+{_number('low_between')}\s*%?\s*and\s+{_number('high_between')}"
+            rf"|{_BOUND}{_number('low')}(?:\s*%?\s*(?:-|to)\s*{_number('high', free=False)})?)\s*%(?:\s*{_UNIT})?",
+            _read_extent,
+        ),
+    )
+)
+
+
+def take_quantities(text: str) -> tuple[str, dict[str, Any], list[Wall]]:
+    """Splits a lowered sentence into its words and its numbers.
+
+    Args:
+        text: lower case, "percent" and dashes normalised, hyphens between letters turned to spaces.
+
+    Returns:
+        The text without the numeric phrases (each leaves a ";", a segment list leaves `SEGMENT_LIST`), the value of each
+        field by its name in `_FORMS`, and the segment lists in order.
+
+    Raises:
+        PrescriptionError: a field has two values that differ, or one that makes no sense.
+    """
+    said: dict[str, Any] = {}
+    lists: list[Wall] = []
+    for name, key, form, read in _FORMS:
+        if key not in text:
+            continue
+
+        def keep(found: re.Match[str], name: str = name, read: Callable[[re.Match[str]], Any] = read) -> str:
+            value = read(found)
+            if name == "segments":
+                lists.append(value)
+                return f" {SEGMENT_LIST} "
+            if said.setdefault(name, value) != value:
+                raise PrescriptionError(f"'{found[0].strip()}' gives a second {name}; keep one, or write one sentence for each scar")
+            return " ; "
+
+        text = form.sub(keep, text)
+    return text, said, lists

@@ -1,0 +1,231 @@
+"""The words of reports that a prescription is read from and written in, as tables.
+
+Walls are named after Cerqueira et al. (2002), where "inferior" replaced "posterior". Older names are mapped prefix by prefix:
+posteroseptal = inferoseptal, posterolateral = inferolateral, and therefore **posterior = inferior** (segments 4, 10, 15), the wall
+between those two. Echocardiography once called segments 5 and 11 "posterior": who means those writes "inferolateral".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS, TERRITORY, WALL_OF
+from lgesynthnet.prescription.scar import Pattern
+from lgesynthnet.records import Level
+
+# Scarred share of the wall when the sentence gives no percentage.
+DEFAULT_TRANSMURALITY: dict[Pattern, float] = {
+    Pattern.SUBENDOCARDIAL: 0.5,
+    Pattern.TRANSMURAL: 1.0,
+    Pattern.MID_WALL: 0.35,
+    Pattern.SUBEPICARDIAL: 0.4,
+    Pattern.PATCHY: 0.4,
+    Pattern.RV_INSERTION: 0.4,
+}
+DEFAULT_MVO_SHARE = 0.2
+DEFAULT_IRREGULARITY = 0.5
+DEFAULT_PERCENTILE = 50.0
+
+# Bins of reports, in percent of the wall, upper edge included.
+EXTENT_BINS: tuple[tuple[int, int], ...] = ((1, 25), (26, 50), (51, 75), (76, 100))
+
+PATTERN_WORDS: dict[Pattern, tuple[str, ...]] = {  # the first is the one that is written
+    Pattern.SUBENDOCARDIAL: ("subendocardial", "sub endocardial", "endocardial", "non transmural", "nontransmural"),
+    Pattern.TRANSMURAL: ("transmural", "trans mural", "full thickness"),
+    Pattern.MID_WALL: (
+        "mid-wall",
+        "mid wall",
+        "midwall",
+        "mid myocardial",
+        "mid myocardium",
+        "midmyocardial",
+        "intramural",
+        "intra mural",
+        "intramyocardial",
+    ),
+    Pattern.SUBEPICARDIAL: ("subepicardial", "sub epicardial", "epicardial"),
+    Pattern.PATCHY: ("patchy", "focal patches", "patches"),
+    Pattern.RV_INSERTION: ("RV-insertion",),  # read through INSERTIONS
+}
+BORDER_WORDS: dict[str, float] = {
+    "smooth": 0.0,
+    "slightly irregular": 0.25,
+    "irregular": 0.5,
+    "very irregular": 0.75,
+    "ragged": 1.0,
+}
+BRIGHTNESS_WORDS: dict[str, float] = {"bright": 80.0, "faint": 20.0}
+
+
+class Kind(Enum):
+    """What a phrase says."""
+
+    PATTERN = auto()
+    LEVEL = auto()
+    LEVEL_NOUN = auto()
+    OF = auto()
+    TO = auto()
+    WALL = auto()
+    BORDER = auto()
+    BRIGHTNESS = auto()
+    NEGATION = auto()
+    CAP = auto()
+    FINDING = auto()
+    FILLER = auto()
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A named part of the wall.
+
+    Attributes:
+        implied: comes with a pattern ("RV-insertion enhancement") and gives way to any wall that is named.
+        point: an insertion point, a place of its own that is not named together with walls.
+        listed: segments given one by one, so that a level may not drop any of them.
+    """
+
+    name: str
+    segments: frozenset[int]
+    implied: bool = False
+    point: bool = False
+    listed: bool = False
+
+
+Item = tuple[Kind, Any]
+
+
+def _segments_called(*names: str) -> frozenset[int]:
+    return frozenset(segment for segment, wall in WALL_OF.items() if wall in names)
+
+
+SEPTUM = _segments_called("septal", "anteroseptal", "inferoseptal")
+LATERAL = _segments_called("lateral", "anterolateral", "inferolateral")
+_INFERIOR = _segments_called("inferior")
+_ANTEROSEPTAL, _INFEROSEPTAL = _segments_called("anteroseptal"), _segments_called("inferoseptal")
+_ANTEROLATERAL, _INFEROLATERAL = _segments_called("anterolateral"), _segments_called("inferolateral")
+
+WALLS: dict[str, frozenset[int]] = {
+    "anterior": _segments_called("anterior"),
+    **dict.fromkeys(("inferior", "posterior"), _INFERIOR),
+    **dict.fromkeys(("septal", "septum"), SEPTUM),
+    "lateral": LATERAL,
+    **{f"{front}{back}": _ANTEROSEPTAL for front in ("antero", "antero ", "anterior ") for back in ("septal", "septum")},
+    **{f"{front}{gap}{back}": _INFEROSEPTAL for front in ("infero", "postero") for gap in ("", " ") for back in ("septal", "septum")},
+    **{f"{front} {back}": _INFEROSEPTAL for front in ("inferior", "posterior") for back in ("septal", "septum")},
+    **dict.fromkeys(("anterolateral", "antero lateral", "anterior lateral"), _ANTEROLATERAL),
+    **{f"{front}{gap}lateral": _INFEROLATERAL for front in ("infero", "postero") for gap in ("", " ")},
+    **dict.fromkeys(("inferior lateral", "posterior lateral"), _INFEROLATERAL),
+    **dict.fromkeys(("circumferential", "circumferentially", "circumference", "all walls", "all segments"), SHORT_AXIS_SEGMENTS),
+    **dict.fromkeys(("lad", "left anterior descending", "anterior descending"), TERRITORY["LAD"]),
+    **dict.fromkeys(("rca", "right coronary"), TERRITORY["RCA"]),
+    **dict.fromkeys(("lcx", "cx", "circumflex", "left circumflex"), TERRITORY["LCX"]),
+}
+
+# The septal side of both insertions, basal and mid; an apical septum touches neither of its borders at an insertion.
+_POINTS = ("", " point", " points")
+INSERTIONS: dict[str, frozenset[int]] = {
+    f"{side}{ventricle}{noun}{point}": segments
+    for side, segments in (
+        ("", _ANTEROSEPTAL | _INFEROSEPTAL),
+        ("anterior and inferior ", _ANTEROSEPTAL | _INFEROSEPTAL),
+        ("inferior and anterior ", _ANTEROSEPTAL | _INFEROSEPTAL),
+        ("anterior ", _ANTEROSEPTAL),
+        ("superior ", _ANTEROSEPTAL),
+        ("inferior ", _INFEROSEPTAL),
+        ("posterior ", _INFEROSEPTAL),
+    )
+    for ventricle in ("rv ", "right ventricular ")
+    for noun in ("insertion", "insertions", "hinge")
+    for point in _POINTS
+}
+INSERTION_ADJECTIVES = ("rv insertion", "rv insertions", "rv hinge", "right ventricular insertion", "right ventricular insertions")
+
+LEVELS: dict[str, tuple[Level, ...]] = {
+    "basal": (Level.BASAL,),
+    **dict.fromkeys(("mid", "midventricular", "mid ventricular", "mid cavity", "midcavity"), (Level.MID,)),
+    "apical": (Level.APICAL,),
+}
+LEVEL_PLACES: dict[str, tuple[Level, ...]] = {  # nouns: they may follow the wall, as in "inferior wall of the mid ventricle"
+    "base": (Level.BASAL,),
+    **dict.fromkeys(("mid ventricle", "midventricle"), (Level.MID,)),
+    "all levels": tuple(Level),
+}
+LEVEL_NOUNS = ("level", "levels", "third", "thirds", "slice", "slices", "ring", "portion", "part")
+CAP_WORDS = ("apex", "apical cap")
+NEGATIONS = ("no", "not", "non", "without", "absent", "absence", "neither", "nor", "never", "negative")
+
+# Said in passing; they neither add nor change anything.
+FINDINGS = """
+    enhancement enhanced late delayed gadolinium lge hyperenhancement hyper scar scarring infarct infarcted infarction fibrosis
+"""
+FILLERS = """
+    the a an and & in with at by as on is are there which that from both whole entire extent pattern
+    seen noted shows showing demonstrates present evidence involving involves affecting extending extends
+    wall walls segment segments aha territory distribution artery coronary region area
+    myocardium myocardial lv left ventricle ventricular interventricular cardiac heart border borders edge edges margin margins
+"""
+
+
+def _phrase_table() -> dict[tuple[str, ...], tuple[Item, ...]]:
+    table: dict[tuple[str, ...], tuple[Item, ...]] = {}
+
+    def enter(phrase: str, *items: Item) -> None:
+        table[tuple(phrase.lower().split())] = items
+
+    for word in FINDINGS.split():
+        enter(word, (Kind.FINDING, word))
+    for word in FILLERS.split():
+        enter(word, (Kind.FILLER, word))
+    for word in LEVEL_NOUNS:
+        enter(word, (Kind.LEVEL_NOUN, word))
+    for word in NEGATIONS:
+        enter(word, (Kind.NEGATION, word))
+    for word in CAP_WORDS:
+        enter(word, (Kind.CAP, word))
+    for phrase, levels in LEVELS.items():
+        enter(phrase, (Kind.LEVEL, levels))
+    for phrase, levels in LEVEL_PLACES.items():
+        enter(phrase, (Kind.LEVEL, levels), (Kind.LEVEL_NOUN, phrase))
+    for phrase, segments in WALLS.items():
+        enter(phrase, (Kind.WALL, Wall(phrase, segments)))
+    for pattern, phrases in PATTERN_WORDS.items():
+        for phrase in phrases:
+            enter(phrase, (Kind.PATTERN, pattern))
+    for phrase, segments in INSERTIONS.items():
+        adjective = phrase in INSERTION_ADJECTIVES
+        wall = Wall(phrase, segments, implied=adjective, point=not adjective)
+        enter(phrase, (Kind.PATTERN, Pattern.RV_INSERTION), (Kind.WALL, wall))
+    for phrase, irregularity in BORDER_WORDS.items():
+        enter(phrase, (Kind.BORDER, irregularity))
+    for phrase, percentile in BRIGHTNESS_WORDS.items():
+        enter(phrase, (Kind.BRIGHTNESS, percentile))
+    for phrase in ("to apex", "to the apex"):  # as the end of a range it is the apical level; alone it is the cap
+        enter(phrase, (Kind.TO, "to"), (Kind.LEVEL, LEVELS["apical"]))
+    enter("of", (Kind.OF, "of"))
+    enter("to", (Kind.TO, "to"))
+    return table
+
+
+PHRASES = _phrase_table()
+LONGEST_PHRASE = max(map(len, PHRASES))
+
+# Words that mean something only next to a number, with the way they are used.
+NUMBER_FORMS: dict[str, str] = {
+    "seed": "seed 12",
+    "percentile": "at the 60th percentile of brightness",
+    "brightness": "at the 60th percentile of brightness",
+    "intensity": "at the 60th percentile of brightness",
+    "irregularity": "border irregularity 37 %",
+    "degrees": "between 130 and 220 degrees",
+    "between": "between 130 and 220 degrees",
+    "depth": "at a wall depth of 30 to 70 %",
+    "transmurality": "50 % transmural",
+    "thickness": "50 % of the wall thickness",
+    "%": "50 % transmural",
+    "microvascular": "with microvascular obstruction",
+    "obstruction": "with microvascular obstruction",
+    "reflow": "with no-reflow",
+    "mvo": "with MVO",
+}

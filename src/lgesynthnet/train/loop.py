@@ -1,0 +1,140 @@
+"""One loop for every stage: AdamW, warm-up and cosine, EMA, and checkpoints from which k + k steps equal 2 k steps.
+
+Batches are a pure function of (seed, step), so no random state needs saving; optimiser and EMA go to safetensors, never to a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from diffusers.training_utils import EMAModel
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lgesynthnet.errors import ModelError, RunError
+from lgesynthnet.model.checkpoint import write_json
+from lgesynthnet.train.recipes import StageRecipe
+
+
+class Task(Protocol):
+    """What a stage trains and what it calls a mistake."""
+
+    trained: nn.Module
+
+    def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
+        """Loss of one batch; every draw comes from `rng`."""
+        ...
+
+
+def fit(
+    task: Task, recipe: StageRecipe, folder: Path, *, seed: int, device: str = "auto", progress: Callable[[int, int, float], None] | None = None
+) -> dict[str, object]:
+    """Train, or go on from the last checkpoint in `folder`; leaves the EMA weights in `task.trained`.
+
+    Writes `metrics.jsonl` (one line per 50 steps) and `checkpoint/`. Returns steps, seconds and the last mean loss.
+
+    Raises:
+        RunError: the folder holds a checkpoint of other settings.
+    """
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+    set_seed(seed)
+    parameters = [p for p in task.trained.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=1e-2, betas=(0.9, 0.99))
+    ema = EMAModel(parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
+    task.trained, optimizer = accelerator.prepare(task.trained, optimizer)
+    plan = {"seed": seed, **asdict(recipe)}
+    start, spent = _resume(folder / "checkpoint", plan, task.trained, optimizer, ema)
+    began, recent = time.monotonic(), []
+    task.trained.train()
+    for step in range(start, recipe.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.lr * _pace(step, recipe)
+        loss = task.loss(np.random.default_rng([seed, step]), recipe.batch)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(parameters, recipe.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        ema.step(parameters)
+        recent = [*recent[-199:], float(loss.detach())]
+        if not np.isfinite(recent[-1]):
+            raise ModelError(f"{folder}: the loss became {recent[-1]} at step {step}; lower the learning rate or remove the folder")
+        if progress is not None:
+            progress(step + 1, recipe.steps, float(np.mean(recent)))
+        if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
+            _log(folder / "metrics.jsonl", step + 1, float(np.mean(recent)), spent + time.monotonic() - began)
+        if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
+            _save(folder / "checkpoint", step + 1, plan, task.trained, optimizer, ema, spent + time.monotonic() - began)
+    ema.copy_to(parameters)
+    task.trained.eval()
+    return {
+        "steps": recipe.steps,
+        "seconds": round(spent + time.monotonic() - began, 1),
+        "loss": round(float(np.mean(recent)), 5) if recent else None,
+    }
+
+
+def _pace(step: int, recipe: StageRecipe) -> float:
+    """Share of the full learning rate: linear warm-up, then a cosine to zero; a function of the step alone, so resuming needs no state."""
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)))
+
+
+def _log(path: Path, step: int, loss: float, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps({"step": step, "loss": round(loss, 6), "seconds": round(seconds, 1)}) + "\n")
+
+
+def _save(
+    folder: Path, step: int, plan: dict[str, object], module: nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel, seconds: float
+) -> None:
+    tensors = {f"weight.{name}": value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    tensors |= {f"ema.{i}": value.detach().cpu().contiguous() for i, value in enumerate(ema.shadow_params)}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{i}.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / ".state.partial"
+    # The plan travels inside the one file, so that weights and step can never disagree after a crash.
+    note = {"step": step, "ema_step": ema.optimization_step, "seconds": seconds, "plan": plan}
+    save_file({name: value.clone() for name, value in tensors.items()}, partial, metadata={"state": json.dumps(note)})
+    partial.replace(folder / "state.safetensors")
+    write_json(folder / "state.json", note)
+
+
+def _resume(
+    folder: Path, plan: dict[str, object], module: nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel
+) -> tuple[int, float]:
+    path = folder / "state.safetensors"
+    if not path.exists():
+        return 0, 0.0
+    with safe_open(path, "pt") as file:
+        note = json.loads(file.metadata()["state"])
+    changed = sorted(key for key in plan if note["plan"].get(key) != plan[key] and key != "checkpoint_every")
+    if changed:
+        raise RunError(f"{folder}: holds a checkpoint with another {', '.join(changed)}; choose another --out or remove the folder")
+    tensors = load_file(path)
+    module.load_state_dict({name.removeprefix("weight."): v for name, v in tensors.items() if name.startswith("weight.")})
+    device = next(module.parameters()).device
+    ema.shadow_params = [tensors[f"ema.{i}"].to(device) for i in range(len(ema.shadow_params))]
+    ema.optimization_step = int(note["ema_step"])
+    state = optimizer.state_dict()
+    state["state"] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state["state"].setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict(state)
+    step = int(note["step"])
+    return step, float(note["seconds"])

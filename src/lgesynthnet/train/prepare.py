@@ -1,0 +1,153 @@
+"""A cohort as training examples: every usable slice on the working grid, described in words, kept in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float16, Float32, UInt8
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.orientation import levels, locate_all_insertions, order_stack
+from lgesynthnet.conditioning.condition import Condition
+from lgesynthnet.conditioning.hidden import random_hidden
+from lgesynthnet.conditioning.roi import SIZE, Roi
+from lgesynthnet.data import open_cohort, usable_slices
+from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.errors import InputError, LGESynthNetError
+from lgesynthnet.prescription.describing import describe
+from lgesynthnet.prescription.language import NO_ENHANCEMENT, caption
+from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Skipped, Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Slices on the 128 x 128 grid of 1 mm.
+
+    Attributes:
+        image: (n, 128, 128) heart units.
+        labels: (n, 128, 128) of `Label`.
+        nominal_deg: (n, 128, 128) AHA angle.
+        brightness: (n,) rank of the scar's mean intensity among the cohort's scars, 0 to 1; 0.5 without scar.
+        captions, patients: n strings each.
+        scar_levels: 21 quantiles of the scars' mean intensity in heart units; what the ranks mean.
+    """
+
+    image: Float16[np.ndarray, "n 128 128"]
+    labels: UInt8[np.ndarray, "n 128 128"]
+    nominal_deg: Float16[np.ndarray, "n 128 128"]
+    brightness: Float32[np.ndarray, " n"]
+    captions: list[str]
+    patients: list[str]
+    scar_levels: Float32[np.ndarray, " quantiles"]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def condition(self, i: int, rng: np.random.Generator, *, drop_caption: float = 0.0) -> Condition:
+        """Example `i` with a freshly drawn hidden region."""
+        labels = self.labels[i]
+        scar = (labels == Label.SCAR) | (labels == Label.NO_REFLOW)
+        wall = scar | (labels == Label.WALL)
+        nominal = self.nominal_deg[i].astype(np.float32)
+        return Condition(
+            image=self.image[i].astype(np.float32),
+            hidden=random_hidden(scar, wall, nominal, rng),
+            scar=scar,
+            no_reflow=labels == Label.NO_REFLOW,
+            wall=wall,
+            cavity=labels == Label.CAVITY,
+            nominal_deg=nominal,
+            brightness=float(self.brightness[i]),
+            caption="" if rng.random() < drop_caption else self.captions[i],
+        )
+
+
+def prepare(folder: Path, out: Path, *, patients: list[str] | None = None, progress: Callable[[int, int], None] | None = None) -> Examples:
+    """Read a cohort once and write `OUT`; a slice that cannot be used is left out, a cohort without any is an error.
+
+    Args:
+        patients: only these (a split); None takes all.
+    Raises:
+        InputError: the folder holds no usable slice.
+    """
+    cohort = open_cohort(folder)
+    rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, float, str, str]] = []
+    for done, stack in enumerate(cohort.stacks(), start=1):
+        if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
+            rows.extend(_rows(stack))
+        if progress is not None:
+            progress(done, len(cohort.cases))
+    if not rows:
+        raise InputError(f"{folder}: no usable short-axis slice to train on; `lgesynthnet verify {folder}` says why")
+    image, labels, nominal, level, captions, names = zip(*rows, strict=True)
+    brightness, quantiles = _ranks(np.asarray(level, np.float32))
+    arrays = {
+        "image": np.stack(image),
+        "labels": np.stack(labels),
+        "nominal_deg": np.stack(nominal),
+        "brightness": brightness,
+        "scar_levels": quantiles,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_suffix(".partial")
+    save_file(arrays, partial, metadata={"captions": json.dumps(captions), "patients": json.dumps(names)})
+    partial.replace(out)
+    return load_examples(out)
+
+
+def load_examples(path: Path) -> Examples:
+    """Read what `prepare` wrote."""
+    with safe_open(path, "np") as file:
+        words = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
+    return Examples(captions=json.loads(words["captions"]), patients=json.loads(words["patients"]), **arrays)
+
+
+def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float, str, str]]:
+    usable, _ = usable_slices(stack)
+    level_of = levels(stack, order_stack(stack))
+    insertions = locate_all_insertions(stack)
+    for index in usable:
+        level, found = level_of[index], insertions[index]
+        if level is None or found is None:
+            continue
+        try:
+            yield (*_row(stack[index], level, found), stack.patient)
+        except LGESynthNetError:  # an open ring or a flat image: not an example, and `verify` says so
+            continue
+
+
+def _row(slice_: ShortAxisSlice, level: Level, insertions: Insertions) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str]:
+    frame = locate(slice_, level, insertions)
+    window = HeartWindow.of(slice_)
+    roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
+    unit = window.to_unit(slice_.image)
+    no_reflow = slice_.labels == Label.NO_REFLOW
+    prescription = describe(slice_.scar, no_reflow, frame)
+    labels = np.zeros((SIZE, SIZE), np.uint8)
+    for label, mask in ((Label.CAVITY, slice_.cavity), (Label.WALL, slice_.wall), (Label.SCAR, slice_.scar), (Label.NO_REFLOW, no_reflow)):
+        labels[roi.crop_mask(mask)] = label
+    radians = np.radians(frame.nominal_deg)
+    nominal = np.degrees(np.arctan2(roi.crop(np.sin(radians)), roi.crop(np.cos(radians)))) % 360.0
+    bright = slice_.labels == Label.SCAR
+    return (
+        roi.crop(unit).astype(np.float16),
+        labels,
+        nominal.astype(np.float16),
+        float(unit[bright].mean()) if bright.any() else float("nan"),
+        caption(prescription, level) if prescription is not None else NO_ENHANCEMENT,
+    )
+
+
+def _ranks(level: Float32[np.ndarray, " n"]) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " quantiles"]]:
+    known = np.sort(level[np.isfinite(level)])
+    if not known.size:
+        return np.full(level.shape, 0.5, np.float32), np.zeros(21, np.float32)
+    rank = (np.searchsorted(known, level) + 0.5) / (known.size + 1)
+    return np.where(np.isfinite(level), rank, 0.5).astype(np.float32), np.quantile(known, np.linspace(0, 1, 21)).astype(np.float32)

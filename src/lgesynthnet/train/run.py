@@ -1,0 +1,155 @@
+"""Train one stage, or all of them, into a work folder; and pack the result as a model folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from lgesynthnet.errors import ModelError
+from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
+from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter, write_json
+from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
+from lgesynthnet.model.schedule import build_schedule
+from lgesynthnet.model.text import build_text_encoder
+from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.loop import fit
+from lgesynthnet.train.prepare import Examples, load_examples, prepare
+from lgesynthnet.train.readers import ReaderTask, calibrate
+from lgesynthnet.train.recipes import Recipe, Stage, recipe_named
+from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
+
+Progress = Callable[[str, int, int, float], None]
+
+
+def train(
+    stage: Stage | str,
+    *,
+    data: Path,
+    work: Path,
+    recipe: str = "cpu",
+    validation: Path | None = None,
+    patients: list[str] | None = None,
+    role: Role | str = Role.FILTER,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Train one stage in `work`; the same call again goes on where it stopped.
+
+    Args:
+        data: a cohort folder (EMIDEC layout, pairs or nnU-Net raw) with scar labels.
+        validation: another cohort, only for a reader's threshold; without it the training cohort is used and the report says so.
+        patients: train on these patients only.
+    Returns:
+        The stage's report, also written to `WORK/STAGE/report.json`.
+    Raises:
+        ModelError: an earlier stage is missing.
+        InputError: no usable slice.
+    """
+    stage, sizes = Stage(stage), recipe_named(recipe)
+    torch.manual_seed(seed)
+
+    def tell(done: int, total: int, loss: float) -> None:
+        if progress is not None:
+            progress(stage.value, done, total, loss)
+
+    examples = _examples(data, work / "examples.safetensors", patients, progress)
+    folder = work / stage.value
+    match stage:
+        case Stage.AUTOENCODER:
+            report = _train_autoencoder(examples, sizes, folder, seed, device, tell)
+        case Stage.BASE | Stage.CONTROL:
+            report = _train_diffusion(stage, examples, sizes, work, seed, device, tell)
+        case Stage.READER:
+            held_out = _examples(validation, work / "validation.safetensors", None, progress) if validation else None
+            report = _train_reader(examples, held_out, Role(role), sizes, work, seed, device, tell)
+    report |= {"stage": stage.value, "recipe": recipe, "seed": seed, "examples": len(examples), "patients": len(set(examples.patients))}
+    write_json(folder / "report.json", report)
+    return report
+
+
+def pack(work: Path, out: Path, *, card: str) -> Path:
+    """Collect a finished work folder as MODEL: `inpainter/`, `filter/`, `README.md`, `reports.json`; weights as float16."""
+    source = work / Stage.CONTROL.value / "model"
+    if not source.is_dir():
+        raise ModelError(f"{work}: the control stage is not trained yet; run `lgesynthnet train control` first")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model = load_inpainter(source)
+    for part in (model.unet, model.autoencoder, model.control, model.text):
+        if part is not None:
+            part.half()
+    save_inpainter(model, partial / "inpainter")
+    shutil.copy(source / "conditioning.json", partial / "inpainter" / "conditioning.json")
+    reader = Reader.from_pretrained(work / Stage.READER.value / "model", Role.FILTER)
+    reader.save(partial / "filter", half=True)
+    reports = {s.value: json.loads((work / s.value / "report.json").read_text()) for s in Stage if (work / s.value / "report.json").exists()}
+    write_json(partial / "reports.json", reports)
+    (partial / "README.md").write_text(card)
+    shutil.rmtree(out, ignore_errors=True)
+    partial.replace(out)
+    return out
+
+
+def _examples(data: Path, out: Path, patients: list[str] | None, progress: Progress | None) -> Examples:
+    if out.exists():
+        return load_examples(out)
+    return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)
+
+
+def _train_autoencoder(examples: Examples, sizes: Recipe, folder: Path, seed: int, device: str, tell) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    autoencoder = build_autoencoder(sizes.autoencoder_width)
+    report = fit(AutoencoderTask(autoencoder, examples), sizes.stages[Stage.AUTOENCODER], folder, seed=seed, device=device, progress=tell)
+    halve(autoencoder)
+    chosen = np.random.default_rng(seed).permutation(len(examples))[:64]
+    images = torch.from_numpy(examples.image[chosen].astype(np.float32))[:, None].to(next(autoencoder.parameters()).device)
+    report["latent_scale"] = fit_scale(autoencoder, images)
+    autoencoder.save_pretrained(folder / "model")
+    return report
+
+
+def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path, seed: int, device: str, tell) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    if stage is Stage.CONTROL:
+        model = load_inpainter(_finished(work / Stage.BASE.value / "model", "base"))
+        # The copy is taken after the trained weights are in; earlier it would start from noise.
+        model.control = build_control(model.unet)
+    else:
+        autoencoder = AutoencoderKL.from_pretrained(
+            _finished(work / Stage.AUTOENCODER.value / "model", "autoencoder"), use_safetensors=True, local_files_only=True
+        )
+        text = build_text_encoder(sizes.text_width, sizes.text_layers)
+        model = Inpainter(build_unet(sizes.unet_widths, sizes.text_width), text, autoencoder, build_schedule())
+    folder = work / stage.value
+    task = DiffusionTask(model, examples, latents_of(model.autoencoder, examples))
+    if device != "cpu" and torch.cuda.is_available():
+        model.to("cuda")
+    report = fit(task, sizes.stages[stage], folder, seed=seed, device=device, progress=tell)
+    for part in (model.unet, model.text, model.control):
+        if part is not None:
+            halve(part)
+    save_inpainter(model.cpu(), folder / "model")
+    write_json(folder / "model" / "conditioning.json", {"scar_levels": [round(float(v), 4) for v in examples.scar_levels]})
+    return report
+
+
+def _train_reader(examples: Examples, held_out: Examples | None, role: Role, sizes: Recipe, work: Path, seed: int, device: str, tell) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    network = build_network(role, sizes.reader_width)
+    folder = work / Stage.READER.value
+    report = fit(ReaderTask(network, examples), sizes.stages[Stage.READER], folder, seed=seed, device=device, progress=tell)
+    halve(network.cpu())
+    scores = calibrate(network, held_out or examples)
+    Reader(network, role, width=sizes.reader_width, threshold=scores["threshold"]).save(folder / "model")
+    return report | scores | {"role": role.value, "calibrated_on": "validation" if held_out else "training"}
+
+
+def _finished(folder: Path, stage: str) -> Path:
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: not trained yet; run `lgesynthnet train {stage}` first")
+    return folder

@@ -1,0 +1,106 @@
+"""What each stage minimises."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE
+from lgesynthnet.model.inpainter import Inpainter
+from lgesynthnet.model.schedule import TRAIN_STEPS, noised, signal_and_noise, velocity
+from lgesynthnet.model.tensors import loss_weight, to_inputs
+from lgesynthnet.train.prepare import Examples
+
+PATCH = 64
+KL_WEIGHT = 1e-5
+EVERYWHERE = 0.05  # a little loss outside the hidden region keeps the latent one picture
+
+
+def normal(rng: np.random.Generator, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+class AutoencoderTask:
+    """Absolute error of image and of its gradient (thin scar is all gradient), plus a light Kullback-Leibler term."""
+
+    def __init__(self, autoencoder: AutoencoderKL, examples: Examples) -> None:
+        self.trained: nn.Module = autoencoder
+        self.examples = examples
+
+    def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
+        corner = rng.integers(0, 128 - PATCH + 1, (batch, 2))
+        chosen = rng.integers(len(self.examples), size=batch)
+        turns = rng.integers(8, size=batch)
+        patches = [
+            _turned(self.examples.image[i, r : r + PATCH, c : c + PATCH], t) for i, (r, c), t in zip(chosen, corner, turns, strict=True)
+        ]
+        x = torch.from_numpy(np.stack(patches).astype(np.float32))[:, None].to(next(self.trained.parameters()).device)
+        posterior = self.trained.encode(x).latent_dist
+        latent = posterior.mean + posterior.std * normal(rng, *posterior.mean.shape).to(x.device)
+        error = self.trained.decode(latent).sample - x
+        steep = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+        return error.abs().mean() + 0.5 * steep + KL_WEIGHT * posterior.kl().mean() / latent[0].numel() * 64
+
+
+def _turned(patch: np.ndarray, turn: int) -> np.ndarray:
+    patch = np.rot90(patch, turn % 4)
+    return patch[:, ::-1] if turn >= 4 else patch
+
+
+class DiffusionTask:
+    """Velocity error over the hidden region, scar up-weighted, independent of the scar's area; base model or control branch.
+
+    With a control branch only that branch is trained: U-Net, text encoder and autoencoder stay as they are.
+    """
+
+    def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor], *, drop_caption: float = 0.5) -> None:
+        self.model = model
+        model.autoencoder.requires_grad_(False)
+        if model.control is not None:
+            model.unet.requires_grad_(False)
+            model.text.requires_grad_(False)
+            self.trained: nn.Module = model.control
+        else:
+            self.trained = nn.ModuleDict({"unet": model.unet, "text": model.text})
+        self.examples, (self.mean, self.std) = examples, latents
+        self.drop_caption = drop_caption
+        # Scar-free slices teach what healthy wall looks like; one in five draws is enough.
+        scarred = np.flatnonzero((examples.labels >= 3).any(axis=(1, 2)))
+        healthy = np.setdiff1d(np.arange(len(examples)), scarred)
+        self.pools = [pool for pool in (scarred, healthy) if pool.size]
+
+    def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
+        device = next(self.trained.parameters()).device
+        pools = [self.pools[int(rng.random() < 0.2) % len(self.pools)] for _ in range(batch)]
+        chosen = [int(rng.choice(pool)) for pool in pools]
+        made = [self.examples.condition(i, rng, drop_caption=self.drop_caption) for i in chosen]
+        # The latent is drawn afresh from its mean and spread: a stored draw would put a floor under the loss.
+        clean = (self.mean[chosen] + self.std[chosen] * normal(rng, batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)).to(device)
+        noise = normal(rng, *clean.shape).to(device)
+        step = torch.from_numpy(rng.integers(0, TRAIN_STEPS, batch)).to(device)
+        alpha, sigma = (part.to(device) for part in signal_and_noise(self.model.schedule, step.cpu()))
+        inputs = to_inputs(made, self.model.text, device)
+        predicted = self.model(noised(clean, noise, alpha, sigma), step, inputs)
+        return _hidden_error(predicted - velocity(clean, noise, alpha, sigma), loss_weight(made, device=device))
+
+
+def _hidden_error(error: Float[Tensor, "b 4 32 32"], weight: Float[Tensor, "b 1 32 32"]) -> Float[Tensor, ""]:
+    square = error.square().mean(dim=1, keepdim=True)
+    return (square * weight).sum((1, 2, 3)).mean() + EVERYWHERE * square.mean()
+
+
+@torch.no_grad()
+def latents_of(autoencoder: AutoencoderKL, examples: Examples, batch: int = 32) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every example's latent, at unit variance."""
+    scale = float(autoencoder.config["scaling_factor"])
+    device = next(autoencoder.parameters()).device
+    means, stds = [], []
+    for start in range(0, len(examples), batch):
+        x = torch.from_numpy(examples.image[start : start + batch].astype(np.float32))[:, None].to(device)
+        found = autoencoder.encode(x).latent_dist
+        means.append(found.mean.cpu() * scale)
+        stds.append(found.std.cpu() * scale)
+    return torch.cat(means), torch.cat(stds)

@@ -1,0 +1,105 @@
+"""From a model's name or folder to something that paints and something that judges. Torch is loaded only where a network is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from lgesynthnet.errors import ModelError
+from lgesynthnet.generate.base import Generator
+from lgesynthnet.segmenter.base import ScarReader
+
+BASELINE = "paste"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painter:
+    """A generator and the reader that judges it; the two share no weights."""
+
+    name: str
+    generator: Generator
+    reader: ScarReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShippedModel:
+    """A model folder inside the package; the fingerprints are those that samples are recorded with."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    generator: str
+    reader: str
+
+
+def load_painter(model: str, device: str = "auto") -> Painter:
+    """`paste` (no network), the name of a shipped model, or a model folder.
+
+    Raises:
+        ModelError: no such model, or its folder is incomplete.
+    """
+    if model == BASELINE:
+        from lgesynthnet.generate.paste import IntensityPaste
+        from lgesynthnet.segmenter.threshold import ThresholdReader
+
+        return Painter(name=model, generator=IntensityPaste(), reader=ThresholdReader())
+    folder = model_folder(model)
+    from lgesynthnet.generate.inpainter import LGESynthNet
+    from lgesynthnet.segmenter.networks import Role
+    from lgesynthnet.segmenter.reader import Reader
+
+    generator = LGESynthNet.from_pretrained(folder, device=device)
+    return Painter(name=model, generator=generator, reader=Reader.from_pretrained(folder / "filter", Role.FILTER))
+
+
+def model_folder(model: str) -> Path:
+    """Where a shipped name or a path points to.
+
+    Raises:
+        ModelError: neither; or the folder lacks the generator or the filter.
+    """
+    shipped = weights_folder() / model
+    folder = shipped if model and Path(model).name == model and shipped.is_dir() else Path(model)
+    if not folder.is_dir():
+        known = ", ".join([BASELINE, *(found.name for found in _shipped_folders())])
+        raise ModelError(f"--model {model}: neither a folder nor a known name; known are {known}")
+    lacking = [part for part in ("inpainter", "filter") if not (folder / part).is_dir()]
+    if lacking:
+        raise ModelError(f"{folder}: has no folder {' and no '.join(lacking)}; give the folder that `lgesynthnet train all --out` wrote")
+    return folder
+
+
+def weights_folder() -> Path:
+    """The package's own weights; may not exist."""
+    return Path(str(files("lgesynthnet"))) / "weights"
+
+
+def shipped_models() -> list[ShippedModel]:
+    """Every model that came with the package, by name."""
+    return [_described(folder) for folder in _shipped_folders()]
+
+
+def _shipped_folders() -> list[Path]:
+    root = weights_folder()
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))) if root.is_dir() else []
+
+
+def _described(folder: Path) -> ShippedModel:
+    return ShippedModel(
+        name=folder.name,
+        path=folder,
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        generator=_fingerprint(folder / "inpainter", "inpainter"),
+        reader=_fingerprint(folder / "filter", "filter"),
+    )
+
+
+def _fingerprint(folder: Path, role: str) -> str:
+    """As `model.checkpoint.fingerprint`, which cannot be had without torch; a test holds the two together."""
+    digest = hashlib.sha256(role.encode())
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return f"{role}-{digest.hexdigest()[:12]}"

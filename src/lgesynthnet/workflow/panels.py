@@ -1,0 +1,143 @@
+"""Small pictures of one sample: cropped round the heart, host and result in one grey window, masks as contours."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Shaped, UInt8
+from PIL import Image as Picture
+from scipy import ndimage
+
+from lgesynthnet.data.nifti import read_volume
+from lgesynthnet.errors import InputError
+from lgesynthnet.records import Image, Label, Labels, Mask, scar_of, wall_of
+from lgesynthnet.workflow.summary import Sample
+
+MARGIN_MM = 18.0  # what is shown round the epicardium: enough to see the RV and the seam
+SIDE_PX = 216
+HOST = "host"
+WINDOW = (1.0, 99.8)  # percentiles of the heart, host and result together, that become black and white; fat may saturate
+INTENDED_RGB, READ_RGB, NO_REFLOW_RGB = (255, 176, 0), (0, 229, 160), (255, 64, 160)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One picture with what it shows; `src` is a PNG as a data address."""
+
+    title: str
+    src: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The stretch of the image that is shown, and its grey scale."""
+
+    rows: slice
+    cols: slice
+    zoom: tuple[float, float]
+    black: float
+    white: float
+
+
+def sample_panels(run: Path, sample: Sample, flip: tuple[bool, bool] = (False, False)) -> list[Panel]:
+    """Host, intended mask, result, reader's mask: as many as the files on disk allow, in this order.
+
+    Args:
+        flip: (rows, cols) that turned the host's files into the radiological view.
+    """
+    if not sample.file:
+        return []
+    image_file = run / sample.file
+    result, labels, read = (_pixels(image_file.parent.with_name(part) / image_file.name, 0, flip) for part in ("images", "labels", "read"))
+    if result is None or labels is None or labels[0].shape != result[0].shape:
+        return []
+    painted, spacing_mm = result
+    intended = labels[0].astype(np.uint8)
+    host = _pixels(sample.host_path, sample.slice_index, flip) if sample.host_path else None
+    before = host[0] if host is not None and host[0].shape == painted.shape else None
+    shown = _window([painted] if before is None else [before, painted], intended, spacing_mm)
+    return list(_drawn(shown, before, painted, intended, None if read is None else read[0].astype(np.uint8)))
+
+
+def _drawn(shown: Window, before: Image | None, painted: Image, intended: Labels, read: Labels | None) -> Iterator[Panel]:
+    if before is not None:
+        yield Panel(title=HOST, src=_png(grey(before, shown)))
+    title = "intended mask" if before is not None else "intended mask, on the result"
+    yield Panel(title=title, src=_png(_contoured(painted if before is None else before, intended, shown, INTENDED_RGB)))
+    yield Panel(title="result", src=_png(grey(painted, shown)))
+    if read is not None and read.shape == painted.shape:
+        yield Panel(title="reader's mask", src=_png(_contoured(painted, read, shown, READ_RGB)))
+
+
+def grey(image: Image, shown: Window) -> UInt8[np.ndarray, "height width"]:
+    """The cropped image at screen size, 0 to 255."""
+    crop = np.nan_to_num(image[shown.rows, shown.cols].astype(np.float64), nan=shown.black)
+    unit = np.clip((crop - shown.black) / (shown.white - shown.black), 0, 1)
+    return (ndimage.zoom(unit, shown.zoom, order=1, mode="nearest", grid_mode=True) * 255).round().astype(np.uint8)
+
+
+def _contoured(image: Image, labels: Labels, shown: Window, colour: tuple[int, int, int]) -> UInt8[np.ndarray, "height width 3"]:
+    picture = np.repeat(grey(image, shown)[:, :, None], 3, axis=2)
+    for mask, ink in ((scar_of(labels), colour), (labels == Label.NO_REFLOW, NO_REFLOW_RGB)):
+        picture[_rim(mask, shown)] = ink
+    return picture
+
+
+def _rim(mask: Mask, shown: Window) -> Bool[np.ndarray, "height width"]:
+    """A line two screen pixels wide along the inside of a mask; the mask keeps its pixel steps, which are what was painted."""
+    large = ndimage.zoom(mask[shown.rows, shown.cols].astype(np.uint8), shown.zoom, order=0, mode="nearest", grid_mode=True).astype(bool)
+    return large & ~ndimage.binary_erosion(large, iterations=2, border_value=1)
+
+
+def _window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:
+    """A square in millimetres round the left ventricle; the whole image where the labels show none."""
+    heart = labels != Label.BACKGROUND
+    ventricle = wall_of(labels) | (labels == Label.CAVITY)
+    if not ventricle.any():
+        heart = ventricle = np.ones_like(ventricle)
+    bounds = ndimage.find_objects(ventricle.astype(np.uint8))[0]
+    sides_mm = [(b.stop - b.start) * mm for b, mm in zip(bounds, spacing_mm, strict=True)]
+    half_mm = max(sides_mm) / 2 + MARGIN_MM
+    box = []
+    for bound, mm, size in zip(bounds, spacing_mm, labels.shape, strict=True):
+        middle, reach = (bound.start + bound.stop) / 2, half_mm / mm
+        box.append(slice(max(0, round(middle - reach)), min(size, round(middle + reach))))
+    per_mm = SIDE_PX / (2 * half_mm)
+    values = np.concatenate([image[heart].astype(np.float64) for image in images])
+    values = values[np.isfinite(values)]
+    black, white = (float(v) for v in np.percentile(values, WINDOW)) if values.size else (0.0, 1.0)
+    zoom = (per_mm * spacing_mm[0], per_mm * spacing_mm[1])
+    return Window(rows=box[0], cols=box[1], zoom=zoom, black=black, white=white if white > black else black + 1.0)
+
+
+def _png(picture: UInt8[np.ndarray, "height width *channels"]) -> str:
+    image = Picture.fromarray(picture)
+    if image.mode == "RGB":
+        image = image.quantize(128, method=Picture.Quantize.MAXCOVERAGE)  # a third of the size, and contours keep their colours
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _pixels(path: Path, index: int, flip: tuple[bool, bool]) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]] | None:
+    """One slice in the radiological view with its (row, column) spacing; None where the file cannot be had any more."""
+    try:
+        pixels, spacing_mm = _stored(path, index, path.stat().st_mtime_ns)
+    except (InputError, OSError):
+        return None
+    return (pixels[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1], spacing_mm) if pixels.size else None
+
+
+@lru_cache(maxsize=4)  # several samples in a row often share a host slice
+def _stored(path: Path, index: int, stamp: int) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]]:
+    """The slice as it lies in the file, (0, 0) large where the file has no such slice; `stamp` tells a replaced file from the old one."""
+    volume = read_volume(path)
+    there = 0 <= index < volume.stored.shape[2]
+    pixels = volume.stored[:, :, index].T.copy() if there else np.empty((0, 0), volume.stored.dtype)
+    return pixels, (volume.pixel_mm[1], volume.pixel_mm[0])

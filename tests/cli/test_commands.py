@@ -1,0 +1,236 @@
+"""The command line as a user meets it: what it prints where, exit codes, and what it does not load."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from ring_hosts import write_hosts, write_patient
+
+import lgesynthnet
+from lgesynthnet.prescription.scar import ScarPrescription
+
+SENTENCE = "Transmural enhancement in the posteroseptal wall"
+
+
+def run(*words: object, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "lgesynthnet", *map(str, words)], capture_output=True, text=True, timeout=120, **more)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory) -> Path:
+    return write_hosts(tmp_path_factory.mktemp("cohort") / "hösts", patients=2)
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Top-level modules in memory after a command."""
+    code = "import sys\nfrom lgesynthnet.cli.app import main\nsys.argv[0] = 'lgesynthnet'\ncode = main()\n"
+    code += "print('LOADED', code, *{m.split('.')[0] for m in sys.modules}, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("LOADED")]
+    assert line.split()[1] == "0", done.stderr
+    return set(line.split()[2:])
+
+
+class TestQuickToAnswer:
+    HEAVY = {"torch", "transformers", "diffusers", "monai", "scipy", "skimage", "nibabel", "matplotlib", "numpy"}
+
+    @pytest.mark.parametrize("words", [["--help"], ["synthesize", "--help"], ["train", "--help"], ["--version"]])
+    def test_help_loads_nothing_heavy(self, words):
+        assert loaded_by(*words).isdisjoint(self.HEAVY)
+
+    def test_importing_the_package_loads_nothing_heavy(self):
+        code = "import sys, lgesynthnet; lgesynthnet.ScarPrescription; print(*{m.split('.')[0] for m in sys.modules})"
+        loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+        assert loaded.isdisjoint(self.HEAVY - {"numpy"})
+
+    @pytest.mark.parametrize("words", [["prescribe", "--text", SENTENCE], ["prescribe", "--prior", "ischaemic"], ["info", "--json"]])
+    def test_prescribing_and_info_need_no_torch(self, words):
+        assert loaded_by(*words).isdisjoint({"torch", "transformers", "diffusers", "monai", "nibabel"})
+
+    def test_the_baseline_paints_without_torch(self, hosts, tmp_path):
+        words = [
+            "synthesize",
+            "--hosts",
+            str(hosts),
+            "--model",
+            "paste",
+            "--count",
+            "1",
+            "--prior",
+            "uniform",
+            "--out",
+            str(tmp_path / "run"),
+        ]
+        assert loaded_by(*words).isdisjoint({"torch", "transformers", "diffusers", "monai"})
+
+
+class TestPrescribe:
+    def test_a_sentence_becomes_json_on_stdout_and_words_beside_it(self):
+        done = run("prescribe", "--text", SENTENCE)
+        prescription = ScarPrescription.from_json(done.stdout)
+        assert prescription == ScarPrescription.parse(SENTENCE)
+        assert prescription.segments == {3, 9}
+        assert "sentence:" in done.stderr
+        assert "caption:" in done.stderr
+
+    def test_draws_are_the_same_for_the_same_seed_and_do_not_depend_on_how_many(self):
+        ten = run("prescribe", "--prior", "ischaemic", "--count", 10, "--level", "mid", "--seed", 3).stdout.splitlines()
+        four = run("prescribe", "--prior", "ischaemic", "--count", 4, "--level", "mid", "--seed", 3).stdout.splitlines()
+        assert len(ten) == 10
+        assert ten[:4] == four
+        assert all(7 <= s <= 12 for line in ten for s in ScarPrescription.from_json(line).segments)
+
+    def test_explains_every_part(self):
+        words = run("prescribe", "--text", SENTENCE, "--explain").stderr
+        for part in ("9 mid inferoseptal", "transmurality", "depth", "border"):
+            assert part in words
+
+    @pytest.mark.parametrize(
+        ("words", "named"),
+        [
+            (["--text", "transmural enhancement in the posteroceptal wall"], "posteroceptal"),
+            (["--prior", "ischemic?"], "ischaemic, non-ischaemic, uniform"),
+            (["--prior", "uniform", "--level", "middle"], "basal, mid, apical"),
+            ([], "--text"),
+            (["--text", "x", "--prior", "uniform"], "either"),
+        ],
+    )
+    def test_what_is_not_understood_is_one_line_and_exit_code_2(self, words, named):
+        done = run("prescribe", *words)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        [line] = done.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert named in line
+
+    def test_verbose_adds_the_traceback(self):
+        done = run("-v", "prescribe", "--prior", "x")
+        assert "Traceback" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+class TestSynthesize:
+    def words(self, hosts, out, *more):
+        return ("synthesize", "--hosts", hosts, "--model", "paste", "--count", 2, "--out", out, *more)
+
+    def test_a_dry_run_prints_the_plan_and_writes_nothing(self, hosts, tmp_path):
+        write_hosts(tmp_path / "hosts", 2)
+        broken = tmp_path / "hosts/Case_N002/Contours/Case_N002.nii.gz"
+        broken.unlink()
+        before = everything(tmp_path)
+        done = run(*self.words(tmp_path / "hosts", tmp_path / "run", "--text", SENTENCE, "--dry-run"))
+        plan = json.loads(done.stdout)
+        assert (plan["usable_hosts"], plan["count"], plan["source"]) == (3, 2, "text")
+        assert [skipped["name"] for skipped in plan["skipped"]] == ["Case_N002"]
+        assert everything(tmp_path) == before
+
+    def test_prints_the_report_and_tells_of_skipped_cases(self, tmp_path):
+        write_hosts(tmp_path / "hosts", 2)
+        (tmp_path / "hosts/Case_N002/Contours/Case_N002.nii.gz").unlink()
+        done = run(*self.words(tmp_path / "hosts", tmp_path / "run ü", "--prior", "ischaemic"))
+        assert done.returncode == 0
+        assert f"report: {tmp_path / 'run ü' / 'report.html'}" in done.stdout
+        assert re.search(r"skipped Case_N002: .*Case_N002\.nii\.gz", done.stderr)
+        assert (tmp_path / "run ü" / "report.html").is_file()
+
+    def test_strict_stops_with_exit_code_2(self, tmp_path):
+        write_hosts(tmp_path / "hosts", 2)
+        (tmp_path / "hosts/Case_N002/Contours/Case_N002.nii.gz").unlink()
+        done = run(*self.words(tmp_path / "hosts", tmp_path / "run", "--prior", "ischaemic", "--strict"))
+        assert done.returncode == 2
+        assert "Case_N002" in done.stderr
+        assert not (tmp_path / "run").exists()
+
+    def test_a_spent_budget_is_exit_code_3(self, hosts, tmp_path):
+        done = run(*self.words(hosts, tmp_path / "run", "--prior", "ischaemic", "--max-attempts", 1))
+        assert done.returncode == 3
+        assert "--max-attempts" in done.stderr
+
+    def test_quiet_prints_only_results(self, hosts, tmp_path):
+        done = run("-q", *self.words(hosts, tmp_path / "run", "--prior", "ischaemic"))
+        assert done.stderr == ""
+        assert "report:" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("more", "named"),
+        [
+            (["--prior", "ischaemic", "--model", "nonesuch"], "paste"),
+            (["--prior", "ischaemic", "--dataset", "acdc"], "verify"),
+            (["--prior", "ischaemic", "--labels", "1=cavity"], "wall"),
+            (["--prior", "ischaemic", "--landmarks", "nowhere.csv"], "nowhere.csv"),
+            (["--prescriptions", "nowhere.jsonl"], "nowhere.jsonl"),
+            ([], "--prior"),
+        ],
+    )
+    def test_a_wrong_option_is_one_line_with_the_remedy(self, hosts, tmp_path, more, named):
+        done = run(*self.words(hosts, tmp_path / "run", *more))
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith("error: ")
+        assert named in done.stderr
+        assert not (tmp_path / "run").exists()
+
+    def test_an_empty_folder_is_one_line(self, tmp_path):
+        (tmp_path / "empty").mkdir()
+        done = run(*self.words(tmp_path / "empty", tmp_path / "run", "--prior", "ischaemic"))
+        assert done.returncode == 2
+        assert str(tmp_path / "empty") in done.stderr
+
+
+class TestVerify:
+    def test_a_sound_folder_is_exit_code_0(self, hosts):
+        done = run("verify", hosts, "--json")
+        assert done.returncode == 0
+        assert json.loads(done.stdout)["counts"]["usable"] == 6
+
+    def test_a_broken_one_is_exit_code_2_and_names_the_file(self, tmp_path):
+        broken = write_patient(tmp_path, "N001", seed=1)
+        write_patient(tmp_path, "N002", seed=2)
+        broken.write_bytes(b"nothing")
+        done = run("verify", tmp_path)
+        assert done.returncode == 2
+        assert str(broken) in done.stdout
+
+
+class TestInfo:
+    def test_json_for_machines(self):
+        found = json.loads(run("info", "--json").stdout)
+        assert found["lgesynthnet"] == lgesynthnet.__version__
+        assert found["packages"]["torch"]
+        assert "paste" in [model["name"] for model in found["models"]]
+        assert found["devices"][0] == "cpu"
+
+
+def test_the_version_is_the_project_s():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert lgesynthnet.__version__ == project["project"]["version"]
+    assert run("--version").stdout == f"lgesynthnet {lgesynthnet.__version__}\n"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error_that_lists_what_is():
+    with pytest.raises(AttributeError, match="LGESynthNet"):
+        lgesynthnet.LGESynthnet  # noqa: B018
+
+
+def test_a_phantom_cohort_can_be_painted_into(tmp_path):
+    assert run("phantom", tmp_path / "hosts", "--patients", 1, "--positive", 0).returncode == 0
+    done = run("synthesize", "--hosts", tmp_path / "hosts", "--model", "paste", "-n", 1, "-o", tmp_path / "run", "--prior", "ischaemic")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_demo_ends_with_the_path_of_a_report(tmp_path):
+    done = run("demo", "--out", tmp_path, "--model", "paste", "--count", 2)
+    assert done.returncode == 0, done.stderr
+    report = Path(done.stdout.split("report: ")[1].strip())
+    assert report.is_file()
+    again = run("demo", "--out", tmp_path, "--model", "paste", "--count", 2)
+    assert again.returncode == 0, again.stderr

@@ -1,0 +1,79 @@
+"""Where the real data lies, and small honest NIfTI files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real data; skips where it is absent."""
+    named = os.environ.get("LGESYNTHNET_DATA")
+    folder = Path(named) if named else PROJECT.parent / "shared" / "data"
+    if not (folder / "emidec").is_dir():
+        pytest.skip(f"no real data at {folder} (LGESYNTHNET_DATA {'set' if named else 'not set'})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def emidec(real_data: Path) -> Path:
+    """The 75 EMIDEC patients."""
+    return real_data / "emidec"
+
+
+def ring_labels(side: int = 64, inner: float = 10, outer: float = 16, centre: tuple[float, float] | None = None) -> np.ndarray:
+    """(rows, cols) uint8: a cavity of radius `inner` pixels in a wall that reaches to `outer`."""
+    rows, cols = np.mgrid[:side, :side]
+    away = np.hypot(rows - (centre or (side / 2, side / 2))[0], cols - (centre or (side / 2, side / 2))[1])
+    return np.where(away <= inner, 1, np.where(away <= outer, 2, 0)).astype(np.uint8)
+
+
+@pytest.fixture
+def ring() -> Callable[..., np.ndarray]:
+    return ring_labels
+
+
+@pytest.fixture
+def save() -> Callable[..., Path]:
+    """save(path, array in file order (columns, rows, slices), spacing_mm, affine=None, slope=None): write a NIfTI file."""
+
+    def write(
+        path: Path,
+        array: np.ndarray,
+        spacing_mm: tuple[float, ...] = (1.5, 1.25, 8.0),
+        affine: np.ndarray | None = None,
+        slope: tuple[float, float] | None = None,
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = nib.Nifti1Image(array, np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0]) if affine is None else affine)
+        image.header.set_zooms((*spacing_mm, 1.0, 1.0)[: array.ndim])
+        image.header.set_xyzt_units("mm")
+        if slope is None:
+            nib.save(image, path)
+        else:  # nibabel rescales on its way out; the stored numbers are wanted as they are
+            raw = bytearray(image.to_bytes())
+            raw[112:120] = np.array(slope, dtype="<f4").tobytes()
+            path.write_bytes(raw)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def pair(save: Callable[..., Path], ring: Callable[..., np.ndarray]) -> Callable[..., tuple[Path, Path]]:
+    """pair(image_path, label_path, slices=3, seed=0): a patient of rings with a noisy int16 image."""
+
+    def write(image_path: Path, label_path: Path, slices: int = 3, seed: int = 0, **where: object) -> tuple[Path, Path]:
+        labels = np.stack([ring(**where).T] * slices, axis=2)
+        image = np.random.default_rng(seed).integers(1, 900, labels.shape).astype(np.int16)
+        return save(image_path, image), save(label_path, labels)
+
+    return write

@@ -1,0 +1,112 @@
+"""What every generator owes, whatever is inside it. A new one joins by being added to GENERATORS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ring_hosts import SPACING_MM, ring_patient
+
+from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.generate.base import Generator
+from lgesynthnet.generate.paste import IntensityPaste
+from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.records import Label, Level, ShortAxisSlice
+
+GENERATORS = [IntensityPaste()]
+INFARCT = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, mvo_share=0.2, seed=5)
+
+
+def host_of(dtype: type, seed: int = 0, scar: bool = False, gain: float = 1.0) -> Host:
+    image, labels = (volume[:, :, 0] for volume in ring_patient(seed, slices=1, scar=scar))
+    stored = image * gain if np.dtype(dtype).kind == "f" else np.rint(image * gain).clip(*_limits(dtype))
+    slice_ = ShortAxisSlice(patient=f"N{seed}", index=0, image=stored.astype(dtype), labels=labels, spacing_mm=(SPACING_MM, SPACING_MM))
+    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+
+
+def _limits(dtype: type) -> tuple[int, int]:
+    return np.iinfo(dtype).min, np.iinfo(dtype).max
+
+
+@pytest.mark.parametrize("generator", GENERATORS, ids=lambda g: type(g).__name__)
+class TestEveryGenerator:
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
+    def test_leaves_the_rest_of_the_slice_alone(self, generator, dtype):
+        host = host_of(dtype)
+        before = host.slice_.image.copy()
+        sample = generator.paint(host, INFARCT, seed=3)
+        assert sample.image.dtype == before.dtype
+        np.testing.assert_array_equal(sample.image[~sample.hidden], before[~sample.hidden])
+        np.testing.assert_array_equal(host.slice_.image, before)
+        assert sample.max_change_outside == 0
+        assert (sample.image[sample.intended] != before[sample.intended]).mean() > 0.9  # or doing nothing would pass
+        assert (~sample.hidden).mean() > 0.5
+
+    def test_a_seed_means_the_same_image_whatever_was_painted_before(self, generator):
+        host, other = host_of(np.int16), host_of(np.int16, seed=8)
+        alone = generator.paint(host, INFARCT, seed=7)
+        generator.paint(other, INFARCT, seed=3)
+        again = generator.paint(host, INFARCT, seed=7)
+        np.testing.assert_array_equal(alone.image, again.image)
+        assert (alone.image != generator.paint(host, INFARCT, seed=8).image).any()
+
+    def test_intends_what_the_prescription_paints_and_labels_it(self, generator):
+        host = host_of(np.float32)
+        sample = generator.paint(host, INFARCT, seed=1)
+        painted = paint(INFARCT, host.frame)
+        np.testing.assert_array_equal(sample.intended, painted.scar)
+        np.testing.assert_array_equal(sample.intended_no_reflow, painted.no_reflow)
+        assert painted.no_reflow.any()
+        np.testing.assert_array_equal(sample.labels == Label.NO_REFLOW, painted.no_reflow)
+        np.testing.assert_array_equal(sample.labels == Label.SCAR, painted.scar & ~painted.no_reflow)
+        np.testing.assert_array_equal(sample.labels[~painted.scar], host.slice_.labels[~painted.scar])
+        assert not (sample.intended & ~sample.hidden).any()
+
+    def test_scar_is_bright_and_its_core_is_dark(self, generator):
+        host = host_of(np.float32)
+        sample = generator.paint(host, INFARCT, seed=1)
+        wall = sample.labels == Label.WALL
+        bright = sample.image[sample.labels == Label.SCAR].mean()
+        assert bright > sample.image[wall].mean() + 10 * sample.image[wall & ~sample.hidden].std()
+        assert sample.image[sample.intended_no_reflow].mean() < (bright + sample.image[wall].mean()) / 2
+
+    def test_scar_that_was_there_stays_labelled(self, generator):
+        host = host_of(np.int16, scar=True)
+        sample = generator.paint(host, replace(INFARCT, segments=frozenset({7}), mvo_share=0.0), seed=1)
+        old = host.slice_.labels == Label.SCAR
+        assert (sample.labels[old] == Label.SCAR).all()
+        assert not (sample.intended & old).any()
+
+    def test_numbers_stay_inside_what_the_dtype_holds(self, generator):
+        sample = generator.paint(host_of(np.uint8, gain=1.35), replace(INFARCT, intensity_percentile=100.0), seed=1)
+        scar = sample.image[sample.labels == Label.SCAR].astype(int)
+        assert scar.max() <= 255
+        assert scar.min() > 60  # a wrap-around would be dark
+
+    def test_a_prescription_for_another_level_is_an_error_that_names_both(self, generator):
+        with pytest.raises(PrescriptionError, match="mid slice.*basal"):
+            generator.paint(host_of(np.int16), replace(INFARCT, segments=frozenset({2})), seed=1)
+
+    def test_keeps_the_contract_in_name_too(self, generator):
+        assert isinstance(generator, Generator)
+        sample = generator.paint(host_of(np.int16), INFARCT, seed=1)
+        assert sample.model == generator.fingerprint
+        assert sample.caption
+        assert sample.seed == 1
+
+
+def test_other_settings_have_another_fingerprint():
+    assert IntensityPaste().fingerprint == IntensityPaste().fingerprint != IntensityPaste(edge_pixels=1.0).fingerprint
+
+
+def test_a_higher_percentile_is_a_brighter_scar():
+    levels = [
+        float(s.image[s.labels == Label.SCAR].mean())
+        for s in (IntensityPaste().paint(host_of(np.float32), replace(INFARCT, intensity_percentile=p)) for p in (5.0, 50.0, 95.0))
+    ]
+    assert levels == sorted(levels)
+    assert levels[2] - levels[0] > 5

@@ -1,0 +1,71 @@
+"""`verify` finds what is broken, what is odd and who stands twice, in people's words and in JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from scipy import ndimage
+
+from lgesynthnet.data import open_cohort, verify
+from lgesynthnet.data.inspection import Severity
+
+
+def chest(seed: int, shape=(64, 64, 3)) -> np.ndarray:
+    """A smooth chest in file order, half of it what all chests share: two seeds correlate by 0.5."""
+    common, own = (np.random.default_rng(number).normal(size=shape) for number in (12345, seed))
+    smooth = ndimage.gaussian_filter(common + own, (4, 4, 0))
+    return (1000 + 200 * smooth / smooth.std()).astype(np.int16)
+
+
+def write(root, save, ring, name, image, **where):
+    labels = np.stack([ring(**where).T] * image.shape[2], axis=2)
+    save(root / name / "Images" / f"{name}.nii.gz", image)
+    save(root / name / "Contours" / f"{name}.nii.gz", labels)
+
+
+def test_one_scan_under_two_names_is_found_and_nobody_else(tmp_path, save, ring):
+    for seed in range(6):
+        write(tmp_path, save, ring, f"Case_P{seed}", chest(seed))
+    noisy = chest(2) + np.random.default_rng(9).integers(-60, 60, (64, 64, 3)).astype(np.int16)
+    write(tmp_path, save, ring, "Case_Q", noisy, inner=11, outer=17, centre=(33, 31))  # other contours, other noise
+    cohort = open_cohort(tmp_path)
+    report = verify(cohort)
+    assert [(pair.first, pair.second, pair.identical) for pair in report.duplicates] == [("P2", "Q", ())]
+    assert report.count(Severity.ERROR) == 0
+    assert "look like one scan" in report.lines()[0]
+    leaking = verify(cohort, splits={"train": ["P2"], "test": ["Q"]})
+    assert leaking.count(Severity.ERROR) == 1
+    assert "they stand in train and test" in leaking.lines()[0]
+
+
+def test_one_identical_slice_is_enough(tmp_path, save, ring):
+    first, second = chest(0), chest(1)
+    second[:, :, 2] = first[:, :, 0]
+    write(tmp_path, save, ring, "Case_A", first)
+    write(tmp_path, save, ring, "Case_B", second)
+    [pair] = verify(open_cohort(tmp_path)).duplicates
+    assert pair.identical == ((0, 2),)
+
+
+def test_problems_are_counted_and_named_and_the_report_is_json(tmp_path, save, ring):
+    write(tmp_path, save, ring, "Case_A", chest(0))
+    blank = chest(1)
+    blank[:, :, 1] = 0
+    write(tmp_path, save, ring, "Case_B", blank)
+    write(tmp_path, save, ring, "Case_C", chest(2).astype(np.float32) * np.nan)
+    write(tmp_path, save, ring, "Case_D", chest(3), inner=0, outer=0)  # one cavity pixel, no wall
+    write(tmp_path, save, ring, "Case_E", chest(4))
+    (tmp_path / "Case_E" / "Contours" / "Case_E.nii.gz").unlink()
+    told = []
+    report = verify(open_cohort(tmp_path), on_case=lambda done, whole: told.append((done, whole)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert report.counts == {"cases": 4, "slices": 9, "usable": 5, "with_scar": 0, "errors": 3, "warnings": 4, "duplicates": 0}
+    text = "\n".join(report.lines())
+    assert "B slice 1: the image is zero everywhere" in text
+    assert "Case_C.nii.gz: slice 0 holds NaN" in text
+    assert "D: none of its 3 slices" in text
+    assert "label file is missing" in text
+    assert all(line.startswith("error") for line in report.lines()[:3])
+    assert json.loads(report.to_json())["counts"] == report.counts
+    assert json.loads(report.to_json())["cases"][1]["usable"] == [0, 2]

@@ -1,0 +1,141 @@
+"""A written slice lies where its host lies, in the host's own numbers, and is written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lgesynthnet.data.nifti import read_volume, write_bytes, write_slice_like
+from lgesynthnet.data.stack import read_stack
+from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.records import Label
+
+TURN = np.array([[0.1, -1.2, 3.0, -20.0], [1.4, 0.1, 2.0, 31.0], [0.2, 0.3, 7.0, 112.0], [0, 0, 0, 1]])
+IDS = {0: Label.BACKGROUND, 1: Label.CAVITY, 2: Label.WALL}
+
+
+@pytest.fixture
+def host(tmp_path, save):
+    """An oblique int16 host with slope and inter, and its own label."""
+    image = np.random.default_rng(1).integers(-400, 3000, (40, 36, 5)).astype(np.int16)
+    return save(tmp_path / "host.nii", image, (1.4, 1.25, 8.0), affine=TURN, slope=(0.5, -11.0))
+
+
+@pytest.mark.parametrize("flip", [(False, False), (True, False), (False, True), (True, True)])
+def test_a_slice_written_untouched_is_the_host_slice(tmp_path, save, host, flip):
+    label = save(tmp_path / "label.nii", np.ones((40, 36, 5), np.uint8), (1.4, 1.25, 8.0), affine=TURN)
+    stack = read_stack(host, label, "A", IDS, flip=flip)
+    assert stack.image.shape == (36, 40, 5)
+    assert stack.spacing_mm == (1.25, pytest.approx(1.4))
+    out = tmp_path / "out é" / "s.nii.gz"
+    write_slice_like(out, stack[3].image, host, 3, flip, descrip="by a test")
+
+    ours, theirs = nib.load(out), nib.load(host)
+    assert ours.shape == (40, 36, 1)
+    assert ours.get_data_dtype() == np.int16
+    np.testing.assert_array_equal(ours.dataobj.get_unscaled()[:, :, 0], theirs.dataobj.get_unscaled()[:, :, 3])
+    np.testing.assert_array_equal(ours.get_fdata()[:, :, 0], theirs.get_fdata()[:, :, 3])
+    assert (ours.dataobj.slope, ours.dataobj.inter) == (theirs.dataobj.slope, theirs.dataobj.inter) == (0.5, -11.0)
+    np.testing.assert_allclose(ours.affine @ (5, 7, 0, 1), theirs.affine @ (5, 7, 3, 1), atol=1e-4)
+    np.testing.assert_array_equal(ours.header["pixdim"], theirs.header["pixdim"])
+    for key in ("sform_code", "qform_code", "xyzt_units"):
+        assert ours.header[key] == theirs.header[key]
+    assert bytes(ours.header["descrip"]).startswith(b"SYNTHETIC by a test")
+    assert b"SYNTHETIC" in bytes(ours.header["intent_name"])
+    assert b"SYNTHETIC" in bytes(ours.header["aux_file"])
+
+
+def test_image_and_label_share_one_geometry_and_the_label_is_unscaled(tmp_path, host, ring):
+    labels = ring(side=40)[:36]
+    write_slice_like(tmp_path / "i.nii.gz", np.full((36, 40), 7, np.int16), host, 2)
+    write_slice_like(tmp_path / "l.nii.gz", labels, host, 2, dtype=np.uint8)
+    image, label = nib.load(tmp_path / "i.nii.gz"), nib.load(tmp_path / "l.nii.gz")
+    np.testing.assert_array_equal(image.affine, label.affine)
+    assert image.shape == label.shape
+    assert label.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(label.get_fdata()[:, :, 0], labels.T)
+    read_stack(tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", "A", IDS)  # what was written opens again
+
+
+def test_a_host_placed_by_nothing_but_its_shape_keeps_its_place(tmp_path):
+    image = nib.Nifti1Image(np.zeros((40, 36, 5), np.float32), None)
+    image.header.set_zooms((1.4, 1.2, 8))
+    nib.save(image, tmp_path / "bare.nii.gz")
+    write_slice_like(tmp_path / "s.nii.gz", np.zeros((36, 40), np.float32), tmp_path / "bare.nii.gz", 4)
+    theirs, ours = nib.load(tmp_path / "bare.nii.gz"), nib.load(tmp_path / "s.nii.gz")
+    np.testing.assert_allclose(ours.affine @ (0, 0, 0, 1), theirs.affine @ (0, 0, 4, 1), atol=1e-5)
+
+
+def test_a_host_placed_by_a_quaternion_keeps_its_place(tmp_path):
+    image = nib.Nifti1Image(np.zeros((40, 36, 5), np.float64), None)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0] * (1.4, 1.2, 8)
+    image.set_qform(np.vstack([np.hstack([turn, [[1], [2], [3]]]), [0, 0, 0, 1]]), code=1)
+    nib.save(image, tmp_path / "q.nii.gz")
+    write_slice_like(tmp_path / "s.nii.gz", np.zeros((36, 40)), tmp_path / "q.nii.gz", 4)
+    theirs, ours = nib.load(tmp_path / "q.nii.gz"), nib.load(tmp_path / "s.nii.gz")
+    assert (int(ours.header["qform_code"]), int(ours.header["sform_code"])) == (1, 0)
+    np.testing.assert_allclose(ours.affine @ (3, 2, 0, 1), theirs.affine @ (3, 2, 4, 1), atol=1e-4)
+
+
+def test_the_same_slice_gives_the_same_bytes_under_any_name_at_any_time(tmp_path, host):
+    pixels = np.random.default_rng(0).integers(0, 99, (36, 40)).astype(np.int16)
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_slice_like(tmp_path / name, pixels, host, 0)
+    packed = (tmp_path / "a.nii.gz").read_bytes()
+    assert packed == (tmp_path / "b.nii.gz").read_bytes()
+    assert packed[3] == 0  # no name in the gzip header
+    assert packed[4:8] == bytes(4)  # and no time stamp
+
+
+def test_pixels_that_do_not_fit_the_dtype_are_not_rounded_in_silence(tmp_path, host):
+    for pixels in (np.full((36, 40), 40_000), np.full((36, 40), 0.5)):
+        with pytest.raises(ValueError, match="do not fit"):
+            write_slice_like(tmp_path / "x.nii.gz", pixels, host, 0)
+    assert not (tmp_path / "x.nii.gz").exists()
+
+
+def test_another_size_or_slice_than_the_host_has_is_refused(tmp_path, host):
+    for pixels, index in ((np.zeros((40, 36), np.int16), 0), (np.zeros((36, 40), np.int16), 5), (np.zeros((36, 40), np.int16), -1)):
+        with pytest.raises(InputError, match="5 slices of 36 x 40"):
+            write_slice_like(tmp_path / "x.nii.gz", pixels, host, index)
+
+
+@pytest.mark.parametrize("folder", ["/proc/lgesynthnet", "/dev/null/lgesynthnet", "/sys/lgesynthnet"])
+def test_a_place_that_cannot_be_written_is_a_run_error(folder, host):
+    with pytest.raises(RunError, match="cannot be written"):
+        write_slice_like(Path(folder) / "x.nii.gz", np.zeros((36, 40), np.int16), host, 0)
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_no_rest(tmp_path):
+    target = tmp_path / "x.nii.gz"
+    target.write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # the system itself refuses the 1001st byte
+    try:
+        with pytest.raises(RunError, match="free space"):
+            write_bytes(target, bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert target.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.nii.gz"]
+
+
+def test_a_device_is_never_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe.nii.gz"
+    os.mkfifo(pipe)
+    with pytest.raises(RunError, match="not a plain file"):
+        write_bytes(pipe, b"x")
+    assert pipe.is_fifo()
+
+
+def test_a_written_slice_reads_back_through_our_own_reader(tmp_path, host):
+    pixels = np.arange(36 * 40, dtype=np.int16).reshape(36, 40)
+    write_slice_like(tmp_path / "s.nii", pixels, host, 1)
+    volume = read_volume(tmp_path / "s.nii")
+    np.testing.assert_array_equal(volume.stored[:, :, 0].T, pixels)
+    assert (volume.slope, volume.inter) == (0.5, -11.0)

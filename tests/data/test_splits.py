@@ -1,0 +1,54 @@
+"""A patient stands in one part."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lgesynthnet.data import read_splits, split_patients
+from lgesynthnet.data.splits import write_splits
+from lgesynthnet.errors import InputError
+
+NAMES = [f"P{i:03d}" for i in range(75)]
+SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}
+
+
+def test_every_patient_lands_in_one_part_of_the_right_size_whatever_the_order():
+    parts = split_patients(NAMES, 3, SHARES)
+    assert sorted(name for names in parts.values() for name in names) == NAMES
+    assert [len(names) for names in parts.values()] == [45, 7, 23]
+    assert parts == split_patients(NAMES[::-1], 3, SHARES)
+    assert parts != split_patients(NAMES, 4, SHARES)
+
+
+def test_shares_and_names_that_make_no_sense_are_refused():
+    for shares in ({"a": 0.5}, {}, {"a": 1.5, "b": -0.5}):
+        with pytest.raises(InputError, match="sum to 1"):
+            split_patients(NAMES, 0, shares)
+    with pytest.raises(InputError, match="P001 stands"):
+        split_patients([*NAMES, "P001"], 0, SHARES)
+
+
+def test_splits_survive_the_file_and_lose_the_case_prefix(tmp_path):
+    parts = split_patients(NAMES, 0, SHARES)
+    write_splits(tmp_path / "s.json", parts)
+    assert read_splits(tmp_path / "s.json") == parts
+    (tmp_path / "s.json").write_text(json.dumps({"train": ["Case_N006", "samplePositive"]}))
+    assert read_splits(tmp_path / "s.json") == {"train": ["N006", "samplePositive"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"train": ["N1"], "test": ["Case_N1"]}', "N1 stands in train and in test"),
+        ('{"train": ["N1", "N1"]}', "N1 stands in train and in train"),
+        ('{"train": "N1"}', "must be a list"),
+        ("[]", "JSON object"),
+        ("nonsense", "is not JSON"),
+    ],
+)
+def test_split_files_that_make_no_sense_are_refused(tmp_path, text, says):
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(InputError, match=says):
+        read_splits(tmp_path / "s.json")

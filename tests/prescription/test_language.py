@@ -1,0 +1,400 @@
+"""Sentences mean what a report means by them, and a written prescription reads back as itself."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
+from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.language import LONGEST_TEXT, NO_ENHANCEMENT, caption, every_caption_word, parse, write
+from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
+from lgesynthnet.prescription.vocabulary import EXTENT_BINS
+from lgesynthnet.records import Level
+
+ISCHAEMIC = (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
+
+
+@st.composite
+def prescriptions(draw):
+    """Any valid prescription, down to the smallest float."""
+    pattern = draw(st.sampled_from(Pattern))
+    low, high = {Pattern.TRANSMURAL: (0.7500001, 1.0), Pattern.SUBENDOCARDIAL: (5e-324, 0.75)}.get(pattern, (2e-4, 1.0))
+    share = draw(st.floats(low, high) | st.integers(16 if pattern is Pattern.TRANSMURAL else 1, int(high * 20)).map(lambda i: i / 20))
+    depth = None
+    if draw(st.booleans()):
+        inner = draw(st.floats(0, 1 - share))
+        jitter = draw(st.floats(-9e-4, 9e-4)) if pattern is not Pattern.PATCHY else draw(st.floats(0, 1 - share))
+        outer = min(1.0, inner + share + jitter)
+        depth = (inner, outer) if outer > inner else None
+    starts, extents = st.floats(0, 360, exclude_max=True), st.floats(0, 360, exclude_min=True)
+    return ScarPrescription(
+        segments=draw(st.frozensets(st.sampled_from(sorted(SHORT_AXIS_SEGMENTS)), min_size=1)),
+        pattern=pattern,
+        transmurality=share,
+        **({"depth": depth} if depth else {}),
+        arc=draw(st.none() | st.builds(lambda start, extent: Arc(start_deg=start, extent_deg=extent), starts, extents)),
+        irregularity=draw(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]) | st.floats(0, 1)),
+        mvo_share=draw(st.sampled_from([0.0, 0.2]) | st.floats(0, 0.6)) if pattern in ISCHAEMIC else 0.0,
+        intensity_percentile=draw(st.integers(0, 100).map(float) | st.floats(0, 100)),
+        seed=draw(st.integers(0, 2**63 - 1)),
+    )
+
+
+def drawn(rng: random.Random) -> ScarPrescription:
+    """What a prior draws: rounded and unrounded numbers, one level or several."""
+    pattern = rng.choice(list(Pattern))
+    low, high = {Pattern.TRANSMURAL: (76, 100), Pattern.SUBENDOCARDIAL: (5, 75)}.get(pattern, (5, 100))
+    digits = rng.choice([2, 3, 4, 16])
+    share = round(rng.uniform(low, high) / 100, digits)
+    start = rng.uniform(0, 1 - share)
+    depth = (start, min(1.0, start + share)) if rng.random() < 0.3 else None
+    return ScarPrescription(
+        segments=frozenset(rng.sample(range(1, 17), rng.randint(1, 16))),
+        pattern=pattern,
+        transmurality=share,
+        **({"depth": depth} if depth else {}),
+        arc=Arc(start_deg=rng.uniform(0, 359), extent_deg=round(rng.uniform(5, 360), digits)) if rng.random() < 0.5 else None,
+        irregularity=round(rng.random(), digits),
+        mvo_share=round(rng.uniform(0, 0.6), digits) if pattern in ISCHAEMIC else 0.0,
+        intensity_percentile=round(rng.uniform(0, 100), digits - 2),
+        seed=rng.randrange(2**63),
+    )
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(prescriptions())
+def test_every_valid_prescription_reads_back_as_itself(prescription):
+    sentence = write(prescription)
+    assert len(sentence) <= LONGEST_TEXT
+    assert parse(sentence) == prescription
+    assert parse(sentence.upper()) == prescription
+
+
+def read_back_drawn(count: int) -> None:
+    rng = random.Random(7)
+    for _ in range(count):
+        prescription = drawn(rng)
+        assert parse(write(prescription)) == prescription
+
+
+def read_back_sets_of_segments() -> None:
+    for bits in range(1, 2**16, 5):  # every fifth: 13 107 sets
+        segments = frozenset(s for s in range(1, 17) if bits >> (s - 1) & 1)
+        prescription = ScarPrescription(segments=segments, pattern=Pattern.MID_WALL, transmurality=0.35)
+        assert parse(caption(prescription)).segments == segments
+
+
+def time_reading() -> None:
+    sentence = write(drawn(random.Random(1)))
+    start = time.perf_counter()
+    for _ in range(500):
+        parse(sentence)
+    assert (time.perf_counter() - start) / 500 < 1e-3
+
+
+@pytest.mark.parametrize("check", ["read_back_drawn(10_000)", "read_back_sets_of_segments()", "time_reading()"])
+def test_at_full_speed(check):
+    """In a process of its own: the type checks of this one make each sentence thirty times slower."""
+    script = f"import test_language; test_language.{check}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_language_needs_none_of_the_heavy_packages():
+    script = (
+        "import sys, lgesynthnet.prescription.language; print(*{'torch', 'scipy', 'skimage', 'monai', 'matplotlib'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "segments"),
+    [
+        ("posteroseptal wall", {3, 9}),
+        ("postero-septal wall", {3, 9}),
+        ("inferior septum", {3, 9}),
+        ("Antero-Septal wall", {2, 8}),
+        ("anterior septum", {2, 8}),
+        ("infero-lateral wall", {5, 11}),
+        ("posterolateral wall", {5, 11}),
+        ("anterolateral wall", {6, 12}),
+        ("lateral wall", {5, 6, 11, 12, 16}),
+        ("septum", {2, 3, 8, 9, 14}),
+        ("septal wall", {2, 3, 8, 9, 14}),
+        ("anterior wall", {1, 7, 13}),
+        ("inferior wall", {4, 10, 15}),
+        ("posterior wall", {4, 10, 15}),
+        ("anterior, septal walls", {1, 7, 13, 2, 3, 8, 9, 14}),
+        ("apical septal wall", {14}),
+        ("mid anteroseptal", {8}),
+        ("mid-ventricular inferior wall", {10}),
+        ("midventricular inferior wall", {10}),
+        ("mid septum", {8, 9}),
+        ("basal to mid inferolateral", {5, 11}),
+        ("basal and mid inferolateral", {5, 11}),
+        ("basal-mid inferolateral", {5, 11}),
+        ("basal to apical inferior wall", {4, 10, 15}),
+        ("basal and apical inferior wall", {4, 15}),
+        ("inferior wall from base to apex", {4, 10, 15}),
+        ("basal third of the inferior wall", {4}),
+        ("inferior wall at the mid level", {10}),
+        ("inferior wall, mid", {10}),
+        ("inferior wall at the mid level and anterior wall at the basal level", {10, 1}),
+        ("basal anterior and mid inferior and inferolateral walls", {1, 10, 11}),
+        ("inferior and basal anterior walls", {4, 10, 15, 1}),
+        ("LAD territory", {1, 2, 7, 8, 13, 14}),
+        ("mid LAD territory", {7, 8}),
+        ("left anterior descending territory", {1, 2, 7, 8, 13, 14}),
+        ("RCA territory", {3, 4, 9, 10, 15}),
+        ("right coronary artery territory", {3, 4, 9, 10, 15}),
+        ("Cx territory", {5, 6, 11, 12, 16}),
+        ("territory of the circumflex", {5, 6, 11, 12, 16}),
+        ("AHA segments 3, 9 and 10", {3, 9, 10}),
+        ("segments 7-9", {7, 8, 9}),
+        ("segments 7–9 and 13 to 15", {7, 8, 9, 13, 14, 15}),
+        ("segment 4", {4}),
+        ("segment 4 and the apical septum", {4, 14}),
+        ("mid segments 8 and 9", {8, 9}),
+        ("mid level, circumferential", {7, 8, 9, 10, 11, 12}),
+        ("whole apical circumference", {13, 14, 15, 16}),
+    ],
+)
+def test_walls_levels_and_territories(words, segments):
+    assert parse(f"Transmural enhancement in the {words}") == ScarPrescription(
+        segments=frozenset(segments), pattern=Pattern.TRANSMURAL, transmurality=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "pattern", "share"),
+    [
+        ("Transmural scar", Pattern.TRANSMURAL, 1.0),
+        ("full-thickness infarct", Pattern.TRANSMURAL, 1.0),
+        ("Full thickness infarction", Pattern.TRANSMURAL, 1.0),
+        ("subendocardial LGE", Pattern.SUBENDOCARDIAL, 0.5),
+        ("sub-endocardial LGE", Pattern.SUBENDOCARDIAL, 0.5),
+        ("endocardial hyperenhancement", Pattern.SUBENDOCARDIAL, 0.5),
+        ("non-transmural infarct", Pattern.SUBENDOCARDIAL, 0.5),
+        ("mid-wall fibrosis", Pattern.MID_WALL, 0.35),
+        ("midwall fibrosis", Pattern.MID_WALL, 0.35),
+        ("mid-myocardial fibrosis", Pattern.MID_WALL, 0.35),
+        ("intramural fibrosis", Pattern.MID_WALL, 0.35),
+        ("subepicardial late gadolinium enhancement", Pattern.SUBEPICARDIAL, 0.4),
+        ("epicardial enhancement", Pattern.SUBEPICARDIAL, 0.4),
+        ("patchy enhancement", Pattern.PATCHY, 0.4),
+        ("focal patches of fibrosis", Pattern.PATCHY, 0.4),
+        ("75 % transmural enhancement", Pattern.SUBENDOCARDIAL, 0.75),
+        ("50% transmurality", Pattern.SUBENDOCARDIAL, 0.5),
+        ("infarct with a transmural extent of 80 %", Pattern.TRANSMURAL, 0.8),
+        ("subendocardial scar involving 40 percent of the wall thickness", Pattern.SUBENDOCARDIAL, 0.4),
+        ("scar of >75 %", Pattern.TRANSMURAL, 0.9),
+        ("more than 75 per cent transmural scar", Pattern.TRANSMURAL, 0.9),
+        ("scar, 1-25 %,", Pattern.SUBENDOCARDIAL, 0.15),
+        ("scar, 26-50 %,", Pattern.SUBENDOCARDIAL, 0.4),
+        ("scar, 51 to 75 %,", Pattern.SUBENDOCARDIAL, 0.65),
+        ("scar, between 76 and 100 %,", Pattern.TRANSMURAL, 0.9),
+        ("scar of less than 25 %", Pattern.SUBENDOCARDIAL, 0.15),
+        ("transmural scar, more than 50 %,", Pattern.TRANSMURAL, 0.9),
+        ("mid-wall scar, 37.25 %,", Pattern.MID_WALL, 0.3725),
+    ],
+)
+def test_patterns_and_extents(words, pattern, share):
+    assert parse(f"{words} in the mid inferior wall") == ScarPrescription(segments=frozenset({10}), pattern=pattern, transmurality=share)
+
+
+@pytest.mark.parametrize(
+    ("words", "segments"),
+    [
+        ("Fibrosis at the RV insertion points", {2, 3, 8, 9}),
+        ("Fibrosis at the right ventricular insertion points", {2, 3, 8, 9}),
+        ("Fibrosis at the anterior RV insertion point", {2, 8}),
+        ("Fibrosis at the inferior RV insertion point", {3, 9}),
+        ("Fibrosis at the mid anterior and inferior RV insertion points", {8, 9}),
+        ("Fibrosis at the RV insertion points of the basal level", {2, 3}),
+        ("RV-insertion enhancement in the mid inferoseptal wall", {9}),
+    ],
+)
+def test_insertion_points_are_the_septal_side_of_the_insertions(words, segments):
+    assert parse(words) == ScarPrescription(segments=frozenset(segments), pattern=Pattern.RV_INSERTION, transmurality=0.4)
+
+
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        ("with microvascular obstruction", {"mvo_share": 0.2}),
+        ("with no-reflow", {"mvo_share": 0.2}),
+        ("with microvascular obstruction (MVO)", {"mvo_share": 0.2}),
+        ("MVO in 15 % of the scar", {"mvo_share": 0.15}),
+        ("with 15 % MVO", {"mvo_share": 0.15}),
+        ("MVO, 80 % transmural", {"mvo_share": 0.2, "transmurality": 0.8}),
+        ("MVO 80 % transmural", {"mvo_share": 0.2, "transmurality": 0.8}),
+        ("without MVO", {}),
+        ("no microvascular obstruction", {}),
+        ("smooth border", {"irregularity": 0.0}),
+        ("slightly irregular border", {"irregularity": 0.25}),
+        ("irregular border", {"irregularity": 0.5}),
+        ("with very irregular edges", {"irregularity": 0.75}),
+        ("ragged", {"irregularity": 1.0}),
+        ("border irregularity 37 %", {"irregularity": 0.37}),
+        ("bright", {"intensity_percentile": 80.0}),
+        ("faint", {"intensity_percentile": 20.0}),
+        ("at the 60th percentile of brightness", {"intensity_percentile": 60.0}),
+        ("between 130 and 220 degrees", {"arc": Arc(start_deg=130, extent_deg=90)}),
+        ("from 350° to 20°", {"arc": Arc(start_deg=350, extent_deg=30)}),
+        ("over 360 degrees from 10 degrees", {"arc": Arc(start_deg=10, extent_deg=360)}),
+        ("at a wall depth of 10 to 90 %", {"depth": (0.1, 0.9), "transmurality": 0.8}),
+        ("seed 12.", {"seed": 12}),
+    ],
+)
+def test_everything_else_that_can_be_said(words, fields):
+    plain = {"segments": frozenset({2, 3, 8, 9, 14}), "pattern": Pattern.TRANSMURAL, "transmurality": 1.0}
+    assert parse(f"Transmural scar in the septum, {words}") == ScarPrescription(**{**plain, **fields})
+
+
+def test_an_arc_without_walls_names_the_walls_it_touches():
+    assert parse("Transmural scar between 130 and 190 degrees at the mid level").segments == {8, 9}
+    assert parse("Transmural scar between 350 and 20 degrees").segments == {5, 6, 11, 12, 16}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("Transmural enhancement in the posterosptal wall", "cannot read 'posterosptal'; did you mean 'posteroseptal'?"),
+        ("Transmurl scar in the latral wall", "cannot read 'transmurl', 'latral'; did you mean 'transmural', 'lateral'?"),
+        ("Transmural scar sparing the septum", "cannot read 'sparing'"),
+        ("full scar of the septum", "did you mean 'full thickness'?"),
+        ("Transmural septal scar 12", "a number needs its field"),
+        ("Transmural septal scar, -80 %", "cannot read '-', '80'"),
+        ("Transmural septal scar, 87,5 %", "cannot read '87'"),
+        ("Transmural septal scar, seed", "did you mean 'seed 12'?"),
+        ("Transmural scar at the apex", "'apex' is the apical cap (segment 17)"),
+        ("Transmural scar in segment 17", "no short-axis wall"),
+        ("Transmural scar in segment 18", "segments must be AHA 1-16, got [18]"),
+        ("Transmural scar in the apical inferoseptal wall", "did you mean 'apical septal'?"),
+        ("Transmural scar in the apical anterolateral wall", "did you mean 'apical lateral'?"),
+        ("Transmural scar in the basal segments 3 and 9", "segment 9 is mid, not basal"),
+        ("Transmural scar in the basal inferior wall, mid", "unclear which wall 'mid' belongs to"),
+        ("Mid-ventricular transmural scar of the basal inferior wall", "unclear which wall 'basal' belongs to"),
+        ("Transmural scar from the septum to the lateral wall", "'to' joins two levels"),
+        ("Transmural and mid-wall scar in the septum", "more than one pattern (transmural and mid-wall)"),
+        ("Fibrosis at the RV insertion points and in the lateral wall", "both insertion points and walls"),
+        ("No enhancement in the septum", "'no' negates"),
+        (NO_ENHANCEMENT, "'no' negates"),
+        ("Transmural scar, not septal", "'not' negates"),
+        ("Transmural scar", "no wall is named; add one"),
+        ("Transmural scar at the mid level", "no wall is named; add one"),
+        ("Septal scar", "no pattern is named; add"),
+        ("", "empty prescription; try"),
+        (" , .\n", "empty prescription; try"),
+        ("Subendocardial scar in the septum, 90 %", "at most 75 % of the wall, got 90%; call it transmural"),
+        ("Transmural septal scar, 80 %, 90 %", "second transmural extent"),
+        ("Transmural septal scar, seed 1, seed 2", "second seed"),
+        ("Transmural septal scar, smooth border, border irregularity 50 %", "in a word and, differently, in a number"),
+        ("Transmural septal scar, 50-26 %", "rises"),
+        ("Transmural septal scar, 120 %", "percentages are divided by 100 first"),
+        ("Mid-wall septal scar with MVO", "microvascular obstruction belongs to infarcts"),
+        ("Transmural septal scar between 130 and 130 degrees", "is empty"),
+        ("Transmural septal scar between 130 and 500 degrees", "0 to 360"),
+        ("Transmural septal scar, seed 9223372036854775808", "seed must be"),
+        ("Transmural scar in segments 9-7", "backwards"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_the_sentence_and_the_way_out(text, complaint):
+    with pytest.raises(PrescriptionError, match=re.escape(complaint)) as refusal:
+        parse(text)
+    assert str(refusal.value).endswith(f"(in {text!r})")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("flood", ["septal ", "segments 1,", "% ", "between 1 and ", "mid to ", "1-", "no "])
+def test_text_without_end_is_refused_at_once(flood):
+    start = time.perf_counter()
+    with pytest.raises(PrescriptionError, match="at most 1000 characters"):
+        parse(flood * 1_000_000)
+    with pytest.raises(PrescriptionError):
+        parse((flood * 1000)[:LONGEST_TEXT])
+    assert time.perf_counter() - start < 0.2
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(
+    st.text(max_size=80)
+    | st.lists(st.sampled_from(["mid", "septal", "to", "of", "40", "%", "-", "transmural", "no", "9", "."])).map(" ".join)
+)
+def test_any_text_is_a_prescription_or_a_refusal(text):
+    try:
+        prescription = parse(text)
+    except PrescriptionError:
+        return
+    assert parse(write(prescription)) == prescription
+
+
+def test_round_numbers_are_written_as_people_write_them():
+    prescription = ScarPrescription(
+        segments=frozenset({8, 9}),
+        pattern=Pattern.SUBENDOCARDIAL,
+        transmurality=0.35,
+        mvo_share=0.15,
+        irregularity=1.0,
+        intensity_percentile=61,
+        seed=12,
+    )
+    assert write(prescription) == (
+        "Subendocardial enhancement (35 % transmural) in the mid anteroseptal and inferoseptal walls, "
+        "with microvascular obstruction in 15 % of the scar, ragged border, at the 61st percentile of brightness, seed 12"
+    )
+
+
+def test_defaults_are_left_out():
+    assert write(ScarPrescription(segments=frozenset({3}), pattern=Pattern.TRANSMURAL, transmurality=1.0)) == (
+        "Transmural enhancement in the basal inferoseptal wall"
+    )
+
+
+def test_captions_are_the_short_sentences_of_reports():
+    infarct = ScarPrescription(segments=frozenset({1, 7, 8, 13}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.37, mvo_share=0.1, seed=5)
+    assert caption(infarct, Level.MID) == (
+        "Subendocardial enhancement (26-50 % transmural) in the mid anterior and anteroseptal walls with microvascular obstruction"
+    )
+    assert caption(infarct).startswith(
+        "Subendocardial enhancement (26-50 % transmural) in the basal and apical anterior, and mid anterior and "
+    )
+    transmural = ScarPrescription(segments=frozenset({3, 9}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
+    assert caption(transmural, Level.BASAL) == "Transmural enhancement in the basal inferoseptal wall"
+    assert caption(transmural, Level.APICAL) == NO_ENHANCEMENT
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(prescriptions(), st.sampled_from([None, *Level]))
+def test_a_caption_tells_pattern_walls_extent_and_obstruction(prescription, level):
+    shown = prescription.segments if level is None else prescription.at(level)
+    if not shown:
+        assert caption(prescription, level) == NO_ENHANCEMENT
+        return
+    read = parse(caption(prescription, level))
+    bins = [next(low for low, high in EXTENT_BINS if p.transmurality <= high / 100) for p in (read, prescription)]
+    assert (read.segments, read.pattern, bool(read.mvo_share)) == (shown, prescription.pattern, prescription.mvo_share > 0)
+    assert bins[0] == bins[1]
+
+
+def test_captions_use_every_word_of_their_vocabulary_and_no_other():
+    rng = random.Random(3)
+    used = set()
+    for _ in range(300):
+        prescription = drawn(rng)
+        for level in (None, *Level):
+            used |= set(re.findall(r"[^\W_]+|[^\w\s]", caption(prescription, level).lower()))
+    whole = ScarPrescription(segments=frozenset(range(1, 13)), pattern=Pattern.MID_WALL, transmurality=0.2)
+    used |= set(re.findall(r"[^\W_]+|[^\w\s]", caption(whole).lower()))
+    assert used == every_caption_word()

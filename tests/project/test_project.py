@@ -1,0 +1,127 @@
+"""The repository as a whole: what a wheel holds, what files must never say, and that documents and pins keep up with the code."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lgesynthnet
+
+PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE = PROJECT / "src" / "lgesynthnet"
+LEFTOVERS = {".git", ".venv", "build", "dist", "runs", "local", "shared", "__pycache__"}
+WEIGHTS_LIMIT = 40 * 2**20
+# Spelled in two halves, or this file would find itself.
+REGISTRY_HOSTS = ("py" + "pi.org", "python" + "hosted.org", "download.py" + "torch.org", "npm" + "js.org", "ana" + "conda.org")
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Every text file that belongs to the repository."""
+    stack = [PROJECT]
+    while stack:
+        for path in sorted(stack.pop().iterdir()):
+            if path.name in LEFTOVERS or path.name.endswith(("_cache", ".egg-info")) or path.name == ".hypothesis":
+                continue
+            if path.is_dir():
+                stack.append(path)
+            elif b"\0" not in (head := path.read_bytes()):
+                yield path.relative_to(PROJECT), head.decode("utf-8", "replace")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """Name -> size of the files in the built wheel."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    folder = tmp_path_factory.mktemp("wheel")
+    [path] = WheelBuilder(str(PROJECT)).build(directory=str(folder), versions=["standard"])
+    with zipfile.ZipFile(path) as archive:
+        return {entry.filename: entry.file_size for entry in archive.infolist()}
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_no_other(wheel):
+    files = {
+        path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = {name for name in wheel if ".dist-info/" not in name}
+    assert packed == files
+    assert "lgesynthnet/workflow/templates/report.html" in packed
+
+
+def test_the_wheel_holds_the_weights_with_their_card_in_at_most_40_mb(wheel):
+    weights = {name: size for name, size in wheel.items() if name.startswith("lgesynthnet/weights/phantom/")}
+    assert "lgesynthnet/weights/phantom/README.md" in weights
+    for part in ("inpainter", "filter"):
+        assert any(name.startswith(f"lgesynthnet/weights/phantom/{part}/") and name.endswith(".safetensors") for name in weights), part
+    assert sum(weights.values()) <= WEIGHTS_LIMIT
+    assert not [name for name in wheel if name.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]  # nothing that would be unpickled
+
+
+def test_the_wheel_carries_its_licence(wheel):
+    assert any(name.endswith("licenses/LICENSE") for name in wheel)
+
+
+def test_no_file_names_a_registry_host():
+    found = [f"{path}: {host}" for path, text in texts() for host in REGISTRY_HOSTS if host in text]
+    assert not found
+
+
+def test_nothing_imports_the_package_that_breaks_transformers():
+    found = [
+        path for path, text in texts() if path.suffix == ".py" and re.search(r"^\s*(?:import|from)\s+torch(?:vision|audio)\b", text, re.M)
+    ]
+    assert not found
+
+
+def test_no_patient_data_lies_in_the_repository():
+    images = [path for path in PROJECT.rglob("*") if path.name.endswith((".nii", ".nii.gz", ".dcm", ".mha", ".nrrd"))]
+    assert not [path for path in images if not LEFTOVERS & set(path.relative_to(PROJECT).parts)]
+
+
+def test_every_dependency_is_pinned_in_the_tested_set():
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    wanted = settings["dependencies"] + settings["optional-dependencies"]["dev"]
+    pins = {plain(line) for line in (PROJECT / "constraints.txt").read_text().splitlines() if "==" in line}
+    assert not [name for name in map(plain, wanted) if name not in pins]
+    assert "torchvision<0" in (PROJECT / "constraints.txt").read_text().splitlines()
+
+
+def plain(requirement: str) -> str:
+    """A distribution's name as the packaging rules compare it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\s=<>~!;\[]", requirement)[0]).lower()
+
+
+def test_one_version_everywhere():
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    assert lgesynthnet.__version__ == version
+    [newest, *_] = re.findall(r"^## \[?(\d+\.\d+\.\d+)", (PROJECT / "CHANGELOG.md").read_text(), re.M)
+    assert newest == version
+
+
+def test_links_between_documents_lead_somewhere():
+    broken = []
+    for path, text in texts():
+        if path.suffix == ".md" and path.parts[0] != "src":
+            for target in re.findall(r"\]\(([^)#\s]+)", text):
+                if "://" not in target and not (PROJECT / path.parent / target).exists():
+                    broken.append(f"{path} -> {target}")
+    assert not broken
+
+
+def test_a_decision_page_says_what_it_breaks():
+    pages = sorted((PROJECT / "docs" / "decisions").glob("[0-9]*.md"))
+    assert [page.name[:4] for page in pages] == [f"{number:04d}" for number in range(1, len(pages) + 1)]
+    for page in pages:
+        headings = re.findall(r"^## (.+)$", page.read_text(), re.M)
+        assert headings == ["Status", "Context", "Decision", "Alternatives", "What it breaks"], page.name
+
+
+def test_the_targets_that_the_readme_names_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.M))
+    named = {target for _, text in texts() for target in re.findall(r"`make ([a-z-]+)", text)}
+    assert {"demo", "test"} <= named <= targets

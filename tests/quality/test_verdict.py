@@ -1,0 +1,78 @@
+"""The judge: which sample is kept, and what is said of the others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lgesynthnet.quality.verdict import Reason, judge
+
+SPACING_MM = (2.0, 1.5)  # 3 mm² a pixel
+
+
+def strip(first: int, last: int) -> np.ndarray:
+    mask = np.zeros((8, 100), bool)
+    mask[4, first:last] = True
+    return mask
+
+
+def test_areas_are_millimetres_and_not_pixels():
+    verdict = judge(strip(0, 40), strip(10, 50), SPACING_MM)
+    assert (verdict.intended_mm2, verdict.read_mm2, verdict.stray_mm2) == (120.0, 120.0, 30.0)
+    assert verdict.recall == verdict.precision == verdict.dice == 0.75
+
+
+def test_a_dice_of_exactly_the_threshold_is_not_above_it():
+    at, above = judge(strip(0, 10), strip(4, 14), SPACING_MM), judge(strip(0, 100), strip(39, 100), SPACING_MM)
+    assert at.dice == pytest.approx(0.6)
+    assert not at.kept
+    assert above.dice is not None
+    assert above.dice > 0.6
+    assert above.kept
+
+
+@pytest.mark.parametrize(
+    ("intended", "read", "reason"),
+    [
+        (strip(0, 20), strip(0, 20), Reason.KEPT),
+        (strip(0, 20), strip(0, 5), Reason.MISSED),
+        (strip(0, 20), strip(50, 52), Reason.MISSED),
+        (strip(0, 20), strip(0, 0), Reason.INVISIBLE),
+        (strip(0, 20), strip(0, 90), Reason.STRAY),
+        (strip(0, 0), strip(0, 20), Reason.INVENTED),
+        (strip(0, 0), strip(0, 0), Reason.KEPT),
+        (strip(0, 0), strip(0, 8), Reason.KEPT),
+        (strip(0, 0), strip(0, 9), Reason.INVENTED),
+    ],
+)
+def test_each_failure_has_its_own_name(intended, read, reason):
+    verdict = judge(intended, read, SPACING_MM)
+    assert verdict.reason is reason
+    assert verdict.kept == (reason is Reason.KEPT)
+    assert verdict.explain().startswith("kept" if verdict.kept else f"rejected, {reason}")
+
+
+def test_what_cannot_be_defined_is_none_and_not_a_number():
+    nothing = judge(strip(0, 0), strip(0, 0), SPACING_MM)
+    assert (nothing.dice, nothing.recall, nothing.precision) == (None, None, None)
+    unseen = judge(strip(0, 20), strip(0, 0), SPACING_MM)
+    assert (unseen.dice, unseen.recall, unseen.precision) == (0.0, 0.0, None)
+    invented = judge(strip(0, 0), strip(0, 20), SPACING_MM)
+    assert (invented.dice, invented.recall, invented.precision) == (0.0, None, 0.0)
+
+
+def test_scar_that_the_host_had_counts_neither_for_nor_against():
+    alone = judge(strip(0, 20), strip(0, 20), SPACING_MM)
+    beside = judge(strip(0, 20), strip(0, 20) | strip(60, 100), SPACING_MM, existing=strip(60, 100))
+    assert beside == alone
+
+
+def test_scar_prescribed_over_old_scar_must_still_be_read():
+    assert judge(strip(0, 20), strip(0, 20), SPACING_MM, existing=strip(0, 10)).kept
+    assert judge(strip(0, 20), strip(10, 20), SPACING_MM, existing=strip(0, 10)).recall == 0.5
+
+
+def test_the_sentence_holds_the_numbers_that_decided():
+    sentence = judge(strip(0, 20), strip(0, 5), SPACING_MM).explain()
+    for part in ("Dice 0.40", "0.6", "60 mm²", "25%"):
+        assert part in sentence
