@@ -88,7 +88,7 @@ class TestEveryGenerator:
         assert scar.min() > 60  # a wrap-around would be dark
 
     def test_a_prescription_for_another_level_is_an_error_that_names_both(self, generator):
-        with pytest.raises(PrescriptionError, match="mid slice.*basal"):
+        with pytest.raises(PrescriptionError, match=r"mid slice.*basal"):
             generator.paint(host_of(np.int16), replace(INFARCT, segments=frozenset({2})), seed=1)
 
     def test_keeps_the_contract_in_name_too(self, generator):

@@ -111,7 +111,12 @@ def test_what_cannot_fall_on_this_slice_says_why():
 
 def test_describe_reads_back_what_paint_drew():
     frame = frame_of(wall=10.0)
-    for pattern, extent in ((Pattern.TRANSMURAL, 0.95), (Pattern.SUBENDOCARDIAL, 0.4), (Pattern.SUBEPICARDIAL, 0.35), (Pattern.MID_WALL, 0.3)):
+    for pattern, extent in (
+        (Pattern.TRANSMURAL, 0.95),
+        (Pattern.SUBENDOCARDIAL, 0.4),
+        (Pattern.SUBEPICARDIAL, 0.35),
+        (Pattern.MID_WALL, 0.3),
+    ):
         found = describe(paint(scar(pattern=pattern, transmurality=extent), frame).scar, np.zeros_like(frame.wall), frame)
         assert found is not None
         assert found.pattern is pattern

@@ -68,7 +68,7 @@ def test_scar_that_the_host_had_counts_neither_for_nor_against():
 
 
 def test_scar_prescribed_over_old_scar_must_still_be_read():
-    assert judge(strip(0, 20), strip(0, 20), SPACING_MM, existing=strip(0, 10)).kept
+    assert judge(strip(0, 20), strip(0, 20), SPACING_MM, existing=strip(0, 10)).recall == 1.0
     assert judge(strip(0, 20), strip(10, 20), SPACING_MM, existing=strip(0, 10)).recall == 0.5
 
 

@@ -50,7 +50,8 @@ def test_a_mirrored_heart_swaps_septum_and_lateral_wall():
 
 
 @pytest.mark.parametrize(
-    ("degrees", "name"), [(90, "mid anterior"), (150, "mid anteroseptal"), (210, "mid inferoseptal"), (270, "mid inferior"), (0, "mid inferolateral")]
+    ("degrees", "name"),
+    [(90, "mid anterior"), (150, "mid anteroseptal"), (210, "mid inferoseptal"), (270, "mid inferior"), (0, "mid inferolateral")],
 )
 def test_walls_lie_where_the_radiological_view_shows_them(degrees, name):
     found = int(segment_at(np.array([degrees + 1e-9 if degrees else 359.0]), Level.MID)[0])

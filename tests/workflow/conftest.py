@@ -21,7 +21,7 @@ def contents():
 
     def read(run: Path) -> dict[str, object]:
         found: dict[str, object] = {}
-        for path in sorted(run.rglob("*.nii.gz")) + [run / "plan.json", run / "lgesynthnet.json"]:
+        for path in [*sorted(run.rglob("*.nii.gz")), run / "plan.json", run / "lgesynthnet.json"]:
             found[path.relative_to(run).as_posix()] = path.read_bytes()
         with (run / "samples.csv").open(newline="", encoding="utf-8") as lines:
             found["samples.csv"] = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(lines)]

@@ -15,8 +15,9 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
 from lgesynthnet.prescription.language import parse
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.workflow.drawing import draw_attempt
 from lgesynthnet.workflow.plan import Shard, SynthesisRequest, plan_synthesis
-from lgesynthnet.workflow.synthesize import synthesize
+from lgesynthnet.workflow.synthesize import read_back, synthesize
 
 
 def make(request, run, **more):
@@ -104,6 +105,32 @@ class TestTheRunFolder:
         cohort = open_cohort(whole[0])
         assert len(cohort) == 6
         assert all((cohort.read(case).labels == 3).any() for case in cohort.cases)
+
+
+def test_labels_stay_whole_numbers_beside_a_host_whose_numbers_are_scaled(tmp_path, save):
+    """An 8-bit host with slope 2 displays 400 for 200; its labels must not display 6 for 3."""
+    path = write_patient(tmp_path / "hosts", "N001", seed=1, dtype=np.uint8)
+    host = np.asarray(nib.load(path).dataobj)
+    save(path, host, spacing_mm=(1.5, 1.5, 10.0), affine=nib.load(path).affine, slope=(2.0, -10.0))
+    make(SynthesisRequest(hosts=tmp_path / "hosts", model="paste", count=1, prior="ischaemic", keep_all=True), tmp_path / "run")
+    [image], [label] = (list((tmp_path / "run" / part).iterdir()) for part in ("images", "labels"))
+    assert set(np.unique(nib.load(label).get_fdata())) == {0, 1, 2, 3}
+    assert nib.load(image).dataobj.slope == 2
+    assert nib.load(image).get_data_dtype() == np.uint8
+
+
+def test_a_reader_that_looks_at_the_answer_is_shown_none(hosts):
+    class Cheat:
+        fingerprint = "cheat"
+
+        def read(self, slice_):
+            return np.where(slice_.labels >= 3, slice_.labels, 0).astype(np.uint8)
+
+    planned = plan_synthesis(SynthesisRequest(hosts=hosts, model="paste", count=1, prior="ischaemic"))
+    drawn = draw_attempt(planned.plan, planned.shelf.entries, 0)
+    sample = planned.painter.generator.paint(planned.shelf.fetch(drawn.entry), drawn.prescription)
+    assert (sample.labels >= 3).any()
+    assert not read_back(Cheat(), sample).any()
 
 
 class TestSameSeedSameBytes:
@@ -268,11 +295,15 @@ class TestBadInput:
             make(request_, whole[0], **change)
         assert contents(whole[0]) == before
 
-    def test_changed_hosts_are_another_plan(self, tmp_path):
+    def test_one_changed_pixel_of_a_host_is_another_plan(self, tmp_path):
         hosts = write_hosts(tmp_path / "hosts", 1)
         request = SynthesisRequest(hosts=hosts, model="paste", count=1, prior="uniform")
         make(request, tmp_path / "run")
-        write_patient(hosts, "N001", seed=99)
+        path = hosts / "Case_N001/Images/Case_N001.nii.gz"
+        image = nib.load(path)
+        voxels = np.asarray(image.dataobj).copy()
+        voxels[0, 0, 0] += 1
+        nib.save(nib.Nifti1Image(voxels, image.affine), path)
         with pytest.raises(RunError, match="hosts_fingerprint"):
             make(request, tmp_path / "run")
 

@@ -13,9 +13,7 @@ from lgesynthnet.errors import AnatomyError
 from lgesynthnet.records import Field, Insertions, Level, Mask, ShortAxisSlice, Source
 
 NOMINAL_SEPTUM_DEG = INFERIOR_INSERTION_DEG - ANTERIOR_INSERTION_DEG
-ASSUMED = Insertions(
-    anterior_deg=ANTERIOR_INSERTION_DEG, inferior_deg=INFERIOR_INSERTION_DEG, source=Source.ASSUMED, confidence=0.0
-)
+ASSUMED = Insertions(anterior_deg=ANTERIOR_INSERTION_DEG, inferior_deg=INFERIOR_INSERTION_DEG, source=Source.ASSUMED, confidence=0.0)
 # Mean distance from a digital contour to the first pixel centre beyond it, in pixels, over all directions (0.5 straight, less
 # on diagonals); measured on rings of 10 to 40 mm radius.
 OVERREAD = 0.31
@@ -90,9 +88,7 @@ def locate(slice_: ShortAxisSlice, level: Level, insertions: Insertions = ASSUME
     )
 
 
-def angle_deg(
-    shape: tuple[int, int], centre: tuple[float, float], spacing_mm: tuple[float, float]
-) -> Float[np.ndarray, "rows cols"]:
+def angle_deg(shape: tuple[int, int], centre: tuple[float, float], spacing_mm: tuple[float, float]) -> Float[np.ndarray, "rows cols"]:
     """Degrees counter-clockwise from image right round `centre`, in [0, 360); rows grow downwards."""
     up_mm = -(np.arange(shape[0]) - centre[0])[:, None] * spacing_mm[0]
     right_mm = (np.arange(shape[1]) - centre[1])[None, :] * spacing_mm[1]

@@ -11,6 +11,7 @@ from lgesynthnet.cli.options import Seed
 
 if TYPE_CHECKING:
     from lgesynthnet.prescription.scar import ScarPrescription
+    from lgesynthnet.records import Level
 
 
 def prescribe(
@@ -66,7 +67,7 @@ def _drawn(prior: str, count: int, level: str | None, seed: int) -> list[ScarPre
     return drawn
 
 
-def _level(level: str | None):  # type: ignore[no-untyped-def]  # Level, imported late
+def _level(level: str | None) -> Level | None:
     from lgesynthnet.errors import PrescriptionError
     from lgesynthnet.records import Level
 
@@ -80,7 +81,7 @@ def explained(prescription: ScarPrescription) -> list[str]:
     from lgesynthnet.anatomy.aha import NAME_OF
 
     segments = ", ".join(f"{s} {NAME_OF[s]}" for s in sorted(prescription.segments))
-    inner, outer = prescription.depth
+    inner, outer = prescription.band
     arc = prescription.arc
     where = "the whole width of the segments"
     if arc is not None:

@@ -18,7 +18,7 @@ from lgesynthnet.cli.options import Seed
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Train the model's stages: autoencoder, base, control, reader; or all in order. The same command again goes on where it stopped.\n\n"
+    help="Train the model's stages: autoencoder, base, control, reader; or all. The same command again goes on where it stopped.\n\n"
     "No data of your own? [bold]lgesynthnet phantom runs/hearts --patients 200[/bold] simulates some.",
 )
 

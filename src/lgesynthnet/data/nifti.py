@@ -94,7 +94,7 @@ def write_slice_like(
     Args:
         pixels: (rows, cols), stored numbers (unscaled), in the view that `flip` made of the file; it is undone here.
         like_path: the host *image*, for a label too, so that image and label get one geometry.
-        dtype: on disk; None keeps the host's dtype, slope and inter; another dtype is written unscaled.
+        dtype: on disk; None keeps the host's dtype, slope and inter; with a dtype given, even the host's own, nothing is scaled.
         descrip: free text of the header, at most 79 ASCII characters; SYNTHETIC is put in front where it is missing.
     Raises:
         InputError: the host cannot be read, has no such slice or another size.
@@ -109,7 +109,7 @@ def write_slice_like(
         raise InputError(
             f"{like_path}: has {slices} slices of {rows} x {columns} (rows x columns); asked for slice {index} of {pixels.shape}"
         )
-    if dtype is not None and np.dtype(dtype) != disk.newbyteorder("="):
+    if dtype is not None:
         header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
         header.set_data_dtype(np.dtype(dtype))
         disk = header.get_data_dtype()

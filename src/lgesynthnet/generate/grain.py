@@ -11,9 +11,7 @@ from lgesynthnet.records import Mask
 NEAR_MM = 10.0
 
 
-def grain(
-    residual: Float[np.ndarray, "rows cols"], wall: Mask, hidden: Mask, rng: np.random.Generator
-) -> Float[np.ndarray, "rows cols"]:
+def grain(residual: Float[np.ndarray, "rows cols"], wall: Mask, hidden: Mask, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
     """Noise with the strength and the correlation of what the autoencoder left out of the host round its wall.
 
     Args:

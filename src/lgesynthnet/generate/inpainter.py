@@ -18,6 +18,7 @@ from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
 from lgesynthnet.model.checkpoint import fingerprint, load_inpainter
+from lgesynthnet.model.determinism import same_on_any_thread_count
 from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.prescription.painting import paint
@@ -95,8 +96,7 @@ class LGESynthNet:
     @torch.no_grad()
     def _inpaint(self, made: Condition, seed: int) -> np.ndarray:
         """The repainted working grid in heart units, (128, 128)."""
-        # oneDNN picks kernels by thread count; off, 1 and 2 threads agree to the byte (at 4 % of the time).
-        with torch.backends.mkldnn.flags(enabled=False):
+        with same_on_any_thread_count():
             inputs = to_inputs([made], self.model.text, self.device)
             latent = self._sample(inputs, made, seed)
             picture = decode(self.model.autoencoder, latent)[0, 0].cpu().numpy()

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy import ndimage
 
 from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS
-from lgesynthnet.anatomy.frame import HeartFrame, locate
+from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.phantom.shape import Body, Plane, Tissue, cut, draw_body
 from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, tissue_signal, to_stored
 from lgesynthnet.prescription.measuring import Measurement, measure
@@ -67,7 +67,7 @@ def simulate(name: str, seed: int, *, infarct: bool) -> Patient:
     return Patient(stack=stack, truth=truth)
 
 
-def _level(body: Body, index: int) -> Level:
+def level_of(body: Body, index: int) -> Level:
     third = min(int(index * 3 / body.slices), 2)
     return (Level.BASAL, Level.MID, Level.APICAL)[third]
 
@@ -85,7 +85,7 @@ def _plan_scar(body: Body, rng: np.random.Generator) -> dict[int, ScarPrescripti
         if off >= 1:
             continue
         shrink = np.sqrt(1 - 0.8 * off**2) * float(rng.uniform(0.85, 1.0))
-        plan[index] = _at_slice(core, _level(body, index), start, extent, float(shrink), rng)
+        plan[index] = _at_slice(core, level_of(body, index), start, extent, float(shrink), rng)
     return {i: p for i, p in plan.items() if p is not None}
 
 
@@ -142,14 +142,12 @@ def _slice(
     planes = [cut(body, index + dz, points, pixel, shift) for dz in SLAB]
     centre = planes[SLAB.index(0.0)]
     anterior, inferior = body.insertions_deg(index)
-    level = _level(body, index)
-    fine = _labels(centre)
+    level = level_of(body, index)
+    fine = labels_of(centre)
     painted, frame = None, None
     if prescription is not None:
         insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
-        fine_slice = ShortAxisSlice(
-            patient="phantom", index=index, image=fine.astype(np.float32), labels=fine, spacing_mm=(pixel, pixel)
-        )
+        fine_slice = ShortAxisSlice(patient="phantom", index=index, image=fine.astype(np.float32), labels=fine, spacing_mm=(pixel, pixel))
         frame = locate(fine_slice, level, insertions)
         painted = paint(prescription, frame)
         fine = np.where(painted.scar, Label.SCAR, fine)
@@ -158,13 +156,11 @@ def _slice(
     coarse = signal.reshape(body.matrix, FINE, body.matrix, FINE).mean(axis=(1, 3))
     image = acquire(coarse, body.spacing_mm, scan, rng)
     measured = measure(painted.scar, frame, painted.no_reflow) if painted is not None and frame is not None else None
-    truth = SliceTruth(
-        index=index, level=level, anterior_deg=anterior, inferior_deg=inferior, prescription=prescription, measured=measured
-    )
+    truth = SliceTruth(index=index, level=level, anterior_deg=anterior, inferior_deg=inferior, prescription=prescription, measured=measured)
     return image, _coarse_labels(fine, body.matrix), truth
 
 
-def _labels(plane: Plane) -> np.ndarray:
+def labels_of(plane: Plane) -> np.ndarray:
     labels = np.zeros(plane.wall.shape, np.uint8)
     labels[plane.rv] = Label.RV
     labels[plane.wall] = Label.WALL
@@ -195,10 +191,5 @@ def _pad_black(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.33:
         stored = stored.copy()
         width = int(rng.integers(2, max(stored.shape[0] // 14, 3)))
-        side = int(rng.integers(4))
-        band = [np.s_[:width], np.s_[-width:], np.s_[:, :width], np.s_[:, -width:]][side]
-        stored[band] = 0
+        np.rot90(stored, int(rng.integers(4)))[:width] = 0
     return stored
-
-
-__all__ = ["HeartFrame", "Patient", "SliceTruth", "simulate"]

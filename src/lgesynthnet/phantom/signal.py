@@ -28,7 +28,7 @@ class Scan:
     phase_sensitive: bool
     blur_mm: float
     noise: float
-    shading: Float[np.ndarray, "six"]
+    shading: Float[np.ndarray, six]
     texture: float
     ghost: float
     bits: int
@@ -91,7 +91,9 @@ def _null_ti(t1_ms: float, tr_ms: float) -> float:
     return float(t1_ms * np.log(2 / (1 + np.exp(-tr_ms / t1_ms))))
 
 
-def inversion_recovery(t1_ms: Shaped[np.ndarray, "*n"], density: Shaped[np.ndarray, "*n"], ti_ms: float, tr_ms: float) -> Shaped[np.ndarray, "*n"]:
+def inversion_recovery(
+    t1_ms: Shaped[np.ndarray, "*n"], density: Shaped[np.ndarray, "*n"], ti_ms: float, tr_ms: float
+) -> Shaped[np.ndarray, "*n"]:
     """Longitudinal magnetisation at the inversion time: M0 (1 - 2 exp(-TI/T1) + exp(-TR/T1))."""
     return density * (1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms))
 

@@ -93,9 +93,13 @@ class ScarPrescription:
             hint = "; percentages are divided by 100 first" if self.transmurality > 1 else ""
             raise PrescriptionError(f"transmurality must be in (0, 1], got {self.transmurality}{hint}")
         if self.pattern is Pattern.TRANSMURAL and self.transmurality <= TRANSMURAL_ABOVE:
-            raise PrescriptionError(f"a transmural scar takes more than 75 % of the wall, got {self.transmurality:.0%}; call it subendocardial")
+            raise PrescriptionError(
+                f"a transmural scar takes more than 75 % of the wall, not {self.transmurality:.0%}: that is subendocardial"
+            )
         if self.pattern is Pattern.SUBENDOCARDIAL and self.transmurality > TRANSMURAL_ABOVE:
-            raise PrescriptionError(f"a subendocardial scar takes at most 75 % of the wall, got {self.transmurality:.0%}; call it transmural")
+            raise PrescriptionError(
+                f"a subendocardial scar takes at most 75 % of the wall, not {self.transmurality:.0%}: that is transmural"
+            )
         inner, outer = (float(edge) for edge in self.depth or default_depth(self.pattern, self.transmurality))
         object.__setattr__(self, "depth", (inner, outer))
         if not 0 <= inner < outer <= 1:

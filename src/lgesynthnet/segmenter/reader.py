@@ -16,6 +16,7 @@ from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import ModelError
 from lgesynthnet.model.checkpoint import fingerprint, write_json
+from lgesynthnet.model.determinism import same_on_any_thread_count
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
 from lgesynthnet.segmenter.networks import Role, build_network
 
@@ -76,8 +77,7 @@ class Reader:
         roi = Roi(centre=(float(rows.mean()), float(cols.mean())), spacing_mm=slice_.spacing_mm)
         unit = roi.crop(HeartWindow.of(slice_).to_unit(slice_.image))
         stack = np.stack([unit, roi.crop_mask(slice_.cavity), roi.crop_mask(wall)]).astype(np.float32)
-        # oneDNN picks kernels by thread count; without it the reading has the same bytes on 1 and 2 threads.
-        with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
+        with torch.no_grad(), same_on_any_thread_count():
             chance = probabilities(self.network, torch.from_numpy(stack)[None])[0].numpy()
         at = np.nonzero(wall)
         out = np.zeros((2, *wall.shape))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from lgesynthnet.model.checkpoint import write_json
 from lgesynthnet.train.recipes import StageRecipe
 
 
+@runtime_checkable
 class Task(Protocol):
     """What a stage trains and what it calls a mistake."""
 
@@ -38,7 +39,13 @@ class Task(Protocol):
 
 
 def fit(
-    task: Task, recipe: StageRecipe, folder: Path, *, seed: int, device: str = "auto", progress: Callable[[int, int, float], None] | None = None
+    task: Task,
+    recipe: StageRecipe,
+    folder: Path,
+    *,
+    seed: int,
+    device: str = "auto",
+    progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, object]:
     """Train, or go on from the last checkpoint in `folder`; leaves the EMA weights in `task.trained`.
 
@@ -55,7 +62,8 @@ def fit(
     task.trained, optimizer = accelerator.prepare(task.trained, optimizer)
     plan = {"seed": seed, **asdict(recipe)}
     start, spent = _resume(folder / "checkpoint", plan, task.trained, optimizer, ema)
-    began, recent = time.monotonic(), []
+    began = time.monotonic()
+    recent: list[float] = []
     task.trained.train()
     for step in range(start, recipe.steps):
         for group in optimizer.param_groups:
@@ -113,9 +121,7 @@ def _save(
     write_json(folder / "state.json", note)
 
 
-def _resume(
-    folder: Path, plan: dict[str, object], module: nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel
-) -> tuple[int, float]:
+def _resume(folder: Path, plan: dict[str, object], module: nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel) -> tuple[int, float]:
     path = folder / "state.safetensors"
     if not path.exists():
         return 0, 0.0

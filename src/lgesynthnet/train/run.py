@@ -26,6 +26,7 @@ from lgesynthnet.train.recipes import Recipe, Stage, recipe_named
 from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
 
 Progress = Callable[[str, int, int, float], None]
+Tell = Callable[[int, int, float], None]
 
 
 def train(
@@ -90,7 +91,9 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
     shutil.copy(source / "conditioning.json", partial / "inpainter" / "conditioning.json")
     reader = Reader.from_pretrained(work / Stage.READER.value / "model", Role.FILTER)
     reader.save(partial / "filter", half=True)
-    reports = {s.value: json.loads((work / s.value / "report.json").read_text()) for s in Stage if (work / s.value / "report.json").exists()}
+    reports = {
+        s.value: json.loads((work / s.value / "report.json").read_text()) for s in Stage if (work / s.value / "report.json").exists()
+    }
     write_json(partial / "reports.json", reports)
     (partial / "README.md").write_text(card)
     shutil.rmtree(out, ignore_errors=True)
@@ -104,7 +107,7 @@ def _examples(data: Path, out: Path, patients: list[str] | None, progress: Progr
     return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)
 
 
-def _train_autoencoder(examples: Examples, sizes: Recipe, folder: Path, seed: int, device: str, tell) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _train_autoencoder(examples: Examples, sizes: Recipe, folder: Path, seed: int, device: str, tell: Tell) -> dict[str, object]:
     autoencoder = build_autoencoder(sizes.autoencoder_width)
     report = fit(AutoencoderTask(autoencoder, examples), sizes.stages[Stage.AUTOENCODER], folder, seed=seed, device=device, progress=tell)
     halve(autoencoder)
@@ -115,7 +118,7 @@ def _train_autoencoder(examples: Examples, sizes: Recipe, folder: Path, seed: in
     return report
 
 
-def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path, seed: int, device: str, tell) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path, seed: int, device: str, tell: Tell) -> dict[str, object]:
     if stage is Stage.CONTROL:
         model = load_inpainter(_finished(work / Stage.BASE.value / "model", "base"))
         # The copy is taken after the trained weights are in; earlier it would start from noise.
@@ -139,7 +142,9 @@ def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path
     return report
 
 
-def _train_reader(examples: Examples, held_out: Examples | None, role: Role, sizes: Recipe, work: Path, seed: int, device: str, tell) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _train_reader(
+    examples: Examples, held_out: Examples | None, role: Role, sizes: Recipe, work: Path, seed: int, device: str, tell: Tell
+) -> dict[str, object]:
     network = build_network(role, sizes.reader_width)
     folder = work / Stage.READER.value
     report = fit(ReaderTask(network, examples), sizes.stages[Stage.READER], folder, seed=seed, device=device, progress=tell)

@@ -28,6 +28,7 @@ class AutoencoderTask:
 
     def __init__(self, autoencoder: AutoencoderKL, examples: Examples) -> None:
         self.trained: nn.Module = autoencoder
+        self.autoencoder = autoencoder
         self.examples = examples
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
@@ -35,12 +36,13 @@ class AutoencoderTask:
         chosen = rng.integers(len(self.examples), size=batch)
         turns = rng.integers(8, size=batch)
         patches = [
-            _turned(self.examples.image[i, r : r + PATCH, c : c + PATCH], t) for i, (r, c), t in zip(chosen, corner, turns, strict=True)
+            _turned(self.examples.image[i, r : r + PATCH, c : c + PATCH], int(t))
+            for i, (r, c), t in zip(chosen, corner, turns, strict=True)
         ]
         x = torch.from_numpy(np.stack(patches).astype(np.float32))[:, None].to(next(self.trained.parameters()).device)
-        posterior = self.trained.encode(x).latent_dist
+        posterior = self.autoencoder.encode(x).latent_dist
         latent = posterior.mean + posterior.std * normal(rng, *posterior.mean.shape).to(x.device)
-        error = self.trained.decode(latent).sample - x
+        error = self.autoencoder.decode(latent).sample - x
         steep = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
         return error.abs().mean() + 0.5 * steep + KL_WEIGHT * posterior.kl().mean() / latent[0].numel() * 64
 

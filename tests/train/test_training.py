@@ -1,0 +1,121 @@
+"""Training on a tiny phantom cohort: every stage runs, resuming is exact, what is frozen stays frozen, EMA is what is kept."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lgesynthnet.errors import ModelError, RunError
+from lgesynthnet.model.autoencoder import build_autoencoder
+from lgesynthnet.model.checkpoint import load_inpainter
+from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
+from lgesynthnet.model.schedule import build_schedule
+from lgesynthnet.model.text import build_text_encoder
+from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.records import Label
+from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.loop import fit
+from lgesynthnet.train.prepare import prepare
+from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe
+from lgesynthnet.train.run import pack, train
+from lgesynthnet.train.tasks import DiffusionTask, latents_of
+
+STEPS = StageRecipe(steps=8, batch=2, lr=1e-2, warmup=2, checkpoint_every=4)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4)
+
+
+@pytest.fixture(scope="module")
+def examples(cohort, tmp_path_factory):
+    return prepare(cohort, tmp_path_factory.mktemp("prepared") / "examples.safetensors")
+
+
+def diffusion(examples, control):
+    torch.manual_seed(1)
+    autoencoder = build_autoencoder(8)
+    unet = build_unet((8, 16, 16), 16)
+    model = Inpainter(unet, build_text_encoder(16, 1), autoencoder, build_schedule(), build_control(unet) if control else None)
+    return model, DiffusionTask(model, examples, latents_of(autoencoder, examples))
+
+
+def test_examples_are_in_heart_units_and_described(examples):
+    wall, blood = examples.labels == Label.WALL, examples.labels == Label.CAVITY
+    assert np.median(examples.image[wall].astype(float)) == pytest.approx(-0.5, abs=0.25)
+    assert np.median(examples.image[blood].astype(float)) == pytest.approx(0.5, abs=0.15)
+    scarred = (examples.labels >= Label.SCAR).sum((1, 2)) > 60
+    assert scarred.any()
+    for has_scar, words in zip(scarred, examples.captions, strict=True):
+        assert not has_scar or words != "No late enhancement"
+    condition = examples.condition(int(np.flatnonzero(scarred)[0]), np.random.default_rng(0))
+    assert (condition.hidden[condition.scar]).all()
+    assert condition.hidden.sum() > condition.scar.sum()
+
+
+def test_resuming_after_k_steps_equals_going_straight_through(examples, tmp_path):
+    straight, task = diffusion(examples, control=False)
+    fit(task, STEPS, tmp_path / "straight", seed=3, device="cpu")
+    _, task = diffusion(examples, control=False)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(done, total, loss):
+        if done == 5:  # one step past the checkpoint: what came after it must be done again
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        fit(task, STEPS, tmp_path / "resumed", seed=3, device="cpu", progress=kill)
+    second, task = diffusion(examples, control=False)
+    fit(task, STEPS, tmp_path / "resumed", seed=3, device="cpu")
+    for (name, a), b in zip(straight.unet.named_parameters(), second.unet.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
+    with pytest.raises(RunError, match="another lr"):
+        fit(diffusion(examples, control=False)[1], replace(STEPS, lr=1.0), tmp_path / "resumed", seed=3, device="cpu")
+
+
+def test_only_the_control_branch_moves_in_its_stage(examples, tmp_path):
+    model, task = diffusion(examples, control=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(task, STEPS, tmp_path / "control", seed=3, device="cpu")
+    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"control"}
+
+
+def test_the_kept_weights_are_the_moving_average(tmp_path):
+    class Line:
+        def __init__(self):
+            self.trained = nn.Linear(1, 1, bias=False)
+
+        def loss(self, rng, batch):
+            return (self.trained.weight - 10).square().mean()
+
+    torch.manual_seed(0)
+    slow, fast = Line(), Line()
+    fit(slow, replace(STEPS, ema_decay=0.999, lr=0.5), tmp_path / "a", seed=0, device="cpu")
+    fit(fast, replace(STEPS, ema_decay=0.0, lr=0.5), tmp_path / "b", seed=0, device="cpu")
+    assert abs(float(slow.trained.weight) - 10) > abs(float(fast.trained.weight) - 10)
+
+
+def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
+    for stage in (Stage.AUTOENCODER, Stage.BASE, Stage.CONTROL, Stage.READER):
+        report = train(stage, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
+        assert report["steps"] == RECIPES["tiny"].stages[stage].steps
+    folder = pack(tmp_path / "work", tmp_path / "model", card="# tiny\n")
+    assert load_inpainter(folder / "inpainter").control is not None
+    assert Reader.from_pretrained(folder / "filter").fingerprint.startswith("filter-")
+
+
+def test_a_stage_without_the_one_before_it_says_what_to_run(cohort, tmp_path):
+    with pytest.raises(ModelError, match="lgesynthnet train autoencoder"):
+        train(Stage.BASE, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
+
+
+def test_a_reader_does_not_change_roles(tmp_path):
+    with pytest.raises(ModelError, match="no usable reader"):
+        Reader.from_pretrained(tmp_path, Role.FILTER)
