@@ -326,13 +326,3 @@ class TestBadInput:
     def test_a_shard_that_is_none(self, request_, shard):
         with pytest.raises(RunError, match="i/n"):
             plan_synthesis(replace(request_, shard=shard))
-
-
-def test_info_shows_the_fingerprints_that_samples_are_recorded_with(tmp_path):
-    from lgesynthnet.model.checkpoint import fingerprint
-    from lgesynthnet.workflow.models import _fingerprint
-
-    for name in ("unet/config.json", "unet/weights.safetensors", "text/config.json", "README.md"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    assert _fingerprint(tmp_path, "filter") == fingerprint(tmp_path, role="filter")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.data.label_maps import LABEL_MAPS
-from lgesynthnet.data.nifti import write_bytes
 from lgesynthnet.errors import InputError
+from lgesynthnet.files import write_bytes
 
 DECLARATION = "lgesynthnet.json"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from nibabel.spatialimages import HeaderDataError
 
-from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.errors import InputError
+from lgesynthnet.files import write_bytes
 
 MAX_BYTES = 2**30  # what one file may inflate to
 MAX_SLACK_BYTES = 2**20  # some writers pad the end of a file; a bomb goes on
@@ -133,34 +133,6 @@ def gzip_bytes(content: bytes) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=6) as stream:
         stream.write(content)
     return buffer.getvalue()
-
-
-def write_bytes(out_path: Path, content: bytes) -> None:
-    """Write a whole file or nothing: to a neighbour first, then renamed over the target.
-
-    Raises:
-        RunError: read-only, full disk, no such place, or the target is not a plain file.
-    """
-    partial = out_path.with_name(f".{out_path.name}.{os.getpid()}.partial")
-    try:
-        if out_path.exists() and not out_path.is_file():  # renaming over a device or a folder would destroy or fail
-            raise RunError(f"{out_path}: exists and is not a plain file; choose another output folder")
-        out_path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        os.replace(partial, out_path)
-    except OSError as fault:
-        _remove(partial)
-        raise RunError(f"{out_path}: cannot be written ({fault.strerror or fault}); free space or choose a writable --out folder") from None
-    except BaseException:  # also a Ctrl-C leaves nothing half-written
-        _remove(partial)
-        raise
-
-
-def _remove(partial: Path) -> None:
-    try:
-        partial.unlink(missing_ok=True)
-    except OSError:  # the folder itself is gone or read-only: there is nothing to remove
-        return
 
 
 @contextmanager

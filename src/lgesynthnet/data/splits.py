@@ -10,8 +10,8 @@ import numpy as np
 
 from lgesynthnet.data.declaration import read_json
 from lgesynthnet.data.layout import patient_name
-from lgesynthnet.data.nifti import write_bytes
 from lgesynthnet.errors import InputError
+from lgesynthnet.files import write_bytes
 
 
 def read_splits(path: Path) -> dict[str, list[str]]:

@@ -8,7 +8,8 @@ import nibabel as nib
 import numpy as np
 from jaxtyping import Shaped
 
-from lgesynthnet.data.nifti import gzip_bytes, write_bytes
+from lgesynthnet.data.nifti import gzip_bytes
+from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Stack
 
 

@@ -18,16 +18,16 @@ from lgesynthnet.records import Image, Label, Labels, Mask
 def composite(host: Image, painted: Float[np.ndarray, "rows cols"], hidden: Mask, spacing_mm: tuple[float, float]) -> Image:
     """Blend `painted` (stored numbers, any precision) into the host; the seam lies inside the hidden region.
 
-    Integers are rounded and clipped to what the dtype holds; painted pixels of an image without negative numbers stay
-    above 0 where the host was, since 0 is padding.
+    Integers are rounded and clipped to what the dtype holds, and in an image without negative numbers to 1 or more
+    where the host was.
     """
     weight = feather(hidden, spacing_mm)[hidden]
     values = host[hidden].astype(np.float64) * (1 - weight) + painted[hidden] * weight
     if host.dtype.kind in "iu":
         limits = np.iinfo(host.dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    if host.min() >= 0:
-        values = np.maximum(values, np.minimum(host[hidden], 1))
+        # 0 is padding in stored integers: what was signal stays signal.
+        lowest = 1 if host.min() >= 0 else limits.min
+        values = np.clip(np.rint(values), np.minimum(host[hidden], lowest), limits.max)
     result = host.copy()
     result[hidden] = values.astype(host.dtype)
     return result

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import torch
@@ -62,19 +60,3 @@ def halve(module: nn.Module) -> nn.Module:
         for parameter in module.parameters():
             parameter.copy_(parameter.half().float())
     return module
-
-
-def fingerprint(folder: Path, *, role: str) -> str:
-    """`role-` and 12 hex digits over every weight and config file of a folder; equal weights in equal roles agree."""
-    digest = hashlib.sha256(role.encode())
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
-    return f"{role}-{digest.hexdigest()[:12]}"
-
-
-def write_json(path: Path, record: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
-    partial.replace(path)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.data.declaration import declare
-from lgesynthnet.data.nifti import write_bytes
 from lgesynthnet.data.volumes import write_stack
 from lgesynthnet.errors import RunError
+from lgesynthnet.files import write_bytes
 from lgesynthnet.phantom.patient import Patient, simulate
 from lgesynthnet.prescription.language import write
 

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lgesynthnet.errors import ModelError, RunError
-from lgesynthnet.model.checkpoint import write_json
+from lgesynthnet.files import write_json
 from lgesynthnet.train.recipes import StageRecipe
 
 

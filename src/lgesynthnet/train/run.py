@@ -12,8 +12,9 @@ import torch
 from diffusers import AutoencoderKL
 
 from lgesynthnet.errors import ModelError
+from lgesynthnet.files import write_json
 from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
-from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter, write_json
+from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import build_text_encoder

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lgesynthnet.data.nifti import write_bytes
+from lgesynthnet.files import write_bytes
 from lgesynthnet.workflow.again import command_of
 from lgesynthnet.workflow.report import TEMPLATES, duration_text, outside_text, pass_rate_text, setup_rows
 from lgesynthnet.workflow.summary import Summary, summarise

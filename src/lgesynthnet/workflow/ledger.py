@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from lgesynthnet.data.nifti import write_bytes
 from lgesynthnet.errors import RunError
+from lgesynthnet.files import write_bytes
 
 LEDGER, TABLE = "ledger.sqlite", "samples.csv"
 _SQL_TYPE = {"str": "TEXT", "str | None": "TEXT", "int": "INTEGER", "bool": "INTEGER"}  # all others are REAL

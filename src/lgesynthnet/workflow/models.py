@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from lgesynthnet.errors import ModelError
+from lgesynthnet.files import fingerprint
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.segmenter.base import ScarReader
 
@@ -91,15 +91,6 @@ def _described(folder: Path) -> ShippedModel:
         name=folder.name,
         path=folder,
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        generator=_fingerprint(folder / "inpainter", "inpainter"),
-        reader=_fingerprint(folder / "filter", "filter"),
+        generator=fingerprint(folder / "inpainter", role="inpainter"),
+        reader=fingerprint(folder / "filter", role="filter"),
     )
-
-
-def _fingerprint(folder: Path, role: str) -> str:
-    """As `model.checkpoint.fingerprint`, which cannot be had without torch; a test holds the two together."""
-    digest = hashlib.sha256(role.encode())
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
-    return f"{role}-{digest.hexdigest()[:12]}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lgesynthnet.data.nifti import write_bytes
+from lgesynthnet.files import write_bytes
 from lgesynthnet.workflow.again import command_of
 from lgesynthnet.workflow.bullseye import counts_svg, prescription_svg
 from lgesynthnet.workflow.panels import HOST, Panel, sample_panels

@@ -11,9 +11,9 @@ import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.declaration import DECLARATION, declare
-from lgesynthnet.data.nifti import write_bytes
 from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
 from lgesynthnet.export.samples import PARTS, REJECTED, folder_of, write_sample
+from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.language import caption, write
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.quality.verdict import Verdict, judge

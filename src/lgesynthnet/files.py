@@ -1,0 +1,52 @@
+"""Files that are whole or not there, and folders that can be told apart by what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from lgesynthnet.errors import RunError
+
+
+def write_bytes(out_path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: to a neighbour first, then renamed over the target.
+
+    Raises:
+        RunError: read-only, full disk, no such place, or the target is not a plain file.
+    """
+    partial = out_path.with_name(f".{out_path.name}.{os.getpid()}.partial")
+    try:
+        if out_path.exists() and not out_path.is_file():  # renaming over a device or a folder would destroy or fail
+            raise RunError(f"{out_path}: exists and is not a plain file; choose another output folder")
+        out_path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        os.replace(partial, out_path)
+    except OSError as fault:
+        _remove(partial)
+        raise RunError(f"{out_path}: cannot be written ({fault.strerror or fault}); free space or choose a writable --out folder") from None
+    except BaseException:  # also a Ctrl-C leaves nothing half-written
+        _remove(partial)
+        raise
+
+
+def _remove(partial: Path) -> None:
+    try:
+        partial.unlink(missing_ok=True)
+    except OSError:  # the folder itself is gone or read-only: there is nothing to remove
+        return
+
+
+def write_json(path: Path, record: dict[str, object]) -> None:
+    """Keys sorted, so that equal records are equal files."""
+    write_bytes(path, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
+
+
+def fingerprint(folder: Path, *, role: str) -> str:
+    """`role-` and 12 hex digits over every weight and config file of a folder; equal weights in equal roles agree."""
+    digest = hashlib.sha256(role.encode())
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return f"{role}-{digest.hexdigest()[:12]}"
