@@ -297,7 +297,7 @@ def test_an_arc_without_walls_names_the_walls_it_touches():
         ("Septal scar", "no pattern is named; add"),
         ("", "empty prescription; try"),
         (" , .\n", "empty prescription; try"),
-        ("Subendocardial scar in the septum, 90 %", "at most 75 % of the wall, got 90%; call it transmural"),
+        ("Subendocardial scar in the septum, 90 %", "at most 75 % of the wall, not 90%: that is transmural"),
         ("Transmural septal scar, 80 %, 90 %", "second transmural extent"),
         ("Transmural septal scar, seed 1, seed 2", "second seed"),
         ("Transmural septal scar, smooth border, border irregularity 50 %", "in a word and, differently, in a number"),

@@ -32,7 +32,7 @@ app.command("info")(inspect.info)
 app.add_typer(train.app, name="train")
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         typer.echo(f"lgesynthnet {__version__}")
         raise typer.Exit

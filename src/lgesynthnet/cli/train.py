@@ -35,8 +35,6 @@ class RoleName(StrEnum):
     """What a reader may be used for; its architecture follows from it."""
 
     FILTER = "filter"
-    REWARD = "reward"
-    AUDITOR = "auditor"
 
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of patients with scar labels.")]

@@ -1,0 +1,98 @@
+"""Does a model do as it is told? Drawn prescriptions painted into scar-free hosts, read back by the filter.
+
+    python benchmarks/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps 20] [--guidance 1] [--control 1] [--no-grain]
+
+Prints pass rate and Dice with 95 % intervals (bootstrap over host patients), by extent and by area, how brightness follows the
+prescribed percentile, and whether the scar lies where it should with the edge map dropped (`--control 0`: the caption alone).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from lgesynthnet.data import open_cohort
+from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.quality.verdict import judge
+from lgesynthnet.records import Label, scar_of
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.workflow.hosts import find_hosts
+from lgesynthnet.workflow.models import model_folder
+from lgesynthnet.workflow.synthesize import read_back
+
+
+def interval(values: dict[str, list[float]], draws: int = 2000) -> str:
+    """Mean over samples with a 95 % bootstrap interval over patients."""
+    rng, names = np.random.default_rng(0), list(values)
+    pooled = [v for name in names for v in values[name]]
+    means = [np.mean([v for i in rng.integers(len(names), size=len(names)) for v in values[names[i]]]) for _ in range(draws)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return f"{np.mean(pooled):.3f} [{low:.3f}, {high:.3f}] (n={len(pooled)})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hosts", type=Path, required=True)
+    parser.add_argument("--model", default="phantom")
+    parser.add_argument("--prior", default="ischaemic", choices=list(Prior))
+    parser.add_argument("--count", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=Sampling.steps)
+    parser.add_argument("--guidance", type=float, default=Sampling.guidance)
+    parser.add_argument("--control", type=float, default=Sampling.control)
+    parser.add_argument("--no-grain", action="store_true")
+    options = parser.parse_args()
+    sampling = Sampling(steps=options.steps, guidance=options.guidance, control=options.control, grain=not options.no_grain)
+    folder = model_folder(options.model)
+    painter = LGESynthNet.from_pretrained(folder, sampling=sampling)
+    reader = Reader.from_pretrained(folder / "filter")
+    shelf = find_hosts(open_cohort(options.hosts))
+    rng = np.random.default_rng(options.seed)
+
+    passed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    overlap: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    located: dict[str, list[float]] = defaultdict(list)
+    asked, bright, seconds, dark = [], [], [], []
+    for i in range(options.count):
+        entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
+        host = shelf.fetch(entry)
+        wanted = draw(options.prior, entry.level, rng)
+        sample = painter.paint(host, wanted, seed=i)
+        read = scar_of(read_back(reader, sample))
+        verdict = judge(sample.intended, read, host.slice_.spacing_mm, existing=host.slice_.scar)
+        extent = f"extent {'<= 0.5' if wanted.transmurality <= 0.5 else '> 0.5'}"
+        area = f"area {'<= 100 mm2' if verdict.intended_mm2 <= 100 else '> 100 mm2'}"
+        for group in ("all", extent, area):
+            passed[group][entry.patient].append(float(verdict.kept))
+            overlap[group][entry.patient].append(verdict.dice or 0.0)
+        found = measure(read, host.frame)
+        located[entry.patient].append(len(found.segments & wanted.segments) / max(len(found.segments | wanted.segments), 1))
+        unit = HeartWindow.of(host.slice_).to_unit(sample.image)
+        visible = sample.labels == Label.SCAR
+        if visible.any():
+            asked.append(wanted.intensity_percentile)
+            bright.append(float(unit[visible].mean()))
+        if sample.intended_no_reflow.sum() > 3:
+            dark.append(float(unit[visible].mean() - unit[sample.intended_no_reflow].mean()))
+        seconds.append(sample.seconds)
+    print(f"{painter.fingerprint}  {reader.fingerprint}  {np.median(seconds):.2f} s a sample")
+    for group in sorted(passed):
+        print(f"{group:>18}: passed {interval(passed[group])}   Dice {interval(overlap[group])}")
+    print(f"{'segments':>18}: overlap of the read with the prescribed set (Jaccard) {interval(located)}")
+    rank = spearmanr(asked, bright).statistic
+    print(f"{'brightness':>18}: rank correlation with the prescribed percentile {rank:.2f}, mean {np.mean(bright):.2f} heart units")
+    if dark:
+        print(
+            f"{'no-reflow':>18}: darker than its scar by {np.mean(dark):.2f} heart units on average, in {np.mean(np.array(dark) > 0.1):.0%}"
+        )
+
+
+if __name__ == "__main__":
+    main()
