@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from lgesynthnet.errors import ModelError, RunError
+from lgesynthnet.data import open_cohort
+from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
@@ -28,7 +29,7 @@ STEPS = StageRecipe(steps=8, batch=2, lr=1e-2, warmup=2, checkpoint_every=4)
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    return write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4)
+    return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4))
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +120,11 @@ def test_a_stage_without_the_one_before_it_says_what_to_run(cohort, tmp_path):
 def test_a_reader_does_not_change_roles(tmp_path):
     with pytest.raises(ModelError, match="no usable reader"):
         Reader.from_pretrained(tmp_path, Role.FILTER)
+
+
+def test_other_data_in_the_same_work_folder_is_refused_and_scar_is_needed(cohort, tmp_path):
+    train(Stage.AUTOENCODER, data=cohort, work=tmp_path, recipe="tiny", device="cpu", patients=["N003"])
+    with pytest.raises(RunError, match=r"was made of .*N003; choose another --work"):
+        train(Stage.AUTOENCODER, data=cohort, work=tmp_path, recipe="tiny", device="cpu")
+    with pytest.raises(InputError, match="no slice with scar"):
+        train(Stage.BASE, data=cohort, work=tmp_path, recipe="tiny", device="cpu", patients=["N003"])

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lgesynthnet.cli import console
-from lgesynthnet.cli.options import Seed
+from lgesynthnet.cli.options import Dataset, Labels, Seed
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,29 +40,60 @@ class RoleName(StrEnum):
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of patients with scar labels.")]
 Work = Annotated[Path, typer.Option("--work", "-w", help="Work folder: checkpoints and reports, shared by all stages.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Model folder to write; usable as `synthesize --model`.")]
 RecipeOption = Annotated[
     RecipeName, typer.Option("--recipe", help="tiny: seconds, for tests. cpu: two cores, about two hours in all. gpu.")
 ]
-Validation = Annotated[Path | None, typer.Option(help="Folder of other patients that set the reader's threshold; else the training ones.")]
+Splits = Annotated[
+    Path | None, typer.Option(help='JSON of patient names, {"train": [...], "val": [...]}: trains on "train", sets the threshold on "val".')
+]
+Validation = Annotated[Path | None, typer.Option(help="Folder of other patients that set the reader's threshold, in place of --splits.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
 @app.command()
-def autoencoder(data: Data, work: Work, recipe: RecipeOption = RecipeName.CPU, seed: Seed = 0, device: Device = "auto") -> None:
+def autoencoder(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
     """Image to latent and back."""
-    _train("autoencoder", work, data=data, recipe=recipe.value, seed=seed, device=device)
+    _train("autoencoder", _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
 
 
 @app.command()
-def base(data: Data, work: Work, recipe: RecipeOption = RecipeName.CPU, seed: Seed = 0, device: Device = "auto") -> None:
+def base(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
     """The inpainting diffusion model and its text encoder; needs the autoencoder."""
-    _train("base", work, data=data, recipe=recipe.value, seed=seed, device=device)
+    _train("base", _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
 
 
 @app.command()
-def control(data: Data, work: Work, recipe: RecipeOption = RecipeName.CPU, seed: Seed = 0, device: Device = "auto") -> None:
+def control(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
     """The control branch, copied from the base model; needs it."""
-    _train("control", work, data=data, recipe=recipe.value, seed=seed, device=device)
+    _train("control", _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
 
 
 @app.command()
@@ -71,32 +103,38 @@ def reader(
     recipe: RecipeOption = RecipeName.CPU,
     seed: Seed = 0,
     device: Device = "auto",
+    splits: Splits = None,
     validation: Validation = None,
     role: Annotated[RoleName, typer.Option(help="Which reader.")] = RoleName.FILTER,
+    dataset: Dataset = None,
+    labels: Labels = None,
 ) -> None:
     """A segmenter of scar; the filter judges what is painted."""
-    _train("reader", work, data=data, recipe=recipe.value, seed=seed, device=device, validation=validation, role=role.value)
+    _train("reader", _Job(data, work, recipe, seed, device, splits, validation, dataset, labels), role=role.value)
 
 
 @app.command("all")
 def everything(
     data: Data,
     work: Work,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write; usable as `synthesize --model`.")],
+    out: Out,
     recipe: RecipeOption = RecipeName.CPU,
     seed: Seed = 0,
     device: Device = "auto",
+    splits: Splits = None,
     validation: Validation = None,
+    dataset: Dataset = None,
+    labels: Labels = None,
 ) -> None:
     """Every stage in order, packed as a model folder."""
-    for stage in ("autoencoder", "base", "control"):
-        _train(stage, work, data=data, recipe=recipe.value, seed=seed, device=device)
-    _train("reader", work, data=data, recipe=recipe.value, seed=seed, device=device, validation=validation)
+    job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels)
+    for stage in ("autoencoder", "base", "control", "reader"):
+        _train(stage, job)
     pack(work, out)
 
 
 @app.command()
-def pack(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")]) -> None:
+def pack(work: Work, out: Out) -> None:
     """Collect trained stages as a model folder."""
     from lgesynthnet.train.run import pack as collect
 
@@ -104,11 +142,46 @@ def pack(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Mode
     typer.echo(f"model: {collect(work, out, card=card)}")
 
 
-def _train(stage: str, work: Path, **settings: Any) -> None:
+@dataclass(frozen=True)
+class _Job:
+    """What the stages share."""
+
+    data: Path
+    work: Path
+    recipe: RecipeName
+    seed: int
+    device: str
+    splits: Path | None
+    validation: Path | None
+    dataset: str | None
+    labels: str | None
+
+
+def _train(stage: str, job: _Job, **settings: Any) -> None:
+    from lgesynthnet.data import open_cohort, parse_label_map
+    from lgesynthnet.data.splits import read_splits
     from lgesynthnet.train.run import train
 
-    with _stoppable(work), console.bar(f"training {stage}") as advance:
-        report = train(stage, work=work, progress=lambda part, done, total, loss: advance(done, total), **settings)
+    label_map = parse_label_map(job.labels) if job.labels else None
+    cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map)
+    parts = read_splits(job.splits) if job.splits else {}
+    held_out = cohort if "val" in parts else None
+    if job.validation is not None:
+        held_out = open_cohort(job.validation, dataset=job.dataset, label_map=label_map)
+    with _stoppable(job.work), console.bar(f"training {stage}") as advance:
+        report = train(
+            stage,
+            data=cohort,
+            work=job.work,
+            recipe=job.recipe.value,
+            patients=parts.get("train"),
+            validation=held_out,
+            validation_patients=None if job.validation is not None else parts.get("val"),
+            seed=job.seed,
+            device=job.device,
+            progress=lambda part, done, total, loss: advance(done, total),
+            **settings,
+        )
     typer.echo(f"{stage}: " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | float | str)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float16, Float32, UInt8
+from jaxtyping import Bool, Float16, Float32, UInt8
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -17,7 +17,8 @@ from lgesynthnet.anatomy.orientation import levels, locate_all_insertions, order
 from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.conditioning.hidden import random_hidden
 from lgesynthnet.conditioning.roi import SIZE, Roi
-from lgesynthnet.data import open_cohort, usable_slices
+from lgesynthnet.data import usable_slices
+from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.prescription.describing import describe
@@ -36,6 +37,7 @@ class Examples:
         brightness: (n,) rank of the scar's mean intensity among the cohort's scars, 0 to 1; 0.5 without scar.
         captions, patients: n strings each.
         scar_levels: 21 quantiles of the scars' mean intensity in heart units; what the ranks mean.
+        source: the cohort's folder, and which patients of it.
     """
 
     image: Float16[np.ndarray, "n 128 128"]
@@ -45,6 +47,12 @@ class Examples:
     captions: list[str]
     patients: list[str]
     scar_levels: Float32[np.ndarray, " quantiles"]
+    source: str
+
+    @property
+    def scarred(self) -> Bool[np.ndarray, " n"]:
+        """Which examples hold scar."""
+        return np.asarray((self.labels >= Label.SCAR).any(axis=(1, 2)))
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -68,7 +76,9 @@ class Examples:
         )
 
 
-def prepare(folder: Path, out: Path, *, patients: list[str] | None = None, progress: Callable[[int, int], None] | None = None) -> Examples:
+def prepare(
+    cohort: Cohort, out: Path, *, patients: list[str] | None = None, progress: Callable[[int, int], None] | None = None
+) -> Examples:
     """Read a cohort once and write `OUT`; a slice that cannot be used is left out, a cohort without any is an error.
 
     Args:
@@ -76,7 +86,6 @@ def prepare(folder: Path, out: Path, *, patients: list[str] | None = None, progr
     Raises:
         InputError: the folder holds no usable slice.
     """
-    cohort = open_cohort(folder)
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, float, str, str]] = []
     for done, stack in enumerate(cohort.stacks(), start=1):
         if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
@@ -84,7 +93,7 @@ def prepare(folder: Path, out: Path, *, patients: list[str] | None = None, progr
         if progress is not None:
             progress(done, len(cohort.cases))
     if not rows:
-        raise InputError(f"{folder}: no usable short-axis slice to train on; `lgesynthnet verify {folder}` says why")
+        raise InputError(f"{cohort.root}: no usable short-axis slice to train on; `lgesynthnet verify {cohort.root}` says why")
     image, labels, nominal, level, captions, names = zip(*rows, strict=True)
     brightness, quantiles = _ranks(np.asarray(level, np.float32))
     arrays = {
@@ -96,7 +105,9 @@ def prepare(folder: Path, out: Path, *, patients: list[str] | None = None, progr
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
-    save_file(arrays, partial, metadata={"captions": json.dumps(captions), "patients": json.dumps(names)})
+    save_file(
+        arrays, partial, metadata={"captions": json.dumps(captions), "patients": json.dumps(names), "source": source_of(cohort, patients)}
+    )
     partial.replace(out)
     return load_examples(out)
 
@@ -106,7 +117,14 @@ def load_examples(path: Path) -> Examples:
     with safe_open(path, "np") as file:
         words = file.metadata()
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
-    return Examples(captions=json.loads(words["captions"]), patients=json.loads(words["patients"]), **arrays)
+    return Examples(
+        captions=json.loads(words["captions"]), patients=json.loads(words["patients"]), source=words.get("source", "unknown"), **arrays
+    )
+
+
+def source_of(cohort: Cohort, patients: list[str] | None) -> str:
+    """What a prepared file was made of, in words."""
+    return f"{cohort.root.absolute()}: {'all patients' if patients is None else ' '.join(sorted(patients))}"
 
 
 def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float, str, str]]:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from lgesynthnet.errors import ModelError
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
@@ -21,7 +22,7 @@ from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.segmenter.networks import Role, build_network
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.prepare import Examples, load_examples, prepare
+from lgesynthnet.train.prepare import Examples, load_examples, prepare, source_of
 from lgesynthnet.train.readers import ReaderTask, calibrate
 from lgesynthnet.train.recipes import Recipe, Stage, recipe_named
 from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
@@ -33,11 +34,12 @@ Tell = Callable[[int, int, float], None]
 def train(
     stage: Stage | str,
     *,
-    data: Path,
+    data: Cohort,
     work: Path,
     recipe: str = "cpu",
-    validation: Path | None = None,
     patients: list[str] | None = None,
+    validation: Cohort | None = None,
+    validation_patients: list[str] | None = None,
     role: Role | str = Role.FILTER,
     seed: int = 0,
     device: str = "auto",
@@ -46,14 +48,15 @@ def train(
     """Train one stage in `work`; the same call again goes on where it stopped.
 
     Args:
-        data: a cohort folder (EMIDEC layout, pairs or nnU-Net raw) with scar labels.
-        validation: another cohort, only for a reader's threshold; without it the training cohort is used and the report says so.
-        patients: train on these patients only.
+        data: a cohort with scar labels.
+        patients: train on these patients of it only.
+        validation, validation_patients: set a reader's threshold; without them the training examples do, and the report says so.
     Returns:
         The stage's report, also written to `WORK/STAGE/report.json`.
     Raises:
         ModelError: an earlier stage is missing.
-        InputError: no usable slice.
+        InputError: no usable slice, or none with scar.
+        RunError: `work` was begun with other data or settings.
     """
     stage, sizes = Stage(stage), recipe_named(recipe)
     torch.manual_seed(seed)
@@ -63,6 +66,8 @@ def train(
             progress(stage.value, done, total, loss)
 
     examples = _examples(data, work / "examples.safetensors", patients, progress)
+    if stage is not Stage.AUTOENCODER and not examples.scarred.any():
+        raise InputError(f"{data.root}: no slice with scar, so there is nothing to learn it from; add patients with scar labels")
     folder = work / stage.value
     match stage:
         case Stage.AUTOENCODER:
@@ -70,7 +75,7 @@ def train(
         case Stage.BASE | Stage.CONTROL:
             report = _train_diffusion(stage, examples, sizes, work, seed, device, tell)
         case Stage.READER:
-            held_out = _examples(validation, work / "validation.safetensors", None, progress) if validation else None
+            held_out = _examples(validation, work / "validation.safetensors", validation_patients, progress) if validation else None
             report = _train_reader(examples, held_out, Role(role), sizes, work, seed, device, tell)
     report |= {"stage": stage.value, "recipe": recipe, "seed": seed, "examples": len(examples), "patients": len(set(examples.patients))}
     write_json(folder / "report.json", report)
@@ -102,9 +107,12 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
     return out
 
 
-def _examples(data: Path, out: Path, patients: list[str] | None, progress: Progress | None) -> Examples:
+def _examples(data: Cohort, out: Path, patients: list[str] | None, progress: Progress | None) -> Examples:
     if out.exists():
-        return load_examples(out)
+        found = load_examples(out)
+        if found.source != source_of(data, patients):
+            raise RunError(f"{out}: was made of {found.source}; choose another --work for {source_of(data, patients)}")
+        return found
     return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)
 
 

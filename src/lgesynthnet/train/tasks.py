@@ -70,7 +70,7 @@ class DiffusionTask:
         self.examples, (self.mean, self.std) = examples, latents
         self.drop_caption = drop_caption
         # Scar-free slices teach what healthy wall looks like; one in five draws is enough.
-        scarred = np.flatnonzero((examples.labels >= 3).any(axis=(1, 2)))
+        scarred = np.flatnonzero(examples.scarred)
         healthy = np.setdiff1d(np.arange(len(examples)), scarred)
         self.pools = [pool for pool in (scarred, healthy) if pool.size]
 
