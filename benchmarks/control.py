@@ -1,9 +1,9 @@
 """Does a model do as it is told? Drawn prescriptions painted into scar-free hosts, read back by the filter.
 
-    python benchmarks/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps 20] [--guidance 1] [--control 1] [--no-grain]
+    python benchmarks/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps 20] [--guidance 1] [--no-edges] [--no-grain]
 
 Prints pass rate and Dice with 95 % intervals (bootstrap over host patients), by extent and by area, how brightness follows the
-prescribed percentile, and whether the scar lies where it should with the edge map dropped (`--control 0`: the caption alone).
+prescribed percentile, and whether the scar lies where it should with the edge map dropped (`--no-edges`: the caption alone).
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
-    parser.add_argument("--control", type=float, default=Sampling.control)
+    parser.add_argument("--no-edges", action="store_true")
     parser.add_argument("--no-grain", action="store_true")
     options = parser.parse_args()
-    sampling = Sampling(steps=options.steps, guidance=options.guidance, control=options.control, grain=not options.no_grain)
+    sampling = Sampling(steps=options.steps, guidance=options.guidance, edges=not options.no_edges, grain=not options.no_grain)
     folder = model_folder(options.model)
     painter = LGESynthNet.from_pretrained(folder, sampling=sampling)
     reader = Reader.from_pretrained(folder / "filter")

@@ -1,5 +1,7 @@
 """The staged model: the control branch starts as nothing, the folder round trip is exact, pickles are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,7 @@ def test_at_initialisation_the_control_branch_is_the_base_models_encoder_and_cha
     inputs = to_inputs([made()], model.text)
     with torch.no_grad():
         controlled = model(noisy, step, inputs)
-        alone = model(noisy, step, inputs, strength=0)
+        alone = Inpainter(model.unet, model.text, model.autoencoder, model.schedule)(noisy, step, inputs)
     torch.testing.assert_close(controlled, alone, rtol=0, atol=0)
 
 
@@ -64,6 +66,13 @@ def test_edges_and_caption_reach_the_output_once_the_branch_has_moved():
         )
     assert (one - moved).abs().max() > 1e-5
     assert (one - worded).abs().max() > 1e-6
+
+
+def test_dropped_edges_leave_no_trace_in_the_control_image():
+    shown, dropped = control_image(made()), control_image(replace(made(), show_edges=False))
+    assert shown[0].any()
+    assert not dropped[:2].any()
+    np.testing.assert_array_equal(shown[2:], dropped[2:])
 
 
 def test_the_scars_own_pixels_never_reach_the_model():

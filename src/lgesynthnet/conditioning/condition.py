@@ -34,6 +34,7 @@ class Condition:
         nominal_deg: AHA angle of every pixel.
         brightness: wished scar brightness, a rank among training scars, 0 to 1.
         caption: the sentence.
+        show_edges: False drops the edge maps, so that the caption alone says where.
     """
 
     image: RoiImage
@@ -45,6 +46,7 @@ class Condition:
     nominal_deg: RoiImage
     brightness: float
     caption: str
+    show_edges: bool = True
 
     @property
     def masked(self) -> RoiImage:
@@ -82,10 +84,11 @@ def edges(mask: RoiMask) -> RoiMask:
 
 def control_image(made: Condition) -> Float32[np.ndarray, "5 128 128"]:
     """What the control branch reads: scar edges (as bright as the scar shall be), no-reflow edges, wall, cavity, hidden region."""
+    shown = np.float32(made.show_edges)
     return np.stack(
         [
-            edges(made.scar) * np.float32(0.5 + made.brightness),
-            edges(made.no_reflow),
+            edges(made.scar) * np.float32(0.5 + made.brightness) * shown,
+            edges(made.no_reflow) * shown,
             made.wall,
             made.cavity,
             made.hidden,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +32,13 @@ class Sampling:
     Attributes:
         steps: denoising steps (DDIM).
         guidance: classifier-free guidance on the caption; 1 is off and half as slow.
-        control: strength of the control branch; 0 leaves the caption alone in charge.
+        edges: False drops the edge maps and leaves the caption alone in charge.
         grain: give painted pixels the host's own noise.
     """
 
     steps: int = 20
     guidance: float = 1.0
-    control: float = 1.0
+    edges: bool = True
     grain: bool = True
 
 
@@ -98,7 +98,7 @@ class LGESynthNet:
         """The repainted working grid in heart units, (128, 128)."""
         # oneDNN picks kernels by thread count; without it 1 and 2 threads give the same bytes (about 4 % slower).
         with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
-            inputs = to_inputs([made], self.model.text, self.device)
+            inputs = to_inputs([replace(made, show_edges=self.sampling.edges)], self.model.text, self.device)
             latent = self._sample(inputs, made, seed)
             picture = decode(self.model.autoencoder, latent)[0, 0].cpu().numpy()
             if not self.sampling.grain:
@@ -116,9 +116,9 @@ class LGESynthNet:
         silent = self.model.text.read([""]) if self.sampling.guidance != 1.0 else None
         for step in schedule.timesteps:
             at = step.reshape(1).to(self.device)
-            v = self.model(latent, at, inputs, words, strength=self.sampling.control)
+            v = self.model(latent, at, inputs, words)
             if silent is not None:
-                free = self.model(latent, at, inputs, silent, strength=self.sampling.control)
+                free = self.model(latent, at, inputs, silent)
                 v = free + self.sampling.guidance * (v - free)
             latent = schedule.step(v, step, latent).prev_sample
         return latent

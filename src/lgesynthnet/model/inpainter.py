@@ -85,16 +85,12 @@ class Inpainter(nn.Module):
         step: Int[Tensor, " b"],
         inputs: Inputs,
         words: Float[Tensor, "b tokens width"] | None = None,
-        *,
-        strength: float = 1.0,
     ) -> Float[Tensor, "b 4 32 32"]:
         words = self.text(inputs.tokens) if words is None else words
         x = torch.cat([noisy, inputs.context], dim=1)
-        if self.control is None or strength == 0:
+        if self.control is None:
             return self.unet(x, step, encoder_hidden_states=words).sample
-        down, middle = self.control(
-            x, step, encoder_hidden_states=words, controlnet_cond=inputs.control, conditioning_scale=strength, return_dict=False
-        )
+        down, middle = self.control(x, step, encoder_hidden_states=words, controlnet_cond=inputs.control, return_dict=False)
         return self.unet(
             x, step, encoder_hidden_states=words, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample

@@ -57,12 +57,13 @@ class Examples:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def condition(self, i: int, rng: np.random.Generator, *, drop_caption: float = 0.0) -> Condition:
-        """Example `i` with a freshly drawn hidden region."""
+    def condition(self, i: int, rng: np.random.Generator, *, drop_caption: float = 0.0, drop_edges: float = 0.0) -> Condition:
+        """Example `i` with a freshly drawn hidden region; never without both caption and edges by chance."""
         labels = self.labels[i]
         scar = (labels == Label.SCAR) | (labels == Label.NO_REFLOW)
         wall = scar | (labels == Label.WALL)
         nominal = self.nominal_deg[i].astype(np.float32)
+        show_edges = rng.random() >= drop_edges
         return Condition(
             image=self.image[i].astype(np.float32),
             hidden=random_hidden(scar, wall, nominal, rng),
@@ -72,7 +73,8 @@ class Examples:
             cavity=labels == Label.CAVITY,
             nominal_deg=nominal,
             brightness=float(self.brightness[i]),
-            caption="" if rng.random() < drop_caption else self.captions[i],
+            caption="" if rng.random() < drop_caption and show_edges else self.captions[i],
+            show_edges=show_edges,
         )
 
 

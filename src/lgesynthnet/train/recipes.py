@@ -63,7 +63,7 @@ RECIPES: dict[str, Recipe] = {
         stages={
             Stage.AUTOENCODER: StageRecipe(steps=1800, batch=8, lr=1e-3),
             Stage.BASE: StageRecipe(steps=5000, batch=8, lr=6e-4, ema_decay=0.999),
-            Stage.CONTROL: StageRecipe(steps=3500, batch=8, lr=6e-4, ema_decay=0.999),
+            Stage.CONTROL: StageRecipe(steps=5000, batch=8, lr=5e-4, ema_decay=0.999),
             Stage.READER: StageRecipe(steps=2500, batch=16, lr=1e-3),
         },
     ),

@@ -16,6 +16,8 @@ from lgesynthnet.train.prepare import Examples
 
 PATCH = 64
 KL_WEIGHT = 1e-5
+DROP_CAPTION = 0.5  # the paper's share
+DROP_EDGES = 0.15
 EVERYWHERE = 0.05  # a little loss outside the hidden region keeps the latent one picture
 
 
@@ -53,22 +55,22 @@ def _turned(patch: np.ndarray, turn: int) -> np.ndarray:
 
 
 class DiffusionTask:
-    """Velocity error over the hidden region, scar up-weighted, independent of the scar's area; base model or control branch.
+    """Velocity error over the hidden region, scar up-weighted, independent of the scar's area; base model or with its control branch.
 
-    With a control branch only that branch is trained: U-Net, text encoder and autoencoder stay as they are.
+    With a control branch the U-Net goes on learning beside it (decision 0007); text encoder and autoencoder stay as they are.
+    One edge map in seven is dropped then, so that the caption keeps a say.
     """
 
-    def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor], *, drop_caption: float = 0.5) -> None:
+    def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor]) -> None:
         self.model = model
         model.autoencoder.requires_grad_(False)
         if model.control is not None:
-            model.unet.requires_grad_(False)
             model.text.requires_grad_(False)
-            self.trained: nn.Module = model.control
+            self.trained: nn.Module = nn.ModuleDict({"unet": model.unet, "control": model.control})
         else:
             self.trained = nn.ModuleDict({"unet": model.unet, "text": model.text})
         self.examples, (self.mean, self.std) = examples, latents
-        self.drop_caption = drop_caption
+        self.drop_edges = DROP_EDGES if model.control is not None else 0.0
         # Scar-free slices teach what healthy wall looks like; one in five draws is enough.
         scarred = np.flatnonzero(examples.scarred)
         healthy = np.setdiff1d(np.arange(len(examples)), scarred)
@@ -78,7 +80,7 @@ class DiffusionTask:
         device = next(self.trained.parameters()).device
         pools = [self.pools[int(rng.random() < 0.2) % len(self.pools)] for _ in range(batch)]
         chosen = [int(rng.choice(pool)) for pool in pools]
-        made = [self.examples.condition(i, rng, drop_caption=self.drop_caption) for i in chosen]
+        made = [self.examples.condition(i, rng, drop_caption=DROP_CAPTION, drop_edges=self.drop_edges) for i in chosen]
         # The latent is drawn afresh from its mean and spread: a stored draw would put a floor under the loss.
         clean = (self.mean[chosen] + self.std[chosen] * normal(rng, batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)).to(device)
         noise = normal(rng, *clean.shape).to(device)
