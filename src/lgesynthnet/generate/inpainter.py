@@ -36,7 +36,7 @@ class Sampling:
         grain: give painted pixels the host's own noise.
     """
 
-    steps: int = 20
+    steps: int = 10
     guidance: float = 1.0
     edges: bool = True
     grain: bool = True
