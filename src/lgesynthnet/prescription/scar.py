@@ -66,7 +66,7 @@ class ScarPrescription:
             says, except `patchy`, whose islands fill that share of the band.
         irregularity: 0 a smooth border, 1 a ragged one.
         mvo_share: share of the scar's area that is no-reflow core, in [0, 0.6].
-        intensity_percentile: brightness among real scars, 0 to 100; 50 is the median scar.
+        intensity_percentile: brightness among the scars that the model was trained on, 0 to 100; 50 is the median scar.
         seed: draws the irregular border; the same seed in the same slice gives the same mask.
 
     Raises:
