@@ -100,7 +100,7 @@ def test_the_kept_weights_are_the_moving_average(tmp_path):
     slow, fast = Line(), Line()
     fit(slow, replace(STEPS, ema_decay=0.999, lr=0.5), tmp_path / "a", seed=0, device="cpu")
     fit(fast, replace(STEPS, ema_decay=0.0, lr=0.5), tmp_path / "b", seed=0, device="cpu")
-    assert abs(float(slow.trained.weight) - 10) > abs(float(fast.trained.weight) - 10)
+    assert abs(slow.trained.weight.item() - 10) > abs(fast.trained.weight.item() - 10)
 
 
 def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):

@@ -24,6 +24,8 @@ from lgesynthnet.export import samples
 from lgesynthnet.workflow import ledger, synthesize
 from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
 
+# A shell that starts the tests in the background has SIGINT ignored, and Python inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 hosts, run, target, when, fatal = sys.argv[1:]
 owner, name = {"write": (samples, "write_slice_like"), "record": (ledger.Ledger, "record")}[target]
 real, calls = getattr(owner, name), 0

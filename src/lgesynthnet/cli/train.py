@@ -51,49 +51,26 @@ Validation = Annotated[Path | None, typer.Option(help="Folder of other patients 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
-@app.command()
-def autoencoder(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    dataset: Dataset = None,
-    labels: Labels = None,
-) -> None:
-    """Image to latent and back."""
-    _train("autoencoder", _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
+def _stage(name: str, words: str) -> None:
+    """A command for a stage that has no option of its own."""
+
+    @app.command(name, help=words)
+    def command(
+        data: Data,
+        work: Work,
+        recipe: RecipeOption = RecipeName.CPU,
+        seed: Seed = 0,
+        device: Device = "auto",
+        splits: Splits = None,
+        dataset: Dataset = None,
+        labels: Labels = None,
+    ) -> None:
+        _train(name, _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
 
 
-@app.command()
-def base(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    dataset: Dataset = None,
-    labels: Labels = None,
-) -> None:
-    """The inpainting diffusion model and its text encoder; needs the autoencoder."""
-    _train("base", _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
-
-
-@app.command()
-def control(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    dataset: Dataset = None,
-    labels: Labels = None,
-) -> None:
-    """The control branch, copied from the base model; needs it."""
-    _train("control", _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
+_stage("autoencoder", "Image to latent and back.")
+_stage("base", "The inpainting diffusion model and its text encoder; needs the autoencoder.")
+_stage("control", "The control branch, copied from the base model; needs it.")
 
 
 @app.command()

@@ -58,9 +58,6 @@ def condition(host: Host, prescription: ScarPrescription, painted: PaintedScar, 
     frame = host.frame
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     hidden = hidden_round(painted.scar, frame.wall, frame.spacing_mm)
-    radians = np.radians(frame.nominal_deg)
-    # An angle jumps at 360, so its direction is resampled and not the number.
-    nominal = np.degrees(np.arctan2(roi.crop(np.sin(radians)), roi.crop(np.cos(radians)))) % 360.0
     made = Condition(
         image=roi.crop(window.to_unit(host.slice_.image)).astype(np.float32),
         hidden=roi.crop_mask(hidden),
@@ -68,7 +65,7 @@ def condition(host: Host, prescription: ScarPrescription, painted: PaintedScar, 
         no_reflow=roi.crop_mask(painted.no_reflow),
         wall=roi.crop_mask(frame.wall),
         cavity=roi.crop_mask(frame.cavity),
-        nominal_deg=nominal.astype(np.float32),
+        nominal_deg=roi.crop_angle(frame.nominal_deg).astype(np.float32),
         brightness=prescription.intensity_percentile / 100.0,
         caption=caption(prescription, frame.level),
     )

@@ -37,6 +37,11 @@ class Roi:
     def crop_mask(self, mask: Shaped[np.ndarray, "rows cols"]) -> Shaped[np.ndarray, "128 128"]:
         return self.crop(mask, outside=0.0) >= 0.5
 
+    def crop_angle(self, angle_deg: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "128 128"]:
+        """Resample angles in degrees, to [0, 360). An angle jumps at 360, so its direction is resampled and not the number."""
+        radians = np.radians(angle_deg)
+        return np.degrees(np.arctan2(self.crop(np.sin(radians)), self.crop(np.cos(radians)))) % 360.0
+
     def paste(
         self, roi_image: Float[np.ndarray, "128 128"], rows: Shaped[np.ndarray, " n"], cols: Shaped[np.ndarray, " n"]
     ) -> Float[np.ndarray, " n"]:

@@ -153,13 +153,11 @@ def _row(slice_: ShortAxisSlice, level: Level, insertions: Insertions) -> tuple[
     labels = np.zeros((SIZE, SIZE), np.uint8)
     for label, mask in ((Label.CAVITY, slice_.cavity), (Label.WALL, slice_.wall), (Label.SCAR, slice_.scar), (Label.NO_REFLOW, no_reflow)):
         labels[roi.crop_mask(mask)] = label
-    radians = np.radians(frame.nominal_deg)
-    nominal = np.degrees(np.arctan2(roi.crop(np.sin(radians)), roi.crop(np.cos(radians)))) % 360.0
     bright = slice_.labels == Label.SCAR
     return (
         roi.crop(unit).astype(np.float16),
         labels,
-        nominal.astype(np.float16),
+        roi.crop_angle(frame.nominal_deg).astype(np.float16),
         float(unit[bright].mean()) if bright.any() else float("nan"),
         caption(prescription, level) if prescription is not None else NO_ENHANCEMENT,
     )

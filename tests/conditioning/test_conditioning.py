@@ -1,0 +1,100 @@
+"""What the model is given: nothing of the scar but its edges, and a way back that is exact where it must be."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.conditioning.condition import NEUTRAL, condition, edges
+from lgesynthnet.conditioning.hidden import BEYOND_MM, MARGIN_MM, feather, hidden_round, random_hidden
+from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.phantom.patient import simulate
+from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.priors import draw
+
+
+@pytest.fixture(scope="module")
+def host():
+    patient = simulate("N", 33, infarct=False)
+    known = patient.truth[2]
+    return Host(slice_=patient.stack[2], frame=locate(patient.stack[2], known.level))
+
+
+@pytest.fixture(scope="module")
+def made(host):
+    wish = draw("ischaemic", host.frame.level, np.random.default_rng(4))
+    painted = paint(wish, host.frame)
+    return painted, condition(host, wish, painted, HeartWindow.of(host.slice_))
+
+
+def test_the_hidden_region_holds_the_scar_with_a_margin_and_stays_near_the_wall(host, made):
+    painted, (_, _, hidden) = made
+    assert hidden[painted.scar].all()
+    to_scar = ndimage.distance_transform_edt(~painted.scar, sampling=host.frame.spacing_mm)
+    to_wall = ndimage.distance_transform_edt(~host.frame.wall, sampling=host.frame.spacing_mm)
+    assert to_scar[hidden].max() <= MARGIN_MM
+    assert to_wall[hidden].max() <= BEYOND_MM
+    assert hidden.sum() > 1.3 * painted.scar.sum()
+
+
+def test_the_masked_image_is_neutral_in_the_hole_and_the_host_elsewhere(made):
+    _, (given, _, _) = made
+    assert (given.masked[given.hidden] == NEUTRAL).all()
+    np.testing.assert_array_equal(given.masked[~given.hidden], given.image[~given.hidden])
+    assert given.scar.any()
+    assert "enhancement" in given.caption
+
+
+def test_the_blend_is_zero_outside_and_reaches_one_inside(host, made):
+    _, (_, _, hidden) = made
+    weight = feather(hidden, host.frame.spacing_mm)
+    assert not weight[~hidden].any()
+    assert weight[hidden].min() > 0
+    assert weight.max() == 1
+
+
+def test_edges_are_the_inner_boundary():
+    mask = np.zeros((128, 128), bool)
+    mask[10:20, 10:20] = True
+    rim = edges(mask)
+    assert rim.sum() == 36
+    assert not (rim & ~mask).any()
+    assert not edges(np.zeros_like(mask)).any()
+
+
+def test_training_regions_vary_and_always_hold_the_scar(made):
+    _, (given, _, _) = made
+    rng = np.random.default_rng(0)
+    regions = [random_hidden(given.scar, given.wall, given.nominal_deg, rng) for _ in range(30)]
+    assert all(region[given.scar].all() for region in regions)
+    assert len({int(region.sum()) for region in regions}) > 20
+    healthy = [random_hidden(np.zeros_like(given.scar), given.wall, given.nominal_deg, rng) for _ in range(20)]
+    assert np.mean([region.any() for region in healthy]) > 0.9
+
+
+def test_an_angle_is_resampled_across_its_jump():
+    rows, cols = np.mgrid[:128, :128] - 63.5
+    angle = np.degrees(np.arctan2(-rows, cols)) % 360
+    roi = Roi(centre=(63.7, 63.2), spacing_mm=(1.0, 1.0))
+    found = roi.crop_angle(angle)
+    beside = found[60:68, 100:110]  # image right, where 359 meets 0
+    assert (np.minimum(beside, 360 - beside) < 10).all()
+
+
+def test_the_window_follows_wall_and_blood_and_comes_back(host):
+    window = HeartWindow.of(host.slice_)
+    unit = window.to_unit(host.slice_.image)
+    assert float(np.percentile(unit[host.frame.wall], 25)) == pytest.approx(-0.5, abs=0.02)
+    assert float(np.median(unit[host.frame.cavity])) == pytest.approx(0.5, abs=0.02)
+    inside = (unit > -2) & (unit < 2.5)
+    np.testing.assert_allclose(window.to_stored(unit)[inside], host.slice_.image[inside], atol=1e-3 * window.span)
+
+
+def test_a_small_scar_hides_little():
+    wall = np.zeros((60, 60), bool)
+    wall[20:30] = True
+    scar = np.zeros_like(wall)
+    scar[24:26, 30] = True
+    assert 20 < hidden_round(scar, wall, (1.0, 1.0)).sum() < 90
