@@ -1,9 +1,11 @@
 """Does a model do as it is told? Drawn prescriptions painted into scar-free hosts, read back by the filter.
 
-    python benchmarks/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps 20] [--guidance 1] [--no-edges] [--no-grain]
+    python benchmarks/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps N] [--guidance G]
+                                 [--no-edges] [--whole-wall] [--no-grain]
 
 Prints pass rate and Dice with 95 % intervals (bootstrap over host patients), by extent and by area, how brightness follows the
-prescribed percentile, and whether the scar lies where it should with the edge map dropped (`--no-edges`: the caption alone).
+prescribed percentile, and whether the scar lies where it should with the edge map dropped (`--no-edges --whole-wall`: the caption alone;
+without `--whole-wall` the hidden region still tells where). Chance is the same readings against the prescriptions of other samples.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import judge
-from lgesynthnet.records import Label, scar_of
+from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.models import model_folder
@@ -37,6 +39,22 @@ def interval(values: dict[str, list[float]], draws: int = 2000) -> str:
     return f"{np.mean(pooled):.3f} [{low:.3f}, {high:.3f}] (n={len(pooled)})"
 
 
+def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
+    return len(one & other) / max(len(one | other), 1)
+
+
+def chance(sets: dict[Level, list[tuple[frozenset[int], frozenset[int]]]]) -> float:
+    """Mean overlap of each reading with the prescriptions of all other samples of its level."""
+    pairs = [
+        jaccard(read, wanted)
+        for found in sets.values()
+        for i, (read, _) in enumerate(found)
+        for j, (_, wanted) in enumerate(found)
+        if i != j
+    ]
+    return float(np.mean(pairs)) if pairs else 0.0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=Path, required=True)
@@ -47,9 +65,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
     parser.add_argument("--no-edges", action="store_true")
+    parser.add_argument("--whole-wall", action="store_true", help="hide the whole wall, not the scar's surroundings")
     parser.add_argument("--no-grain", action="store_true")
     options = parser.parse_args()
-    sampling = Sampling(steps=options.steps, guidance=options.guidance, edges=not options.no_edges, grain=not options.no_grain)
+    sampling = Sampling(
+        steps=options.steps,
+        guidance=options.guidance,
+        edges=not options.no_edges,
+        grain=not options.no_grain,
+        whole_wall=options.whole_wall,
+    )
     folder = model_folder(options.model)
     painter = LGESynthNet.from_pretrained(folder, sampling=sampling)
     reader = Reader.from_pretrained(folder / "filter")
@@ -59,6 +84,7 @@ def main() -> None:
     passed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     overlap: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     located: dict[str, list[float]] = defaultdict(list)
+    sets: dict[Level, list[tuple[frozenset[int], frozenset[int]]]] = defaultdict(list)
     asked, bright, seconds, dark = [], [], [], []
     for i in range(options.count):
         entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
@@ -73,7 +99,8 @@ def main() -> None:
             passed[group][entry.patient].append(float(verdict.kept))
             overlap[group][entry.patient].append(verdict.dice or 0.0)
         found = measure(read, host.frame)
-        located[entry.patient].append(len(found.segments & wanted.segments) / max(len(found.segments | wanted.segments), 1))
+        located[entry.patient].append(jaccard(found.segments, wanted.segments))
+        sets[entry.level].append((found.segments, wanted.segments))
         unit = HeartWindow.of(host.slice_).to_unit(sample.image)
         visible = sample.labels == Label.SCAR
         if visible.any():
@@ -85,7 +112,7 @@ def main() -> None:
     print(f"{painter.fingerprint}  {reader.fingerprint}  {np.median(seconds):.2f} s a sample")
     for group in sorted(passed):
         print(f"{group:>18}: passed {interval(passed[group])}   Dice {interval(overlap[group])}")
-    print(f"{'segments':>18}: overlap of the read with the prescribed set (Jaccard) {interval(located)}")
+    print(f"{'segments':>18}: overlap of the read with the prescribed set (Jaccard) {interval(located)}, by chance {chance(sets):.3f}")
     rank = spearmanr(asked, bright).statistic
     print(f"{'brightness':>18}: rank correlation with the prescribed percentile {rank:.2f}, mean {np.mean(bright):.2f} heart units")
     if dark:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.condition import NEUTRAL, condition, edges
 from lgesynthnet.conditioning.hidden import BEYOND_MM, MARGIN_MM, feather, hidden_round, random_hidden
@@ -13,6 +14,7 @@ from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +100,18 @@ def test_a_small_scar_hides_little():
     scar = np.zeros_like(wall)
     scar[24:26, 30] = True
     assert 20 < hidden_round(scar, wall, (1.0, 1.0)).sum() < 90
+
+
+def test_scar_that_the_host_has_is_repainted_as_scar_where_it_gets_hidden():
+    patient = simulate("P", 11, infarct=True)
+    known = next(k for k in patient.truth if k.prescription is not None and k.measured.area_mm2 > 150)
+    host = Host(slice_=patient.stack[known.index], frame=locate(patient.stack[known.index], known.level))
+    elsewhere = frozenset(SEGMENTS[known.level]) - known.measured.segments
+    wish = ScarPrescription(segments=frozenset({min(elsewhere)}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
+    painted = paint(wish, host.frame)
+    given, roi, hidden = condition(host, wish, painted, HeartWindow.of(host.slice_), whole_wall=True)
+    assert hidden[host.frame.wall].all()
+    old = roi.crop_mask(host.slice_.scar & ~painted.scar)
+    assert (given.scar & old).sum() > 0.9 * old.sum() > 0
+    apart, _, _ = condition(host, wish, painted, HeartWindow.of(host.slice_))
+    assert apart.scar.sum() < given.scar.sum()

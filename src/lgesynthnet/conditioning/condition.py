@@ -14,7 +14,7 @@ from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.prescription.language import caption
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
-from lgesynthnet.records import Mask
+from lgesynthnet.records import Label, Mask
 
 NEUTRAL = 0.0  # heart units half way between wall and blood: says neither scar nor healthy
 
@@ -29,7 +29,7 @@ class Condition:
     Attributes:
         image: the host, nothing hidden.
         hidden: the region to repaint.
-        scar, no_reflow: the intended masks; the model sees only their edges.
+        scar, no_reflow: the intended masks, with what the host already has inside the hidden region; the model sees only their edges.
         wall, cavity: anatomy.
         nominal_deg: AHA angle of every pixel.
         brightness: wished scar brightness, a rank among training scars, 0 to 1.
@@ -53,16 +53,25 @@ class Condition:
         return np.where(self.hidden, np.float32(NEUTRAL), self.image)
 
 
-def condition(host: Host, prescription: ScarPrescription, painted: PaintedScar, window: HeartWindow) -> tuple[Condition, Roi, Mask]:
-    """Everything the generator is given; also the way back and the hidden region in the host's own grid."""
+def condition(
+    host: Host, prescription: ScarPrescription, painted: PaintedScar, window: HeartWindow, *, whole_wall: bool = False
+) -> tuple[Condition, Roi, Mask]:
+    """Everything the generator is given; also the way back and the hidden region in the host's own grid.
+
+    Args:
+        whole_wall: hide all of the wall, so that not even the hidden region tells where the scar goes.
+    """
     frame = host.frame
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
-    hidden = hidden_round(painted.scar, frame.wall, frame.spacing_mm)
+    hidden = hidden_round(frame.wall if whole_wall else painted.scar, frame.wall, frame.spacing_mm)
+    # Scar that the host has and that gets hidden is repainted as scar, or its label would outlive it.
+    old = host.slice_.scar & hidden & ~painted.scar
+    old_core = (host.slice_.labels == Label.NO_REFLOW) & old
     made = Condition(
         image=roi.crop(window.to_unit(host.slice_.image)).astype(np.float32),
         hidden=roi.crop_mask(hidden),
-        scar=roi.crop_mask(painted.scar),
-        no_reflow=roi.crop_mask(painted.no_reflow),
+        scar=roi.crop_mask(painted.scar | old),
+        no_reflow=roi.crop_mask(painted.no_reflow | old_core),
         wall=roi.crop_mask(frame.wall),
         cavity=roi.crop_mask(frame.cavity),
         nominal_deg=roi.crop_angle(frame.nominal_deg).astype(np.float32),

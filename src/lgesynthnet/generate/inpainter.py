@@ -34,12 +34,14 @@ class Sampling:
         guidance: classifier-free guidance on the caption; 1 is off and half as slow.
         edges: False drops the edge maps and leaves the caption alone in charge.
         grain: give painted pixels the host's own noise.
+        whole_wall: repaint all of the wall instead of the scar's surroundings.
     """
 
     steps: int = 10
     guidance: float = 1.0
     edges: bool = True
     grain: bool = True
+    whole_wall: bool = False
 
 
 class LGESynthNet:
@@ -85,7 +87,7 @@ class LGESynthNet:
         began = time.perf_counter()
         painted = paint(prescription, host.frame)
         window = HeartWindow.of(host.slice_)
-        made, roi, hidden = condition(host, prescription, painted, window)
+        made, roi, hidden = condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
         roi_image = self._inpaint(made, seed)
         rows, cols = np.nonzero(hidden)
         values = np.zeros(host.slice_.image.shape)

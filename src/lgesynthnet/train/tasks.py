@@ -58,7 +58,7 @@ class DiffusionTask:
     """Velocity error over the hidden region, scar up-weighted, independent of the scar's area; base model or with its control branch.
 
     With a control branch the U-Net goes on learning beside it (decision 0007); text encoder and autoencoder stay as they are.
-    One edge map in seven is dropped then, so that the caption keeps a say.
+    One edge map in seven is dropped then, so that the caption has something to say.
     """
 
     def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor]) -> None:
