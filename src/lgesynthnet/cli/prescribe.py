@@ -95,6 +95,6 @@ def explained(prescription: ScarPrescription) -> list[str]:
         f"  depth           {inner:g} to {outer:g} (0 endocardium, 1 epicardium)",
         f"  no-reflow core  {core}",
         f"  irregularity    {prescription.irregularity:g} (0 smooth border, 1 ragged)",
-        f"  brightness      percentile {prescription.intensity_percentile:g} among real scars",
+        f"  brightness      percentile {prescription.intensity_percentile:g} among the scars of training",
         f"  seed            {prescription.seed} draws the border",
     ]

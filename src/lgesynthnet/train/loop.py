@@ -129,7 +129,7 @@ def _resume(folder: Path, plan: dict[str, object], module: nn.Module, optimizer:
         note = json.loads(file.metadata()["state"])
     changed = sorted(key for key in plan if note["plan"].get(key) != plan[key] and key != "checkpoint_every")
     if changed:
-        raise RunError(f"{folder}: holds a checkpoint with another {', '.join(changed)}; choose another --out or remove the folder")
+        raise RunError(f"{folder}: holds a checkpoint with another {', '.join(changed)}; choose another --work or remove the folder")
     tensors = load_file(path)
     module.load_state_dict({name.removeprefix("weight."): v for name, v in tensors.items() if name.startswith("weight.")})
     device = next(module.parameters()).device
