@@ -37,12 +37,12 @@ class Level(StrEnum):
     APICAL = "apical"
 
 
-def wall_of(labels: Shaped[np.ndarray, ...]) -> Bool[np.ndarray, ...]:
+def wall_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
     """The whole myocardium: healthy wall, scar and no-reflow together."""
     return np.isin(labels, (Label.WALL, Label.SCAR, Label.NO_REFLOW))
 
 
-def scar_of(labels: Shaped[np.ndarray, ...]) -> Bool[np.ndarray, ...]:
+def scar_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
     """Everything the field counts as infarct: scar and no-reflow together."""
     return np.isin(labels, (Label.SCAR, Label.NO_REFLOW))
 

@@ -28,7 +28,7 @@ class Scan:
     phase_sensitive: bool
     blur_mm: float
     noise: float
-    shading: Float[np.ndarray, six]
+    shading: Float[np.ndarray, "6"]
     texture: float
     ghost: float
     bits: int
