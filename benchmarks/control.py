@@ -15,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from intervals import bootstrap
 from scipy.stats import spearmanr
 
 from lgesynthnet.data import open_cohort
@@ -30,13 +31,9 @@ from lgesynthnet.workflow.models import model_folder
 from lgesynthnet.workflow.synthesize import read_back
 
 
-def interval(values: dict[str, list[float]], draws: int = 2000) -> str:
-    """Mean over samples with a 95 % bootstrap interval over patients."""
-    rng, names = np.random.default_rng(0), list(values)
-    pooled = [v for name in names for v in values[name]]
-    means = [np.mean([v for i in rng.integers(len(names), size=len(names)) for v in values[names[i]]]) for _ in range(draws)]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return f"{np.mean(pooled):.3f} [{low:.3f}, {high:.3f}] (n={len(pooled)})"
+def interval(values: dict[str, list[float]]) -> str:
+    mean, low, high = bootstrap(values)
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}] (n={sum(map(len, values.values()))})"
 
 
 def jaccard(one: frozenset[int], other: frozenset[int]) -> float:

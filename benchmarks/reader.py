@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
+from intervals import bootstrap
 
 from lgesynthnet.data import open_cohort, usable_slices
 from lgesynthnet.overlap import dice
@@ -23,14 +23,6 @@ from lgesynthnet.records import Skipped, scar_of
 from lgesynthnet.workflow.models import load_painter
 
 FALSE_SCAR_MM2 = 25.0
-
-
-def interval(by_patient: dict[str, list[float]], rng: np.random.Generator, draws: int = 2000) -> tuple[float, float, float]:
-    """Mean over slices with a 95 % interval from resampling patients."""
-    names = list(by_patient)
-    mean = float(np.mean([v for values in by_patient.values() for v in values]))
-    means = [np.mean([v for i in rng.integers(len(names), size=len(names)) for v in by_patient[names[i]]]) for _ in range(draws)]
-    return (mean, *(float(q) for q in np.quantile(means, (0.025, 0.975))))
 
 
 def main() -> None:
@@ -58,14 +50,13 @@ def main() -> None:
                 else:
                     area = float(read.sum()) * slice_.spacing_mm[0] * slice_.spacing_mm[1]
                     false[group][stack.patient].append(float(area > FALSE_SCAR_MM2))
-    rng = np.random.default_rng(0)
     print(f"{reader.fingerprint}: {(time.perf_counter() - began) / slices:.3f} s a slice")
     for group in ("train", "val", "audit", "test", "all"):
         above = {name: [float(v > 0.6) for v in values] for name, values in overlap[group].items()}
         print(
-            f"{group:>6}: scar Dice {_shown(interval(overlap[group], rng))} on {sum(map(len, overlap[group].values()))} positive slices, "
-            f"above 0.6 {_shown(interval(above, rng))}; more than {FALSE_SCAR_MM2:g} mm2 of false scar on "
-            f"{_shown(interval(false[group], rng))} of {sum(map(len, false[group].values()))} others"
+            f"{group:>6}: scar Dice {_shown(bootstrap(overlap[group]))} on {sum(map(len, overlap[group].values()))} positive slices, "
+            f"above 0.6 {_shown(bootstrap(above))}; more than {FALSE_SCAR_MM2:g} mm2 of false scar on "
+            f"{_shown(bootstrap(false[group]))} of {sum(map(len, false[group].values()))} others"
         )
 
 

@@ -43,6 +43,17 @@ def write_json(path: Path, record: dict[str, object]) -> None:
     write_bytes(path, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
 
 
+def weights_folder() -> Path:
+    """The package's own weights; may not exist."""
+    return Path(__file__).parent / "weights"
+
+
+def shipped_or_path(model: str | Path) -> Path:
+    """The folder of a shipped model by its name, else the path itself; may not exist."""
+    shipped = weights_folder() / model
+    return shipped if str(model) and Path(model).name == str(model) and shipped.is_dir() else Path(model)
+
+
 def fingerprint(folder: Path, *, role: str) -> str:
     """`role-` and 12 hex digits over every weight and config file of a folder; equal weights in equal roles agree."""
     digest = hashlib.sha256(role.encode())

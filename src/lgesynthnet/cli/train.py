@@ -142,9 +142,9 @@ def _train(stage: str, job: _Job, **settings: Any) -> None:
     label_map = parse_label_map(job.labels) if job.labels else None
     cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map)
     parts = read_splits(job.splits) if job.splits else {}
-    held_out = cohort if "val" in parts else None
+    held_out, held_patients = (cohort, parts["val"]) if "val" in parts else (None, None)
     if job.validation is not None:
-        held_out = open_cohort(job.validation, dataset=job.dataset, label_map=label_map)
+        held_out, held_patients = open_cohort(job.validation, dataset=job.dataset, label_map=label_map), None
     with _stoppable(job.work), console.bar(f"training {stage}") as advance:
         report = train(
             stage,
@@ -153,7 +153,7 @@ def _train(stage: str, job: _Job, **settings: Any) -> None:
             recipe=job.recipe.value,
             patients=parts.get("train"),
             validation=held_out,
-            validation_patients=None if job.validation is not None else parts.get("val"),
+            validation_patients=held_patients,
             seed=job.seed,
             device=job.device,
             progress=lambda part, done, total, loss: advance(done, total),

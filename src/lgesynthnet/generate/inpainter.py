@@ -14,7 +14,7 @@ from lgesynthnet.conditioning.condition import Condition, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint
+from lgesynthnet.files import fingerprint, shipped_or_path
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
@@ -67,8 +67,7 @@ class LGESynthNet:
         Raises:
             ModelError: no such model, or a part is missing or damaged.
         """
-        shipped = Path(__file__).parents[1] / "weights" / str(model)
-        folder = shipped if shipped.is_dir() else Path(model)
+        folder = shipped_or_path(model)
         if not (folder / "inpainter").is_dir():
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists what there is")
         mark = fingerprint(folder / "inpainter", role="inpainter")

@@ -19,12 +19,14 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from diffusers.training_utils import EMAModel
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lgesynthnet.errors import ModelError, RunError
-from lgesynthnet.files import write_json
+from lgesynthnet.files import write_bytes
 from lgesynthnet.train.recipes import StageRecipe
+
+STATE = "state.safetensors"
 
 
 @runtime_checkable
@@ -62,7 +64,7 @@ def fit(
     task.trained, optimizer = accelerator.prepare(task.trained, optimizer)
     plan = {"seed": seed, **asdict(recipe)}
     start, spent = _resume(folder / "checkpoint", plan, task.trained, optimizer, ema)
-    began = time.monotonic()
+    began = time.monotonic() - spent  # seconds of earlier sessions count
     recent: list[float] = []
     task.trained.train()
     for step in range(start, recipe.steps):
@@ -80,14 +82,14 @@ def fit(
         if progress is not None:
             progress(step + 1, recipe.steps, float(np.mean(recent)))
         if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
-            _log(folder / "metrics.jsonl", step + 1, float(np.mean(recent)), spent + time.monotonic() - began)
+            _log(folder / "metrics.jsonl", step + 1, float(np.mean(recent)), time.monotonic() - began)
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-            _save(folder / "checkpoint", step + 1, plan, task.trained, optimizer, ema, spent + time.monotonic() - began)
+            _save(folder / "checkpoint", step + 1, plan, task.trained, optimizer, ema, time.monotonic() - began)
     ema.copy_to(parameters)
     task.trained.eval()
     return {
         "steps": recipe.steps,
-        "seconds": round(spent + time.monotonic() - began, 1),
+        "seconds": round(time.monotonic() - began, 1),
         "loss": round(float(np.mean(recent)), 5) if recent else None,
     }
 
@@ -112,17 +114,14 @@ def _save(
     tensors |= {f"ema.{i}": value.detach().cpu().contiguous() for i, value in enumerate(ema.shadow_params)}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / ".state.partial"
     # The plan travels inside the one file, so that weights and step can never disagree after a crash.
     note = {"step": step, "ema_step": ema.optimization_step, "seconds": seconds, "plan": plan}
-    save_file({name: value.clone() for name, value in tensors.items()}, partial, metadata={"state": json.dumps(note)})
-    partial.replace(folder / "state.safetensors")
-    write_json(folder / "state.json", note)
+    weights = {name: value.clone() for name, value in tensors.items()}
+    write_bytes(folder / STATE, save(weights, metadata={"state": json.dumps(note)}))
 
 
 def _resume(folder: Path, plan: dict[str, object], module: nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel) -> tuple[int, float]:
-    path = folder / "state.safetensors"
+    path = folder / STATE
     if not path.exists():
         return 0, 0.0
     with safe_open(path, "pt") as file:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float16, Float32, UInt8
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.anatomy.orientation import levels, locate_all_insertions, order_stack
@@ -21,6 +21,7 @@ from lgesynthnet.data import usable_slices
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import InputError, LGESynthNetError
+from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.language import NO_ENHANCEMENT, caption
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Skipped, Stack
@@ -105,12 +106,8 @@ def prepare(
         "brightness": brightness,
         "scar_levels": quantiles,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_suffix(".partial")
-    save_file(
-        arrays, partial, metadata={"captions": json.dumps(captions), "patients": json.dumps(names), "source": source_of(cohort, patients)}
-    )
-    partial.replace(out)
+    words = {"captions": json.dumps(captions), "patients": json.dumps(names), "source": source_of(cohort, patients)}
+    write_bytes(out, save(arrays, metadata=words))
     return load_examples(out)
 
 

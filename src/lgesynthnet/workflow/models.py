@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint
+from lgesynthnet.files import fingerprint, shipped_or_path, weights_folder
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.segmenter.base import ScarReader
 
@@ -60,8 +59,7 @@ def model_folder(model: str) -> Path:
     Raises:
         ModelError: neither; or the folder lacks the generator or the filter.
     """
-    shipped = weights_folder() / model
-    folder = shipped if model and Path(model).name == model and shipped.is_dir() else Path(model)
+    folder = shipped_or_path(model)
     if not folder.is_dir():
         known = ", ".join([BASELINE, *(found.name for found in _shipped_folders())])
         raise ModelError(f"--model {model}: neither a folder nor a known name; known are {known}")
@@ -69,11 +67,6 @@ def model_folder(model: str) -> Path:
     if lacking:
         raise ModelError(f"{folder}: has no folder {' and no '.join(lacking)}; give the folder that `lgesynthnet train all --out` wrote")
     return folder
-
-
-def weights_folder() -> Path:
-    """The package's own weights; may not exist."""
-    return Path(str(files("lgesynthnet"))) / "weights"
 
 
 def shipped_models() -> list[ShippedModel]:
