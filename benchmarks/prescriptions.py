@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 
 from lgesynthnet.anatomy.frame import HeartFrame, locate
-from lgesynthnet.phantom.patient import FINE, labels_of, level_of
-from lgesynthnet.phantom.shape import cut, draw_body
+from lgesynthnet.phantom.body import draw_body
+from lgesynthnet.phantom.heart import contours, labels_of, window_of
+from lgesynthnet.phantom.infarct import level_of
 from lgesynthnet.prescription.language import parse, write
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.painting import paint
@@ -25,9 +25,10 @@ def frames(rng: np.random.Generator, count: int) -> list[HeartFrame]:
     """Phantom hearts on a 1 mm grid, with their exact RV insertions."""
     found = []
     while len(found) < count:
-        body = replace(draw_body(rng), spacing_mm=1.0, matrix=160)
+        body = draw_body(rng)
         for index in range(body.slices):
-            labels = labels_of(cut(body, index, 160, 1.0))
+            plane = contours(body, index)
+            labels = labels_of(plane, window_of([plane], 200, 1.0))
             slice_ = ShortAxisSlice(patient=f"b{len(found)}", index=index, image=labels * 1.0, labels=labels, spacing_mm=(1.0, 1.0))
             anterior, inferior = body.insertions_deg(index)
             known = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.RV_LABEL, confidence=1.0)
@@ -65,7 +66,7 @@ def main() -> None:
             f"{prior.value:>13}: segments equal {same}/{total} ({same / total:.1%}), transmural extent off by {np.mean(error):.3f} "
             f"on average, {np.quantile(error, 0.95):.3f} at the 95th percentile; unequal by pattern {dict(+missed)}"
         )
-    print(f"anatomy: {len(hearts)} phantom slices at 1 mm (points per pixel when simulated: {FINE})")
+    print(f"anatomy: {len(hearts)} phantom slices at 1 mm")
 
 
 if __name__ == "__main__":

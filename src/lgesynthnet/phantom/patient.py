@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
-from scipy import ndimage
+from jaxtyping import Float32, UInt8
 
-from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.phantom.shape import Body, Plane, Tissue, cut, draw_body
-from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, tissue_signal, to_stored
+from lgesynthnet.phantom.body import Body, Tissue, draw_body
+from lgesynthnet.phantom.heart import Contours, Window, contours, cut, labels_of, outflow_mm, window_of
+from lgesynthnet.phantom.infarct import NOTHING, Plan, WallMap, between, level_of, plan_scar, scarred, wall_map
+from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, scan_of_slice, tissue_signal, to_stored
+from lgesynthnet.phantom.thorax import surroundings
 from lgesynthnet.prescription.measuring import Measurement, measure
 from lgesynthnet.prescription.painting import PaintedScar, paint
-from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
+from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
 
 FINE = 2  # in-plane points per pixel side, for partial volume
-SLAB = (-0.3, 0.0, 0.3)  # through-plane positions averaged into one slice, in slice steps
-OVERLAP_DEG = 14.0  # an arc that reaches less far into a segment leaves it unnamed
+PLANES = 5  # through a slab
+MISREGISTERED_MM = 0.9  # standard deviation of a slice's displacement between breath-holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,19 @@ class Patient:
     truth: list[SliceTruth]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Slice:
+    """A slice before it is imaged: its middle plane, the labels there, and the scar in heart coordinates."""
+
+    index: int
+    shift_mm: tuple[float, float]
+    middle: Contours
+    window: Window
+    labels: UInt8[np.ndarray, "points points"]
+    scar: WallMap
+    truth: SliceTruth
+
+
 def simulate(name: str, seed: int, *, infarct: bool) -> Patient:
     """One patient; the same (seed, infarct) gives the same bytes. Slice 0 is the base.
 
@@ -48,135 +61,80 @@ def simulate(name: str, seed: int, *, infarct: bool) -> Patient:
     """
     rng = np.random.default_rng([seed, 20])
     body, scan = draw_body(rng), draw_scan(rng)
-    plan = _plan_scar(body, rng) if infarct else {}
-    images, labels, truth = [], [], []
-    for index in range(body.slices):
-        image, label, known = _slice(body, scan, index, plan.get(index), np.random.default_rng([seed, 30, index]))
-        images.append(image)
-        labels.append(label)
-        truth.append(known)
+    plan = plan_scar(body, rng) if infarct else Plan(prescriptions={}, remodelling=None, border_mm=0.0)
+    drawn = [_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
+    images = [_image(body, scan, plan, drawn, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
     stored = to_stored(np.stack(images, axis=2), scan)
     stack = Stack(
         patient=name,
         image=_pad_black(stored, rng),
-        labels=np.stack(labels, axis=2),
+        labels=np.stack([_coarse_labels(one.labels, body.matrix) for one in drawn], axis=2),
         spacing_mm=(body.spacing_mm, body.spacing_mm),
         slice_step_mm=body.slice_step_mm,
         base_first=True,
     )
-    return Patient(stack=stack, truth=truth)
+    return Patient(stack=stack, truth=[one.truth for one in drawn])
 
 
-def level_of(body: Body, index: int) -> Level:
-    third = min(int(index * 3 / body.slices), 2)
-    return (Level.BASAL, Level.MID, Level.APICAL)[third]
-
-
-def _plan_scar(body: Body, rng: np.random.Generator) -> dict[int, ScarPrescription]:
-    """A scar that continues over neighbouring slices: one stretch of wall, widest and deepest in its middle."""
-    prior = Prior.NON_ISCHAEMIC if rng.random() < 0.125 else Prior.ISCHAEMIC
-    core = draw(prior, Level.MID, rng)
-    start, extent = _stretch(core.segments)
-    reach = float(rng.uniform(1.2, 4.5)) if prior is Prior.ISCHAEMIC else float(rng.uniform(0.8, 2.5))
-    middle = float(rng.uniform(0.2, 0.9) * (body.slices - 1))
-    plan = {}
-    for index in range(body.slices):
-        off = abs(index - middle) / reach
-        if off >= 1:
-            continue
-        shrink = np.sqrt(1 - 0.8 * off**2) * float(rng.uniform(0.85, 1.0))
-        plan[index] = _at_slice(core, level_of(body, index), start, extent, float(shrink), rng)
-    return {i: p for i, p in plan.items() if p is not None}
-
-
-def _stretch(segments: frozenset[int]) -> tuple[float, float]:
-    """Nominal start and extent of the shortest arc that holds the segments."""
-    level = LEVEL_OF[next(iter(segments))]
-    wide = SECTOR_DEG[level]
-    starts = sorted(SECTOR_START_DEG[s] for s in segments)
-    gaps = [((b - a) % 360.0 or 360.0, b) for a, b in zip(starts, [*starts[1:], starts[0]], strict=True)]
-    widest, first = max(gaps)
-    return first, 360.0 - widest + wide
-
-
-def _at_slice(
-    core: ScarPrescription, level: Level, start: float, extent: float, shrink: float, rng: np.random.Generator
-) -> ScarPrescription | None:
-    width = max(extent * shrink, 25.0)
-    begin = (start + (extent - width) * float(rng.uniform(0.3, 0.7))) % 360.0
-    named = set()
-    for segment in SEGMENTS[level]:
-        ahead = (SECTOR_START_DEG[segment] - begin) % 360.0
-        inside = max(width - ahead, 0.0) if ahead < width else 0.0
-        behind = min(SECTOR_DEG[level] - (360.0 - ahead), width) if 360.0 - ahead < SECTOR_DEG[level] else 0.0
-        if min(inside, SECTOR_DEG[level]) >= OVERLAP_DEG or behind >= OVERLAP_DEG:
-            named.add(segment)
-    if not named:
-        return None
-    transmurality = float(np.clip(round(core.transmurality * (0.55 + 0.45 * shrink) / 0.05) * 0.05, 0.2, 1.0))
-    pattern, mvo = core.pattern, core.mvo_share * shrink
-    if pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL):
-        pattern = Pattern.TRANSMURAL if transmurality > TRANSMURAL_ABOVE else Pattern.SUBENDOCARDIAL
-    whole = width >= 359
-    if pattern is Pattern.RV_INSERTION:  # tied to the insertions, not to a stretch; apical sectors do not begin there
-        if level is Level.APICAL:
-            return None
-        named, whole = set(SEGMENTS[level][1:3]), True
-    return replace(
-        core,
-        segments=frozenset(named),
-        arc=None if whole else Arc(start_deg=round(begin, 1) % 360.0, extent_deg=round(width, 1)),
-        pattern=pattern,
-        transmurality=round(transmurality, 4),
-        depth=None,  # the pattern's default for the new extent
-        mvo_share=round(mvo, 3),
-        seed=int(rng.integers(2**31)),
-    )
-
-
-def _slice(
-    body: Body, scan: Scan, index: int, prescription: ScarPrescription | None, rng: np.random.Generator
-) -> tuple[Float[np.ndarray, "rows cols"], np.ndarray, SliceTruth]:
+def _slice(body: Body, plan: Plan, index: int, rng: np.random.Generator) -> _Slice:
     points, pixel = body.matrix * FINE, body.spacing_mm / FINE
-    shift = (float(rng.normal(0, 0.8)), float(rng.normal(0, 0.8)))
-    planes = [cut(body, index + dz, points, pixel, shift) for dz in SLAB]
-    centre = planes[SLAB.index(0.0)]
-    anterior, inferior = body.insertions_deg(index)
+    shift = (float(rng.normal(0, MISREGISTERED_MM)), float(rng.normal(0, MISREGISTERED_MM)))
+    middle = contours(body, index, plan.remodelling, shift)
+    window = window_of([middle], points, pixel)
+    box = labels_of(middle, window)
     level = level_of(body, index)
-    fine = labels_of(centre)
-    painted, frame = None, None
+    anterior, inferior = body.insertions_deg(index)
+    prescription, measured, scar = plan.prescriptions.get(index), None, NOTHING
     if prescription is not None:
         insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
-        fine_slice = ShortAxisSlice(patient="phantom", index=index, image=fine.astype(np.float32), labels=fine, spacing_mm=(pixel, pixel))
-        frame = locate(fine_slice, level, insertions)
+        here = ShortAxisSlice(patient="phantom", index=index, image=box.astype(np.float32), labels=box, spacing_mm=(pixel, pixel))
+        frame = locate(here, level, insertions)
         painted = paint(prescription, frame)
-        fine = np.where(painted.scar, Label.SCAR, fine)
-        fine = np.where(painted.no_reflow, Label.NO_REFLOW, fine).astype(np.uint8)
-    signal = np.mean([tissue_signal(_with_scar(plane, centre, painted), scan, rng) for plane in planes], axis=0)
-    coarse = signal.reshape(body.matrix, FINE, body.matrix, FINE).mean(axis=(1, 3))
-    image = acquire(coarse, body.spacing_mm, scan, rng)
-    measured = measure(painted.scar, frame, painted.no_reflow) if painted is not None and frame is not None else None
+        measured = measure(painted.scar, frame, painted.no_reflow)
+        scar = wall_map(painted, middle, window)
+        box = _marked(box, painted)
+    labels = np.zeros((points, points), np.uint8)
+    labels[_region(window)] = box
     truth = SliceTruth(index=index, level=level, anterior_deg=anterior, inferior_deg=inferior, prescription=prescription, measured=measured)
-    return image, _coarse_labels(fine, body.matrix), truth
+    return _Slice(index=index, shift_mm=shift, middle=middle, window=window, labels=labels, scar=scar, truth=truth)
 
 
-def labels_of(plane: Plane) -> np.ndarray:
-    labels = np.zeros(plane.wall.shape, np.uint8)
-    labels[plane.rv] = Label.RV
-    labels[plane.wall] = Label.WALL
-    labels[plane.cavity] = Label.CAVITY
-    return labels
+def _marked(labels: UInt8[np.ndarray, "rows cols"], painted: PaintedScar) -> UInt8[np.ndarray, "rows cols"]:
+    labels = np.where(painted.scar, np.uint8(Label.SCAR), labels)
+    return np.where(painted.no_reflow, np.uint8(Label.NO_REFLOW), labels)
 
 
-def _with_scar(plane: Plane, centre: Plane, painted: PaintedScar | None) -> np.ndarray:
-    """Tissue of one plane of the slab, its wall scarred as the nearest wall point of the central plane is."""
-    if painted is None:
-        return plane.tissue
-    _, (rows, cols) = ndimage.distance_transform_edt(~centre.wall, return_indices=True)
-    tissue = plane.tissue.copy()
-    tissue[plane.wall & painted.scar[rows, cols]] = Tissue.SCAR
-    tissue[plane.wall & painted.no_reflow[rows, cols]] = Tissue.NO_REFLOW
-    return tissue
+def _image(
+    body: Body, scan: Scan, plan: Plan, drawn: list[_Slice], index: int, rng: np.random.Generator
+) -> Float32[np.ndarray, "rows cols"]:
+    """What the scanner makes of a slab: several planes through heart and scar, averaged, then acquired."""
+    one = drawn[index]
+    points, pixel = body.matrix * FINE, body.spacing_mm / FINE
+    offsets = ((np.arange(PLANES) + 0.5) / PLANES - 0.5) * body.slab_mm / body.slice_step_mm
+    planes = [contours(body, index + offset, plan.remodelling, one.shift_mm) for offset in offsets]
+    window = window_of(planes, points, pixel, margin_mm=1.0 + 2.4 * outflow_mm(body, index))
+    still = contours(body, (body.slices - 1) / 2, plan.remodelling)
+    scene = surroundings(body, index, still, one.shift_mm, points, pixel)
+    slab = []
+    for offset, plane in zip(offsets, planes, strict=True):
+        tissue = cut(body, index + offset, plane, window, scene[_region(window)])
+        beside = index + (1 if offset > 0 else -1)
+        neighbour = drawn[beside].scar if 0 <= beside < len(drawn) else one.scar
+        if one.scar is not NOTHING or neighbour is not NOTHING:
+            scar, border, no_reflow = scarred(between(one.scar, neighbour, abs(float(offset))), plane, window, plan.border_mm)
+            tissue[scar] = Tissue.SCAR
+            tissue[border] = Tissue.BORDER_ZONE
+            tissue[no_reflow] = Tissue.NO_REFLOW
+        slab.append(tissue)
+    scene[_region(window)] = slab[PLANES // 2]
+    here = scan_of_slice(scan, index, rng)
+    signal = tissue_signal(scene, np.stack(slab), window.corner, pixel, here, rng)
+    return acquire(signal, pixel, body.matrix, here, rng)
+
+
+def _region(window: Window) -> tuple[slice, slice]:
+    (top, left), (rows, cols) = window.corner, window.shape
+    return slice(top, top + rows), slice(left, left + cols)
 
 
 def _coarse_labels(fine: np.ndarray, matrix: int) -> np.ndarray:
@@ -190,6 +148,6 @@ def _pad_black(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One image in three has a black band at one side, as exports leave it."""
     if rng.random() < 0.33:
         stored = stored.copy()
-        width = int(rng.integers(2, max(stored.shape[0] // 14, 3)))
+        width = int(rng.integers(2, max(stored.shape[0] // 8, 3)))
         np.rot90(stored, int(rng.integers(4)))[:width] = 0
     return stored
