@@ -1,6 +1,8 @@
-"""RV insertions and stack order against marks read by eye: errors, honesty of the confidence, failures.
+"""RV insertions and stack order against marks read by eye: errors, wrong AHA segments, honesty of the confidence, failures.
 
-    python benchmarks/orientation.py [--data FOLDER] [--failures 10] [--single] [--turns]
+    python benchmarks/orientation.py [--data FOLDER] [--failures 10] [--single] [--turns] [--segmenter FOLDER] [--parts train val]
+
+With --segmenter, a trained segmenter's RV is asked as well: alone, and its evidence added to that of the rules.
 
 FOLDER (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with rv_insertions.csv and splits.json.
 """
@@ -19,20 +21,26 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.anatomy.frame import ASSUMED
-from lgesynthnet.anatomy.insertions import insertions_from_image
-from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, locate_all_insertions, order_stack
-from lgesynthnet.data import open_cohort
-from lgesynthnet.records import Insertions, Source, Stack
+from lgesynthnet.anatomy.frame import ASSUMED, locate
+from lgesynthnet.anatomy.insertions import insertions_from_image, septum_evidence
+from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, NEIGHBOUR_SPREAD, _from_images, levels, locate_all_insertions, order_stack
+from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.errors import AnatomyError
+from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
 
 HEADER = (
-    f"{'group':22s}{'marks':>6s}  {'anterior mean/median':>21s}{'inferior mean/median':>22s}{'both<=40':>10s}{'corr':>7s}{'assumed':>9s}"
+    f"{'group':22s}{'marks':>6s}  {'anterior mean/median':>21s}{'inferior mean/median':>22s}{'both<=40':>10s}{'wrong AHA':>11s}{'corr':>7s}"
+    f"{'least sure':>12s}{'assumed':>9s}"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One slice read by eye next to what was found in it."""
+    """One slice read by eye next to what was found in it.
+
+    Attributes:
+        wrong_segments: share of the wall's pixels that get another AHA number than by the mark; None where the wall is open.
+    """
 
     name: str
     group: str
@@ -41,6 +49,7 @@ class Mark:
     inferior_deg: float
     found: Insertions
     image_confidence: float
+    wrong_segments: float | None
 
     @property
     def errors_deg(self) -> tuple[float, float]:
@@ -59,7 +68,46 @@ def turned(stack: Stack, quarter_turns: int) -> Stack:
     )
 
 
-def read_marks(stacks: Iterable[Stack], emidec: Path, *, single: bool, quarter_turns: int = 0) -> list[Mark]:
+Locate = Callable[[Stack], list[Insertions | None]]
+
+
+def by_rules(stack: Stack) -> list[Insertions | None]:
+    return locate_all_insertions(stack)
+
+
+def slice_by_slice(stack: Stack) -> list[Insertions | None]:
+    with_lv = [slice_.cavity.any() and slice_.wall.any() for slice_ in stack]
+    return [insertions_from_image(slice_) if lv else None for slice_, lv in zip(stack, with_lv, strict=True)]
+
+
+def by_segmenter(folder: Path, *, rules: bool) -> Locate:
+    """A segmenter's RV as evidence, read with the neighbours like the rules' own, and added to it with `rules`."""
+    from lgesynthnet.segmenter.septum import rv_evidence
+    from lgesynthnet.segmenter.whole import Segmenter
+
+    segmenter = Segmenter.from_pretrained(folder)
+
+    def locate_all(stack: Stack) -> list[Insertions | None]:
+        evidence = {}
+        for index, slice_ in enumerate(stack):
+            if slice_.cavity.any() and slice_.wall.any():
+                chance = segmenter.probabilities(slice_.image, slice_.spacing_mm)[Label.RV]
+                evidence[index] = rv_evidence(chance, slice_) + (septum_evidence(slice_) if rules else 0.0)
+        return [_from_images(stack, i, evidence, NEIGHBOUR_SPREAD) if i in evidence else None for i in range(len(stack))]
+
+    return locate_all
+
+
+def wrong_segments(slice_: ShortAxisSlice, level: Level | None, marked: Insertions, found: Insertions) -> float | None:
+    assert level is not None
+    try:
+        frame = locate(slice_, level, marked)
+    except AnatomyError:  # an open ring has no segments
+        return None
+    return float(np.mean((frame.segments != locate(slice_, level, found).segments)[frame.wall]))
+
+
+def read_marks(stacks: Iterable[Stack], emidec: Path, locate_all: Locate = by_rules, *, quarter_turns: int = 0) -> list[Mark]:
     """Every mark of the file beside the estimate for its slice."""
     group_of = {patient: name for name, members in json.loads((emidec / "splits.json").read_text()).items() for patient in members}
     with (emidec / "rv_insertions.csv").open(newline="") as stream:
@@ -68,21 +116,25 @@ def read_marks(stacks: Iterable[Stack], emidec: Path, *, single: bool, quarter_t
     for stack in stacks:
         stack = turned(stack, quarter_turns)
         own = [row for row in rows if row["case"].removeprefix("Case_") == stack.patient]
-        located = [] if single else locate_all_insertions(stack)
+        located, level_of = locate_all(stack), levels(stack, order_stack(stack))
         for row in own:
             index = int(row["slice"])
-            found = insertions_from_image(stack[index]) if single else located[index]
+            found = located[index]
             assert found is not None
             confidence = found.confidence
+            found = found if confidence >= MIN_CONFIDENCE else ASSUMED
+            anterior, inferior = (float(row[f"{name}_deg"]) + 90.0 * quarter_turns for name in ("anterior", "inferior"))
+            marked = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
             marks.append(
                 Mark(
                     name=f"{stack.patient} slice {index}",
                     group=group_of[stack.patient],
                     certainty=row["confidence"],
-                    anterior_deg=float(row["anterior_deg"]) + 90.0 * quarter_turns,
-                    inferior_deg=float(row["inferior_deg"]) + 90.0 * quarter_turns,
-                    found=found if confidence >= MIN_CONFIDENCE else ASSUMED,
+                    anterior_deg=anterior,
+                    inferior_deg=inferior,
+                    found=found,
                     image_confidence=confidence,
+                    wrong_segments=wrong_segments(stack[index], level_of[index], marked, found),
                 )
             )
     return marks
@@ -94,9 +146,11 @@ def line(name: str, marks: list[Mark]) -> str:
     (anterior, inferior), (anterior_median, inferior_median) = errors.mean(axis=0), np.median(errors, axis=0)
     together = float(np.corrcoef(confidence, errors.mean(axis=1))[0, 1]) if confidence.std() else float("nan")
     assumed = sum(mark.found.source is Source.ASSUMED for mark in marks)
+    wrong = np.mean([mark.wrong_segments for mark in marks if mark.wrong_segments is not None])
+    unsure = errors.mean(axis=1)[np.argsort(confidence)[: max(len(marks) // 10, 1)]].mean()  # the least confident tenth
     return (
         f"{name:22s}{len(marks):6d}{anterior:15.1f} /{anterior_median:5.1f}{inferior:16.1f} /{inferior_median:5.1f}"
-        f"{np.mean(errors.max(axis=1) <= 40):11.2f}{together:7.2f}{assumed:9d}"
+        f"{np.mean(errors.max(axis=1) <= 40):11.2f}{wrong:10.3f}{together:8.2f}{unsure:12.1f}{assumed:9d}"
     )
 
 
@@ -105,11 +159,12 @@ def print_errors(marks: list[Mark]) -> None:
         "train (rules set here)": lambda mark: mark.group == "train",
         "val, audit, test": lambda mark: mark.group != "train",
         "  certain marks": lambda mark: mark.group != "train" and mark.certainty == "high",
+        "all certain marks": lambda mark: mark.certainty == "high",
     }
     print(HEADER)
     for name, belongs in groups.items():
-        print(line(name, [mark for mark in marks if belongs(mark)]))
-    print(line("all, 120/240 assumed", [replace(mark, found=ASSUMED) for mark in marks]))
+        if chosen := [mark for mark in marks if belongs(mark)]:
+            print(line(name, chosen))
     edges = (0.0, MIN_CONFIDENCE, 0.35, 0.5, 0.65, 0.8, 0.9, 1.01)
     print("confidence: marks, share with both angles within 40 degrees")
     for low, high in itertools.pairwise(edges):
@@ -138,11 +193,16 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=10, help="how many of the worst marks to list (default: %(default)s)")
     parser.add_argument("--single", action="store_true", help="read each slice alone, without its neighbours")
     parser.add_argument("--turns", action="store_true", help="also turn every heart by 90, 180 and 270 degrees")
+    parser.add_argument("--segmenter", type=Path, help="model folder of `lgesynthnet train segmenter`: how its RV does beside the rules")
+    parser.add_argument("--parts", nargs="+", help="these parts of splits.json only, e.g. train val while anything is tuned")
     options = parser.parse_args()
     emidec = options.data / "emidec"
-    stacks = [stack for stack in open_cohort(emidec).stacks() if isinstance(stack, Stack)]
+    splits = read_splits(emidec / "splits.json")
+    wanted = [name for part in options.parts or splits for name in splits[part]]
+    stacks = [stack for stack in open_cohort(emidec).stacks() if isinstance(stack, Stack) and stack.patient in wanted]
+    rules = slice_by_slice if options.single else by_rules
     begin = time.perf_counter()
-    marks = read_marks(stacks, emidec, single=options.single)
+    marks = read_marks(stacks, emidec, rules)
     seconds = time.perf_counter() - begin
     print_errors(marks)
     print(f"{seconds:.1f} s for {len(stacks)} stacks; worst marks:")
@@ -153,9 +213,13 @@ def main() -> None:
             f"found {found.anterior_deg:.0f}/{found.inferior_deg:.0f} ({found.source}, {mark.image_confidence:.2f})"
         )
     print_order(stacks)
+    if options.segmenter:
+        for name, with_rules in (("the segmenter's RV alone", False), ("rules and segmenter together", True)):
+            print(f"\n{name}")
+            print_errors(read_marks(stacks, emidec, by_segmenter(options.segmenter, rules=with_rules)))
     for quarter_turns in (1, 2, 3) if options.turns else ():
         print(f"\nevery heart turned by {90 * quarter_turns} degrees")
-        print_errors(read_marks(stacks, emidec, single=options.single, quarter_turns=quarter_turns))
+        print_errors(read_marks(stacks, emidec, rules, quarter_turns=quarter_turns))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,12 @@ def shipped_or_path(model: str | Path) -> Path:
     return shipped if str(model) and Path(model).name == str(model) and shipped.is_dir() else Path(model)
 
 
+def part_folder(model: str | Path, part: str) -> Path:
+    """One part of a model: of a shipped one by its name, of a model folder, or the part's own folder; may not exist."""
+    folder = shipped_or_path(model)
+    return folder / part if (folder / part).is_dir() else folder
+
+
 def fingerprint(folder: Path, *, role: str) -> str:
     """`role-` and 12 hex digits over every weight and config file of a folder; equal weights in equal roles agree."""
     digest = hashlib.sha256(role.encode())

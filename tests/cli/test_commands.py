@@ -227,6 +227,15 @@ def test_a_phantom_cohort_can_be_painted_into(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_no_reader_is_trained_on_the_patients_that_test_it(hosts, tmp_path):
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["P001"], "test": ["P002"]}))
+    words = ("--data", hosts, "--work", tmp_path / "work", "--splits", tmp_path / "splits.json", "--parts", "test")
+    done = run("train", "reader", "--role", "auditor", *words)
+    assert done.returncode == 2
+    assert 'no reader is trained on "test"' in done.stderr
+    assert not (tmp_path / "work").exists()
+
+
 def test_the_demo_ends_with_the_path_of_a_report(tmp_path):
     done = run("demo", "--out", tmp_path, "--model", "paste", "--count", 2)
     assert done.returncode == 0, done.stderr

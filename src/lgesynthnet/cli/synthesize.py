@@ -24,6 +24,10 @@ def synthesize(
     model: Annotated[
         str, typer.Option(help='A shipped model ("phantom"), a model folder, or "paste": the baseline without a network.')
     ] = "phantom",
+    filter_: Annotated[
+        Path | None,
+        typer.Option("--filter", help="Judge with this filter, as `train reader --role filter` made it.", show_default="the model's own"),
+    ] = None,
     text: Annotated[
         str | None,
         typer.Option(help='In the wording of reports: "Transmural enhancement in the posteroseptal wall".', rich_help_panel=WHAT),
@@ -69,6 +73,7 @@ def synthesize(
         hosts=hosts,
         count=count,
         model=model,
+        filter=filter_,
         seed=seed,
         text=text,
         prescriptions=prescriptions,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,9 @@ class RecipeName(StrEnum):
 class RoleName(StrEnum):
     """What a reader may be used for; its architecture follows from it."""
 
+    REWARD = "reward"
     FILTER = "filter"
+    AUDITOR = "auditor"
 
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of patients with scar labels.")]
@@ -48,6 +51,12 @@ Splits = Annotated[
     Path | None, typer.Option(help='JSON of patient names, {"train": [...], "val": [...]}: trains on "train", sets the threshold on "val".')
 ]
 Validation = Annotated[Path | None, typer.Option(help="Folder of other patients that set the reader's threshold, in place of --splits.")]
+Init = Annotated[
+    Path | None,
+    typer.Option(
+        help='Start from trained weights: the folder of one, a model folder, or "phantom", which is shipped; fewer, gentler steps.'
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
@@ -82,12 +91,37 @@ def reader(
     device: Device = "auto",
     splits: Splits = None,
     validation: Validation = None,
-    role: Annotated[RoleName, typer.Option(help="Which reader.")] = RoleName.FILTER,
+    role: Annotated[RoleName, typer.Option(help="Which reader; each role has an architecture of its own.")] = RoleName.FILTER,
+    init: Init = None,
+    members: Annotated[int, typer.Option(min=1, help="Networks whose mean is the reading, from seeds SEED, SEED + 1, ...")] = 1,
+    parts: Annotated[
+        list[str] | None,
+        typer.Option(help='Train on these parts of --splits; default "train", for the auditor also "audit". Never "test" or "val".'),
+    ] = None,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """A segmenter of scar; the filter judges what is painted."""
-    _train("reader", _Job(data, work, recipe, seed, device, splits, validation, dataset, labels), role=role.value)
+    """A segmenter of scar inside a known wall: the reward teaches, the filter judges what is painted, the auditor only reports."""
+    job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels)
+    _train("reader", job, role=role.value, init=init, members=members, parts=parts)
+
+
+@app.command()
+def segmenter(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    validation: Validation = None,
+    init: Init = None,
+    parts: Annotated[list[str] | None, typer.Option(help='Train on these parts of --splits; default "train".')] = None,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """A segmenter of cavity, wall, scar and RV from the image alone; judges nothing, measures what data are worth."""
+    _train("segmenter", _Job(data, work, recipe, seed, device, splits, validation, dataset, labels), init=init, parts=parts)
 
 
 @app.command("all")
@@ -103,7 +137,7 @@ def everything(
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """Every stage in order, packed as a model folder."""
+    """Every stage in order and the filter, packed as a model folder; reward and auditor are trained by `train reader --role`."""
     job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels)
     for stage in ("autoencoder", "base", "control", "reader"):
         _train(stage, job)
@@ -117,6 +151,14 @@ def pack(work: Work, out: Out) -> None:
 
     card = f"# {out.name}\n\nA model of lgesynthnet, made by `lgesynthnet {shlex.join(sys.argv[1:])}`. Scores: `reports.json`.\n"
     typer.echo(f"model: {collect(work, out, card=card)}")
+
+
+@app.command("pack-readers")
+def pack_readers(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write reader folders into.")]) -> None:
+    """Collect trained readers alone, one folder a role; other files of the folder (a card, a licence) stay."""
+    from lgesynthnet.train.run import pack_readers as collect
+
+    typer.echo(f"readers: {collect(work, out)}")
 
 
 @dataclass(frozen=True)
@@ -134,24 +176,30 @@ class _Job:
     labels: str | None
 
 
-def _train(stage: str, job: _Job, **settings: Any) -> None:
+def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings: Any) -> None:
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.train.run import train
+    from lgesynthnet.train.segmenters import train_segmenter
 
     label_map = parse_label_map(job.labels) if job.labels else None
     cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map)
-    parts = read_splits(job.splits) if job.splits else {}
-    held_out, held_patients = (cohort, parts["val"]) if "val" in parts else (None, None)
+    splits = read_splits(job.splits) if job.splits else {}
+    held_out, held_patients = (cohort, splits["val"]) if "val" in splits else (None, None)
     if job.validation is not None:
         held_out, held_patients = open_cohort(job.validation, dataset=job.dataset, label_map=label_map), None
+    patients = splits.get("train")
+    if stage in ("reader", "segmenter"):
+        from lgesynthnet.train.readers import Role, training_patients
+
+        patients = training_patients(Role(settings.get("role", "filter")), splits, parts=parts or (), place=str(job.splits or "--splits"))
     with _stoppable(job.work), console.bar(f"training {stage}") as advance:
-        report = train(
-            stage,
+        run = train_segmenter if stage == "segmenter" else partial(train, stage)
+        report = run(
             data=cohort,
             work=job.work,
             recipe=job.recipe.value,
-            patients=parts.get("train"),
+            patients=patients,
             validation=held_out,
             validation_patients=held_patients,
             seed=job.seed,

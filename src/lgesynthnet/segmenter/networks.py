@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from monai.networks.nets import UNet
+from monai.networks.nets import DynUNet, SegResNet, UNet
 from torch import nn
 
 IN_CHANNELS = 3  # heart units, cavity, wall: a host's heart is always labelled, the intended scar is never shown
@@ -12,14 +12,30 @@ OUT_CHANNELS = 3  # healthy, scar, no-reflow
 
 
 class Role(StrEnum):
-    """What a reader may be used for; the filter keeps or rejects samples."""
+    """What a reader may be used for: the reward teaches a generator, the filter keeps or rejects samples, the auditor only reports."""
 
+    REWARD = "reward"
     FILTER = "filter"
+    AUDITOR = "auditor"
 
 
 def build_network(role: Role, width: int) -> nn.Module:
-    """A new network with random weights: (b, 3, 128, 128) to logits (b, 3, 128, 128)."""
+    """A new network with random weights: (b, 3, 128, 128) to logits (b, 3, 128, 128).
+
+    Sources: SegResNet, Myronenko (2018); residual UNet, Kerfoot et al. (2018); DynUNet, the nnU-Net of Isensee et al. (2021).
+    """
     match role:
+        case Role.REWARD:  # group norm reads a slice alike in any batch, and its gradient has no dead units to fall into
+            return SegResNet(
+                spatial_dims=2,
+                in_channels=IN_CHANNELS,
+                out_channels=OUT_CHANNELS,
+                init_filters=width,
+                blocks_down=(1, 1, 2, 2),
+                blocks_up=(1, 1, 1),
+                act=("LEAKYRELU", {"negative_slope": 0.1, "inplace": True}),
+                norm=("GROUP", {"num_groups": 4}),
+            )
         case Role.FILTER:
             return UNet(
                 spatial_dims=2,
@@ -29,4 +45,18 @@ def build_network(role: Role, width: int) -> nn.Module:
                 strides=(2, 2, 2),
                 num_res_units=1,
                 norm="INSTANCE",
+            )
+        case Role.AUDITOR:  # deep: its last level sees the whole ring at once; slim where pixels are many and a step is slow
+            filters = [width * times for times in (1, 3, 6, 12, 18, 24)]
+            return DynUNet(
+                spatial_dims=2,
+                in_channels=IN_CHANNELS,
+                out_channels=OUT_CHANNELS,
+                kernel_size=[3] * len(filters),
+                strides=[1, *[2] * (len(filters) - 1)],
+                upsample_kernel_size=[2] * (len(filters) - 1),
+                filters=filters,
+                norm_name="instance",
+                res_block=True,
+                deep_supervision=False,
             )

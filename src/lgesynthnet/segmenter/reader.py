@@ -3,59 +3,74 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint, write_json
+from lgesynthnet.files import fingerprint, write_bytes, write_json
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
 from lgesynthnet.segmenter.networks import Role, build_network
 
+SYMMETRIES = 8  # of the square: four turns, each also mirrored
+
 
 class Reader:
-    """Finds scar inside a slice's known wall.
+    """Finds scar inside a slice's known wall: the mean of one or more networks over one or more views.
 
     Attributes:
+        networks: the members, of one role and width, trained apart.
         role: what it may be used for.
-        fingerprint: role and hash of its weights; goes into every record.
+        views: how many of the square's eight symmetries each member looks at a slice in; with 8 a turned slice is read alike.
         threshold: scar probability from which a pixel counts, set on validation patients.
+        fingerprint: role and hash of its weights and settings; goes into every record.
     """
 
-    def __init__(self, network: nn.Module, role: Role, *, width: int, threshold: float = 0.5, mark: str = "untrained") -> None:
-        self.network, self.role, self.width, self.threshold, self.fingerprint = network.eval(), role, width, threshold, mark
+    def __init__(
+        self, networks: Sequence[nn.Module], role: Role, *, width: int, threshold: float = 0.5, views: int = 1, mark: str = "untrained"
+    ) -> None:
+        if not networks or not 1 <= views <= SYMMETRIES:
+            raise ModelError(f"a reader has at least one member and 1 to {SYMMETRIES} views, not {len(networks)} and {views}")
+        self.networks = [network.eval() for network in networks]
+        self.role, self.width, self.threshold, self.views, self.fingerprint = role, width, threshold, views, mark
 
     @classmethod
     def from_pretrained(cls, folder: Path, role: Role = Role.FILTER) -> Reader:
-        """Load `config.json` and `model.safetensors`.
+        """Load `config.json` and `model.safetensors`; a folder from before ensembles has one member and one view.
 
         Raises:
             ModelError: missing, damaged, or trained for another role.
         """
         try:
             settings = json.loads((folder / "config.json").read_text())
-            found = Role(settings["role"])
-            network = build_network(found, int(settings["width"]))
-            network.load_state_dict({name: value.float() for name, value in load_file(folder / "model.safetensors").items()})
-        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as fault:
+            found, width = Role(settings["role"]), int(settings["width"])
+            networks = [build_network(found, width) for _ in range(int(settings.get("members", 1)))]
+            weights = load_file(folder / "model.safetensors")
+            for i, network in enumerate(networks):
+                _fill(network, weights, prefix=f"{i}." if "members" in settings else "")
+            threshold, views = float(settings["threshold"]), int(settings.get("views", 1))
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as fault:
             raise ModelError(f"{folder}: no usable reader ({str(fault).splitlines()[0]})") from None
         if found is not role:
             raise ModelError(f"{folder}: this reader's role is {found}, not {role}; a reader must not change roles")
-        mark = fingerprint(folder, role=found.value)
-        return cls(network, found, width=int(settings["width"]), threshold=float(settings["threshold"]), mark=mark)
+        return cls(networks, found, width=width, threshold=threshold, views=views, mark=fingerprint(folder, role=found.value))
 
-    def save(self, folder: Path, *, half: bool = False) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        save_file({name: value.half() if half else value for name, value in weights.items()}, folder / "model.safetensors")
-        write_json(folder / "config.json", {"role": self.role.value, "width": self.width, "threshold": self.threshold})
+    def save(self, folder: Path) -> None:
+        """Write both files; weights as float16, so round them before they are scored (`model.checkpoint.halve`)."""
+        # Parameters and not the state: DynUNet's state names every tensor twice.
+        members = enumerate(self.networks)
+        weights = {f"{i}.{name}": value.detach().cpu().half() for i, member in members for name, value in member.named_parameters()}
+        write_bytes(folder / "model.safetensors", save({name: value.contiguous() for name, value in weights.items()}))
+        settings: dict[str, object] = {"role": self.role.value, "width": self.width, "threshold": self.threshold}
+        write_json(folder / "config.json", settings | {"members": len(self.networks), "views": self.views})
 
     def read(self, slice_: ShortAxisSlice) -> Labels:
         """Scar (3) and no-reflow (4) inside the known wall, 0 elsewhere, shape (rows, cols).
@@ -78,14 +93,36 @@ class Reader:
         stack = np.stack([unit, roi.crop_mask(slice_.cavity), roi.crop_mask(wall)]).astype(np.float32)
         # oneDNN picks kernels by thread count; without it 1 and 2 threads give the same bytes (about 4 % slower).
         with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
-            chance = probabilities(self.network, torch.from_numpy(stack)[None])[0].numpy()
+            chance = self.chance(torch.from_numpy(stack)[None])[0].numpy()
         at = np.nonzero(wall)
         out = np.zeros((2, *wall.shape))
         for channel in range(2):
             out[channel][at] = roi.paste(chance[channel + 1], at[0], at[1])
         return out[0], out[1]
 
+    def chance(self, stack: Float[Tensor, "b 3 128 128"]) -> Float[Tensor, "b 3 128 128"]:
+        """Probability of healthy, scar, no-reflow on the working grid: the mean over members and views; gradients pass."""
+        seen = [
+            _turned_back(torch.softmax(network(_turned(stack, view)).float(), dim=1), view)
+            for view in range(self.views)
+            for network in self.networks
+        ]
+        return torch.stack(seen).mean(dim=0)
 
-def probabilities(network: nn.Module, stack: Float[Tensor, "b 3 128 128"]) -> Float[Tensor, "b 3 128 128"]:
-    """Softmax over healthy, scar, no-reflow."""
-    return torch.softmax(network(stack).float(), dim=1)
+
+def _turned(stack: Float[Tensor, "b c n n"], view: int) -> Float[Tensor, "b c n n"]:
+    turned = torch.rot90(stack, view % 4, (2, 3))
+    return turned.flip(3) if view >= 4 else turned
+
+
+def _turned_back(stack: Float[Tensor, "b c n n"], view: int) -> Float[Tensor, "b c n n"]:
+    return torch.rot90(stack.flip(3) if view >= 4 else stack, -(view % 4), (2, 3))
+
+
+def _fill(network: nn.Module, weights: dict[str, Tensor], *, prefix: str) -> None:
+    """Copy a member's weights into its parameters; KeyError where one is missing, RuntimeError where a shape differs."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if weights[prefix + name].shape != parameter.shape:
+                raise RuntimeError(f"{prefix + name} has another shape than width says")
+            parameter.copy_(weights[prefix + name])

@@ -46,6 +46,7 @@ def fit(
     folder: Path,
     *,
     seed: int,
+    origin: str | None = None,
     device: str = "auto",
     progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, object]:
@@ -53,8 +54,10 @@ def fit(
 
     Writes `metrics.jsonl` (one line per 50 steps) and `checkpoint/`. Returns steps, seconds and the last mean loss.
 
+    Args:
+        origin: fingerprint of the weights that the network came with; a checkpoint does not know what its first weights were.
     Raises:
-        RunError: the folder holds a checkpoint of other settings.
+        RunError: the folder holds a checkpoint of other settings, or of another origin.
     """
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
     set_seed(seed)
@@ -62,7 +65,7 @@ def fit(
     optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=1e-2, betas=(0.9, 0.99))
     ema = EMAModel(parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
     task.trained, optimizer = accelerator.prepare(task.trained, optimizer)
-    plan = {"seed": seed, **asdict(recipe)}
+    plan = {"seed": seed, "origin": origin, **asdict(recipe)}
     start, spent = _resume(folder / "checkpoint", plan, task.trained, optimizer, ema)
     began = time.monotonic() - spent  # seconds of earlier sessions count
     recent: list[float] = []

@@ -121,6 +121,12 @@ def load_examples(path: Path) -> Examples:
     )
 
 
+def prepared_of(path: Path) -> str:
+    """What a prepared file says that it was made of, without reading its images."""
+    with safe_open(path, "np") as file:
+        return str(file.metadata().get("source", "unknown"))
+
+
 def source_of(cohort: Cohort, patients: list[str] | None) -> str:
     """What a prepared file was made of, in words."""
     return f"{cohort.root.absolute()}: {'all patients' if patients is None else ' '.join(sorted(patients))}"

@@ -2,40 +2,132 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+from monai.losses import DiceLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lgesynthnet.overlap import dice
+from lgesynthnet.conditioning.roi import PIXEL_MM
+from lgesynthnet.errors import InputError, ModelError
+from lgesynthnet.files import part_folder, write_json
+from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.networks import OUT_CHANNELS
-from lgesynthnet.segmenter.reader import probabilities
+from lgesynthnet.segmenter.calibration import ReadSlice, best_threshold, reliability
+from lgesynthnet.segmenter.networks import OUT_CHANNELS, Role, build_network
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.loop import fit
 from lgesynthnet.train.prepare import Examples
+from lgesynthnet.train.recipes import ReaderRecipe
 from lgesynthnet.train.tasks import normal
+
+SCARRED_SHARE = 0.5  # of a batch: half its slices must teach when to say nothing
+PARTS_OF = {Role.REWARD: ("train",), Role.FILTER: ("train",), Role.AUDITOR: ("train", "audit")}
+
+
+def training_patients(role: Role, splits: Mapping[str, list[str]], *, parts: Sequence[str] = (), place: str = "splits") -> list[str] | None:
+    """Whom a reader may learn from: `train`, the auditor also `audit`; None (everyone) without splits.
+
+    Args:
+        parts: take these instead, as in the check with an auditor trained on `audit` alone.
+    Raises:
+        InputError: a part that is not there, or one that must not be trained on: `test` measures, `val` sets the threshold.
+    """
+    for part, use in (("test", "measures what was trained"), ("val", "sets the threshold")):
+        if part in parts:
+            raise InputError(f'{place}: no reader is trained on "{part}", which {use}; choose other --parts')
+    if missing := [part for part in parts if part not in splits]:
+        raise InputError(f"{place}: has no part {', '.join(missing)}; it has {', '.join(splits) or 'none'}")
+    if not splits:
+        return None
+    chosen = parts or [part for part in PARTS_OF[role] if part in splits]
+    if not chosen:  # everyone would include whom the splits mean to keep apart
+        raise InputError(f'{place}: has no part "{PARTS_OF[role][0]}" to train on; it has {", ".join(splits)}')
+    return [name for part in chosen for name in splits[part]]
+
+
+def train_reader(
+    role: Role,
+    examples: Examples,
+    recipe: ReaderRecipe,
+    folder: Path,
+    *,
+    held_out: Examples | None = None,
+    init: Path | None = None,
+    members: int = 1,
+    seed: int = 0,
+    device: str = "auto",
+    tell: Callable[[int, int, float], None] | None = None,
+) -> dict[str, object]:
+    """Train the members one after the other, each with its own seed, calibrate their mean and write `FOLDER/model`.
+
+    Args:
+        held_out: examples that set the threshold; without them the training examples do, and the report says so.
+        init: a reader of the same role and width to start from, or a model that holds one ("phantom"); the recipe's `finetune`
+            settings then apply.
+    Raises:
+        ModelError: `init` is of another role or width.
+        RunError: `folder` was begun from another reader, or with other settings.
+    """
+    start = None if init is None else Reader.from_pretrained(part_folder(init, role.value), role)
+    if start is not None and start.width != recipe.width:
+        raise ModelError(f"{init}: has width {start.width}, this recipe trains width {recipe.width}; choose the --recipe it was made with")
+    origin = None if start is None else start.fingerprint
+    networks, reports = [], []
+    for i in range(members):
+        torch.manual_seed(seed + i)
+        network = build_network(role, recipe.width)
+        if start is not None:
+            network.load_state_dict(start.networks[i % len(start.networks)].state_dict())
+        task = ReaderTask(network, examples, strength=recipe.augmentation)
+        settings = recipe.train if start is None else recipe.finetune
+        reports.append(fit(task, settings, folder / f"member-{i}", seed=seed + i, origin=origin, device=device, progress=tell))
+        networks.append(halve(network.cpu()))
+    reader = Reader(networks, role, width=recipe.width, views=recipe.views)
+    calibration = calibrate(reader, held_out or examples) | {"on": "validation" if held_out else "training"}
+    reader.save(folder / "model")
+    write_json(folder / "model" / "calibration.json", calibration)
+    scores = {name: value for name, value in calibration.items() if name != "reliability"}
+    return {"role": role.value, "members": members, "loop": reports, "started_from": origin} | scores
 
 
 class ReaderTask:
-    """Cross-entropy and soft Dice over the batch, both inside the wall."""
+    """Cross-entropy and soft Dice over the batch, both inside the wall; scarred and scar-free slices in a fixed ratio."""
 
-    def __init__(self, network: nn.Module, examples: Examples) -> None:
-        self.trained = network
-        self.examples = examples
+    def __init__(self, network: nn.Module, examples: Examples, *, strength: float = 1.0) -> None:
+        self.trained, self.examples, self.strength = network, examples, strength
+        pools = np.flatnonzero(examples.scarred), np.flatnonzero(~examples.scarred)
+        self.pools = [pool for pool in pools if pool.size]
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        chosen = rng.integers(len(self.examples), size=batch)
-        stack, target = augmented(*to_stack(self.examples, chosen), rng)
+        pools = [self.pools[int(rng.random() >= SCARRED_SHARE) % len(self.pools)] for _ in range(batch)]
+        chosen = np.array([int(rng.choice(pool)) for pool in pools])
+        stack, target = augmented(*to_stack(self.examples, chosen), rng, strength=self.strength)
         device = next(self.trained.parameters()).device
         stack, target = stack.to(device), target.to(device)
-        logits = self.trained(stack)
-        wall = stack[:, 2] > 0.5
-        entropy = functional.cross_entropy(logits, target, reduction="none")[wall].mean()
-        chance = torch.softmax(logits, dim=1)[:, 1:] * wall[:, None]
-        truth = functional.one_hot(target, OUT_CHANNELS).permute(0, 3, 1, 2)[:, 1:] * wall[:, None]
-        overlap = (chance * truth).sum((0, 2, 3))
-        total = chance.sum((0, 2, 3)) + truth.sum((0, 2, 3))
-        return entropy + (1 - (2 * overlap + 1) / (total + 1)).mean()
+        return reading_loss(self.trained(stack), target, stack[:, 2] > 0.5)
+
+
+def reading_loss(
+    logits: Float[Tensor, "b 3 128 128"], target: Int[Tensor, "b 128 128"], wall: Bool[Tensor, "b 128 128"]
+) -> Float[Tensor, ""]:
+    """What a reading costs, inside the wall alone.
+
+    Dice is taken over the batch: of a slice without scar it is 1 whatever was read, and a network that averages Dice over slices
+    learns that silence pays. Scar with its dark core, and the dark core by itself, each give one Dice; experts draw no-reflow now
+    and then only, so the whole carries the reading.
+    """
+    entropy = functional.cross_entropy(logits, target, reduction="none")[wall].mean()
+    chance = torch.softmax(logits, dim=1)[:, 1:] * wall[:, None]
+    truth = functional.one_hot(target, OUT_CHANNELS).permute(0, 3, 1, 2)[:, 1:] * wall[:, None]
+    whole_and_core = [torch.stack([both.sum(1), both[:, 1]], dim=1) for both in (chance, truth.float())]
+    overlap = DiceLoss(batch=True, smooth_nr=1.0, smooth_dr=1.0, weight=[1.5, 0.5])
+    return entropy + overlap(*whole_and_core)
 
 
 def to_stack(examples: Examples, chosen: Int[np.ndarray, " b"]) -> tuple[Float[Tensor, "b 3 128 128"], Int[Tensor, "b 128 128"]]:
@@ -48,16 +140,21 @@ def to_stack(examples: Examples, chosen: Int[np.ndarray, " b"]) -> tuple[Float[T
 
 
 def augmented(
-    stack: Float[Tensor, "b 3 128 128"], target: Int[Tensor, "b 128 128"], rng: np.random.Generator
+    stack: Float[Tensor, "b 3 128 128"], target: Int[Tensor, "b 128 128"], rng: np.random.Generator, *, strength: float = 1.0
 ) -> tuple[Float[Tensor, "b 3 128 128"], Int[Tensor, "b 128 128"]]:
-    """Any rotation, mirror, scale; contrast, brightness, shading, blur, noise; and contours that miss by up to two pixels."""
+    """Any rotation, mirror, scale, gentle warp; contrast, brightness, shading, blur, noise; and contours that miss by a pixel.
+
+    Args:
+        strength: 1 is the ordinary range of everything but rotation and mirror; 0 leaves those two alone.
+    """
     b = stack.shape[0]
-    turn, scale = rng.uniform(0, 2 * np.pi, b), rng.uniform(0.85, 1.18, b)
+    turn, scale = rng.uniform(0, 2 * np.pi, b), np.exp(rng.uniform(-0.165, 0.165, b) * strength)
     mirror = rng.choice([-1.0, 1.0], b)
     cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
     matrix = np.stack([np.stack([cos * mirror, -sin], 1), np.stack([sin * mirror, cos], 1)], 1)
-    matrix = np.concatenate([matrix, rng.uniform(-0.08, 0.08, (b, 2, 1))], axis=2).astype(np.float32)
+    matrix = np.concatenate([matrix, rng.uniform(-0.08, 0.08, (b, 2, 1)) * strength], axis=2).astype(np.float32)
     grid = functional.affine_grid(torch.from_numpy(matrix), [b, 1, 128, 128], align_corners=False)
+    grid = grid + _smooth(rng, b, 2, 6).permute(0, 2, 3, 1) * 0.025 * strength  # standard deviation 1.6 pixels
     image = functional.grid_sample(stack[:, :1], grid, padding_mode="border", align_corners=False)
     masks = functional.grid_sample(stack[:, 1:], grid, mode="nearest", align_corners=False)
     moved = functional.grid_sample(target[:, None].float(), grid, mode="nearest", align_corners=False)[:, 0].long()
@@ -65,43 +162,41 @@ def augmented(
     def uniform(low: float, high: float) -> Tensor:
         return torch.from_numpy(rng.uniform(low, high, (b, 1, 1, 1)).astype(np.float32))
 
-    image = (image + 0.5) * uniform(0.7, 1.35) - 0.5 + uniform(-0.2, 0.2)
-    ramp = functional.interpolate(normal(rng, b, 1, 3, 3) * 0.12, (128, 128), mode="bicubic", align_corners=True)
-    image = image * (1 + ramp)
+    image = (image + 0.5) * torch.exp(uniform(-0.33, 0.3) * strength) - 0.5 + uniform(-0.2, 0.2) * strength
+    image = image * (1 + _smooth(rng, b, 1, 3) * 0.12 * strength)
     blurred = functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    mix = uniform(0, 1) * (uniform(0, 1) < 0.5)
+    mix = uniform(0, 1) * (uniform(0, 1) < 0.5 * strength)
     image = image * (1 - mix) + blurred * mix
-    image = image + normal(rng, b, 1, 128, 128) * uniform(0, 0.15)
+    image = image + normal(rng, b, 1, 128, 128) * uniform(0, 0.15) * strength
     # Real contours are drawn by hand: the masks slip against the image, together with the target.
     down, right = (int(v) for v in rng.integers(-1, 2, 2))
     masks, moved = torch.roll(masks, (down, right), (2, 3)), torch.roll(moved, (down, right), (1, 2))
     return torch.cat([image, masks], dim=1), moved
 
 
-@torch.no_grad()
-def calibrate(network: nn.Module, examples: Examples, *, batch: int = 32) -> dict[str, float]:
-    """Threshold with the best mean Dice over scarred slices among those that keep false scar rare, and the scores at it.
+def _smooth(rng: np.random.Generator, b: int, channels: int, knots: int) -> Float[Tensor, "b c 128 128"]:
+    """Random fields of unit variance at `knots` x `knots` points, smooth between them."""
+    return functional.interpolate(normal(rng, b, channels, knots, knots), (128, 128), mode="bicubic", align_corners=True)
 
-    Returns threshold, dice (scarred slices), share_above_0_6, false_scar (share of scar-free slices with more than 25 mm2).
-    """
-    chance = []
+
+@torch.no_grad()
+def calibrate(reader: Reader, examples: Examples, *, batch: int = 32) -> dict[str, object]:
+    """Set the reader's threshold by `best_threshold`; returns the scores at it, the calibration error and the reliability curve."""
+    slices = []
     for start in range(0, len(examples), batch):
-        stack, _ = to_stack(examples, np.arange(start, min(start + batch, len(examples))))
-        chance.append(probabilities(network, stack)[:, 1:].sum(1).numpy() * stack[:, 2].numpy())
-    scores = np.concatenate(chance)
-    truth = examples.labels >= Label.SCAR
-    best: dict[str, float] = {}
-    for threshold in np.arange(0.2, 0.85, 0.05):
-        read = scores >= threshold
-        found = [dice(r, t) for r, t in zip(read, truth, strict=True)]
-        on_scar = [d for d, t in zip(found, truth, strict=True) if d is not None and t.any()]
-        empty = [int(r.sum()) > 25 for r, t in zip(read, truth, strict=True) if not t.any()]
-        score = {
-            "threshold": round(float(threshold), 2),
-            "dice": round(float(np.mean(on_scar)), 4) if on_scar else 0.0,
-            "share_above_0_6": round(float(np.mean(np.asarray(on_scar) > 0.6)), 4) if on_scar else 0.0,
-            "false_scar": round(float(np.mean(empty)), 4) if empty else 0.0,
-        }
-        if not best or score["dice"] - 0.5 * score["false_scar"] > best["dice"] - 0.5 * best["false_scar"]:
-            best = score
-    return best
+        chosen = np.arange(start, min(start + batch, len(examples)))
+        stack, target = to_stack(examples, chosen)
+        chance = reader.chance(stack)[:, 1:].sum(1)
+        for i, seen, truth, wall in zip(chosen, chance, target, stack[:, 2] > 0.5, strict=True):
+            inside = ReadSlice(
+                patient=examples.patients[i], chance=seen[wall].numpy(), truth=(truth[wall] > 0).numpy(), pixel_mm2=PIXEL_MM**2
+            )
+            slices.append(inside)
+    best = best_threshold(slices)
+    reader.threshold = best.threshold
+    bins, error = reliability(slices)
+    return _rounded(asdict(best) | {"calibration_error": error}) | {"reliability": [_rounded(asdict(b)) for b in bins]}
+
+
+def _rounded(record: dict[str, object]) -> dict[str, object]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in record.items()}

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lgesynthnet.errors import ModelError
+from lgesynthnet.segmenter.networks import Role
 
 
 class Stage(StrEnum):
-    """What can be trained, in order; each stage reads the ones before it from the work folder."""
+    """What can be trained, in order; autoencoder, base and control read the one before them from the work folder."""
 
     AUTOENCODER = "autoencoder"
     BASE = "base"
@@ -34,6 +35,24 @@ class StageRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReaderRecipe:
+    """Size and training of one reader.
+
+    Attributes:
+        width: see `build_network`.
+        train, finetune: from random weights, and from another reader's.
+        augmentation: strength; 1 is ordinary.
+        views: symmetries of the square that the finished reader looks in.
+    """
+
+    width: int
+    train: StageRecipe
+    finetune: StageRecipe
+    augmentation: float = 1.0
+    views: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Sizes of every network and settings of every stage."""
 
@@ -41,9 +60,14 @@ class Recipe:
     unet_widths: tuple[int, int, int]
     text_width: int
     text_layers: int
-    reader_width: int
-    stages: dict[Stage, StageRecipe]
+    readers: dict[Role, ReaderRecipe]
+    stages: dict[Stage, StageRecipe]  # the generator's; a reader's are in `readers`
+    segmenter_filters: tuple[int, ...]
+    segmenter: StageRecipe
+    segmenter_finetune: StageRecipe  # from another segmenter's weights
 
+
+_TINY = StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2)
 
 RECIPES: dict[str, Recipe] = {
     "tiny": Recipe(
@@ -51,34 +75,69 @@ RECIPES: dict[str, Recipe] = {
         unet_widths=(8, 16, 16),
         text_width=16,
         text_layers=1,
-        reader_width=8,
-        stages={stage: StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2) for stage in Stage},
+        readers={role: ReaderRecipe(width=8, train=_TINY, finetune=_TINY, views=8 if role is Role.AUDITOR else 1) for role in Role},
+        stages={stage: _TINY for stage in Stage if stage is not Stage.READER},
+        segmenter_filters=(4, 8, 8),
+        segmenter=StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2),
+        segmenter_finetune=StageRecipe(steps=2, batch=2, lr=1e-4, warmup=1, checkpoint_every=2),
     ),
     "cpu": Recipe(
         autoencoder_width=32,
         unet_widths=(32, 64, 128),
         text_width=96,
         text_layers=2,
-        reader_width=16,
+        readers={
+            Role.REWARD: ReaderRecipe(
+                width=8,
+                train=StageRecipe(steps=1500, batch=16, lr=1e-3),
+                finetune=StageRecipe(steps=500, batch=16, lr=4e-4, ema_decay=0.995),
+                augmentation=1.25,
+            ),
+            Role.FILTER: ReaderRecipe(
+                width=24,
+                train=StageRecipe(steps=2000, batch=16, lr=1e-3),
+                finetune=StageRecipe(steps=500, batch=16, lr=4e-4, ema_decay=0.995),
+            ),
+            Role.AUDITOR: ReaderRecipe(
+                width=8,
+                train=StageRecipe(steps=1000, batch=16, lr=1e-3),
+                finetune=StageRecipe(steps=500, batch=16, lr=4e-4, ema_decay=0.995),
+                augmentation=1.5,
+                views=8,
+            ),
+        },
         stages={
             Stage.AUTOENCODER: StageRecipe(steps=1800, batch=8, lr=1e-3),
             Stage.BASE: StageRecipe(steps=5000, batch=8, lr=6e-4, ema_decay=0.999),
             Stage.CONTROL: StageRecipe(steps=5000, batch=8, lr=5e-4, ema_decay=0.999),
-            Stage.READER: StageRecipe(steps=2500, batch=16, lr=1e-3),
         },
+        segmenter_filters=(12, 24, 48, 96, 128),
+        segmenter=StageRecipe(steps=4500, batch=8, lr=2e-3),
+        segmenter_finetune=StageRecipe(steps=600, batch=8, lr=5e-4),
     ),
     "gpu": Recipe(
         autoencoder_width=64,
         unet_widths=(96, 192, 288),
         text_width=192,
         text_layers=3,
-        reader_width=32,
+        readers={
+            role: ReaderRecipe(
+                width=width,
+                train=StageRecipe(steps=15_000, batch=64, lr=1e-3, checkpoint_every=1000),
+                finetune=StageRecipe(steps=3000, batch=64, lr=3e-4, checkpoint_every=1000),
+                augmentation=augmentation,
+                views=8 if role is Role.AUDITOR else 1,
+            )
+            for role, width, augmentation in ((Role.REWARD, 16, 1.25), (Role.FILTER, 32, 1.0), (Role.AUDITOR, 16, 1.5))
+        },
         stages={
             Stage.AUTOENCODER: StageRecipe(steps=20_000, batch=32, lr=5e-4, ema_decay=0.9995, checkpoint_every=1000),
             Stage.BASE: StageRecipe(steps=40_000, batch=64, lr=3e-4, ema_decay=0.9995, checkpoint_every=1000),
             Stage.CONTROL: StageRecipe(steps=20_000, batch=64, lr=2e-4, ema_decay=0.9995, checkpoint_every=1000),
-            Stage.READER: StageRecipe(steps=15_000, batch=64, lr=1e-3, checkpoint_every=1000),
         },
+        segmenter_filters=(32, 64, 128, 256, 256),
+        segmenter=StageRecipe(steps=20_000, batch=32, lr=2e-3, ema_decay=0.9995, checkpoint_every=1000),
+        segmenter_finetune=StageRecipe(steps=3000, batch=32, lr=5e-4, ema_decay=0.9995, checkpoint_every=1000),
     ),
 }
 

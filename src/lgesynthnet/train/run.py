@@ -19,11 +19,11 @@ from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import build_text_encoder
-from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.prepare import Examples, load_examples, prepare, source_of
-from lgesynthnet.train.readers import ReaderTask, calibrate
+from lgesynthnet.train.prepare import Examples, load_examples, prepare, prepared_of, source_of
+from lgesynthnet.train.readers import train_reader
 from lgesynthnet.train.recipes import Recipe, Stage, recipe_named
 from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
 
@@ -41,6 +41,8 @@ def train(
     validation: Cohort | None = None,
     validation_patients: list[str] | None = None,
     role: Role | str = Role.FILTER,
+    init: Path | None = None,
+    members: int = 1,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -51,10 +53,11 @@ def train(
         data: a cohort with scar labels.
         patients: train on these patients of it only.
         validation, validation_patients: set a reader's threshold; without them the training examples do, and the report says so.
+        role, init, members: which reader, from whose weights, how many networks (seeds `seed` to `seed + members - 1`).
     Returns:
-        The stage's report, also written to `WORK/STAGE/report.json`.
+        The stage's report, also written to `WORK/STAGE/report.json`, a reader's to `WORK/reader-ROLE/report.json`.
     Raises:
-        ModelError: an earlier stage is missing.
+        ModelError: an earlier stage is missing, or `init` does not fit.
         InputError: no usable slice, or none with scar.
         RunError: `work` was begun with other data or settings.
     """
@@ -65,10 +68,13 @@ def train(
         if progress is not None:
             progress(stage.value, done, total, loss)
 
-    examples = _examples(data, work / "examples.safetensors", patients, progress)
+    folder = work / (stage.value if stage is not Stage.READER else reader_folder(Role(role)))
+    shared = work / "examples.safetensors"
+    # A reader may learn from other patients than the generator beside it (decision 0008).
+    own = stage is Stage.READER and shared.exists() and prepared_of(shared) != source_of(data, patients)
+    examples = _examples(data, folder / "examples.safetensors" if own else shared, patients, progress)
     if stage is not Stage.AUTOENCODER and not examples.scarred.any():
         raise InputError(f"{data.root}: no slice with scar, so there is nothing to learn it from; add patients with scar labels")
-    folder = work / stage.value
     match stage:
         case Stage.AUTOENCODER:
             report = _train_autoencoder(examples, sizes, folder, seed, device, tell)
@@ -76,17 +82,36 @@ def train(
             report = _train_diffusion(stage, examples, sizes, work, seed, device, tell)
         case Stage.READER:
             held_out = _examples(validation, work / "validation.safetensors", validation_patients, progress) if validation else None
-            report = _train_reader(examples, held_out, Role(role), sizes, work, seed, device, tell)
+            report = train_reader(
+                Role(role),
+                examples,
+                sizes.readers[Role(role)],
+                folder,
+                held_out=held_out,
+                init=init,
+                members=members,
+                seed=seed,
+                device=device,
+                tell=tell,
+            )
     report |= {"stage": stage.value, "recipe": recipe, "seed": seed, "examples": len(examples), "patients": len(set(examples.patients))}
     write_json(folder / "report.json", report)
     return report
 
 
+def reader_folder(role: Role) -> str:
+    """Where a role's reader is trained inside the work folder."""
+    return f"reader-{role.value}"
+
+
 def pack(work: Path, out: Path, *, card: str) -> Path:
-    """Collect a finished work folder as MODEL: `inpainter/`, `filter/`, `README.md`, `reports.json`; weights as float16."""
-    source = work / Stage.CONTROL.value / "model"
-    if not source.is_dir():
-        raise ModelError(f"{work}: the control stage is not trained yet; run `lgesynthnet train control` first")
+    """Collect a finished work folder as MODEL: `inpainter/`, `filter/`, other readers, `README.md`, `reports.json`; weights as float16.
+
+    Raises:
+        ModelError: the control stage or the filter is not trained yet.
+    """
+    source = _finished(work / Stage.CONTROL.value / "model", "control")
+    _finished(work / reader_folder(Role.FILTER) / "model", "reader --role filter")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     model = load_inpainter(source)
@@ -95,16 +120,42 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
             part.half()
     save_inpainter(model, partial / "inpainter")
     shutil.copy(source / "conditioning.json", partial / "inpainter" / "conditioning.json")
-    reader = Reader.from_pretrained(work / Stage.READER.value / "model", Role.FILTER)
-    reader.save(partial / "filter", half=True)
-    reports = {
-        s.value: json.loads((work / s.value / "report.json").read_text()) for s in Stage if (work / s.value / "report.json").exists()
-    }
-    write_json(partial / "reports.json", reports)
+    reports = {s.value: _report(work / s.value) for s in Stage if (work / s.value / "report.json").exists()}
+    write_json(partial / "reports.json", reports | _pack_readers(work, partial))
     (partial / "README.md").write_text(card)
     shutil.rmtree(out, ignore_errors=True)
     partial.replace(out)
     return out
+
+
+def pack_readers(work: Path, out: Path) -> Path:
+    """Collect the trained readers alone as `OUT/ROLE/`, with `reports.json`; a card or licence that lies in OUT stays.
+
+    Raises:
+        ModelError: no reader is trained yet.
+    """
+    reports = _pack_readers(work, out)
+    if not reports:
+        raise ModelError(f"{work}: no reader is trained yet; run `lgesynthnet train reader` first")
+    write_json(out / "reports.json", reports)
+    return out
+
+
+def _pack_readers(work: Path, out: Path) -> dict[str, object]:
+    """Copy each trained reader byte for byte, so that its fingerprint stays; returns their reports."""
+    reports: dict[str, object] = {}
+    for role in Role:
+        source = work / reader_folder(role) / "model"
+        if source.is_dir():
+            Reader.from_pretrained(source, role)
+            shutil.rmtree(out / role.value, ignore_errors=True)
+            shutil.copytree(source, out / role.value)
+            reports[reader_folder(role)] = _report(work / reader_folder(role))
+    return reports
+
+
+def _report(folder: Path) -> dict[str, object]:
+    return dict(json.loads((folder / "report.json").read_text()))
 
 
 def _examples(data: Cohort, out: Path, patients: list[str] | None, progress: Progress | None) -> Examples:
@@ -149,18 +200,6 @@ def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path
     save_inpainter(model.cpu(), folder / "model")
     write_json(folder / "model" / "conditioning.json", {"scar_levels": [round(float(v), 4) for v in examples.scar_levels]})
     return report
-
-
-def _train_reader(
-    examples: Examples, held_out: Examples | None, role: Role, sizes: Recipe, work: Path, seed: int, device: str, tell: Tell
-) -> dict[str, object]:
-    network = build_network(role, sizes.reader_width)
-    folder = work / Stage.READER.value
-    report = fit(ReaderTask(network, examples), sizes.stages[Stage.READER], folder, seed=seed, device=device, progress=tell)
-    halve(network.cpu())
-    scores = calibrate(network, held_out or examples)
-    Reader(network, role, width=sizes.reader_width, threshold=scores["threshold"]).save(folder / "model")
-    return report | scores | {"role": role.value, "calibrated_on": "validation" if held_out else "training"}
 
 
 def _finished(folder: Path, stage: str) -> Path:

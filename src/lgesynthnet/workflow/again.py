@@ -14,6 +14,7 @@ _VALUES: tuple[tuple[str, str, Any], ...] = (
     ("--labels", "labels", None),
     ("--landmarks", "landmarks", None),
     ("--model", "model", None),
+    ("--filter", "filter", None),
     ("--count", "count", None),
     ("--text", "text", None),
     ("--prescriptions", "prescriptions_file", None),

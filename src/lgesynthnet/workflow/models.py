@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint, shipped_or_path, weights_folder
+from lgesynthnet.files import fingerprint, part_folder, shipped_or_path, weights_folder
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.segmenter.base import ScarReader
 
@@ -33,24 +33,32 @@ class ShippedModel:
     reader: str
 
 
-def load_painter(model: str, device: str = "auto") -> Painter:
+def load_painter(model: str, device: str = "auto", reader: Path | None = None) -> Painter:
     """`paste` (no network), the name of a shipped model, or a model folder.
 
+    Args:
+        reader: judge with this filter, a reader's folder or a model's, in place of the model's own.
+
     Raises:
-        ModelError: no such model, or its folder is incomplete.
+        ModelError: no such model or reader, or a folder is incomplete.
     """
     if model == BASELINE:
         from lgesynthnet.generate.paste import IntensityPaste
         from lgesynthnet.segmenter.threshold import ThresholdReader
 
-        return Painter(name=model, generator=IntensityPaste(), reader=ThresholdReader())
+        return Painter(name=model, generator=IntensityPaste(), reader=ThresholdReader() if reader is None else _filter(reader))
     folder = model_folder(model)
     from lgesynthnet.generate.inpainter import LGESynthNet
+
+    generator = LGESynthNet.from_pretrained(folder, device=device)
+    return Painter(name=model, generator=generator, reader=_filter(folder if reader is None else reader))
+
+
+def _filter(folder: Path) -> ScarReader:
     from lgesynthnet.segmenter.networks import Role
     from lgesynthnet.segmenter.reader import Reader
 
-    generator = LGESynthNet.from_pretrained(folder, device=device)
-    return Painter(name=model, generator=generator, reader=Reader.from_pretrained(folder / "filter", Role.FILTER))
+    return Reader.from_pretrained(part_folder(folder, Role.FILTER), Role.FILTER)
 
 
 def model_folder(model: str) -> Path:

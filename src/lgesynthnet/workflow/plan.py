@@ -24,7 +24,9 @@ from lgesynthnet.workflow.models import Painter, load_painter
 
 ATTEMPTS_PER_SAMPLE = 8  # default budget
 # These may change when a run goes on: they only say when to stop, or describe; none of them decides a byte of any sample.
-FREE = frozenset({"hosts", "count", "max_attempts", "max_seconds", "strict", "skipped", "model", "landmarks", "prescriptions_file"})
+FREE = frozenset(
+    {"hosts", "count", "max_attempts", "max_seconds", "strict", "skipped", "model", "filter", "landmarks", "prescriptions_file"}
+)
 
 
 class Origin(StrEnum):
@@ -92,6 +94,7 @@ class SynthesisPlan(_Record):
     usable_hosts: int
     skipped: tuple[SkippedHost, ...] = ()
     model: str
+    filter: str | None = None
     generator: str
     reader: str
     device: str = "auto"
@@ -156,6 +159,7 @@ class SynthesisRequest:
     hosts: Path
     count: int
     model: str = "phantom"
+    filter: Path | None = None
     seed: int = 0
     text: str | None = None
     prescriptions: Path | None = None
@@ -194,7 +198,7 @@ def plan_synthesis(request: SynthesisRequest, on_case: Callable[[int, int], None
     """
     source, wishes = _wishes(request)
     shard = Shard.parse(request.shard)
-    painter = load_painter(request.model, request.device)
+    painter = load_painter(request.model, request.device, request.filter)
     cohort = open_cohort(
         request.hosts,
         dataset=request.dataset,
@@ -218,6 +222,7 @@ def plan_synthesis(request: SynthesisRequest, on_case: Callable[[int, int], None
             usable_hosts=len(shelf.entries),
             skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in shelf.skipped),
             model=request.model,
+            filter=str(request.filter) if request.filter else None,
             generator=painter.generator.fingerprint,
             reader=painter.reader.fingerprint,
             device=request.device,

@@ -1,0 +1,82 @@
+"""From the phantom to patients: segmenters of the image alone, tested on EMIDEC patients that trained none of them.
+
+    python benchmarks/sim_to_real.py phantom=FOLDER real=FOLDER [--data FOLDER] [--parts test audit] [--phantom FOLDER]
+
+Each NAME=FOLDER is the model folder of `lgesynthnet train segmenter` (WORK/segmenter/model). --data (default: the environment
+variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --phantom holds simulated patients that trained
+none of them, the ceiling at home. Tune on `--parts val` alone. Cavity and wall (with scar): Dice of whole patients; scar: mean Dice of
+slices with scar; intervals are 95 % bootstraps over patients.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from intervals import bootstrap
+
+from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.records import Stack
+from lgesynthnet.segmenter.whole import Segmenter
+from lgesynthnet.train.segmenters import FALSE_SCAR_MM2, PatientScore, score
+
+FIGURES: dict[str, Callable[[PatientScore], Iterable[float]]] = {
+    "cavity": lambda s: [] if s.cavity is None else [s.cavity],
+    "wall": lambda s: [] if s.wall is None else [s.wall],
+    "scar": lambda s: s.scar,
+    "scar found": lambda s: [float(d > 0) for d in s.scar],
+    f"false scar > {FALSE_SCAR_MM2:g} mm2": lambda s: [float(a > FALSE_SCAR_MM2) for a in s.false_scar_mm2],
+}
+
+
+def evaluated(segmenter: Segmenter, stacks: list[Stack]) -> tuple[list[PatientScore], float]:
+    """Scores of all patients, and seconds a slice."""
+    began = time.perf_counter()
+    scores = [score(segmenter, stack) for stack in stacks]
+    return scores, (time.perf_counter() - began) / sum(map(len, stacks))
+
+
+def figures(scores: list[PatientScore]) -> dict[str, str]:
+    shown = {}
+    for name, values in FIGURES.items():
+        by_patient = {s.patient: list(values(s)) for s in scores if list(values(s))}
+        shown[name] = "{:.3f} [{:.3f}, {:.3f}]".format(*bootstrap(by_patient)) if by_patient else "-"
+    return shown
+
+
+def stacks_of(cohort: Cohort, patients: list[str] | None = None) -> list[Stack]:
+    return [s for s in cohort.stacks() if isinstance(s, Stack) and (patients is None or s.patient in patients)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
+    parser.add_argument("--parts", nargs="+", default=["test", "audit"])
+    parser.add_argument("--phantom", type=Path)
+    options = parser.parse_args()
+    emidec = options.data / "emidec"
+    splits = read_splits(emidec / "splits.json")
+    groups = {" + ".join(options.parts): stacks_of(open_cohort(emidec), [name for part in options.parts for name in splits[part]])}
+    if options.phantom:
+        groups["phantom"] = stacks_of(open_cohort(options.phantom))
+    for model in options.models:
+        name, _, folder = model.partition("=")
+        segmenter = Segmenter.from_pretrained(Path(folder))
+        for group, stacks in groups.items():
+            scores, seconds = evaluated(segmenter, stacks)
+            positive, others = sum(len(s.scar) for s in scores), sum(len(s.false_scar_mm2) for s in scores)
+            print(f"\n{name} ({segmenter.fingerprint}, threshold {segmenter.threshold:g}) on {group}: {len(stacks)} patients, ", end="")
+            print(f"{positive} slices with scar, {others} without; {seconds:.3f} s a slice")
+            for figure, shown in figures(scores).items():
+                print(f"  {figure:22s} {shown}")
+            worst = sorted(scores, key=lambda s: s.wall or 0.0)[:3]
+            print("  worst walls:", ", ".join(f"{s.patient} {s.wall or 0:.2f}" for s in worst), flush=True)
+
+
+if __name__ == "__main__":
+    main()

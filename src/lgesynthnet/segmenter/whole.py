@@ -1,0 +1,208 @@
+"""The segmenter of the image alone: it finds the heart by itself, unlike the readers, which are told where it is (decision 0003)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Shaped, UInt8
+from monai.networks.nets import DynUNet
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from scipy import ndimage
+from torch import nn
+from torch.nn import functional
+
+from lgesynthnet.errors import InputError, ModelError
+from lgesynthnet.files import fingerprint, write_bytes, write_json
+from lgesynthnet.records import Image, Label, Labels
+
+PIXEL_MM = 1.5  # half the thinnest infarcted wall; finer grids cost more than they find
+CLASSES = len(Label)
+PADDING = -2.0  # what black padding becomes; darker than nearly all measured pixels
+DARKEST, BRIGHTEST = 0.5, 99.5  # percentiles of the measured pixels that bound the grey scale
+REACH_MM = 60.0  # no LV reaches farther from its axis; the slices of a stack follow that axis
+ROLE = "segmenter"
+
+
+class Segmenter:
+    """Image in, labels of cavity, wall, scar, no-reflow and RV out.
+
+    Attributes:
+        filters: channels of the network's levels, finest first.
+        threshold: share of the wall's probability from which a wall pixel is scar, set on validation patients.
+        fingerprint: hash of its weights and settings; goes into every record.
+    """
+
+    def __init__(self, network: nn.Module, filters: tuple[int, ...], *, threshold: float = 0.5, mark: str = "untrained") -> None:
+        self.network, self.filters, self.threshold, self.fingerprint = network.eval(), filters, threshold, mark
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> Segmenter:
+        """Load `config.json` and `model.safetensors`.
+
+        Raises:
+            ModelError: missing or damaged, or another kind of model.
+        """
+        try:
+            settings = json.loads((folder / "config.json").read_text())
+            if settings["role"] != ROLE:
+                raise ModelError(f"{folder}: holds a {settings['role']}, not a {ROLE}; make one with `lgesynthnet train segmenter`")
+            filters = tuple(int(f) for f in settings["filters"])
+            network = build_segmenter(filters)
+            _load(network, load_file(folder / "model.safetensors"))
+            threshold = float(settings["threshold"])
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as fault:
+            raise ModelError(f"{folder}: no usable segmenter ({str(fault).splitlines()[0]})") from None
+        return cls(network, filters, threshold=threshold, mark=fingerprint(folder, role=ROLE))
+
+    def save(self, folder: Path, *, half: bool = False) -> None:
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.network.named_parameters()}
+        write_bytes(folder / "model.safetensors", save({name: value.half() if half else value for name, value in weights.items()}))
+        write_json(folder / "config.json", {"role": ROLE, "filters": list(self.filters), "threshold": self.threshold})
+
+    def read(self, image: Image, spacing_mm: tuple[float, float]) -> Labels:
+        """Labels (rows, cols) of one slice in radiological view; see `read_stack`."""
+        return self.read_stack(image[:, :, None], spacing_mm)[:, :, 0]
+
+    def read_stack(
+        self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]
+    ) -> UInt8[np.ndarray, "rows cols slices"]:
+        """`Label` of every pixel; the heart is the one largest body of cavity and wall through all slices.
+
+        Args:
+            image: stored numbers in any window, radiological view; 0 is padding.
+            spacing_mm: pixel size as (row, column).
+        Raises:
+            InputError: a slice is flat, there is nothing to read.
+        """
+        return decided(self.stack_probabilities(image, spacing_mm), spacing_mm, self.threshold)
+
+    def stack_probabilities(
+        self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]
+    ) -> Float32[np.ndarray, "classes rows cols slices"]:
+        """Probability of each `Label` at every pixel, each slice read by itself."""
+        return np.stack([self.probabilities(image[:, :, k], spacing_mm) for k in range(image.shape[2])], axis=-1)
+
+    def probabilities(self, image: Image, spacing_mm: tuple[float, float]) -> Float32[np.ndarray, "classes rows cols"]:
+        """Probability of each `Label` at every pixel of the slice's own grid.
+
+        Raises:
+            InputError: the image is flat.
+        """
+        grid = to_grid(grey(image), spacing_mm)
+        x = normalised(grid, grid > 0)
+        rows, cols = grid.shape
+        stride = 2 ** (len(self.filters) - 1)
+        padded = functional.pad(x[None, None], (0, -cols % stride, 0, -rows % stride), value=PADDING)
+        with torch.no_grad():
+            chance = torch.softmax(self.network(padded).float(), dim=1)[:, :, :rows, :cols]
+            return functional.interpolate(chance, image.shape, mode="bilinear", align_corners=False)[0].numpy()
+
+
+def build_segmenter(filters: tuple[int, ...]) -> nn.Module:
+    """A new U-Net with random weights: (b, 1, rows, cols) to logits (b, 6, rows, cols), sides divisible by its stride.
+
+    Source: nnU-Net's plain convolutional U-Net (Isensee et al., 2021), as MONAI's DynUNet.
+    """
+    levels = len(filters)
+    return DynUNet(
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=CLASSES,
+        kernel_size=[3] * levels,
+        strides=[1] + [2] * (levels - 1),
+        upsample_kernel_size=[2] * (levels - 1),
+        filters=list(filters),
+        norm_name=("INSTANCE", {"affine": True}),
+    )
+
+
+def _load(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """MONAI's DynUNet holds each weight under two names; one of them is kept on disk."""
+    own = dict(network.named_parameters())
+    if set(own) != set(weights):
+        raise KeyError(f"weights of {len(weights)} names, {len(own)} are needed")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(weights[name].float())
+
+
+def grey(image: Image) -> Float32[np.ndarray, "rows cols"]:
+    """Stored numbers to 1/255 ... 1 between two percentiles of the measured pixels; padding (exact zero) stays 0.
+
+    Raises:
+        InputError: the image is flat.
+    """
+    measured = image != 0
+    low, high = np.percentile(image[measured], (DARKEST, BRIGHTEST)) if measured.any() else (0.0, 0.0)
+    if not high > low:
+        raise InputError("a slice is flat, there is nothing to segment; leave it out")
+    unit = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1)
+    return np.where(measured, 1 / 255 + unit * 254 / 255, 0).astype(np.float32)
+
+
+def to_grid(unit: Float32[np.ndarray, "rows cols"], spacing_mm: tuple[float, float]) -> Float[torch.Tensor, "gridrows gridcols"]:
+    """Resample a slice to pixels of 1.5 mm (to the nearest whole number of them), averaging where pixels become larger."""
+    size = [max(round(n * s / PIXEL_MM), 1) for n, s in zip(unit.shape, spacing_mm, strict=True)]
+    x = torch.from_numpy(np.ascontiguousarray(unit))[None, None]
+    return functional.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+
+
+def normalised(x: Float[torch.Tensor, "*b rows cols"], measured: Bool[torch.Tensor, "*b rows cols"]) -> Float[torch.Tensor, "*b rows cols"]:
+    """Zero mean and unit variance over the measured pixels of each image, clipped to 3; padding becomes -2."""
+    count = measured.sum((-2, -1), keepdim=True).clamp(min=1)
+    mean = (x * measured).sum((-2, -1), keepdim=True) / count
+    spread = (((x - mean) * measured).square().sum((-2, -1), keepdim=True) / count).sqrt().clamp(min=1e-4)
+    return torch.where(measured, ((x - mean) / spread).clamp(-3, 3), PADDING)
+
+
+def decided(
+    chance: Float[np.ndarray, "classes rows cols slices"], spacing_mm: tuple[float, float], threshold: float
+) -> UInt8[np.ndarray, "rows cols slices"]:
+    """Probabilities to one heart: its largest body without holes, scar in its wall alone, the RV outside it.
+
+    Args:
+        spacing_mm: pixel size as (row, column).
+        threshold: scar where the scar's share of the wall's probability reaches it.
+    """
+    cavity, wall = chance[Label.CAVITY], chance[Label.WALL] + chance[Label.SCAR] + chance[Label.NO_REFLOW]
+    scar = chance[Label.SCAR] + chance[Label.NO_REFLOW]
+    heart = _largest(cavity + wall > 0.5)
+    heart = _largest_each(heart & _near_axis(heart, spacing_mm)[:, :, None])
+    labels = np.where(heart, np.where(cavity > wall, Label.CAVITY, Label.WALL), Label.BACKGROUND).astype(np.uint8)
+    infarct = (labels == Label.WALL) & (scar >= threshold * wall)
+    labels[infarct] = np.where(chance[Label.NO_REFLOW] > chance[Label.SCAR], Label.NO_REFLOW, Label.SCAR)[infarct]
+    for k in range(heart.shape[2]):
+        _fill_holes(labels[:, :, k], heart[:, :, k])
+    labels[_largest_each((labels == Label.BACKGROUND) & (chance[Label.RV] > 0.5))] = Label.RV
+    return labels
+
+
+def _near_axis(heart: Bool[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]) -> Bool[np.ndarray, "rows cols"]:
+    """Within reach of the median of the slices' centres: one slice that goes astray does not move it."""
+    centres = [np.argwhere(heart[:, :, k]).mean(axis=0) for k in range(heart.shape[2]) if heart[:, :, k].any()]
+    if not centres:
+        return np.zeros(heart.shape[:2], bool)
+    axis = np.median(centres, axis=0)
+    rows, cols = ((np.arange(n) - c) * s for n, c, s in zip(heart.shape[:2], axis, spacing_mm, strict=True))
+    return np.asarray(np.hypot(rows[:, None], cols[None, :]) <= REACH_MM)
+
+
+def _fill_holes(labels: Labels, heart: Bool[np.ndarray, "rows cols"]) -> None:
+    """In place: a hole becomes what its nearest pixel of the heart is."""
+    holes = ndimage.binary_fill_holes(heart) & ~heart
+    if holes.any():
+        _, (rows, cols) = ndimage.distance_transform_edt(~heart, return_indices=True)
+        labels[holes] = labels[rows[holes], cols[holes]]
+
+
+def _largest(mask: Bool[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    numbered, count = ndimage.label(mask)
+    return np.asarray(numbered == 1 + int(np.argmax(np.bincount(numbered.ravel())[1:]))) if count > 1 else mask
+
+
+def _largest_each(mask: Bool[np.ndarray, "rows cols slices"]) -> Bool[np.ndarray, "rows cols slices"]:
+    return np.stack([_largest(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)

@@ -1,0 +1,166 @@
+"""Domain randomisation: a slice as some other scanner, in some other chest, might have shown it.
+
+A phantom's heart is right in shape and in the order of its brightnesses, and wrong in nearly all else. So all else is drawn:
+where the heart lies and how it is turned and bent, the scanner's curve from signal to grey, and what surrounds the heart.
+
+Source: the idea of SynthSeg (Billot et al., 2023), on simulated images instead of on labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from lgesynthnet.segmenter.whole import normalised
+from lgesynthnet.train.tasks import normal
+
+SIDE = 144  # 216 mm: a crop holds the heart and what it is told from
+TURN_DEG = 45.0  # beyond the two ways hearts lie; no mirror, since the RV is on the viewer's left
+SHIFT = 45.0  # pixels from the heart to the crop's centre; the far corners of large images are seen too
+KNOTS = 8
+
+
+def randomised(
+    image: Float[Tensor, "b 1 rows cols"],
+    labels: Float[Tensor, "b 1 rows cols"],
+    centre: Float[Tensor, "b 2"],
+    known_surroundings: Bool[Tensor, " b"],
+    rng: np.random.Generator,
+) -> tuple[Float[Tensor, "b 1 144 144"], Int[Tensor, "b 144 144"]]:
+    """A crop of each canvas, moved and in other contrast, normalised as the segmenter does it.
+
+    Args:
+        image: grey values 0 to 1, 0 is padding.
+        labels: of `Label`, as floats.
+        centre: (row, column) of the heart.
+        known_surroundings: the whole heart with its RV is labelled, so that all else may be changed.
+    """
+    grid = places(centre, image.shape[-1], rng)
+    moved = functional.grid_sample(image, grid, align_corners=False)
+    target = functional.grid_sample(labels, grid, mode="nearest", align_corners=False)
+    measured = moved > 0.5 / 255
+    moved, measured = filled(moved, measured, rng)
+    x = curved(moved, rng, monotone=True)
+    x = surrounded(x, target > 0, known_surroundings, rng)
+    x = shaded(x, rng)
+    x = blurred(x, rng)
+    x = noisy(x, rng)
+    measured = measured & ~border(len(x), rng)
+    return normalised(x, measured), target[:, 0].long()
+
+
+def places(centre: Float[Tensor, "b 2"], canvas: int, rng: np.random.Generator) -> Float[Tensor, "b 144 144 2"]:
+    """Where each pixel of the crops lies on the canvas, in grid_sample's units: turned, scaled, shifted and bent."""
+    b = len(centre)
+    turn = np.radians(rng.uniform(-TURN_DEG, TURN_DEG, b))
+    scale = np.exp(rng.uniform(np.log(0.75), np.log(1.3), b))  # canvas pixels per crop pixel
+    aspect = np.exp(rng.normal(0, 0.06, b))
+    cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
+    matrix = torch.from_numpy(np.stack([cos * aspect, -sin, sin * aspect, cos], 1).reshape(b, 2, 2).astype(np.float32))
+    line = torch.arange(SIDE, dtype=torch.float32) - (SIDE - 1) / 2
+    across, down = torch.meshgrid(line, line, indexing="xy")
+    offset = torch.stack([across, down], dim=-1).reshape(1, -1, 2) @ matrix.transpose(1, 2)
+    middle = centre.flip(1) + torch.from_numpy(rng.uniform(-SHIFT, SHIFT, (b, 2)).astype(np.float32))
+    bend = sum(
+        functional.interpolate(
+            normal(rng, b, 2, knots, knots) * uniform(rng, b, 0, pixels), (SIDE, SIDE), mode="bicubic", align_corners=True
+        )
+        for knots, pixels in ((4, 5.0), (9, 1.8))
+    )
+    place = offset.reshape(b, SIDE, SIDE, 2) + middle[:, None, None] + torch.as_tensor(bend).permute(0, 2, 3, 1)
+    return (2 * place + 1) / canvas - 1
+
+
+def filled(
+    x: Float[Tensor, "b 1 h w"], measured: Bool[Tensor, "b 1 h w"], rng: np.random.Generator
+) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]:
+    """Texture in place of padding in half of the images: real fields of view are full, and a turned one would never be."""
+    fill = chosen(rng, len(x), 0.5)
+    return torch.where(fill & ~measured, texture(rng, len(x), x.shape[-1]), x), measured | fill
+
+
+def curved(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator, *, monotone: bool) -> Float[Tensor, "b 1 h w"]:
+    """Another curve from signal to grey for each image; monotone ones keep scar brighter than wall."""
+    b = len(x)
+    if monotone:
+        rise = rng.gamma(rng.choice([1.5, 4.0, 20.0], (b, 1)), size=(b, KNOTS)) + 0.05
+        knots = np.concatenate([np.zeros((b, 1)), rise.cumsum(1) / rise.sum(1, keepdims=True)], axis=1)
+    else:
+        knots = rng.uniform(0, 1, (b, KNOTS + 1))
+    return _through(x, torch.from_numpy(knots.astype(np.float32)))
+
+
+def surrounded(
+    x: Float[Tensor, "b 1 h w"], heart: Bool[Tensor, "b 1 h w"], known: Bool[Tensor, " b"], rng: np.random.Generator
+) -> Float[Tensor, "b 1 h w"]:
+    """In half of the images, other grey values or mere texture outside the heart and a margin of 0 to 12 mm."""
+    b = len(x)
+    grow = 2 * int(rng.integers(0, 9)) + 1
+    keep = functional.max_pool2d(heart.float(), grow, stride=1, padding=grow // 2)
+    keep = functional.avg_pool2d(keep, 3, stride=1, padding=1)
+    other = curved(x, rng, monotone=False)
+    share = uniform(rng, b, 0, 1) * chosen(rng, b, 0.5)
+    other = (1 - share) * other + share * texture(rng, b, x.shape[-1])
+    change = (chosen(rng, b, 0.5) & known[:, None, None, None]).float() * (1 - keep)
+    return x * (1 - change) + other * change
+
+
+def texture(rng: np.random.Generator, b: int, side: int) -> Float[Tensor, "b 1 side side"]:
+    """Smooth hills or flat islands of 20 to 70 mm under fine grain, 0 to 1."""
+    knots = int(rng.integers(5, 14))
+    islands = functional.interpolate(normal(rng, b, 1, knots, knots), (side, side), mode="bicubic", align_corners=True)
+    grain = functional.interpolate(normal(rng, b, 1, side // 3, side // 3), (side, side), mode="bilinear", align_corners=True)
+    steps = (islands * 2).round() / 2
+    made = 0.5 + 0.3 * torch.where(chosen(rng, b, 0.5), steps, islands) + uniform(rng, b, 0, 0.1) * grain
+    return made.clamp(0, 1)
+
+
+def shaded(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[Tensor, "b 1 h w"]:
+    """Nearer to and farther from the coil."""
+    field = functional.interpolate(normal(rng, len(x), 1, 3, 3), x.shape[-2:], mode="bicubic", align_corners=True)
+    return x * torch.exp(field * uniform(rng, len(x), 0, 0.35))
+
+
+def blurred(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[Tensor, "b 1 h w"]:
+    """Half of the images at down to a third of the resolution, one factor a batch."""
+    side = round(SIDE * float(rng.uniform(0.33, 0.9)))
+    coarse = functional.interpolate(x, (side, side), mode="bilinear", align_corners=False, antialias=True)
+    coarse = functional.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=False)
+    return torch.where(chosen(rng, len(x), 0.5), coarse, x)
+
+
+def noisy(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[Tensor, "b 1 h w"]:
+    """White noise, and noise as wide as an interpolated pixel."""
+    b, _, h, w = x.shape
+    wide = functional.interpolate(normal(rng, b, 1, h // 2, w // 2), (h, w), mode="bilinear", align_corners=False)
+    return x + normal(rng, b, 1, h, w) * uniform(rng, b, 0, 0.08) + wide * uniform(rng, b, 0, 0.08)
+
+
+def border(b: int, rng: np.random.Generator) -> Bool[Tensor, "b 1 144 144"]:
+    """Black padding along one side, in every fourth image."""
+    black = torch.zeros((b, 1, SIDE, SIDE), dtype=torch.bool)
+    for i in np.flatnonzero(rng.random(b) < 0.25):
+        depth = int(rng.integers(1, 40))
+        black[i, 0, :depth] = True
+        black[i] = torch.rot90(black[i], int(rng.integers(4)), (1, 2))
+    return black
+
+
+def uniform(rng: np.random.Generator, b: int, low: float, high: float) -> Float[Tensor, "b 1 1 1"]:
+    return torch.from_numpy(rng.uniform(low, high, (b, 1, 1, 1)).astype(np.float32))
+
+
+def chosen(rng: np.random.Generator, b: int, share: float) -> Bool[Tensor, "b 1 1 1"]:
+    return torch.from_numpy(rng.random((b, 1, 1, 1)) < share)
+
+
+def _through(x: Float[Tensor, "b 1 h w"], knots: Float[Tensor, "b k"]) -> Float[Tensor, "b 1 h w"]:
+    """Piecewise linear curve through evenly spaced knots over 0 to 1."""
+    place = x.clamp(0, 1) * (knots.shape[1] - 1)
+    below = place.floor().clamp(max=knots.shape[1] - 2)
+    index = below.long().flatten(1)
+    low, high = knots.gather(1, index).view_as(x), knots.gather(1, index + 1).view_as(x)
+    return low + (high - low) * (place - below)

@@ -1,0 +1,120 @@
+"""A cohort as training examples of the segmenter: whole slices on the 1.5 mm grid, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.files import write_bytes
+from lgesynthnet.records import Label, Skipped, Stack, scar_of
+from lgesynthnet.segmenter.whole import CLASSES, grey, to_grid
+from lgesynthnet.train.prepare import source_of
+
+CANVAS = 224  # 336 mm; larger images lose their margin, smaller ones are padded
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeSlices:
+    """Whole slices on a canvas of 224 x 224 pixels of 1.5 mm.
+
+    Attributes:
+        image: (n, 224, 224) grey values 1 to 255 between two percentiles, 0 is padding.
+        labels: (n, 224, 224) of `Label`.
+        centre: (n, 2) row and column of the LV, of the image where there is none.
+        has_rv: (n,) whether the patient's RV is labelled; where it is not, background may be RV.
+        patients: n names.
+        source: the cohort's folder, and which patients of it.
+    """
+
+    image: UInt8[np.ndarray, "n 224 224"]
+    labels: UInt8[np.ndarray, "n 224 224"]
+    centre: Float32[np.ndarray, "n 2"]
+    has_rv: Bool[np.ndarray, " n"]
+    patients: list[str]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+    @property
+    def scarred(self) -> Bool[np.ndarray, " n"]:
+        """Which slices hold scar."""
+        return np.asarray(scar_of(self.labels).any(axis=(1, 2)))
+
+
+def whole_slices(
+    cohort: Cohort, path: Path, *, patients: list[str] | None = None, progress: Callable[[int, int], None] | None = None
+) -> WholeSlices:
+    """Read a cohort once into `path`, or `path` where it is there already; a flat slice is left out.
+
+    Args:
+        patients: only these (a split); None takes all.
+    Raises:
+        InputError: no usable slice.
+        RunError: `path` was made of other data.
+    """
+    if not path.exists():
+        _prepare(cohort, path, patients, progress)
+    with safe_open(path, "np") as file:
+        words = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
+    if words["source"] != source_of(cohort, patients):
+        raise RunError(f"{path}: was made of {words['source']}; choose another --work for {source_of(cohort, patients)}")
+    return WholeSlices(patients=json.loads(words["patients"]), source=words["source"], **arrays)
+
+
+def _prepare(cohort: Cohort, path: Path, patients: list[str] | None, progress: Callable[[int, int], None] | None) -> None:
+    rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    names: list[str] = []
+    has_rv: list[bool] = []
+    for done, stack in enumerate(cohort.stacks(), start=1):
+        if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
+            made = list(_rows(stack))
+            rows += made
+            names += [stack.patient] * len(made)
+            has_rv += [bool((stack.labels == Label.RV).any())] * len(made)
+        if progress is not None:
+            progress(done, len(cohort.cases))
+    if not rows:
+        raise InputError(f"{cohort.root}: no usable slice to train on; `lgesynthnet verify {cohort.root}` says why")
+    image, labels, centre = (np.stack(part) for part in zip(*rows, strict=True))
+    arrays = {"image": image, "labels": labels, "centre": centre, "has_rv": np.asarray(has_rv)}
+    write_bytes(path, save(arrays, metadata={"patients": json.dumps(names), "source": source_of(cohort, patients)}))
+
+
+def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    for slice_ in stack:
+        try:
+            grid = to_grid(grey(slice_.image), slice_.spacing_mm)
+        except InputError:  # flat: `verify` says so
+            continue
+        # The most likely label after averaging, as the network's own output is averaged back: nearest would fray thin walls.
+        each = np.stack([to_grid((slice_.labels == label).astype(np.float32), slice_.spacing_mm).numpy() for label in range(CLASSES)])
+        image = _on_canvas(np.rint(grid.numpy() * 255).astype(np.uint8))
+        labels = _on_canvas(each.argmax(axis=0).astype(np.uint8))
+        heart = (labels != Label.BACKGROUND) & (labels != Label.RV)
+        where = np.nonzero(heart if heart.any() else image > 0)
+        yield image, labels, np.asarray([where[0].mean(), where[1].mean()], np.float32)
+
+
+def _on_canvas(grid: np.ndarray) -> np.ndarray:
+    """Centred on the canvas: padded with 0, or cut where larger."""
+    out = np.zeros((CANVAS, CANVAS), np.uint8)
+    take, put = zip(*(_overlap(n) for n in grid.shape), strict=True)
+    out[put] = grid[take]
+    return out
+
+
+def _overlap(length: int) -> tuple[slice, slice]:
+    size = min(length, CANVAS)
+    source, target = (length - size) // 2, (CANVAS - size) // 2
+    return slice(source, source + size), slice(target, target + size)

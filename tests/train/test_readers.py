@@ -1,0 +1,182 @@
+"""Training readers: whom each role learns from, what a batch costs, members that resume, and a start from another's weights."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lgesynthnet.errors import InputError, ModelError, RunError
+from lgesynthnet.records import Label
+from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.prepare import Examples
+from lgesynthnet.train.readers import ReaderTask, augmented, calibrate, reading_loss, to_stack, train_reader, training_patients
+from lgesynthnet.train.recipes import RECIPES, recipe_named
+from lgesynthnet.train.run import pack_readers, reader_folder
+
+SPLITS = {"train": ["P1", "N1"], "val": ["P2"], "audit": ["P3"], "test": ["P4"]}
+TINY = recipe_named("tiny").readers
+
+
+@pytest.fixture(scope="module")
+def examples():
+    """Twelve rings of 1 mm pixels; the first six have a bright quarter."""
+    rows, cols = np.indices((128, 128)) - 63.5
+    away, angle = np.hypot(rows, cols), np.degrees(np.arctan2(rows, cols))
+    labels = np.where(away < 20, Label.CAVITY, np.where(away < 30, Label.WALL, Label.BACKGROUND)).astype(np.uint8)
+    scarred = np.where((labels == Label.WALL) & (abs(angle) < 45), Label.SCAR, labels).astype(np.uint8)
+    every = np.stack([scarred] * 6 + [labels] * 6)
+    image = np.where((every == Label.CAVITY) | (every == Label.SCAR), 0.5, -0.5) + np.random.default_rng(0).normal(0, 0.1, every.shape)
+    return Examples(
+        image=image.astype(np.float16),
+        labels=every,
+        nominal_deg=np.zeros(every.shape, np.float16),
+        brightness=np.full(12, 0.5, np.float32),
+        captions=["ring"] * 12,
+        patients=[f"P{i}" for i in range(6)] + [f"N{i}" for i in range(6)],
+        scar_levels=np.zeros(21, np.float32),
+        source="rings",
+    )
+
+
+def test_the_auditor_also_learns_from_audit_and_nobody_from_test():
+    assert training_patients(Role.FILTER, SPLITS) == training_patients(Role.REWARD, SPLITS) == ["P1", "N1"]
+    assert training_patients(Role.AUDITOR, SPLITS) == ["P1", "N1", "P3"]
+    assert training_patients(Role.AUDITOR, {"train": ["P1"]}) == ["P1"]
+    assert training_patients(Role.AUDITOR, SPLITS, parts=["audit"]) == ["P3"]
+    assert training_patients(Role.FILTER, {}) is None
+    for part, why in (("test", "measures"), ("val", "threshold")):
+        with pytest.raises(InputError, match=rf's.json: no reader is trained on "{part}", which .*{why}'):
+            training_patients(Role.AUDITOR, SPLITS, parts=["audit", part], place="s.json")
+    with pytest.raises(InputError, match="no part audits; it has train"):
+        training_patients(Role.AUDITOR, SPLITS, parts=["audits"])
+    with pytest.raises(InputError, match='no part "train" to train on; it has test'):
+        training_patients(Role.FILTER, {"test": ["P4"]})
+
+
+def test_slices_without_scar_do_not_drown_the_one_that_has_it(examples):
+    """A faint doubt everywhere on seven healthy slices must cost less than missing the scar of the eighth.
+
+    Dice averaged over slices pins the loss near 7/8 whatever is done on the eighth, and its slope there is an eighth.
+    """
+    stack, target = to_stack(examples, np.array([0, *range(6, 12), 6]))
+    wall = stack[:, 2] > 0.5
+
+    def loss(on_scar, elsewhere):
+        scar = torch.where(target == 1, on_scar, elsewhere)
+        return float(reading_loss(torch.log(torch.stack([1 - scar, scar * 0.999, scar * 0.001], dim=1)), target, wall))
+
+    assert loss(0.99, 0.01) < 0.25
+    assert loss(0.01, 0.01) > 4 * loss(0.99, 0.01)
+    assert loss(0.99, 0.01) - loss(0.99, 1e-4) < 0.25 * (loss(0.01, 0.01) - loss(0.99, 0.01))
+
+
+def test_half_of_every_batch_is_scarred_however_rare_scar_is(examples):
+    rare = replace(
+        examples,
+        image=examples.image[5:],
+        labels=examples.labels[5:],
+        nominal_deg=examples.nominal_deg[5:],
+        brightness=examples.brightness[5:],
+        captions=examples.captions[5:],
+        patients=examples.patients[5:],
+    )
+    seen = []
+
+    class Watching(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, stack):
+            bright = (stack[:, 0] > 0) & (stack[:, 2] > 0.5)
+            seen.extend((bright.sum((1, 2)) > 100).tolist())
+            return torch.zeros(stack.shape) + self.bias
+
+    ReaderTask(Watching(), rare, strength=0.0).loss(np.random.default_rng(0), 64)
+    assert 0.3 < np.mean(seen) < 0.7  # one in seven by chance
+
+
+def test_augmentation_moves_image_and_truth_together(examples):
+    stack, target = to_stack(examples, np.arange(6))
+    moved, truth = augmented(stack, target, np.random.default_rng(1), strength=1.5)
+    for image, mask, before in zip(moved, truth, target, strict=True):
+        assert mask.sum() > 0.4 * before.sum()
+        assert image[0][mask > 0].mean() > image[0][(image[2] > 0.5) & (mask == 0)].mean() + 0.3
+        assert (image[2][mask > 0] > 0.5).float().mean() > 0.95
+    assert not torch.equal(moved[0, 0], moved[1, 0])
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_role_learns_the_bright_quarter(role, examples, tmp_path):
+    recipe = replace(TINY[role], train=replace(TINY[role].train, steps=40, lr=5e-3, ema_decay=0.8), augmentation=0.3, views=1)
+    report = train_reader(role, examples, recipe, tmp_path, device="cpu")
+    assert report["dice"] > 0.6
+    reader = Reader.from_pretrained(tmp_path / "model", role)
+    assert reader.threshold == report["threshold"]
+    written = json.loads((tmp_path / "model" / "calibration.json").read_text())
+    assert written["on"] == "training"
+    assert calibrate(reader, examples) | {"on": "training"} == written
+
+
+def test_members_resume_one_by_one_and_read_as_if_never_stopped(examples, tmp_path):
+    def run(folder, **how):
+        return train_reader(Role.FILTER, examples, TINY[Role.FILTER], folder, members=2, device="cpu", seed=7, **how)
+
+    class KilledError(Exception):
+        pass
+
+    steps = []
+
+    def kill(done, total, loss):
+        steps.append(done)
+        if len(steps) == 7:  # the second member's third step, one after its checkpoint
+            raise KilledError
+
+    run(tmp_path / "straight")
+    with pytest.raises(KilledError):
+        run(tmp_path / "resumed", tell=kill)
+    steps.clear()
+    run(tmp_path / "resumed", tell=lambda done, total, loss: steps.append(done))
+    assert steps == [3, 4]
+    for name in ("config.json", "model.safetensors", "calibration.json"):
+        assert (tmp_path / "straight" / "model" / name).read_bytes() == (tmp_path / "resumed" / "model" / name).read_bytes()
+    one, two = Reader.from_pretrained(tmp_path / "straight" / "model").networks
+    assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    alone = tmp_path / "alone"
+    train_reader(Role.FILTER, examples, TINY[Role.FILTER], alone, device="cpu", seed=8)
+    ours, pair = (load_file(folder / "model" / "model.safetensors") for folder in (alone, tmp_path / "straight"))
+    assert all(torch.equal(value, pair["1" + name[1:]]) for name, value in ours.items())
+
+
+def test_a_start_from_other_weights_starts_there_and_is_remembered(examples, tmp_path):
+    torch.manual_seed(1)
+    Reader([build_network(Role.FILTER, 8)], Role.FILTER, width=8).save(tmp_path / "init")
+    still = replace(TINY[Role.FILTER], finetune=replace(TINY[Role.FILTER].finetune, lr=0.0))
+    report = train_reader(Role.FILTER, examples, still, tmp_path / "work", init=tmp_path / "init", device="cpu")
+    assert (tmp_path / "work/model/model.safetensors").read_bytes() == (tmp_path / "init/model.safetensors").read_bytes()
+    assert report["started_from"] == Reader.from_pretrained(tmp_path / "init").fingerprint
+    with pytest.raises(RunError, match="another lr, origin"):
+        train_reader(Role.FILTER, examples, still, tmp_path / "work", device="cpu")
+    with pytest.raises(ModelError, match="role is filter, not auditor"):
+        train_reader(Role.AUDITOR, examples, TINY[Role.AUDITOR], tmp_path / "other", init=tmp_path / "init", device="cpu")
+    with pytest.raises(ModelError, match="has width 8, this recipe trains width 24"):
+        train_reader(Role.FILTER, examples, RECIPES["cpu"].readers[Role.FILTER], tmp_path / "other", init=tmp_path / "init", device="cpu")
+
+
+def test_packed_readers_keep_their_fingerprints_and_the_folder_its_licence(examples, tmp_path):
+    with pytest.raises(ModelError, match="no reader is trained yet"):
+        pack_readers(tmp_path, tmp_path / "out")
+    for role in (Role.REWARD, Role.AUDITOR):
+        report = train_reader(role, examples, TINY[role], tmp_path / reader_folder(role), device="cpu")
+        (tmp_path / reader_folder(role) / "report.json").write_text(json.dumps(report))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "LICENSE").write_text("of the data")
+    out = pack_readers(tmp_path, tmp_path / "out")
+    assert {path.name for path in out.iterdir()} == {"LICENSE", "reports.json", "reward", "auditor"}
+    for role in (Role.REWARD, Role.AUDITOR):
+        trained = Reader.from_pretrained(tmp_path / reader_folder(role) / "model", role)
+        assert Reader.from_pretrained(out / role.value, role).fingerprint == trained.fingerprint

@@ -1,0 +1,39 @@
+"""Which filter judges is the user's choice, and is part of the plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lgesynthnet.errors import ModelError
+from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.workflow.models import load_painter
+from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A model folder that holds a filter and a reward."""
+    folder = tmp_path_factory.mktemp("own")
+    for role in (Role.FILTER, Role.REWARD):
+        Reader([build_network(role, 8)], role, width=8).save(folder / role)
+    return folder
+
+
+def test_a_filter_of_ones_own_judges_in_place_of_the_models(own, hosts):
+    request = SynthesisRequest(hosts=hosts, model="paste", count=1, prior="ischaemic")
+    usual = plan_synthesis(request).plan
+    for given in (own, own / "filter"):
+        chosen = plan_synthesis(replace(request, filter=given)).plan
+        assert chosen.reader == Reader.from_pretrained(own / "filter").fingerprint
+        assert chosen.generator == usual.generator
+        assert usual.difference(chosen).startswith("reader was ")  # a run does not go on under another judge
+
+
+def test_only_a_filter_may_filter(own, tmp_path):
+    with pytest.raises(ModelError, match="role is reward, not filter"):
+        load_painter("paste", reader=own / "reward")
+    with pytest.raises(ModelError, match="no usable reader"):
+        load_painter("paste", reader=tmp_path)
