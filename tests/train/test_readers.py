@@ -175,8 +175,10 @@ def test_packed_readers_keep_their_fingerprints_and_the_folder_its_licence(examp
         (tmp_path / reader_folder(role) / "report.json").write_text(json.dumps(report))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "LICENSE").write_text("of the data")
+    (tmp_path / "out" / "reports.json").write_text('{"control": {"steps": 3}}')  # of the model that the readers join
     out = pack_readers(tmp_path, tmp_path / "out")
     assert {path.name for path in out.iterdir()} == {"LICENSE", "reports.json", "reward", "auditor"}
+    assert set(json.loads((out / "reports.json").read_text())) == {"control", "reader-reward", "reader-auditor"}
     for role in (Role.REWARD, Role.AUDITOR):
         trained = Reader.from_pretrained(tmp_path / reader_folder(role) / "model", role)
         assert Reader.from_pretrained(out / role.value, role).fingerprint == trained.fingerprint

@@ -155,7 +155,7 @@ def pack(work: Work, out: Out) -> None:
 
 @app.command("pack-readers")
 def pack_readers(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write reader folders into.")]) -> None:
-    """Collect trained readers alone, one folder a role; other files of the folder (a card, a licence) stay."""
+    """Collect trained readers and the segmenter, a folder each; other files of the folder (a card, a licence) stay."""
     from lgesynthnet.train.run import pack_readers as collect
 
     typer.echo(f"readers: {collect(work, out)}")

@@ -21,6 +21,8 @@ from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.whole import ROLE as SEGMENTER
+from lgesynthnet.segmenter.whole import Segmenter
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.prepare import Examples, load_examples, prepare, prepared_of, source_of
 from lgesynthnet.train.readers import train_reader
@@ -120,7 +122,7 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
             part.half()
     save_inpainter(model, partial / "inpainter")
     shutil.copy(source / "conditioning.json", partial / "inpainter" / "conditioning.json")
-    reports = {s.value: _report(work / s.value) for s in Stage if (work / s.value / "report.json").exists()}
+    reports = {s.value: _reports(work / s.value / "report.json") for s in Stage if (work / s.value / "report.json").exists()}
     write_json(partial / "reports.json", reports | _pack_readers(work, partial))
     (partial / "README.md").write_text(card)
     shutil.rmtree(out, ignore_errors=True)
@@ -129,33 +131,42 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
 
 
 def pack_readers(work: Path, out: Path) -> Path:
-    """Collect the trained readers alone as `OUT/ROLE/`, with `reports.json`; a card or licence that lies in OUT stays.
+    """Collect the trained readers as `OUT/ROLE/` and the segmenter as `OUT/segmenter/`; whatever else lies in OUT stays.
 
     Raises:
-        ModelError: no reader is trained yet.
+        ModelError: none is trained yet.
     """
     reports = _pack_readers(work, out)
     if not reports:
         raise ModelError(f"{work}: no reader is trained yet; run `lgesynthnet train reader` first")
-    write_json(out / "reports.json", reports)
+    known = _reports(out / "reports.json") if (out / "reports.json").exists() else {}
+    write_json(out / "reports.json", known | reports)
     return out
 
 
 def _pack_readers(work: Path, out: Path) -> dict[str, object]:
-    """Copy each trained reader byte for byte, so that its fingerprint stays; returns their reports."""
+    """Copy each trained reader, and the segmenter, byte for byte, so that its fingerprint stays; returns their reports."""
     reports: dict[str, object] = {}
+    if (work / SEGMENTER / "model").is_dir():
+        Segmenter.from_pretrained(work / SEGMENTER / "model")
+        _copied(work / SEGMENTER / "model", out / SEGMENTER)
+        reports[SEGMENTER] = _reports(work / SEGMENTER / "report.json")
     for role in Role:
         source = work / reader_folder(role) / "model"
         if source.is_dir():
             Reader.from_pretrained(source, role)
-            shutil.rmtree(out / role.value, ignore_errors=True)
-            shutil.copytree(source, out / role.value)
-            reports[reader_folder(role)] = _report(work / reader_folder(role))
+            _copied(source, out / role.value)
+            reports[reader_folder(role)] = _reports(work / reader_folder(role) / "report.json")
     return reports
 
 
-def _report(folder: Path) -> dict[str, object]:
-    return dict(json.loads((folder / "report.json").read_text()))
+def _copied(source: Path, to: Path) -> None:
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(source, to)
+
+
+def _reports(path: Path) -> dict[str, object]:
+    return dict(json.loads(path.read_text()))
 
 
 def _examples(data: Cohort, out: Path, patients: list[str] | None, progress: Progress | None) -> Examples:
