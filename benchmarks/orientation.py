@@ -2,7 +2,8 @@
 
     python benchmarks/orientation.py [--data FOLDER] [--failures 10] [--single] [--turns] [--segmenter FOLDER] [--parts train val]
 
-With --segmenter, a trained segmenter's RV is asked as well: alone, and its evidence added to that of the rules.
+Three estimators: the rules, the RV of a segmenter (default: the shipped one, trained on simulated hearts alone), and both together,
+which is what the program uses.
 
 FOLDER (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with rv_insertions.csv and splits.json.
 """
@@ -22,10 +23,11 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.anatomy.frame import ASSUMED, locate
-from lgesynthnet.anatomy.insertions import insertions_from_image, septum_evidence
-from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, NEIGHBOUR_SPREAD, _from_images, levels, locate_all_insertions, order_stack
+from lgesynthnet.anatomy.insertions import Evidence, insertions_from_image, septum_evidence
+from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, levels, locate_all_insertions, order_stack
 from lgesynthnet.data import open_cohort, read_splits
 from lgesynthnet.errors import AnatomyError
+from lgesynthnet.files import weights_folder
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
 
 HEADER = (
@@ -80,22 +82,18 @@ def slice_by_slice(stack: Stack) -> list[Insertions | None]:
     return [insertions_from_image(slice_) if lv else None for slice_, lv in zip(stack, with_lv, strict=True)]
 
 
-def by_segmenter(folder: Path, *, rules: bool) -> Locate:
-    """A segmenter's RV as evidence, read with the neighbours like the rules' own, and added to it with `rules`."""
+def by_network(folder: Path, *, rules: bool) -> Locate:
+    """By a segmenter's RV, alone or with the rules; with them and the shipped segmenter it is what the program does."""
     from lgesynthnet.segmenter.septum import rv_evidence
     from lgesynthnet.segmenter.whole import Segmenter
 
     segmenter = Segmenter.from_pretrained(folder)
 
-    def locate_all(stack: Stack) -> list[Insertions | None]:
-        evidence = {}
-        for index, slice_ in enumerate(stack):
-            if slice_.cavity.any() and slice_.wall.any():
-                chance = segmenter.probabilities(slice_.image, slice_.spacing_mm)[Label.RV]
-                evidence[index] = rv_evidence(chance, slice_) + (septum_evidence(slice_) if rules else 0.0)
-        return [_from_images(stack, i, evidence, NEIGHBOUR_SPREAD) if i in evidence else None for i in range(len(stack))]
+    def read(slice_: ShortAxisSlice) -> Evidence:
+        seen = rv_evidence(segmenter.probabilities(slice_.image, slice_.spacing_mm)[Label.RV], slice_)
+        return seen + septum_evidence(slice_) if rules else seen
 
-    return locate_all
+    return lambda stack: locate_all_insertions(stack, read=read)
 
 
 def wrong_segments(slice_: ShortAxisSlice, level: Level | None, marked: Insertions, found: Insertions) -> float | None:
@@ -193,33 +191,35 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=10, help="how many of the worst marks to list (default: %(default)s)")
     parser.add_argument("--single", action="store_true", help="read each slice alone, without its neighbours")
     parser.add_argument("--turns", action="store_true", help="also turn every heart by 90, 180 and 270 degrees")
-    parser.add_argument("--segmenter", type=Path, help="model folder of `lgesynthnet train segmenter`: how its RV does beside the rules")
+    shipped = weights_folder() / "phantom" / "segmenter"
+    parser.add_argument("--segmenter", type=Path, default=shipped, help="model folder of `lgesynthnet train segmenter`")
     parser.add_argument("--parts", nargs="+", help="these parts of splits.json only, e.g. train val while anything is tuned")
     options = parser.parse_args()
     emidec = options.data / "emidec"
     splits = read_splits(emidec / "splits.json")
     wanted = [name for part in options.parts or splits for name in splits[part]]
     stacks = [stack for stack in open_cohort(emidec).stacks() if isinstance(stack, Stack) and stack.patient in wanted]
-    rules = slice_by_slice if options.single else by_rules
-    begin = time.perf_counter()
-    marks = read_marks(stacks, emidec, rules)
-    seconds = time.perf_counter() - begin
-    print_errors(marks)
-    print(f"{seconds:.1f} s for {len(stacks)} stacks; worst marks:")
-    for mark in sorted(marks, key=lambda mark: -sum(mark.errors_deg))[: options.failures]:
-        found = mark.found
-        print(
-            f"  {mark.name:15s} ({mark.group}, {mark.certainty}) by eye {mark.anterior_deg:.0f}/{mark.inferior_deg:.0f}, "
-            f"found {found.anterior_deg:.0f}/{found.inferior_deg:.0f} ({found.source}, {mark.image_confidence:.2f})"
-        )
+    estimators: dict[str, Locate] = {"the rules": slice_by_slice if options.single else by_rules}
+    if not options.single:
+        estimators["the network's RV"] = by_network(options.segmenter, rules=False)
+        estimators["both together"] = by_network(options.segmenter, rules=True)
+    for name, locate_all in estimators.items():
+        print(f"\n{name}")
+        began = time.perf_counter()
+        marks = read_marks(stacks, emidec, locate_all)
+        seconds = time.perf_counter() - began
+        print_errors(marks)
+        print(f"{seconds:.1f} s for {len(stacks)} stacks; worst marks:")
+        for mark in sorted(marks, key=lambda mark: -sum(mark.errors_deg))[: options.failures]:
+            found = mark.found
+            print(
+                f"  {mark.name:15s} ({mark.group}, {mark.certainty}) by eye {mark.anterior_deg:.0f}/{mark.inferior_deg:.0f}, "
+                f"found {found.anterior_deg:.0f}/{found.inferior_deg:.0f} ({found.source}, {mark.image_confidence:.2f})"
+            )
+        for quarter_turns in (1, 2, 3) if options.turns else ():
+            print(f"\n{name}, every heart turned by {90 * quarter_turns} degrees")
+            print_errors(read_marks(stacks, emidec, locate_all, quarter_turns=quarter_turns))
     print_order(stacks)
-    if options.segmenter:
-        for name, with_rules in (("the segmenter's RV alone", False), ("rules and segmenter together", True)):
-            print(f"\n{name}")
-            print_errors(read_marks(stacks, emidec, by_segmenter(options.segmenter, rules=with_rules)))
-    for quarter_turns in (1, 2, 3) if options.turns else ():
-        print(f"\nevery heart turned by {90 * quarter_turns} degrees")
-        print_errors(read_marks(stacks, emidec, rules, quarter_turns=quarter_turns))
 
 
 if __name__ == "__main__":

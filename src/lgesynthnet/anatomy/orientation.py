@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,7 +19,9 @@ from lgesynthnet.anatomy.insertions import (
     most_likely,
     septum_evidence,
 )
-from lgesynthnet.records import Insertions, Label, Level, Source, Stack, wall_of
+from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack, wall_of
+
+Read = Callable[[ShortAxisSlice], Evidence]
 
 __all__ = [
     "MIN_CONFIDENCE",
@@ -101,13 +103,14 @@ def levels(stack: Stack, order: StackOrder) -> list[Level | None]:
     return named
 
 
-def locate_insertions(stack: Stack, index: int, *, smooth: bool = True) -> Insertions:
+def locate_insertions(stack: Stack, index: int, *, smooth: bool = True, read: Read = septum_evidence) -> Insertions:
     """RV insertions of one slice: landmarks, else an RV label, else the image, else the assumed 120 and 240 degrees.
 
     A slice without a mark or RV label of its own takes them from its neighbours, turned by the usual drift along the heart.
 
     Args:
         smooth: let the neighbouring slices' images speak too; they agree up to the drift.
+        read: what an image says of the septum: the rules, or rules and a network (`segmenter.septum.read_septum`).
     Raises:
         AnatomyError: the slice needs its image read, and has no cavity or no wall.
         IndexError: no such slice.
@@ -119,16 +122,16 @@ def locate_insertions(stack: Stack, index: int, *, smooth: bool = True) -> Inser
     lv_centre(stack[index])
     spread = NEIGHBOUR_SPREAD if smooth else 0.0
     near = [i for i in _with_lv(stack) if abs(i - index) <= 3 * spread]
-    return _from_images(stack, index, {i: septum_evidence(stack[i]) for i in near}, spread)
+    return _from_images(stack, index, {i: read(stack[i]) for i in near}, spread)
 
 
-def locate_all_insertions(stack: Stack, *, smooth: bool = True) -> list[Insertions | None]:
+def locate_all_insertions(stack: Stack, *, smooth: bool = True, read: Read = septum_evidence) -> list[Insertions | None]:
     """`locate_insertions` for every slice, each image read once; None for a slice without wall or cavity."""
     wanted = _with_lv(stack)
     known = _from_marks(stack, wanted)
     found: list[Insertions | None] = [known.get(index) for index in range(len(stack))]
     if len(known) < len(wanted):
-        evidence = {index: septum_evidence(stack[index]) for index in wanted}
+        evidence = {index: read(stack[index]) for index in wanted}
         for index in wanted:
             found[index] = found[index] or _from_images(stack, index, evidence, NEIGHBOUR_SPREAD if smooth else 0.0)
     return found

@@ -1,18 +1,37 @@
-"""RV insertions from a segmenter's RV, in the same terms of evidence as the rules of `anatomy.insertions`."""
+"""RV insertions learned on the phantom: a segmenter's RV, in the same terms of evidence as the rules of `anatomy.insertions`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.anatomy.insertions import ANGLES_DEG, ARCS_DEG, STEP_DEG, Evidence, sample_around
-from lgesynthnet.records import ShortAxisSlice
+from lgesynthnet.anatomy.insertions import ANGLES_DEG, ARCS_DEG, STEP_DEG, Evidence, sample_around, septum_evidence
+from lgesynthnet.files import weights_folder
+from lgesynthnet.records import Label, ShortAxisSlice
+from lgesynthnet.segmenter.whole import Segmenter
 
 BAND = slice(1, 6)  # 0.1 to 0.3 LV radii beyond the epicardium: past the septum's edge, short of the RV's free wall
 CERTAIN = 3.0  # natural log-odds; a network is never as sure as it says
 INDEPENDENCE = 0.05  # neighbouring directions, 3 degrees apart, say nearly the same thing
+
+
+def read_septum(slice_: ShortAxisSlice) -> Evidence:
+    """What the rules and the shipped segmenter, which has seen simulated hearts alone, say together of where the septum lies.
+
+    Raises:
+        AnatomyError: no cavity or no wall in the labels.
+        InputError: the image is flat.
+    """
+    rules = septum_evidence(slice_)
+    return rules + rv_evidence(_shipped().probabilities(slice_.image, slice_.spacing_mm)[Label.RV], slice_)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Segmenter:
+    return Segmenter.from_pretrained(weights_folder() / "phantom" / "segmenter")
 
 
 def rv_evidence(chance: Float[np.ndarray, "rows cols"], slice_: ShortAxisSlice) -> Evidence:

@@ -97,7 +97,8 @@ class Segmenter:
         rows, cols = grid.shape
         stride = 2 ** (len(self.filters) - 1)
         padded = functional.pad(x[None, None], (0, -cols % stride, 0, -rows % stride), value=PADDING)
-        with torch.no_grad():
+        # oneDNN picks kernels by thread count; without it 1 and 2 threads give the same bytes.
+        with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
             chance = torch.softmax(self.network(padded).float(), dim=1)[:, :, :rows, :cols]
             return functional.interpolate(chance, image.shape, mode="bilinear", align_corners=False)[0].numpy()
 

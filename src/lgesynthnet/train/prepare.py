@@ -25,6 +25,7 @@ from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.language import NO_ENHANCEMENT, caption
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Skipped, Stack
+from lgesynthnet.segmenter.septum import read_septum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,7 @@ def source_of(cohort: Cohort, patients: list[str] | None) -> str:
 def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float, str, str]]:
     usable, _ = usable_slices(stack)
     level_of = levels(stack, order_stack(stack))
-    insertions = locate_all_insertions(stack)
+    insertions = locate_all_insertions(stack, read=read_septum)
     for index in usable:
         level, found = level_of[index], insertions[index]
         if level is None or found is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.insertions import Evidence
 from lgesynthnet.anatomy.orientation import StackOrder, levels, locate_all_insertions, order_stack
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
@@ -116,11 +117,18 @@ def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool) -> Iterator[HostEn
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
         return
-    insertions = locate_all_insertions(stack)
+    insertions = locate_all_insertions(stack, read=_septum)
     for index in wanted:
         level, place = named[index], insertions[index]
         if level is not None and place is not None:
             yield HostEntry(case=case, index=index, level=level, order=order, insertions=place)
+
+
+def _septum(slice_: ShortAxisSlice) -> Evidence:
+    # Torch is loaded for hosts without landmarks and without an RV label alone.
+    from lgesynthnet.segmenter.septum import read_septum
+
+    return read_septum(slice_)
 
 
 def _content(slice_: ShortAxisSlice, entry: HostEntry) -> bytes:
