@@ -55,9 +55,10 @@ def shipped_or_path(model: str | Path) -> Path:
 
 
 def part_folder(model: str | Path, part: str) -> Path:
-    """One part of a model: of a shipped one by its name, of a model folder, or the part's own folder; may not exist."""
+    """One part of a model: of a shipped one by name, of a model or work folder, or the part's own folder; may not exist."""
     folder = shipped_or_path(model)
-    return folder / part if (folder / part).is_dir() else folder
+    inside = (folder / part, folder / f"reader-{part}" / "model", folder / part / "model")
+    return next((found for found in inside if (found / "config.json").is_file()), folder)
 
 
 def fingerprint(folder: Path, *, role: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -19,13 +20,14 @@ def own(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     for role in (Role.FILTER, Role.REWARD):
         Reader([build_network(role, 8)], role, width=8).save(folder / role)
+    shutil.copytree(folder / "filter", folder / "work" / "reader-filter" / "model")  # as `train reader` leaves it
     return folder
 
 
 def test_a_filter_of_ones_own_judges_in_place_of_the_models(own, hosts):
     request = SynthesisRequest(hosts=hosts, model="paste", count=1, prior="ischaemic")
     usual = plan_synthesis(request).plan
-    for given in (own, own / "filter"):
+    for given in (own, own / "filter", own / "work"):
         chosen = plan_synthesis(replace(request, filter=given)).plan
         assert chosen.reader == Reader.from_pretrained(own / "filter").fingerprint
         assert chosen.generator == usual.generator
