@@ -13,6 +13,7 @@ import pytest
 from ring_hosts import write_hosts, write_patient
 
 import lgesynthnet
+from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.scar import ScarPrescription
 
 SENTENCE = "Transmural enhancement in the posteroseptal wall"
@@ -57,11 +58,12 @@ class TestQuickToAnswer:
     def test_prescribing_and_info_need_no_torch(self, words):
         assert loaded_by(*words).isdisjoint({"torch", "transformers", "diffusers", "monai", "nibabel"})
 
-    def test_the_baseline_paints_without_torch(self, hosts, tmp_path):
+    def test_the_baseline_paints_without_torch_where_the_rv_is_labelled(self, tmp_path):
+        write_cohort(tmp_path / "hosts", patients=1, seed=4, positive=0.0)
         words = [
             "synthesize",
             "--hosts",
-            str(hosts),
+            str(tmp_path / "hosts"),
             "--model",
             "paste",
             "--count",

@@ -10,7 +10,7 @@ from lgesynthnet.anatomy.frame import locate, wall_depth
 from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.body import Remodelling, Tissue, draw_body
 from lgesynthnet.phantom.heart import contours, cut, labels_of, window_of
-from lgesynthnet.phantom.infarct import NOTHING, between, scarred, wall_map
+from lgesynthnet.phantom.infarct import NOTHING, WallMap, between, scarred, wall_map
 from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source
@@ -138,8 +138,19 @@ def test_a_scar_tapers_towards_a_slice_without_one_and_stays_between_equals(pain
     map_ = wall_map(scar, plane, window)
     areas = [scarred(between(map_, NOTHING, share), plane, window, 0.0)[0].sum() for share in (0.0, 0.2, 0.4)]
     assert areas[0] > areas[1] > areas[2] > 0
-    np.testing.assert_allclose(between(map_, map_, 0.4).scar, map_.scar, atol=1e-5)
+    np.testing.assert_array_equal(between(map_, map_, 0.4).scar > 0, map_.scar > 0)
     assert not scarred(NOTHING, plane, window, 0.0)[0].any()
+
+
+def test_a_thin_scar_in_the_middle_of_the_wall_is_not_all_border_and_does_not_vanish_in_the_slab(body):
+    plane, window = plane_and_window(body, 3)
+    depth = (np.arange(24) + 0.5) / 24
+    inside = 1.5 - np.abs(depth - 0.5) * 10.0  # mm: a band of 3 mm in a wall of 10
+    map_ = WallMap(scar=np.tile(inside, (720, 1)).astype(np.float32), no_reflow=NOTHING.no_reflow)
+    whole, border, _ = scarred(map_, plane, window, 3.0)
+    assert 0.2 < border.sum() / whole.sum() < 0.6
+    for share in (0.16, 0.32):  # the outer planes of a slab of 8 mm
+        assert scarred(between(map_, NOTHING, share), plane, window, 0.0)[0].sum() > 0.4 * whole.sum()
 
 
 def test_the_border_zone_lies_in_the_scar_and_faces_living_wall_not_blood(painted):

@@ -44,13 +44,14 @@ def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write; EMIDEC layout.")],
     patients: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     seed: Seed = 0,
-    positive: Annotated[float, typer.Option(min=0, max=1, help="Share of patients with an infarct.")] = 0.67,
+    positive: Annotated[float, typer.Option(min=0, max=1, help="Share of patients with scar.")] = 0.67,
+    non_ischaemic: Annotated[float, typer.Option(min=0, max=1, help="Share of those whose scar is no infarct.")] = 0.125,
 ) -> None:
     """Simulate patients with and without infarcts: LGE stacks with labels, RV and the truth in a table. Free of any real data."""
     from lgesynthnet.phantom.cohort import write_cohort
 
     with console.bar("simulating patients", patients) as advance:
-        write_cohort(out, patients=patients, seed=seed, positive=positive, progress=advance)
+        write_cohort(out, patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic, progress=advance)
     typer.echo(f"{patients} simulated patients in {out}")
 
 

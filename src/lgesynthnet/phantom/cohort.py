@@ -13,6 +13,7 @@ from lgesynthnet.data.declaration import declare
 from lgesynthnet.data.volumes import write_stack
 from lgesynthnet.errors import RunError
 from lgesynthnet.files import write_bytes
+from lgesynthnet.phantom.infarct import NON_ISCHAEMIC
 from lgesynthnet.phantom.patient import Patient, simulate
 from lgesynthnet.prescription.language import write
 
@@ -29,6 +30,7 @@ class _Order:
     name: str
     seed: int
     infarct: bool
+    non_ischaemic: float
 
 
 def write_cohort(
@@ -37,26 +39,34 @@ def write_cohort(
     patients: int = 79,
     seed: int = 0,
     positive: float = 0.67,
+    non_ischaemic: float = NON_ISCHAEMIC,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write `OUT/Case_P001/Images/Case_P001.nii.gz` and `Contours/`, `OUT/truth.csv`, and the folder's own label map.
 
     The first `positive` share of the patients (P...) has scar, the rest (N...) none. Byte-identical for the same
-    (patients, seed, positive) whatever the number of workers; memory does not grow with the number of patients.
+    numbers whatever the number of workers; memory does not grow with the number of patients.
 
     Args:
+        positive: share of the patients with scar; non_ischaemic: share of those whose scar is no infarct. 0 to 1.
         progress: called with (patients done, patients in all).
     Raises:
         RunError: bad numbers, or the folder cannot be written or holds something else.
     """
-    if patients < 1 or not 0 <= positive <= 1:
-        raise RunError(f"a cohort needs at least 1 patient and a positive share in [0, 1], got {patients} and {positive}")
+    if patients < 1 or not (0 <= positive <= 1 and 0 <= non_ischaemic <= 1):
+        raise RunError(f"a cohort needs at least 1 patient and shares in [0, 1], got {patients}, {positive} and {non_ischaemic}")
     if out.exists() and any(out.iterdir()) and not (out / "truth.csv").exists():
         raise RunError(f"{out}: not empty and not a phantom cohort; choose another folder")
     with_scar = round(patients * positive)
     orders = [
-        _Order(root=out, name=f"{'P' if i < with_scar else 'N'}{i + 1:03d}", seed=seed * 1_000_003 + i, infarct=i < with_scar)
+        _Order(
+            root=out,
+            name=f"{'P' if i < with_scar else 'N'}{i + 1:03d}",
+            seed=seed * 1_000_003 + i,
+            infarct=i < with_scar,
+            non_ischaemic=non_ischaemic,
+        )
         for i in range(patients)
     ]
     rows: list[dict[str, object]] = []
@@ -82,7 +92,7 @@ def _results(orders: list[_Order], workers: int) -> Iterator[list[dict[str, obje
 
 
 def _write_patient(order: _Order) -> list[dict[str, object]]:
-    patient = simulate(order.name, order.seed, infarct=order.infarct)
+    patient = simulate(order.name, order.seed, infarct=order.infarct, non_ischaemic=order.non_ischaemic)
     case = order.root / f"Case_{order.name}"
     image, label = (case / part / f"Case_{order.name}.nii.gz" for part in ("Images", "Contours"))
     write_stack(patient.stack, image, label, descrip="SYNTHETIC LGESynthNet phantom")

@@ -17,7 +17,11 @@ from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPr
 from lgesynthnet.records import Level
 
 OVERLAP_DEG = 14.0  # an arc that reaches less far into a segment leaves it unnamed
+Distance = Float32[np.ndarray, "bins depths"]
+
+NON_ISCHAEMIC = 0.125  # share of scars that are no infarcts
 DEPTHS = 24  # steps through the wall in which a painted scar is remembered
+BORDER_SHARE = 0.4  # of a scar's half width at most is border zone, or thin scars would be nothing else
 ENDS_MM = 5.0  # where a neighbouring slice has no scar, the scar ends as if its border lay this deep inside it
 
 
@@ -39,9 +43,13 @@ def level_of(body: Body, index: int) -> Level:
     return (Level.BASAL, Level.MID, Level.APICAL)[third]
 
 
-def plan_scar(body: Body, rng: np.random.Generator) -> Plan:
-    """A scar that continues over neighbouring slices: one stretch of wall, widest and deepest in its middle."""
-    prior = Prior.NON_ISCHAEMIC if rng.random() < 0.125 else Prior.ISCHAEMIC
+def plan_scar(body: Body, rng: np.random.Generator, non_ischaemic: float = NON_ISCHAEMIC) -> Plan:
+    """A scar that continues over neighbouring slices: one stretch of wall, widest and deepest in its middle.
+
+    Args:
+        non_ischaemic: chance that it is no infarct, 0 to 1.
+    """
+    prior = Prior.NON_ISCHAEMIC if rng.random() < non_ischaemic else Prior.ISCHAEMIC
     core = draw(prior, Level.MID, rng)
     start, extent = _stretch(core.segments)
     if prior is Prior.ISCHAEMIC:
@@ -96,8 +104,8 @@ def _remodelling(
 class WallMap:
     """A painted scar in the heart's own coordinates, as signed distances in mm (positive inside), (AHA angle, depth)."""
 
-    scar: Float32[np.ndarray, "bins depths"]
-    no_reflow: Float32[np.ndarray, "bins depths"]
+    scar: Distance
+    no_reflow: Distance
 
 
 NOTHING = WallMap(scar=np.full((BINS, DEPTHS), -ENDS_MM, np.float32), no_reflow=np.full((BINS, DEPTHS), -ENDS_MM, np.float32))
@@ -123,12 +131,18 @@ def wall_map(painted: PaintedScar, plane: Contours, window: Window) -> WallMap:
 
 
 def between(here: WallMap, there: WallMap, share: float) -> WallMap:
-    """The scar a `share` of the way to a neighbouring slice; its outline moves smoothly."""
+    """The scar a `share` of the way to a neighbouring slice; its outline moves smoothly, and thin scars end no sooner than thick ones."""
     weight = np.float32(share)
-    return WallMap(
-        scar=(1 - weight) * here.scar + weight * there.scar,
-        no_reflow=(1 - weight) * here.no_reflow + weight * there.no_reflow,
-    )
+
+    def blended(near: Distance, far: Distance) -> Distance:
+        return (1 - weight) * near + weight * np.maximum(far, -_half_width_mm(near))
+
+    return WallMap(scar=blended(here.scar, there.scar), no_reflow=blended(here.no_reflow, there.no_reflow))
+
+
+def _half_width_mm(distance: Distance) -> Float32[np.ndarray, "bins 1"]:
+    """How deep inside the scar one can be in each direction; 0 where there is none."""
+    return np.maximum(distance.max(axis=1, keepdims=True), 0)
 
 
 def scarred(map_: WallMap, plane: Contours, window: Window, border_mm: float) -> tuple[Bool[np.ndarray, "rows cols"], ...]:
@@ -139,15 +153,16 @@ def scarred(map_: WallMap, plane: Contours, window: Window, border_mm: float) ->
     bin_ = (plane.nominal_deg * (BINS / 360.0)).astype(np.int32)[direction[wall]] % BINS
     step = np.minimum((depth[wall] * DEPTHS).astype(np.int32), DEPTHS - 1)
     distance = map_.scar[bin_, step]
+    border = np.minimum(border_mm, BORDER_SHARE * _half_width_mm(map_.scar)[bin_, 0])
     masks = []
-    for found in (distance > 0, (distance > 0) & (distance < border_mm), (map_.no_reflow[bin_, step] > 0) & (distance > 0)):
+    for found in (distance > 0, (distance > 0) & (distance < border), (map_.no_reflow[bin_, step] > 0) & (distance > 0)):
         mask = np.zeros(window.shape, bool)
         mask[wall] = found
         masks.append(mask)
     return tuple(masks)
 
 
-def _signed_mm(mask: Bool[np.ndarray, "bins depths"], step_mm: tuple[float, float]) -> Float32[np.ndarray, "bins depths"]:
+def _signed_mm(mask: Bool[np.ndarray, "bins depths"], step_mm: tuple[float, float]) -> Distance:
     """Signed distance to the mask's border within the wall; blood and fat are no border, the angle runs round."""
     if not mask.any():
         return NOTHING.scar

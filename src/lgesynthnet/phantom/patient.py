@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.phantom.body import Body, Tissue, draw_body
 from lgesynthnet.phantom.heart import Contours, Window, contours, cut, labels_of, outflow_mm, window_of
-from lgesynthnet.phantom.infarct import NOTHING, Plan, WallMap, between, level_of, plan_scar, scarred, wall_map
+from lgesynthnet.phantom.infarct import NON_ISCHAEMIC, NOTHING, Plan, WallMap, between, level_of, plan_scar, scarred, wall_map
 from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, scan_of_slice, tissue_signal, to_stored
 from lgesynthnet.phantom.thorax import surroundings
 from lgesynthnet.prescription.measuring import Measurement, measure
@@ -54,14 +54,16 @@ class _Slice:
     truth: SliceTruth
 
 
-def simulate(name: str, seed: int, *, infarct: bool) -> Patient:
-    """One patient; the same (seed, infarct) gives the same bytes. Slice 0 is the base.
+def simulate(name: str, seed: int, *, infarct: bool, non_ischaemic: float = NON_ISCHAEMIC) -> Patient:
+    """One patient; the same arguments give the same bytes. Slice 0 is the base; labels include the RV cavity (5).
 
-    Labels include the RV cavity (5); `infarct` also covers the few non-ischaemic scars (one patient in eight).
+    Args:
+        infarct: has scar.
+        non_ischaemic: chance that the scar is no infarct after all, 0 to 1.
     """
     rng = np.random.default_rng([seed, 20])
     body, scan = draw_body(rng), draw_scan(rng)
-    plan = plan_scar(body, rng) if infarct else Plan(prescriptions={}, remodelling=None, border_mm=0.0)
+    plan = plan_scar(body, rng, non_ischaemic) if infarct else Plan(prescriptions={}, remodelling=None, border_mm=0.0)
     drawn = [_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
     images = [_image(body, scan, plan, drawn, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
     stored = to_stored(np.stack(images, axis=2), scan)
