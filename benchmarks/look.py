@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage, optimize, stats
 
+from lgesynthnet.anatomy.frame import wall_thickness_mm
 from lgesynthnet.data import open_cohort, usable_slices
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.records import Label, ShortAxisSlice
@@ -182,9 +183,39 @@ def main() -> None:
         "phantom": list(slices_of(options.phantom, None, options.patients)),
     }
     print(", ".join(f"{side}: {len({s.patient for s in slices})} patients, {len(slices)} slices" for side, slices in sides.items()))
+    print_anatomy(sides)
     print_brightness(sides)
     print_contrast(sides)
     print_classifier(sides)
+
+
+def anatomy(slice_: ShortAxisSlice) -> dict[str, float]:
+    """Sizes that the labels give; what needs scar is left out where there is none."""
+    pixel_mm2 = slice_.spacing_mm[0] * slice_.spacing_mm[1]
+    thick = wall_thickness_mm(slice_.cavity, slice_.wall, slice_.spacing_mm)
+    axes = np.linalg.eigvalsh(np.cov(np.argwhere(slice_.cavity).T * np.array(slice_.spacing_mm)[:, None]))
+    found = {
+        "endocardial radius, mm": float(np.sqrt(slice_.cavity.sum() * pixel_mm2 / np.pi)),
+        "wall, mm": float(np.nanmedian(thick)),
+        "wall, SD / mean": float(np.nanstd(thick) / np.nanmean(thick)),
+        "cavity, short / long axis": float(np.sqrt(axes[0] / axes[1])),
+    }
+    remote = slice_.wall & ~slice_.scar
+    if slice_.scar.any():
+        found["burden of the slice"] = float(slice_.scar.sum() / slice_.wall.sum())
+        if slice_.scar.sum() > 40 and remote.any():
+            found["scarred / remote wall"] = float(np.median(thick[slice_.scar]) / np.median(thick[remote]))
+    return found
+
+
+def print_anatomy(sides: dict[str, list[ShortAxisSlice]]) -> None:
+    print("\nlabels                       2 / 25 / 50 / 75 / 98th percentile of slices")
+    print(f"{'':29}{'real':38}phantom")
+    found = {side: [anatomy(slice_) for slice_ in slices] for side, slices in sides.items()}
+    for name in {name: None for rows in found["real"] for name in rows}:
+        values = [np.percentile([row[name] for row in found[side] if name in row], (2, 25, 50, 75, 98)) for side in ("real", "phantom")]
+        shown = [" / ".join(f"{v:.2f}" for v in side) for side in values]
+        print(f"{name:29}{shown[0]:38}{shown[1]}")
 
 
 def print_brightness(sides: dict[str, list[ShortAxisSlice]]) -> None:

@@ -21,8 +21,9 @@ from intervals import bootstrap
 from lgesynthnet.data import open_cohort, read_splits
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.records import Stack
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 from lgesynthnet.segmenter.whole import Segmenter
-from lgesynthnet.train.segmenters import FALSE_SCAR_MM2, PatientScore, score
+from lgesynthnet.train.segmenters import PatientScore, score
 
 FIGURES: dict[str, Callable[[PatientScore], Iterable[float]]] = {
     "cavity": lambda s: [] if s.cavity is None else [s.cavity],

@@ -18,6 +18,7 @@ from lgesynthnet.files import part_folder, write_json
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.overlap import dice
 from lgesynthnet.records import Label, Skipped, Stack, scar_of, wall_of
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 from lgesynthnet.segmenter.whole import CLASSES, ROLE, Segmenter, build_segmenter, decided
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.randomise import randomised
@@ -26,7 +27,6 @@ from lgesynthnet.train.whole import WholeSlices, whole_slices
 
 CLASS_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 4.0, 1.0)  # scar covers 0.3 % of an image
 SCAR_DRAWS = 0.6  # share of a batch that holds scar
-FALSE_SCAR_MM2 = 25.0
 THRESHOLDS = tuple(round(0.2 + 0.1 * i, 1) for i in range(7))
 
 
