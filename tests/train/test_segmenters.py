@@ -128,7 +128,9 @@ def test_a_segmenter_is_trained_resumed_and_refined(cohort, tmp_path):
     assert (tmp_path / "a/segmenter/model/model.safetensors").read_bytes() == first
     refined = train_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "a/segmenter/model", seed=5, device="cpu")
     assert refined["steps"] == 2
-    assert refined["init"] == Segmenter.from_pretrained(tmp_path / "a/segmenter/model").fingerprint
+    assert refined["started_from"] == Segmenter.from_pretrained(tmp_path / "a/segmenter/model").fingerprint
+    with pytest.raises(RunError, match="another origin"):  # a folder goes on from where it began, and from nowhere else
+        train_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "b", seed=5, device="cpu")
     weights = [load_file(tmp_path / name / "segmenter/model/model.safetensors") for name in ("a", "b")]
     assert all((weights[0][name].float() - value.float()).abs().max() < 0.01 for name, value in weights[1].items())
     with pytest.raises(ModelError, match=r"filters \(4, 8, 8\)"):
