@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,7 +52,9 @@ def phantom(
     from lgesynthnet.phantom.cohort import write_cohort
 
     with console.bar("simulating patients", patients) as advance:
-        write_cohort(out, patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic, progress=advance)
+        write_cohort(
+            out, patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic, workers=os.cpu_count() or 1, progress=advance
+        )
     typer.echo(f"{patients} simulated patients in {out}")
 
 

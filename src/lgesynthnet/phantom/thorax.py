@@ -43,8 +43,10 @@ def _warped(points: int, pixel_mm: float, centre_mm: tuple[float, float], rng: n
     along = ((np.arange(points) - (points - 1) / 2) * pixel_mm).astype(np.float32)
     strength = float(rng.uniform(1.5, 6.0))
     spread = ndimage.zoom(np.eye(7), (points / 7, 1), order=3, mode="nearest", grid_mode=True)  # cubic interpolation as a matrix
-    bends = [(spread @ rng.normal(0, strength, (7, 7)) @ spread.T).astype(np.float32) for _ in range(2)]
-    return along[:, None] - np.float32(centre_mm[0]) + bends[0], along[None, :] - np.float32(centre_mm[1]) + bends[1]
+    # Not by matrix products: their library would start threads in every worker.
+    bends = [np.einsum("ia,ja->ij", np.einsum("ia,ab->ib", spread, rng.normal(0, strength, (7, 7))), spread) for _ in range(2)]
+    down, right = (bend.astype(np.float32) for bend in bends)
+    return along[:, None] - np.float32(centre_mm[0]) + down, along[None, :] - np.float32(centre_mm[1]) + right
 
 
 def _chest(body: Body, middle: Contours, y: Grid, x: Grid, rng: np.random.Generator) -> Grid:
