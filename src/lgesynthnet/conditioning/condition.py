@@ -35,6 +35,7 @@ class Condition:
         brightness: wished scar brightness, a rank among training scars, 0 to 1.
         caption: the sentence.
         show_edges: False drops the edge maps, so that the caption alone says where.
+        show_anatomy: False drops wall, cavity and AHA angle; in training only, where a user's contours may be poor.
     """
 
     image: RoiImage
@@ -47,6 +48,7 @@ class Condition:
     brightness: float
     caption: str
     show_edges: bool = True
+    show_anatomy: bool = True
 
     @property
     def masked(self) -> RoiImage:
@@ -90,13 +92,13 @@ def edges(mask: RoiMask) -> RoiMask:
 
 def control_image(made: Condition) -> Float32[np.ndarray, "5 128 128"]:
     """What the control branch reads: scar edges (as bright as the scar shall be), no-reflow edges, wall, cavity, hidden region."""
-    shown = np.float32(made.show_edges)
+    shown, anatomy = np.float32(made.show_edges), np.float32(made.show_anatomy)
     return np.stack(
         [
             edges(made.scar) * np.float32(0.5 + made.brightness) * shown,
             edges(made.no_reflow) * shown,
-            made.wall,
-            made.cavity,
+            made.wall * anatomy,
+            made.cavity * anatomy,
             made.hidden,
         ]
     ).astype(np.float32)

@@ -25,9 +25,15 @@ def random_hidden(
     wall: Bool[np.ndarray, "rows cols"],
     nominal_deg: Float[np.ndarray, "rows cols"],
     rng: np.random.Generator,
+    *,
+    whole_wall: float = 0.15,
 ) -> Bool[np.ndarray, "rows cols"]:
-    """For training, on the 1 mm grid: anything between a generously dilated scar and the whole wall."""
-    if rng.random() < 0.15:
+    """For training, on the 1 mm grid: anything between a generously dilated scar and the whole wall.
+
+    Args:
+        whole_wall: chance that all of the wall is hidden, so that the region's shape tells nothing at all.
+    """
+    if rng.random() < whole_wall:
         return np.asarray(ndimage.distance_transform_edt(~wall) <= BEYOND_MM)
     region = hidden_round(scar, wall, (1.0, 1.0), margin_mm=float(rng.uniform(3.0, 8.0))) if scar.any() else np.zeros_like(wall)
     if rng.random() < 0.5 or not region.any():

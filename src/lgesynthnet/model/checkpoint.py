@@ -12,7 +12,7 @@ from torch import nn
 
 from lgesynthnet.errors import ModelError
 from lgesynthnet.model.inpainter import Inpainter
-from lgesynthnet.model.text import TextEncoder, load_text_encoder
+from lgesynthnet.model.text import TextEncoder, load_text_encoder, save_bert
 
 PARTS = ("vae", "unet", "controlnet", "text_encoder", "tokenizer", "scheduler")
 
@@ -23,8 +23,7 @@ def save_inpainter(model: Inpainter, folder: Path) -> None:
     model.unet.save_pretrained(folder / "unet")
     if model.control is not None:
         model.control.save_pretrained(folder / "controlnet")
-    model.text.bert.save_pretrained(folder / "text_encoder")
-    model.text.tokenizer.save_pretrained(folder / "tokenizer")
+    save_bert(model.text.bert, model.text.tokenizer, folder)
     save_file(model.text.projection.state_dict(), folder / "text_encoder" / "projection.safetensors")
     model.schedule.save_pretrained(folder / "scheduler")
 

@@ -20,7 +20,8 @@ def to_inputs(made: list[Condition], text: TextEncoder, device: torch.device | s
     hidden = _stack([m.hidden for m in made])
     wall, cavity = _stack([m.wall for m in made]), _stack([m.cavity for m in made])
     radians = torch.deg2rad(_stack([m.nominal_deg for m in made]))
-    soft = functional.avg_pool2d(torch.cat([wall, cavity, radians.cos(), radians.sin()], dim=1), FACTOR)
+    shown = torch.tensor([float(m.show_anatomy) for m in made]).reshape(-1, 1, 1, 1)
+    soft = functional.avg_pool2d(torch.cat([wall, cavity, radians.cos(), radians.sin()], dim=1), FACTOR) * shown
     # A latent cell with any hidden pixel is the model's to paint: max, or thin regions would vanish.
     context = torch.cat([fold(masked), functional.max_pool2d(hidden, FACTOR), soft], dim=1)
     control = torch.from_numpy(np.stack([control_image(m) for m in made]))

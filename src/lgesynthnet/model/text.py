@@ -17,7 +17,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.prescription.language import every_caption_word
+from lgesynthnet.prescription.language import every_caption_word, every_report_word
 
 MAX_TOKENS = 48
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -26,9 +26,10 @@ transformers_logging.set_verbosity_error()
 
 
 def build_tokenizer() -> BertTokenizerFast:
-    """WordPiece over the caption vocabulary: every caption word is one piece, anything else falls into letters."""
+    """WordPiece of our own: every word of the report grammar and every percentage is one piece, anything else falls into letters."""
     letters = string.ascii_lowercase + string.digits
-    pieces = [*SPECIAL, *sorted(every_caption_word()), *letters, *(f"##{c}" for c in letters), *"%-,.()/"]
+    words = sorted(every_caption_word() | every_report_word())
+    pieces = [*SPECIAL, *words, *map(str, range(10, 101)), *letters, *(f"##{c}" for c in letters), *"%-,.()/"]
     vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer(lowercase=True)
@@ -58,8 +59,7 @@ class TextEncoder(nn.Module):
         return self.tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
 
     def forward(self, tokens: Int[Tensor, "b tokens"]) -> Float[Tensor, "b tokens width"]:
-        seen = (tokens != self.tokenizer.pad_token_id).long()
-        hidden = self.bert(input_ids=tokens, attention_mask=seen).last_hidden_state
+        hidden, seen = hidden_states(self.bert, self.tokenizer, tokens)
         return self.projection(hidden) * seen[..., None]
 
     @torch.no_grad()
@@ -67,8 +67,21 @@ class TextEncoder(nn.Module):
         return self(self.tokens(captions).to(self.projection.weight.device))
 
 
-def build_text_encoder(width: int, layers: int = 2) -> TextEncoder:
-    """The compact encoder with random weights; it learns together with the base U-Net."""
+def hidden_states(
+    bert: BertModel, tokenizer: BertTokenizerFast, tokens: Int[Tensor, "b tokens"]
+) -> tuple[Float[Tensor, "b tokens hidden"], Int[Tensor, "b tokens"]]:
+    """BERT's last layer, and 1 where a token is not padding."""
+    seen = (tokens != tokenizer.pad_token_id).long()
+    return bert(input_ids=tokens, attention_mask=seen).last_hidden_state, seen
+
+
+def pooled(hidden: Float[Tensor, "b tokens hidden"], seen: Int[Tensor, "b tokens"]) -> Float[Tensor, "b hidden"]:
+    """One vector a caption: the mean over its tokens, as sentence encoders take it (Reimers and Gurevych, 2019)."""
+    return (hidden * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
+
+
+def build_bert(width: int, layers: int = 2) -> tuple[BertModel, BertTokenizerFast]:
+    """The compact BERT with random weights, and its tokenizer; `train text` teaches it."""
     tokenizer = build_tokenizer()
     bert = BertModel(
         BertConfig(
@@ -83,7 +96,18 @@ def build_text_encoder(width: int, layers: int = 2) -> TextEncoder:
         ),
         add_pooling_layer=False,
     )
-    return TextEncoder(bert, tokenizer, width)
+    return bert, tokenizer
+
+
+def build_text_encoder(width: int, layers: int = 2) -> TextEncoder:
+    """The compact encoder with random weights."""
+    return TextEncoder(*build_bert(width, layers), width)
+
+
+def save_bert(bert: BertModel, tokenizer: BertTokenizerFast, folder: Path) -> None:
+    """Write what `load_text_encoder` reads."""
+    bert.save_pretrained(folder / "text_encoder")
+    tokenizer.save_pretrained(folder / "tokenizer")
 
 
 def load_text_encoder(folder: Path) -> tuple[BertModel, BertTokenizerFast]:

@@ -43,12 +43,9 @@ class Patient:
 
 @dataclass(frozen=True, kw_only=True)
 class _Slice:
-    """A slice before it is imaged: its middle plane, the labels there, and the scar in heart coordinates."""
+    """A slice before it is imaged: the labels of its middle plane, and the scar in heart coordinates."""
 
-    index: int
     shift_mm: tuple[float, float]
-    middle: Contours
-    window: Window
     labels: UInt8[np.ndarray, "points points"]
     scar: WallMap
     truth: SliceTruth
@@ -65,7 +62,8 @@ def simulate(name: str, seed: int, *, infarct: bool, non_ischaemic: float = NON_
     body, scan = draw_body(rng), draw_scan(rng)
     plan = plan_scar(body, rng, non_ischaemic) if infarct else Plan(prescriptions={}, remodelling=None, border_mm=0.0)
     drawn = [_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
-    images = [_image(body, scan, plan, drawn, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
+    still = contours(body, (body.slices - 1) / 2, plan.remodelling)
+    images = [_image(body, scan, plan, still, drawn, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
     stored = to_stored(np.stack(images, axis=2), scan)
     stack = Stack(
         patient=name,
@@ -98,7 +96,7 @@ def _slice(body: Body, plan: Plan, index: int, rng: np.random.Generator) -> _Sli
     labels = np.zeros((points, points), np.uint8)
     labels[_region(window)] = box
     truth = SliceTruth(index=index, level=level, anterior_deg=anterior, inferior_deg=inferior, prescription=prescription, measured=measured)
-    return _Slice(index=index, shift_mm=shift, middle=middle, window=window, labels=labels, scar=scar, truth=truth)
+    return _Slice(shift_mm=shift, labels=labels, scar=scar, truth=truth)
 
 
 def _marked(labels: UInt8[np.ndarray, "rows cols"], painted: PaintedScar) -> UInt8[np.ndarray, "rows cols"]:
@@ -107,15 +105,18 @@ def _marked(labels: UInt8[np.ndarray, "rows cols"], painted: PaintedScar) -> UIn
 
 
 def _image(
-    body: Body, scan: Scan, plan: Plan, drawn: list[_Slice], index: int, rng: np.random.Generator
+    body: Body, scan: Scan, plan: Plan, still: Contours, drawn: list[_Slice], index: int, rng: np.random.Generator
 ) -> Float32[np.ndarray, "rows cols"]:
-    """What the scanner makes of a slab: several planes through heart and scar, averaged, then acquired."""
+    """What the scanner makes of a slab: several planes through heart and scar, averaged, then acquired.
+
+    Args:
+        still: the heart in the middle of the stack, round which the thorax is built.
+    """
     one = drawn[index]
     points, pixel = body.matrix * FINE, body.spacing_mm / FINE
     offsets = ((np.arange(PLANES) + 0.5) / PLANES - 0.5) * body.slab_mm / body.slice_step_mm
     planes = [contours(body, index + offset, plan.remodelling, one.shift_mm) for offset in offsets]
     window = window_of(planes, points, pixel, margin_mm=1.0 + 2.4 * outflow_mm(body, index))
-    still = contours(body, (body.slices - 1) / 2, plan.remodelling)
     scene = surroundings(body, index, still, one.shift_mm, points, pixel)
     slab = []
     for offset, plane in zip(offsets, planes, strict=True):

@@ -4,6 +4,7 @@ The words are in `vocabulary`; `quantities` reads the numbers, `location` the le
 """
 
 from lgesynthnet.prescription.parsing import LONGEST_TEXT, parse
+from lgesynthnet.prescription.vocabulary import every_report_word
 from lgesynthnet.prescription.writing import NO_ENHANCEMENT, caption, every_caption_word, write
 
-__all__ = ["LONGEST_TEXT", "NO_ENHANCEMENT", "caption", "every_caption_word", "parse", "write"]
+__all__ = ["LONGEST_TEXT", "NO_ENHANCEMENT", "caption", "every_caption_word", "every_report_word", "parse", "write"]

@@ -211,6 +211,13 @@ def _phrase_table() -> dict[tuple[str, ...], tuple[Item, ...]]:
 PHRASES = _phrase_table()
 LONGEST_PHRASE = max(map(len, PHRASES))
 
+
+
+def every_report_word() -> set[str]:
+    """Lower-case words of all phrases that `parse` reads, cut as a BERT tokenizer cuts before its pieces."""
+    return {word for phrase in PHRASES for word in phrase} | {"mvo", "microvascular", "obstruction", "reflow", "thickness", "transmurality"}
+
+
 # Words that mean something only next to a number, with the way they are used.
 NUMBER_FORMS: dict[str, str] = {
     "seed": "seed 12",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
+import torch
 from monai.networks.nets import DynUNet, SegResNet, UNet
-from torch import nn
+from torch import Tensor, nn
 
 IN_CHANNELS = 3  # heart units, cavity, wall: a host's heart is always labelled, the intended scar is never shown
 OUT_CHANNELS = 3  # healthy, scar, no-reflow
@@ -60,3 +62,25 @@ def build_network(role: Role, width: int) -> nn.Module:
                 res_block=True,
                 deep_supervision=False,
             )
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """A network's weights for a file, each under one name: MONAI's DynUNet lists every tensor of its state twice."""
+    return {name: value.detach().cpu().contiguous() for name, value in network.named_parameters()}
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy what `weights_of` gave into a network of the same build.
+
+    Raises:
+        KeyError: a name is missing or too many.
+        RuntimeError: a shape differs.
+    """
+    own = dict(network.named_parameters())
+    if set(own) != set(weights):
+        raise KeyError(f"weights of {len(weights)} names, {len(own)} are needed")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            if weights[name].shape != parameter.shape:
+                raise RuntimeError(f"{name} has another shape than its settings say")
+            parameter.copy_(weights[name])

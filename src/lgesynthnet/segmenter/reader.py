@@ -18,7 +18,7 @@ from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files import fingerprint, write_bytes, write_json
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
-from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.networks import Role, build_network, fill, weights_of
 
 SYMMETRIES = 8  # of the square: four turns, each also mirrored
 
@@ -55,7 +55,8 @@ class Reader:
             networks = [build_network(found, width) for _ in range(int(settings.get("members", 1)))]
             weights = load_file(folder / "model.safetensors")
             for i, network in enumerate(networks):
-                _fill(network, weights, prefix=f"{i}." if "members" in settings else "")
+                prefix = f"{i}." if "members" in settings else ""
+                fill(network, {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
             threshold, views = float(settings["threshold"]), int(settings.get("views", 1))
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as fault:
             raise ModelError(f"{folder}: no usable reader ({str(fault).splitlines()[0]})") from None
@@ -65,10 +66,8 @@ class Reader:
 
     def save(self, folder: Path) -> None:
         """Write both files; weights as float16, so round them before they are scored (`model.checkpoint.halve`)."""
-        # Parameters and not the state: DynUNet's state names every tensor twice.
-        members = enumerate(self.networks)
-        weights = {f"{i}.{name}": value.detach().cpu().half() for i, member in members for name, value in member.named_parameters()}
-        write_bytes(folder / "model.safetensors", save({name: value.contiguous() for name, value in weights.items()}))
+        weights = {f"{i}.{name}": value.half() for i, member in enumerate(self.networks) for name, value in weights_of(member).items()}
+        write_bytes(folder / "model.safetensors", save(weights))
         settings: dict[str, object] = {"role": self.role.value, "width": self.width, "threshold": self.threshold}
         write_json(folder / "config.json", settings | {"members": len(self.networks), "views": self.views})
 
@@ -117,12 +116,3 @@ def _turned(stack: Float[Tensor, "b c n n"], view: int) -> Float[Tensor, "b c n 
 
 def _turned_back(stack: Float[Tensor, "b c n n"], view: int) -> Float[Tensor, "b c n n"]:
     return torch.rot90(stack.flip(3) if view >= 4 else stack, -(view % 4), (2, 3))
-
-
-def _fill(network: nn.Module, weights: dict[str, Tensor], *, prefix: str) -> None:
-    """Copy a member's weights into its parameters; KeyError where one is missing, RuntimeError where a shape differs."""
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if weights[prefix + name].shape != parameter.shape:
-                raise RuntimeError(f"{prefix + name} has another shape than width says")
-            parameter.copy_(weights[prefix + name])

@@ -18,6 +18,7 @@ from torch.nn import functional
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import fingerprint, write_bytes, write_json
 from lgesynthnet.records import Image, Label, Labels
+from lgesynthnet.segmenter.networks import fill, weights_of
 
 PIXEL_MM = 1.5  # half the thinnest infarcted wall; finer grids cost more than they find
 CLASSES = len(Label)
@@ -52,15 +53,15 @@ class Segmenter:
                 raise ModelError(f"{folder}: holds a {settings['role']}, not a {ROLE}; make one with `lgesynthnet train segmenter`")
             filters = tuple(int(f) for f in settings["filters"])
             network = build_segmenter(filters)
-            _load(network, load_file(folder / "model.safetensors"))
+            fill(network, load_file(folder / "model.safetensors"))
             threshold = float(settings["threshold"])
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as fault:
             raise ModelError(f"{folder}: no usable segmenter ({str(fault).splitlines()[0]})") from None
         return cls(network, filters, threshold=threshold, mark=fingerprint(folder, role=ROLE))
 
     def save(self, folder: Path, *, half: bool = False) -> None:
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.network.named_parameters()}
-        write_bytes(folder / "model.safetensors", save({name: value.half() if half else value for name, value in weights.items()}))
+        weights = {name: value.half() if half else value for name, value in weights_of(self.network).items()}
+        write_bytes(folder / "model.safetensors", save(weights))
         write_json(folder / "config.json", {"role": ROLE, "filters": list(self.filters), "threshold": self.threshold})
 
     def read(self, image: Image, spacing_mm: tuple[float, float]) -> Labels:
@@ -119,16 +120,6 @@ def build_segmenter(filters: tuple[int, ...]) -> nn.Module:
         filters=list(filters),
         norm_name=("INSTANCE", {"affine": True}),
     )
-
-
-def _load(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """MONAI's DynUNet holds each weight under two names; one of them is kept on disk."""
-    own = dict(network.named_parameters())
-    if set(own) != set(weights):
-        raise KeyError(f"weights of {len(weights)} names, {len(own)} are needed")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(weights[name].float())
 
 
 def grey(image: Image) -> Float32[np.ndarray, "rows cols"]:

@@ -20,12 +20,38 @@ from lgesynthnet.conditioning.roi import SIZE, Roi
 from lgesynthnet.data import usable_slices
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.errors import InputError, LGESynthNetError
+from lgesynthnet.errors import InputError, LGESynthNetError, RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.language import NO_ENHANCEMENT, caption
+from lgesynthnet.prescription.paraphrasing import paraphrase
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Skipped, Stack
 from lgesynthnet.segmenter.septum import read_septum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """Chances to hide a condition in training, so that each one learns to carry the scar and guidance has something to guide away from.
+
+    Attributes:
+        edges: no edge maps; the whole wall is then mostly hidden, or its hidden part would give the scar away.
+        caption: no caption, where edges are shown (the paper drops half).
+        caption_alone: no caption where edges are dropped too.
+        anatomy: no wall, cavity and angle, where edges are shown.
+    """
+
+    edges: float = 0.0
+    caption: float = 0.0
+    caption_alone: float = 0.0
+    anatomy: float = 0.0
+
+
+WHOLE_WALL_WITHOUT_EDGES = 0.8
+OTHER_WORDS = 0.4  # of captions; the rest is as `caption` writes it
+WORDINGS = 4  # kept for each slice
+
+BASE_DROPOUT = Dropout(edges=1.0, caption_alone=0.15, anatomy=0.05)
+CONTROL_DROPOUT = Dropout(edges=0.3, caption=0.5, caption_alone=0.15, anatomy=0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +64,7 @@ class Examples:
         nominal_deg: (n, 128, 128) AHA angle.
         brightness: (n,) rank of the scar's mean intensity among the cohort's scars, 0 to 1; 0.5 without scar.
         captions, patients: n strings each.
+        wordings: n times the caption in other words.
         scar_levels: 21 quantiles of the scars' mean intensity in heart units; what the ranks mean.
         source: the cohort's folder, and which patients of it.
     """
@@ -47,6 +74,7 @@ class Examples:
     nominal_deg: Float16[np.ndarray, "n 128 128"]
     brightness: Float32[np.ndarray, " n"]
     captions: list[str]
+    wordings: list[list[str]]
     patients: list[str]
     scar_levels: Float32[np.ndarray, " quantiles"]
     source: str
@@ -59,24 +87,28 @@ class Examples:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def condition(self, i: int, rng: np.random.Generator, *, drop_caption: float = 0.0, drop_edges: float = 0.0) -> Condition:
-        """Example `i` with a freshly drawn hidden region; never without both caption and edges by chance."""
+    def condition(self, i: int, rng: np.random.Generator, drop: Dropout | None = None) -> Condition:
+        """Example `i` with a freshly drawn hidden region, wording and choice of what is shown."""
+        drop = drop or Dropout()
         labels = self.labels[i]
         scar = (labels == Label.SCAR) | (labels == Label.NO_REFLOW)
         wall = scar | (labels == Label.WALL)
         nominal = self.nominal_deg[i].astype(np.float32)
-        show_edges = rng.random() >= drop_edges
+        show_edges = rng.random() >= drop.edges
+        silent = rng.random() < (drop.caption if show_edges else drop.caption_alone)
+        words = self.wordings[i][int(rng.integers(WORDINGS))] if rng.random() < OTHER_WORDS else self.captions[i]
         return Condition(
             image=self.image[i].astype(np.float32),
-            hidden=random_hidden(scar, wall, nominal, rng),
+            hidden=random_hidden(scar, wall, nominal, rng, **({} if show_edges else {"whole_wall": WHOLE_WALL_WITHOUT_EDGES})),
             scar=scar,
             no_reflow=labels == Label.NO_REFLOW,
             wall=wall,
             cavity=labels == Label.CAVITY,
             nominal_deg=nominal,
             brightness=float(self.brightness[i]),
-            caption="" if rng.random() < drop_caption and show_edges else self.captions[i],
+            caption="" if silent else words,
             show_edges=show_edges,
+            show_anatomy=not show_edges or rng.random() >= drop.anatomy,
         )
 
 
@@ -90,7 +122,7 @@ def prepare(
     Raises:
         InputError: the folder holds no usable slice.
     """
-    rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, float, str, str]] = []
+    rows: list[_Row] = []
     for done, stack in enumerate(cohort.stacks(), start=1):
         if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
             rows.extend(_rows(stack))
@@ -98,7 +130,7 @@ def prepare(
             progress(done, len(cohort.cases))
     if not rows:
         raise InputError(f"{cohort.root}: no usable short-axis slice to train on; `lgesynthnet verify {cohort.root}` says why")
-    image, labels, nominal, level, captions, names = zip(*rows, strict=True)
+    image, labels, nominal, level, captions, wordings, names = zip(*rows, strict=True)
     brightness, quantiles = _ranks(np.asarray(level, np.float32))
     arrays = {
         "image": np.stack(image),
@@ -107,19 +139,32 @@ def prepare(
         "brightness": brightness,
         "scar_levels": quantiles,
     }
-    words = {"captions": json.dumps(captions), "patients": json.dumps(names), "source": source_of(cohort, patients)}
+    words = {"captions": json.dumps(captions), "wordings": json.dumps(wordings), "patients": json.dumps(names), "source": source_of(cohort, patients)}
     write_bytes(out, save(arrays, metadata=words))
     return load_examples(out)
 
 
 def load_examples(path: Path) -> Examples:
     """Read what `prepare` wrote."""
+    words, arrays = read_prepared(path)
+    lists = {name: json.loads(words[name]) for name in ("captions", "wordings", "patients")}
+    return Examples(**lists, source=words.get("source", "unknown"), **arrays)
+
+
+def read_prepared(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Words and arrays of a prepared file."""
     with safe_open(path, "np") as file:
-        words = file.metadata()
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
-    return Examples(
-        captions=json.loads(words["captions"]), patients=json.loads(words["patients"]), source=words.get("source", "unknown"), **arrays
-    )
+        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
+
+
+def refuse_other_data(path: Path, cohort: Cohort, patients: list[str] | None) -> None:
+    """A work folder goes on with the data that it was begun with.
+
+    Raises:
+        RunError: the prepared file was made of other patients.
+    """
+    if prepared_of(path) != source_of(cohort, patients):
+        raise RunError(f"{path}: was made of {prepared_of(path)}; choose another --work for {source_of(cohort, patients)}")
 
 
 def prepared_of(path: Path) -> str:
@@ -133,7 +178,11 @@ def source_of(cohort: Cohort, patients: list[str] | None) -> str:
     return f"{cohort.root.absolute()}: {'all patients' if patients is None else ' '.join(sorted(patients))}"
 
 
-def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float, str, str]]:
+# Image, labels, nominal angle, mean scar intensity, caption, wordings, patient.
+_Row = tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str], str]
+
+
+def _rows(stack: Stack) -> Iterator[_Row]:
     usable, _ = usable_slices(stack)
     level_of = levels(stack, order_stack(stack))
     insertions = locate_all_insertions(stack, read=read_septum)
@@ -147,7 +196,9 @@ def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, fl
             continue
 
 
-def _row(slice_: ShortAxisSlice, level: Level, insertions: Insertions) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str]:
+def _row(
+    slice_: ShortAxisSlice, level: Level, insertions: Insertions
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str]]:
     frame = locate(slice_, level, insertions)
     window = HeartWindow.of(slice_)
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
@@ -158,12 +209,14 @@ def _row(slice_: ShortAxisSlice, level: Level, insertions: Insertions) -> tuple[
     for label, mask in ((Label.CAVITY, slice_.cavity), (Label.WALL, slice_.wall), (Label.SCAR, slice_.scar), (Label.NO_REFLOW, no_reflow)):
         labels[roi.crop_mask(mask)] = label
     bright = slice_.labels == Label.SCAR
+    words = np.random.default_rng([slice_.index, int(slice_.scar.sum())])  # different from slice to slice, the same in every run
     return (
         roi.crop(unit).astype(np.float16),
         labels,
         roi.crop_angle(frame.nominal_deg).astype(np.float16),
         float(unit[bright].mean()) if bright.any() else float("nan"),
         caption(prescription, level) if prescription is not None else NO_ENHANCEMENT,
+        [NO_ENHANCEMENT] * WORDINGS if prescription is None else [paraphrase(prescription, level, words) for _ in range(WORDINGS)],
     )
 
 

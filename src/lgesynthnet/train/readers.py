@@ -24,7 +24,7 @@ from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.prepare import Examples
 from lgesynthnet.train.recipes import ReaderRecipe
-from lgesynthnet.train.tasks import normal
+from lgesynthnet.train.tasks import drawn_from, normal
 
 SCARRED_SHARE = 0.5  # of a batch: half its slices must teach when to say nothing
 PARTS_OF = {Role.REWARD: ("train",), Role.FILTER: ("train",), Role.AUDITOR: ("train", "audit")}
@@ -101,12 +101,10 @@ class ReaderTask:
 
     def __init__(self, network: nn.Module, examples: Examples, *, strength: float = 1.0) -> None:
         self.trained, self.examples, self.strength = network, examples, strength
-        pools = np.flatnonzero(examples.scarred), np.flatnonzero(~examples.scarred)
-        self.pools = [pool for pool in pools if pool.size]
+        self.scarred, self.healthy = np.flatnonzero(examples.scarred), np.flatnonzero(~examples.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        pools = [self.pools[int(rng.random() >= SCARRED_SHARE) % len(self.pools)] for _ in range(batch)]
-        chosen = np.array([int(rng.choice(pool)) for pool in pools])
+        chosen = drawn_from(self.scarred, self.healthy, SCARRED_SHARE, batch, rng)
         stack, target = augmented(*to_stack(self.examples, chosen), rng, strength=self.strength)
         device = next(self.trained.parameters()).device
         stack, target = stack.to(device), target.to(device)

@@ -13,9 +13,10 @@ from lgesynthnet.segmenter.networks import Role
 
 
 class Stage(StrEnum):
-    """What can be trained, in order; autoencoder, base and control read the one before them from the work folder."""
+    """What can be trained, in order; base reads autoencoder and text from the work folder, control reads base."""
 
     AUTOENCODER = "autoencoder"
+    TEXT = "text"
     BASE = "base"
     CONTROL = "control"
     READER = "reader"
@@ -108,8 +109,9 @@ RECIPES: dict[str, Recipe] = {
         },
         stages={
             Stage.AUTOENCODER: StageRecipe(steps=1800, batch=8, lr=1e-3),
-            Stage.BASE: StageRecipe(steps=5000, batch=8, lr=6e-4, ema_decay=0.999),
-            Stage.CONTROL: StageRecipe(steps=5000, batch=8, lr=5e-4, ema_decay=0.999),
+            Stage.TEXT: StageRecipe(steps=1500, batch=64, lr=1e-3),
+            Stage.BASE: StageRecipe(steps=4500, batch=8, lr=6e-4, ema_decay=0.999),
+            Stage.CONTROL: StageRecipe(steps=4000, batch=8, lr=5e-4, ema_decay=0.999),
         },
         segmenter_filters=(12, 24, 48, 96, 128),
         segmenter=StageRecipe(steps=4500, batch=8, lr=2e-3),
@@ -132,6 +134,7 @@ RECIPES: dict[str, Recipe] = {
         },
         stages={
             Stage.AUTOENCODER: StageRecipe(steps=20_000, batch=32, lr=5e-4, ema_decay=0.9995, checkpoint_every=1000),
+            Stage.TEXT: StageRecipe(steps=5000, batch=128, lr=6e-4, checkpoint_every=1000),
             Stage.BASE: StageRecipe(steps=40_000, batch=64, lr=3e-4, ema_decay=0.9995, checkpoint_every=1000),
             Stage.CONTROL: StageRecipe(steps=20_000, batch=64, lr=2e-4, ema_decay=0.9995, checkpoint_every=1000),
         },

@@ -12,22 +12,23 @@ import torch
 from diffusers import AutoencoderKL
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.errors import InputError, ModelError, RunError
+from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule
-from lgesynthnet.model.text import build_text_encoder
+from lgesynthnet.model.text import TextEncoder, build_bert, load_text_encoder, save_bert
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.segmenter.whole import ROLE as SEGMENTER
 from lgesynthnet.segmenter.whole import Segmenter
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.prepare import Examples, load_examples, prepare, prepared_of, source_of
+from lgesynthnet.train.prepare import Examples, load_examples, prepare, prepared_of, refuse_other_data, source_of
 from lgesynthnet.train.readers import train_reader
 from lgesynthnet.train.recipes import Recipe, Stage, recipe_named
 from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
+from lgesynthnet.train.text import CaptionTask
 
 Progress = Callable[[str, int, int, float], None]
 Tell = Callable[[int, int, float], None]
@@ -36,8 +37,8 @@ Tell = Callable[[int, int, float], None]
 def train(
     stage: Stage | str,
     *,
-    data: Cohort,
     work: Path,
+    data: Cohort | None = None,
     recipe: str = "cpu",
     patients: list[str] | None = None,
     validation: Cohort | None = None,
@@ -52,7 +53,7 @@ def train(
     """Train one stage in `work`; the same call again goes on where it stopped.
 
     Args:
-        data: a cohort with scar labels.
+        data: a cohort with scar labels; the text stage needs none.
         patients: train on these patients of it only.
         validation, validation_patients: set a reader's threshold; without them the training examples do, and the report says so.
         role, init, members: which reader, from whose weights, how many networks (seeds `seed` to `seed + members - 1`).
@@ -71,6 +72,12 @@ def train(
             progress(stage.value, done, total, loss)
 
     folder = work / (stage.value if stage is not Stage.READER else reader_folder(Role(role)))
+    if stage is Stage.TEXT:
+        report = _train_text(sizes, folder, seed, device, tell) | {"stage": stage.value, "recipe": recipe, "seed": seed}
+        write_json(folder / "report.json", report)
+        return report
+    if data is None:
+        raise InputError(f"stage {stage.value} needs data; only the text encoder is trained without")
     shared = work / "examples.safetensors"
     # A reader may learn from other patients than the generator beside it (decision 0008).
     own = stage is Stage.READER and shared.exists() and prepared_of(shared) != source_of(data, patients)
@@ -171,10 +178,8 @@ def _reports(path: Path) -> dict[str, object]:
 
 def _examples(data: Cohort, out: Path, patients: list[str] | None, progress: Progress | None) -> Examples:
     if out.exists():
-        found = load_examples(out)
-        if found.source != source_of(data, patients):
-            raise RunError(f"{out}: was made of {found.source}; choose another --work for {source_of(data, patients)}")
-        return found
+        refuse_other_data(out, data, patients)
+        return load_examples(out)
     return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)
 
 
@@ -189,6 +194,13 @@ def _train_autoencoder(examples: Examples, sizes: Recipe, folder: Path, seed: in
     return report
 
 
+def _train_text(sizes: Recipe, folder: Path, seed: int, device: str, tell: Tell) -> dict[str, object]:
+    bert, tokenizer = build_bert(sizes.text_width, sizes.text_layers)
+    report = fit(CaptionTask(bert, tokenizer), sizes.stages[Stage.TEXT], folder, seed=seed, device=device, progress=tell)
+    save_bert(halve(bert.cpu()), tokenizer, folder / "model")
+    return report
+
+
 def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path, seed: int, device: str, tell: Tell) -> dict[str, object]:
     if stage is Stage.CONTROL:
         model = load_inpainter(_finished(work / Stage.BASE.value / "model", "base"))
@@ -198,7 +210,7 @@ def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path
         autoencoder = AutoencoderKL.from_pretrained(
             _finished(work / Stage.AUTOENCODER.value / "model", "autoencoder"), use_safetensors=True, local_files_only=True
         )
-        text = build_text_encoder(sizes.text_width, sizes.text_layers)
+        text = TextEncoder(*load_text_encoder(_finished(work / Stage.TEXT.value / "model", "text")), sizes.text_width)
         model = Inpainter(build_unet(sizes.unet_widths, sizes.text_width), text, autoencoder, build_schedule())
     folder = work / stage.value
     task = DiffusionTask(model, examples, latents_of(model.autoencoder, examples))

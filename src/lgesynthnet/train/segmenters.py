@@ -23,6 +23,7 @@ from lgesynthnet.segmenter.whole import CLASSES, ROLE, Segmenter, build_segmente
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.randomise import randomised
 from lgesynthnet.train.recipes import recipe_named
+from lgesynthnet.train.tasks import drawn_from
 from lgesynthnet.train.whole import WholeSlices, whole_slices
 
 CLASS_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 4.0, 1.0)  # scar covers 0.3 % of an image
@@ -36,12 +37,10 @@ class SegmenterTask:
     def __init__(self, network: nn.Module, slices: WholeSlices) -> None:
         self.trained = network
         self.slices = slices
-        scarred = np.flatnonzero(slices.scarred)
-        self.pools = (scarred, np.setdiff1d(np.arange(len(slices)), scarred))
+        self.scarred, self.healthy = np.flatnonzero(slices.scarred), np.flatnonzero(~slices.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        pools = [self.pools[int(rng.random() >= SCAR_DRAWS)] for _ in range(batch)]
-        index = np.asarray([int(rng.choice(pool)) if pool.size else int(rng.integers(len(self.slices))) for pool in pools])
+        index = drawn_from(self.scarred, self.healthy, SCAR_DRAWS, batch, rng)
         image = torch.from_numpy(self.slices.image[index].astype(np.float32) / 255)[:, None]
         labels = torch.from_numpy(self.slices.labels[index].astype(np.float32))[:, None]
         has_rv = torch.from_numpy(self.slices.has_rv[index])

@@ -5,24 +5,32 @@ from __future__ import annotations
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE
 from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.schedule import TRAIN_STEPS, noised, signal_and_noise, velocity
 from lgesynthnet.model.tensors import loss_weight, to_inputs
-from lgesynthnet.train.prepare import Examples
+from lgesynthnet.train.prepare import BASE_DROPOUT, CONTROL_DROPOUT, Examples
 
 PATCH = 64
 KL_WEIGHT = 1e-5
-DROP_CAPTION = 0.5  # the paper's share
-DROP_EDGES = 0.15
+HEALTHY_DRAWS = 0.2  # scar-free slices teach what healthy wall looks like; one in five draws is enough
 EVERYWHERE = 0.05  # a little loss outside the hidden region keeps the latent one picture
 
 
 def normal(rng: np.random.Generator, *shape: int) -> Tensor:
     return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+def drawn_from(
+    one: Int[np.ndarray, " m"], other: Int[np.ndarray, " n"], share: float, batch: int, rng: np.random.Generator
+) -> Int[np.ndarray, " batch"]:
+    """A batch of indices, each from `one` with probability `share`, else from `other`; all from the one that is not empty."""
+    pools = [pool for pool in (one, other) if pool.size]
+    turns = [pools[int(rng.random() >= share) % len(pools)] for _ in range(batch)]
+    return np.array([int(rng.choice(pool)) for pool in turns])
 
 
 class AutoencoderTask:
@@ -57,30 +65,29 @@ def _turned(patch: np.ndarray, turn: int) -> np.ndarray:
 class DiffusionTask:
     """Velocity error over the hidden region, scar up-weighted, independent of the scar's area; base model or with its control branch.
 
-    With a control branch the U-Net goes on learning beside it (decision 0007); text encoder and autoencoder stay as they are.
-    One edge map in seven is dropped then, so that the caption has something to say.
+    The base model has words alone to go by; BERT is frozen and its projection learns with the U-Net. With a control branch the U-Net
+    goes on learning beside it (decision 0007) unless `frozen_unet`; text encoder and autoencoder stay as they are.
     """
 
-    def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor]) -> None:
+    def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor], *, frozen_unet: bool = False) -> None:
         self.model = model
         model.autoencoder.requires_grad_(False)
+        model.text.requires_grad_(False)
         if model.control is not None:
-            model.text.requires_grad_(False)
-            self.trained: nn.Module = nn.ModuleDict({"unet": model.unet, "control": model.control})
+            model.unet.requires_grad_(not frozen_unet)
+            parts = {"control": model.control} if frozen_unet else {"unet": model.unet, "control": model.control}
+            self.trained: nn.Module = nn.ModuleDict(parts)
         else:
-            self.trained = nn.ModuleDict({"unet": model.unet, "text": model.text})
+            model.text.projection.requires_grad_(True)
+            self.trained = nn.ModuleDict({"unet": model.unet, "projection": model.text.projection})
         self.examples, (self.mean, self.std) = examples, latents
-        self.drop_edges = DROP_EDGES if model.control is not None else 0.0
-        # Scar-free slices teach what healthy wall looks like; one in five draws is enough.
-        scarred = np.flatnonzero(examples.scarred)
-        healthy = np.setdiff1d(np.arange(len(examples)), scarred)
-        self.pools = [pool for pool in (scarred, healthy) if pool.size]
+        self.drop = BASE_DROPOUT if model.control is None else CONTROL_DROPOUT
+        self.healthy, self.scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
         device = next(self.trained.parameters()).device
-        pools = [self.pools[int(rng.random() < 0.2) % len(self.pools)] for _ in range(batch)]
-        chosen = [int(rng.choice(pool)) for pool in pools]
-        made = [self.examples.condition(i, rng, drop_caption=DROP_CAPTION, drop_edges=self.drop_edges) for i in chosen]
+        chosen = drawn_from(self.healthy, self.scarred, HEALTHY_DRAWS, batch, rng)
+        made = [self.examples.condition(int(i), rng, self.drop) for i in chosen]
         # The latent is drawn afresh from its mean and spread: a stored draw would put a floor under the loss.
         clean = (self.mean[chosen] + self.std[chosen] * normal(rng, batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)).to(device)
         noise = normal(rng, *clean.shape).to(device)

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from safetensors import safe_open
 from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.errors import InputError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Label, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.whole import CLASSES, grey, to_grid
-from lgesynthnet.train.prepare import source_of
+from lgesynthnet.train.prepare import read_prepared, refuse_other_data, source_of
 
 CANVAS = 224  # 336 mm; larger images lose their margin, smaller ones are padded
 
@@ -64,11 +63,8 @@ def whole_slices(
     """
     if not path.exists():
         _prepare(cohort, path, patients, progress)
-    with safe_open(path, "np") as file:
-        words = file.metadata()
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
-    if words["source"] != source_of(cohort, patients):
-        raise RunError(f"{path}: was made of {words['source']}; choose another --work for {source_of(cohort, patients)}")
+    refuse_other_data(path, cohort, patients)
+    words, arrays = read_prepared(path)
     return WholeSlices(patients=json.loads(words["patients"]), source=words["source"], **arrays)
 
 

@@ -1,0 +1,134 @@
+"""Teaching the compact text encoder: wordings of one scar together, different scars apart, and every attribute readable.
+
+Nothing but the grammar is needed: prescriptions are drawn, worded twice, and half of each batch differs from the other half in
+one attribute, so that "anterior" and "inferior" cannot stay neighbours as they are in general encoders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lgesynthnet.anatomy.aha import SEGMENTS
+from lgesynthnet.model.text import MAX_TOKENS, SPECIAL, BertModel, BertTokenizerFast, hidden_states, pooled
+from lgesynthnet.prescription.language import caption
+from lgesynthnet.prescription.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
+from lgesynthnet.prescription.vocabulary import EXTENT_BINS
+from lgesynthnet.records import Level
+
+TEMPERATURE = 0.07
+MASKED = 0.15  # share of tokens, as in BERT
+CANONICAL = 0.5  # of the first wordings: what the generator reads most
+NOTHING = 0.04  # captions that say that there is no enhancement
+
+
+class CaptionTask:
+    """Contrastive (InfoNCE over two wordings), masked-language and attribute losses of one batch of captions."""
+
+    def __init__(self, bert: BertModel, tokenizer: BertTokenizerFast) -> None:
+        width = bert.config.hidden_size
+        self.bert, self.tokenizer = bert, tokenizer
+        self.heads = nn.ModuleDict(
+            {
+                "contrast": nn.Linear(width, width),
+                "words": nn.Linear(width, len(tokenizer)),
+                "pattern": nn.Linear(width, len(Pattern) + 1),
+                "extent": nn.Linear(width, len(EXTENT_BINS) + 1),
+                "segments": nn.Linear(width, 16),
+                "obstruction": nn.Linear(width, 1),
+            }
+        )
+        self.trained: nn.Module = nn.ModuleDict({"bert": bert, "heads": self.heads})
+
+    def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
+        drawn = draw_pairs(rng, batch)
+        said = [meaning(prescription, level) for prescription, level in drawn]
+        first = [caption(p, level) if rng.random() < CANONICAL else paraphrase(p, level, rng) for p, level in drawn]
+        second = [paraphrase(p, level, rng) for p, level in drawn]
+        device = next(self.heads.parameters()).device
+        tokens = self.tokens(first + second).to(device)
+        hidden, seen = hidden_states(self.bert, self.tokenizer, tokens)
+        vectors = pooled(hidden, seen)
+        same = torch.tensor([[one == other for other in said] for one in said], device=device)
+        return self._contrast(vectors, same) + self._attributes(vectors, said + said) + 0.5 * self._words(tokens, rng)
+
+    def tokens(self, captions: list[str]) -> Int[Tensor, "b tokens"]:
+        """As long as the longest one: padding to 48 would triple the time."""
+        return self.tokenizer(captions, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
+
+    def _contrast(self, vectors: Float[Tensor, "b2 hidden"], same: Tensor) -> Tensor:
+        one, other = functional.normalize(self.heads["contrast"](vectors), dim=1).chunk(2)
+        likeness = one @ other.T / TEMPERATURE
+        target = torch.arange(len(one), device=likeness.device)
+        # An equal scar elsewhere in the batch is no counter-example.
+        likeness = likeness.masked_fill(same & ~torch.eye(len(one), dtype=torch.bool, device=likeness.device), -1e4)
+        return 0.5 * (functional.cross_entropy(likeness, target) + functional.cross_entropy(likeness.T, target))
+
+    def _attributes(self, vectors: Float[Tensor, "b hidden"], said: list[Meaning]) -> Tensor:
+        wanted = attributes(said)
+        wanted = {name: value.to(vectors.device) for name, value in wanted.items()}
+        loss = functional.cross_entropy(self.heads["pattern"](vectors), wanted["pattern"])
+        loss = loss + functional.cross_entropy(self.heads["extent"](vectors), wanted["extent"])
+        loss = loss + 4 * functional.binary_cross_entropy_with_logits(self.heads["segments"](vectors), wanted["segments"])
+        return loss + functional.binary_cross_entropy_with_logits(self.heads["obstruction"](vectors)[:, 0], wanted["obstruction"])
+
+    def _words(self, tokens: Int[Tensor, "b tokens"], rng: np.random.Generator) -> Tensor:
+        mask_id = self.tokenizer.convert_tokens_to_ids("[MASK]")
+        real = tokens >= len(SPECIAL)
+        chosen = torch.from_numpy(rng.random(tuple(tokens.shape)) < MASKED).to(tokens.device) & real
+        hidden, _ = hidden_states(self.bert, self.tokenizer, tokens.masked_fill(chosen, mask_id))
+        return functional.cross_entropy(self.heads["words"](hidden[chosen]), tokens[chosen])
+
+
+def draw_pairs(rng: np.random.Generator, batch: int) -> list[tuple[ScarPrescription, Level]]:
+    """`batch` prescriptions with the level of their slice; the second half are siblings of the first, one attribute changed."""
+    first = [_drawn(rng) for _ in range((batch + 1) // 2)]
+    return (first + [_sibling(prescription, level, rng) for prescription, level in first])[:batch]
+
+
+def attributes(said: list[Meaning]) -> dict[str, Tensor]:
+    """Classes of each meaning: pattern and extent (0 is none), segments and obstruction as 0 or 1."""
+    patterns = list(Pattern)
+    segments = torch.zeros(len(said), 16)
+    for row, one in enumerate(said):
+        for segment in one.segments:
+            segments[row, segment - 1] = 1.0
+    return {
+        "pattern": torch.tensor([0 if one.pattern is None else 1 + patterns.index(one.pattern) for one in said]),
+        "extent": torch.tensor([one.extent + 1 for one in said]),
+        "segments": segments,
+        "obstruction": torch.tensor([float(one.obstruction) for one in said]),
+    }
+
+
+def _drawn(rng: np.random.Generator) -> tuple[ScarPrescription, Level]:
+    level = list(Level)[int(rng.integers(len(Level)))]
+    prior = (Prior.UNIFORM, Prior.UNIFORM, Prior.ISCHAEMIC, Prior.NON_ISCHAEMIC)[int(rng.integers(4))]
+    prescription = draw(prior, level, rng)
+    if rng.random() < NOTHING:  # said of a slice that the scar does not reach
+        return prescription, next(other for other in Level if other is not level)
+    return prescription, level
+
+
+def _sibling(prescription: ScarPrescription, level: Level, rng: np.random.Generator) -> tuple[ScarPrescription, Level]:
+    ring = SEGMENTS[level]
+    here = prescription.at(level)
+    match int(rng.integers(3)):
+        case 0 if here and prescription.pattern is not Pattern.RV_INSERTION:  # the same scar in another wall
+            shift = int(rng.integers(1, len(ring)))
+            moved = frozenset(ring[(ring.index(s) + shift) % len(ring)] for s in here)
+            return replace(prescription, segments=moved, arc=None), level
+        case 1 if prescription.pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL):  # the same wall at another depth
+            deep = prescription.pattern is Pattern.SUBENDOCARDIAL
+            share = float(rng.uniform(TRANSMURAL_ABOVE + 0.02, 1.0) if deep else rng.uniform(0.1, TRANSMURAL_ABOVE))
+            pattern = Pattern.TRANSMURAL if deep else Pattern.SUBENDOCARDIAL
+            return replace(prescription, pattern=pattern, transmurality=round(share, 2), depth=None), level
+        case _:
+            return _drawn(rng)
