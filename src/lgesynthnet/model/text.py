@@ -1,19 +1,21 @@
-"""Captions to vectors: a compact BERT of our own by default, any Hugging Face BERT by folder. The only user of transformers."""
+"""Captions to vectors: a compact BERT of our own by default, any Hugging Face BERT by folder or id. The only user of transformers."""
 
 from __future__ import annotations
 
+import re
 import string
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import AutoConfig, AutoTokenizer, BertConfig, BertModel, BertTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from lgesynthnet.errors import ModelError
@@ -21,6 +23,8 @@ from lgesynthnet.prescription.language import every_caption_word, every_report_w
 
 MAX_TOKENS = 48
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+BIOMEDBERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext"  # Gu et al. (2021)
+_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")  # OWNER/NAME on the Hugging Face hub
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 
@@ -44,7 +48,7 @@ class TextEncoder(nn.Module):
     """BERT and a learned projection to the U-Net's width; an empty caption is a learned vector of its own tokens.
 
     Args:
-        bert: any BertModel; ours is two layers, 96 wide.
+        bert: any BertModel, of any width; ours is two layers, 96 wide.
         width: cross-attention width of the U-Net.
     """
 
@@ -111,10 +115,58 @@ def save_bert(bert: BertModel, tokenizer: BertTokenizerFast, folder: Path) -> No
 
 
 def load_text_encoder(folder: Path) -> tuple[BertModel, BertTokenizerFast]:
-    """A BERT and its tokenizer from a folder of safetensors; pickled weights are refused."""
+    """What `save_bert` wrote, in float32 and in evaluation mode; pickled weights are refused.
+
+    Raises:
+        ModelError: a part is missing, damaged, or only there as a pickle.
+    """
     try:
-        bert = BertModel.from_pretrained(folder / "text_encoder", use_safetensors=True, local_files_only=True, add_pooling_layer=False)
-        tokenizer = BertTokenizerFast.from_pretrained(folder / "tokenizer", local_files_only=True)
-    except (OSError, ValueError) as fault:
-        raise ModelError(f"{folder}: no usable text encoder ({str(fault).splitlines()[0]})") from None
+        bert = _bert(folder / "text_encoder", local=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
+        raise ModelError(f"{folder}: no usable text encoder{_why(fault)}") from None
     return bert, tokenizer
+
+
+def load_external(name: str | Path, *, allow_download: bool = False) -> tuple[BertModel, BertTokenizerFast]:
+    """Any BERT with its tokenizer, in float32 and in evaluation mode; its weights must be safetensors, a pickle is never read.
+
+    Args:
+        name: a folder as `save_pretrained` writes it, a folder that `save_bert` wrote, or an id on the Hugging Face hub, such as
+            `BIOMEDBERT`, that was fetched before.
+        allow_download: fetch the id where it is not on this machine yet.
+    Raises:
+        ModelError: no such folder, the id is not on this machine, no BERT, or its weights are only there as a pickle.
+    """
+    folder = Path(name).expanduser()
+    if (folder / "text_encoder").is_dir():
+        return load_text_encoder(folder)
+    if not folder.is_dir() and (isinstance(name, Path) or not _ID.fullmatch(name)):
+        raise ModelError(f"{name}: no such folder; give the folder of a BERT or an id such as {BIOMEDBERT}")
+    source, local = str(folder if folder.is_dir() else name), folder.is_dir() or not allow_download
+    try:
+        kind = AutoConfig.from_pretrained(source, local_files_only=local).model_type
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+    except (OSError, ValueError) as fault:
+        fetch = f"fetch it beforehand with `hf download {source}` (earlier: `huggingface-cli download`), or --allow-download"
+        lack = "not the folder of a BERT" if folder.is_dir() else f"not on this machine; {fetch}"
+        raise ModelError(f"{source}: {lack}{_why(fault)}") from None
+    if kind != "bert":
+        raise ModelError(f"{source}: a network of the kind {kind}, not a BERT")
+    try:
+        return _bert(source, local=local), tokenizer
+    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
+        raise ModelError(
+            f"{source}: no usable safetensors weights, and pickled ones (*.bin) are never read; if you trust their maker, convert them: "
+            f"python -c \"from transformers import AutoModel as M, AutoTokenizer as T; n='{source}'; "
+            f"[X.from_pretrained(n).save_pretrained('FOLDER') for X in (M, T)]\", then give FOLDER{_why(fault)}"
+        ) from None
+
+
+def _bert(source: str | Path, *, local: bool) -> BertModel:
+    bert = BertModel.from_pretrained(source, use_safetensors=True, local_files_only=local, add_pooling_layer=False, dtype=torch.float32)
+    return bert.eval()
+
+
+def _why(fault: Exception) -> str:
+    return f" ({str(fault).splitlines()[0] if str(fault) else type(fault).__name__})"

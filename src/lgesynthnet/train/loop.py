@@ -49,6 +49,8 @@ def fit(
     origin: str | None = None,
     device: str = "auto",
     progress: Callable[[int, int, float], None] | None = None,
+    watch: Callable[[int], None] | None = None,
+    watch_every: int = 0,
 ) -> dict[str, object]:
     """Train, or go on from the last checkpoint in `folder`; leaves the EMA weights in `task.trained`.
 
@@ -56,6 +58,7 @@ def fit(
 
     Args:
         origin: fingerprint of the weights that the network came with; a checkpoint does not know what its first weights were.
+        watch, watch_every: called with the step, at every so many steps and at the last, while the averaged weights are in place.
     Raises:
         RunError: the folder holds a checkpoint of other settings, or of another origin.
     """
@@ -86,6 +89,8 @@ def fit(
             progress(step + 1, recipe.steps, float(np.mean(recent)))
         if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
             _log(folder / "metrics.jsonl", step + 1, float(np.mean(recent)), time.monotonic() - began)
+        if watch is not None and watch_every and ((step + 1) % watch_every == 0 or step + 1 == recipe.steps):
+            _look(watch, step + 1, task.trained, ema, parameters)
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
             _save(folder / "checkpoint", step + 1, plan, task.trained, optimizer, ema, time.monotonic() - began)
     ema.copy_to(parameters)
@@ -95,6 +100,16 @@ def fit(
         "seconds": round(time.monotonic() - began, 1),
         "loss": round(float(np.mean(recent)), 5) if recent else None,
     }
+
+
+def _look(watch: Callable[[int], None], step: int, module: nn.Module, ema: EMAModel, parameters: list[nn.Parameter]) -> None:
+    """The watcher sees what would be kept, and leaves no trace in what is trained."""
+    ema.store(parameters)
+    ema.copy_to(parameters)
+    module.eval()
+    watch(step)
+    module.train()
+    ema.restore(parameters)
 
 
 def _pace(step: int, recipe: StageRecipe) -> float:

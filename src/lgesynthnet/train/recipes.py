@@ -19,6 +19,7 @@ class Stage(StrEnum):
     TEXT = "text"
     BASE = "base"
     CONTROL = "control"
+    REWARD = "reward"
     READER = "reader"
 
 
@@ -53,6 +54,45 @@ class ReaderRecipe:
     views: int = 1
 
 
+class Window(StrEnum):
+    """At which noise levels the reward is asked: where structure stands (the paper's t <= 200), where it forms, or everywhere."""
+
+    LOW_NOISE = "low-noise"
+    HIGH_NOISE = "high-noise"
+    ALL = "all"
+
+
+class RewardKind(StrEnum):
+    """Which reward; see `lgesynthnet.reward`."""
+
+    SEGMENTATION = "segmentation"
+    TRANSMURALITY = "transmurality"
+    CONTRAST = "contrast"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardRecipe:
+    """The reward's stage.
+
+    Attributes:
+        weight: lambda.
+        window, snr: where it is asked; `snr` is the edge between low and high noise (3 is t = 200 in Stable Diffusion's schedule).
+        batch: pictures decoded a step.
+        policy: the on-policy loop; its batch is that of the diffusion loss that holds it.
+        policy_gradient_steps: sampling steps, counted from the last, that keep their gradient.
+        watch_every: steps between two looks of the filter.
+    """
+
+    weight: float = 0.5
+    window: Window = Window.LOW_NOISE
+    snr: float = 3.0
+    kind: RewardKind = RewardKind.SEGMENTATION
+    batch: int = 4
+    policy: StageRecipe
+    policy_gradient_steps: int = 2
+    watch_every: int = 100
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Sizes of every network and settings of every stage."""
@@ -63,6 +103,8 @@ class Recipe:
     text_layers: int
     readers: dict[Role, ReaderRecipe]
     stages: dict[Stage, StageRecipe]  # the generator's; a reader's are in `readers`
+    finetune: dict[Stage, StageRecipe]  # the same from another model's weights
+    reward: RewardRecipe
     segmenter_filters: tuple[int, ...]
     segmenter: StageRecipe
     segmenter_finetune: StageRecipe  # from another segmenter's weights
@@ -78,6 +120,8 @@ RECIPES: dict[str, Recipe] = {
         text_layers=1,
         readers={role: ReaderRecipe(width=8, train=_TINY, finetune=_TINY, views=8 if role is Role.AUDITOR else 1) for role in Role},
         stages={stage: _TINY for stage in Stage if stage is not Stage.READER},
+        finetune={stage: _TINY for stage in Stage if stage is not Stage.READER},
+        reward=RewardRecipe(batch=2, policy=_TINY, watch_every=2),
         segmenter_filters=(4, 8, 8),
         segmenter=StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2),
         segmenter_finetune=StageRecipe(steps=2, batch=2, lr=1e-4, warmup=1, checkpoint_every=2),
@@ -111,8 +155,18 @@ RECIPES: dict[str, Recipe] = {
             Stage.AUTOENCODER: StageRecipe(steps=1800, batch=8, lr=1e-3),
             Stage.TEXT: StageRecipe(steps=1500, batch=64, lr=1e-3),
             Stage.BASE: StageRecipe(steps=4500, batch=8, lr=6e-4, ema_decay=0.999),
-            Stage.CONTROL: StageRecipe(steps=4000, batch=8, lr=5e-4, ema_decay=0.999),
+            Stage.CONTROL: StageRecipe(steps=2500, batch=8, lr=5e-4, ema_decay=0.998),
+            Stage.REWARD: StageRecipe(steps=500, batch=8, lr=2e-4, ema_decay=0.99, checkpoint_every=100),
         },
+        finetune={
+            Stage.AUTOENCODER: StageRecipe(steps=600, batch=8, lr=3e-4),
+            Stage.BASE: StageRecipe(steps=1500, batch=8, lr=2e-4, ema_decay=0.998),
+            Stage.CONTROL: StageRecipe(steps=1500, batch=8, lr=2e-4, ema_decay=0.997),
+            Stage.REWARD: StageRecipe(steps=500, batch=8, lr=1e-4, ema_decay=0.99, checkpoint_every=100),
+        },
+        reward=RewardRecipe(
+            policy=StageRecipe(steps=200, batch=4, lr=1e-4, ema_decay=0.98, warmup=20, checkpoint_every=50), watch_every=50
+        ),
         segmenter_filters=(12, 24, 48, 96, 128),
         segmenter=StageRecipe(steps=4500, batch=8, lr=2e-3),
         segmenter_finetune=StageRecipe(steps=600, batch=8, lr=5e-4),
@@ -137,7 +191,17 @@ RECIPES: dict[str, Recipe] = {
             Stage.TEXT: StageRecipe(steps=5000, batch=128, lr=6e-4, checkpoint_every=1000),
             Stage.BASE: StageRecipe(steps=40_000, batch=64, lr=3e-4, ema_decay=0.9995, checkpoint_every=1000),
             Stage.CONTROL: StageRecipe(steps=20_000, batch=64, lr=2e-4, ema_decay=0.9995, checkpoint_every=1000),
+            Stage.REWARD: StageRecipe(steps=4000, batch=64, lr=1e-4, ema_decay=0.999, checkpoint_every=500),
         },
+        finetune={
+            Stage.AUTOENCODER: StageRecipe(steps=4000, batch=32, lr=2e-4, checkpoint_every=1000),
+            Stage.BASE: StageRecipe(steps=8000, batch=64, lr=1e-4, ema_decay=0.9995, checkpoint_every=1000),
+            Stage.CONTROL: StageRecipe(steps=8000, batch=64, lr=1e-4, ema_decay=0.9995, checkpoint_every=1000),
+            Stage.REWARD: StageRecipe(steps=2000, batch=64, lr=5e-5, ema_decay=0.999, checkpoint_every=500),
+        },
+        reward=RewardRecipe(
+            batch=16, policy=StageRecipe(steps=1000, batch=16, lr=5e-5, ema_decay=0.995, checkpoint_every=250), watch_every=250
+        ),
         segmenter_filters=(32, 64, 128, 256, 256),
         segmenter=StageRecipe(steps=20_000, batch=32, lr=2e-3, ema_decay=0.9995, checkpoint_every=1000),
         segmenter_finetune=StageRecipe(steps=3000, batch=32, lr=5e-4, ema_decay=0.9995, checkpoint_every=1000),

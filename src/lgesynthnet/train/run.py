@@ -7,31 +7,22 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from diffusers import AutoencoderKL
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import write_json
-from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
-from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
-from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
-from lgesynthnet.model.schedule import build_schedule
-from lgesynthnet.model.text import TextEncoder, build_bert, load_text_encoder, save_bert
+from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.segmenter.whole import ROLE as SEGMENTER
 from lgesynthnet.segmenter.whole import Segmenter
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.generator import Job, finished, train_autoencoder, train_base, train_control, train_reward, train_text
 from lgesynthnet.train.prepare import Examples, load_examples, prepare, prepared_of, refuse_other_data, source_of
 from lgesynthnet.train.readers import train_reader
-from lgesynthnet.train.recipes import Recipe, Stage, recipe_named
-from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
-from lgesynthnet.train.text import CaptionTask
+from lgesynthnet.train.recipes import RewardKind, Stage, Window, recipe_named
 
 Progress = Callable[[str, int, int, float], None]
-Tell = Callable[[int, int, float], None]
 
 
 def train(
@@ -46,6 +37,14 @@ def train(
     role: Role | str = Role.FILTER,
     init: Path | None = None,
     members: int = 1,
+    text: str | Path | None = None,
+    allow_download: bool = False,
+    frozen_unet: bool = False,
+    reader: Path | None = None,
+    weight: float | None = None,
+    window: Window | None = None,
+    kind: RewardKind | None = None,
+    on_policy: bool = True,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -56,7 +55,9 @@ def train(
         data: a cohort with scar labels; the text stage needs none.
         patients: train on these patients of it only.
         validation, validation_patients: set a reader's threshold; without them the training examples do, and the report says so.
-        role, init, members: which reader, from whose weights, how many networks (seeds `seed` to `seed + members - 1`).
+        init: start from these weights with the recipe's gentler steps; a shipped model, a model folder, or another work folder.
+        role, members: which reader, and how many networks (seeds `seed` to `seed + members - 1`).
+        text, allow_download, frozen_unet, reader, weight, window, kind, on_policy: of the generator; see `generator.Job`.
     Returns:
         The stage's report, also written to `WORK/STAGE/report.json`, a reader's to `WORK/reader-ROLE/report.json`.
     Raises:
@@ -72,8 +73,24 @@ def train(
             progress(stage.value, done, total, loss)
 
     folder = work / (stage.value if stage is not Stage.READER else reader_folder(Role(role)))
+    job = Job(
+        work=work,
+        sizes=sizes,
+        seed=seed,
+        device=device,
+        tell=tell,
+        init=init,
+        text=text,
+        allow_download=allow_download,
+        frozen_unet=frozen_unet,
+        reader=reader,
+        weight=weight,
+        window=window,
+        kind=kind,
+        on_policy=on_policy,
+    )
     if stage is Stage.TEXT:
-        report = _train_text(sizes, folder, seed, device, tell) | {"stage": stage.value, "recipe": recipe, "seed": seed}
+        report = train_text(job) | {"stage": stage.value, "recipe": recipe, "seed": seed}
         write_json(folder / "report.json", report)
         return report
     if data is None:
@@ -84,13 +101,18 @@ def train(
     examples = _examples(data, folder / "examples.safetensors" if own else shared, patients, progress)
     if stage is not Stage.AUTOENCODER and not examples.scarred.any():
         raise InputError(f"{data.root}: no slice with scar, so there is nothing to learn it from; add patients with scar labels")
+    watched = validation is not None and stage in (Stage.READER, Stage.REWARD)
+    held_out = _examples(validation, work / "validation.safetensors", validation_patients, progress) if watched and validation else None
     match stage:
         case Stage.AUTOENCODER:
-            report = _train_autoencoder(examples, sizes, folder, seed, device, tell)
-        case Stage.BASE | Stage.CONTROL:
-            report = _train_diffusion(stage, examples, sizes, work, seed, device, tell)
+            report = train_autoencoder(job, examples)
+        case Stage.BASE:
+            report = train_base(job, examples)
+        case Stage.CONTROL:
+            report = train_control(job, examples)
+        case Stage.REWARD:
+            report = train_reward(job, examples, held_out)
         case Stage.READER:
-            held_out = _examples(validation, work / "validation.safetensors", validation_patients, progress) if validation else None
             report = train_reader(
                 Role(role),
                 examples,
@@ -119,8 +141,9 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
     Raises:
         ModelError: the control stage or the filter is not trained yet.
     """
-    source = _finished(work / Stage.CONTROL.value / "model", "control")
-    _finished(work / reader_folder(Role.FILTER) / "model", "reader --role filter")
+    rewarded = work / Stage.REWARD.value / "model"
+    source = rewarded if rewarded.is_dir() else finished(work / Stage.CONTROL.value / "model", "control")
+    finished(work / reader_folder(Role.FILTER) / "model", "reader --role filter")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     model = load_inpainter(source)
@@ -181,51 +204,3 @@ def _examples(data: Cohort, out: Path, patients: list[str] | None, progress: Pro
         refuse_other_data(out, data, patients)
         return load_examples(out)
     return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)
-
-
-def _train_autoencoder(examples: Examples, sizes: Recipe, folder: Path, seed: int, device: str, tell: Tell) -> dict[str, object]:
-    autoencoder = build_autoencoder(sizes.autoencoder_width)
-    report = fit(AutoencoderTask(autoencoder, examples), sizes.stages[Stage.AUTOENCODER], folder, seed=seed, device=device, progress=tell)
-    halve(autoencoder)
-    chosen = np.random.default_rng(seed).permutation(len(examples))[:64]
-    images = torch.from_numpy(examples.image[chosen].astype(np.float32))[:, None].to(next(autoencoder.parameters()).device)
-    report["latent_scale"] = fit_scale(autoencoder, images)
-    autoencoder.save_pretrained(folder / "model")
-    return report
-
-
-def _train_text(sizes: Recipe, folder: Path, seed: int, device: str, tell: Tell) -> dict[str, object]:
-    bert, tokenizer = build_bert(sizes.text_width, sizes.text_layers)
-    report = fit(CaptionTask(bert, tokenizer), sizes.stages[Stage.TEXT], folder, seed=seed, device=device, progress=tell)
-    save_bert(halve(bert.cpu()), tokenizer, folder / "model")
-    return report
-
-
-def _train_diffusion(stage: Stage, examples: Examples, sizes: Recipe, work: Path, seed: int, device: str, tell: Tell) -> dict[str, object]:
-    if stage is Stage.CONTROL:
-        model = load_inpainter(_finished(work / Stage.BASE.value / "model", "base"))
-        # The copy is taken after the trained weights are in; earlier it would start from noise.
-        model.control = build_control(model.unet)
-    else:
-        autoencoder = AutoencoderKL.from_pretrained(
-            _finished(work / Stage.AUTOENCODER.value / "model", "autoencoder"), use_safetensors=True, local_files_only=True
-        )
-        text = TextEncoder(*load_text_encoder(_finished(work / Stage.TEXT.value / "model", "text")), sizes.text_width)
-        model = Inpainter(build_unet(sizes.unet_widths, sizes.text_width), text, autoencoder, build_schedule())
-    folder = work / stage.value
-    task = DiffusionTask(model, examples, latents_of(model.autoencoder, examples))
-    if device != "cpu" and torch.cuda.is_available():
-        model.to("cuda")
-    report = fit(task, sizes.stages[stage], folder, seed=seed, device=device, progress=tell)
-    for part in (model.unet, model.text, model.control):
-        if part is not None:
-            halve(part)
-    save_inpainter(model.cpu(), folder / "model")
-    write_json(folder / "model" / "conditioning.json", {"scar_levels": [round(float(v), 4) for v in examples.scar_levels]})
-    return report
-
-
-def _finished(folder: Path, stage: str) -> Path:
-    if not folder.is_dir():
-        raise ModelError(f"{folder}: not trained yet; run `lgesynthnet train {stage}` first")
-    return folder

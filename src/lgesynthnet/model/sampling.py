@@ -1,0 +1,32 @@
+"""The few-step walk from noise to a clean latent (DDIM), for training that needs its gradient and for picture grids."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lgesynthnet.model.inpainter import Inpainter, Inputs
+
+
+def denoise(
+    model: Inpainter,
+    noise: Float[Tensor, "b 4 32 32"],
+    inputs: Inputs,
+    *,
+    steps: int = 10,
+    with_gradient: int = 0,
+) -> Float[Tensor, "b 4 32 32"]:
+    """Clean latents at unit variance.
+
+    Args:
+        with_gradient: the last so many steps keep their gradient (DRaFT-K, Clark et al., 2024).
+    """
+    schedule = type(model.schedule).from_config(model.schedule.config)  # `set_timesteps` changes a scheduler
+    schedule.set_timesteps(steps)
+    latent = noise
+    for i, step in enumerate(schedule.timesteps):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and i >= steps - with_gradient):
+            at = step.reshape(1).expand(len(latent)).to(latent.device)
+            latent = schedule.step(model(latent, at, inputs), step, latent).prev_sample
+    return latent

@@ -1,0 +1,44 @@
+"""The paper's reward: a frozen segmenter reads the picture, cross-entropy and soft Dice compare it with the intended scar."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lgesynthnet.errors import ModelError
+from lgesynthnet.reward.base import Target, mean_over
+from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.segmenter.reader import Reader
+
+SMOOTH = 5.0  # pixels: a scar-free sample with a few read pixels is nearly right
+
+
+class SegmentationReward:
+    """Reads inside the hidden wall only: what was not repainted is not the generator's to answer for.
+
+    Args:
+        reader: of role `reward`; the filter and the auditor must stay strangers to the generator.
+    Raises:
+        ModelError: a reader of another role.
+    """
+
+    name = "segmentation"
+
+    def __init__(self, reader: Reader) -> None:
+        if reader.role is not Role.REWARD:
+            raise ModelError(f"a reader of role {reader.role} cannot teach; a reward reader is needed (decision 0008)")
+        self.reader = reader
+        for network in reader.networks:
+            network.requires_grad_(False)
+
+    def loss(self, image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
+        chance = self.reader.chance(torch.cat([target.painted(image), target.cavity, target.wall], dim=1)).clamp(1e-5, 1.0)
+        core = target.no_reflow
+        bright = target.scar - core
+        entropy = -(chance[:, :1].log() * (1 - target.scar) + chance[:, 1:2].log() * bright + chance[:, 2:].log() * core)
+        region = target.wall * target.hidden
+        scar = chance[:, 1:].sum(1, keepdim=True) * region
+        overlap = (scar * target.scar).sum((1, 2, 3))
+        dice = (2 * overlap + SMOOTH) / (scar.sum((1, 2, 3)) + (target.scar * region).sum((1, 2, 3)) + SMOOTH)
+        return mean_over(entropy, region) + 1 - dice

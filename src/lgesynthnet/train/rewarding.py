@@ -1,0 +1,228 @@
+"""L = L_diffusion + lambda L_reward on real pictures, and the on-policy stage: the model's own samples of new prescriptions.
+
+Sources: ControlNet++ (Li et al., 2024) for the one-step estimate; its window t <= 200 of Stable Diffusion is an SNR of 3 or more.
+DRaFT (Clark et al., 2024) for the gradient through the last sampling steps.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from lgesynthnet.anatomy.aha import segment_at
+from lgesynthnet.anatomy.frame import ASSUMED, HeartFrame, wall_depth
+from lgesynthnet.conditioning.condition import Condition
+from lgesynthnet.conditioning.hidden import BEYOND_MM, MARGIN_MM, hidden_round
+from lgesynthnet.errors import InputError, PrescriptionError
+from lgesynthnet.files import write_bytes
+from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
+from lgesynthnet.model.inpainter import Inpainter
+from lgesynthnet.model.sampling import denoise
+from lgesynthnet.model.schedule import clean_estimate, noised, signal_and_noise, snr
+from lgesynthnet.model.tensors import to_inputs
+from lgesynthnet.prescription.language import caption
+from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.records import Label, Level
+from lgesynthnet.reward.base import Reward, Target
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.prepare import CONTROL_DROPOUT, Examples
+from lgesynthnet.train.recipes import RewardRecipe, Window
+from lgesynthnet.train.tasks import DiffusionTask, drawn_from, normal
+
+SCARRED_SHARE = 0.8  # of the reward's own mini-batch
+WORDS_ALONE = 0.2  # of on-policy samples
+POLICY_STEPS = 10
+
+
+class RewardTask:
+    """The control stage's loss, and lambda times the reward of one-step clean estimates inside the window.
+
+    The reward has a mini-batch of its own, drawn inside the window, so nothing is decoded in vain and no batch goes without.
+    """
+
+    def __init__(self, diffusion: DiffusionTask, reward: Reward, recipe: RewardRecipe) -> None:
+        self.diffusion, self.reward, self.recipe = diffusion, reward, recipe
+        self.trained: nn.Module = diffusion.trained
+        self.window = window_steps(diffusion.model, recipe)
+
+    def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
+        return self.diffusion.loss(rng, batch) + self.recipe.weight * self.reward_loss(rng)
+
+    def reward_loss(self, rng: np.random.Generator) -> Tensor:
+        """Mean reward loss of `recipe.batch` one-step estimates."""
+        d, b = self.diffusion, self.recipe.batch
+        device = next(self.trained.parameters()).device
+        chosen = drawn_from(d.scarred, d.healthy, SCARRED_SHARE, b, rng)
+        made = [d.examples.condition(int(i), rng, CONTROL_DROPOUT) for i in chosen]
+        clean = (d.mean[chosen] + d.std[chosen] * normal(rng, b, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)).to(device)
+        noise = normal(rng, *clean.shape).to(device)
+        step = torch.from_numpy(rng.choice(self.window, b)).to(device)
+        alpha, sigma = (part.to(device) for part in signal_and_noise(d.model.schedule, step.cpu()))
+        noisy = noised(clean, noise, alpha, sigma)
+        estimate = clean_estimate(noisy, d.model(noisy, step, to_inputs(made, d.model.text, device)), alpha, sigma)
+        return self.reward.loss(decode(d.model.autoencoder, estimate), Target.of(made, device)).mean()
+
+
+class PolicyTask:
+    """The reward of what the model really paints: new prescriptions in scar-free slices, gradient through the last sampling steps.
+
+    The diffusion loss on real pictures holds it in place, or it would learn to please the reader instead of to paint.
+    """
+
+    def __init__(self, diffusion: DiffusionTask, reward: Reward, recipe: RewardRecipe) -> None:
+        if not diffusion.healthy.size:
+            raise InputError("the on-policy stage paints into scar-free slices, and the data has none; use --no-on-policy")
+        self.diffusion, self.reward, self.recipe = diffusion, reward, recipe
+        self.trained: nn.Module = diffusion.trained
+
+    def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
+        d = self.diffusion
+        device = next(self.trained.parameters()).device
+        made = [novel(d.examples, d.healthy, rng) for _ in range(self.recipe.batch)]
+        noise = normal(rng, len(made), LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE).to(device)
+        latent = denoise(
+            d.model, noise, to_inputs(made, d.model.text, device), steps=POLICY_STEPS, with_gradient=self.recipe.policy_gradient_steps
+        )
+        reward = self.reward.loss(decode(d.model.autoencoder, latent), Target.of(made, device)).mean()
+        return d.loss(rng, batch) + self.recipe.weight * reward
+
+
+def window_steps(model: Inpainter, recipe: RewardRecipe) -> Int[np.ndarray, " steps"]:
+    """Training steps at which the reward is asked; set by the signal-to-noise ratio and not by an index, which schedules move."""
+    ratio = snr(model.schedule).numpy()
+    match recipe.window:
+        case Window.LOW_NOISE:
+            return np.flatnonzero(ratio >= recipe.snr)
+        case Window.HIGH_NOISE:
+            return np.flatnonzero(ratio < recipe.snr)
+        case Window.ALL:
+            return np.arange(len(ratio))
+
+
+def novel(
+    examples: Examples,
+    healthy: Int[np.ndarray, " n"],
+    rng: np.random.Generator,
+    *,
+    prior: Prior = Prior.ISCHAEMIC,
+    words_alone: float = WORDS_ALONE,
+) -> Condition:
+    """A scar-free example with a prescription that nobody has painted there yet."""
+    while True:
+        i = int(rng.choice(healthy))
+        prescription = draw(prior, Level(examples.levels[i]), rng)
+        try:
+            return _conditioned(examples, i, prescription, alone=bool(rng.random() < words_alone))
+        except PrescriptionError:  # no wall where it should fall: another draw
+            continue
+
+
+def _conditioned(examples: Examples, i: int, prescription: ScarPrescription, *, alone: bool) -> Condition:
+    level = Level(examples.levels[i])
+    frame = frame_of(examples, i)
+    painted = paint(prescription, frame)
+    return Condition(
+        image=examples.image[i].astype(np.float32),
+        hidden=hidden_round(frame.wall if alone else painted.scar, frame.wall, (1.0, 1.0), margin_mm=BEYOND_MM if alone else MARGIN_MM),
+        scar=painted.scar,
+        no_reflow=painted.no_reflow,
+        wall=frame.wall,
+        cavity=frame.cavity,
+        nominal_deg=frame.nominal_deg.astype(np.float32),
+        brightness=prescription.intensity_percentile / 100,
+        caption=caption(prescription, level),
+        show_edges=not alone,
+    )
+
+
+def frame_of(examples: Examples, i: int) -> HeartFrame:
+    """The heart coordinates of a prepared example, from its labels and its stored angles."""
+    labels, nominal = examples.labels[i], examples.nominal_deg[i].astype(np.float64)
+    wall, cavity = labels >= Label.WALL, labels == Label.CAVITY
+    depth, thickness = wall_depth(cavity, wall, (1.0, 1.0))
+    rows, cols = np.nonzero(cavity)
+    level = Level(examples.levels[i])
+    return HeartFrame(
+        name=f"{examples.patients[i]}, example {i}",
+        level=level,
+        insertions=ASSUMED,  # the angles are already bent; nothing reads this
+        centre=(float(rows.mean()), float(cols.mean())),
+        spacing_mm=(1.0, 1.0),
+        wall=wall,
+        cavity=cavity,
+        nominal_deg=nominal,
+        depth=depth,
+        thickness_mm=thickness,
+        segments=np.where(wall, segment_at(nominal, level), 0),
+    )
+
+
+class Watch:
+    """Looks over the training's shoulder: a fixed set of new prescriptions, painted with the averaged weights, read by the filter.
+
+    A reward can be pleased by pictures that are wrong. So its rise is logged beside what it must not cost: the spread of scar
+    intensity, the sharpness of the scar's border, and the opinion of a reader that teaches nothing. The weights that the filter
+    liked best are kept in `FOLDER/best.safetensors`. The auditor is never asked.
+    """
+
+    def __init__(
+        self, model: Inpainter, trained: nn.Module, reward: Reward, judge: Reader, examples: Examples, folder: Path, *, count: int = 16
+    ) -> None:
+        rng = np.random.default_rng(0)
+        healthy = np.flatnonzero(~examples.scarred)
+        self.model, self.trained, self.reward, self.judge, self.folder = model, trained, reward, judge, folder
+        self.made = [novel(examples, healthy, rng, words_alone=0.0) for _ in range(count)]
+        self.noise = normal(rng, count, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "watch.jsonl"
+
+    @torch.no_grad()
+    def __call__(self, step: int) -> None:
+        device = next(self.trained.parameters()).device
+        latent = denoise(self.model, self.noise.to(device), to_inputs(self.made, self.model.text, device), steps=POLICY_STEPS)
+        target = Target.of(self.made, device)
+        image = target.painted(decode(self.model.autoencoder, latent))
+        record = {"step": step, "reward_loss": float(self.reward.loss(image, target).mean()), **_looks(image, target)}
+        record["filter_dice"] = float(_dice(self.judge, image.cpu(), Target.of(self.made)).mean())
+        record = {name: round(value, 4) for name, value in record.items()}
+        best = max((seen["filter_dice"] for seen in self.seen() if seen["step"] < step), default=-1.0)
+        if record["filter_dice"] > best:
+            weights = {name: value.detach().cpu().contiguous() for name, value in self.trained.state_dict().items()}
+            write_bytes(self.folder / "best.safetensors", save(weights, metadata={"step": str(step)}))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def seen(self) -> list[dict[str, float]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+    def choose(self) -> dict[str, float]:
+        """Put the best weights in place and return their line of the log."""
+        self.trained.load_state_dict(load_file(self.folder / "best.safetensors"))
+        return max(self.seen(), key=lambda record: (record["filter_dice"], -record["step"]))
+
+
+def _looks(image: Float[Tensor, "b 1 128 128"], target: Target) -> dict[str, float]:
+    bright = ((target.scar - target.no_reflow) > 0.5) & (target.wall > 0.5)
+    values = image[bright].float()
+    steep = torch.hypot(image.diff(dim=2)[..., :, :-1], image.diff(dim=3)[..., :-1, :])
+    inside = target.scar[..., :-1, :-1]
+    border = ((target.scar[..., 1:, :-1] != inside) | (target.scar[..., :-1, 1:] != inside)) & (target.wall[..., :-1, :-1] > 0.5)
+    low, middle, high = (float(q) for q in torch.quantile(values[:: max(1, len(values) // 100_000)], torch.tensor([0.05, 0.5, 0.95])))
+    return {"scar_5": low, "scar_50": middle, "scar_95": high, "edge_sharpness": float(steep[border].mean())}
+
+
+def _dice(judge: Reader, image: Tensor, target: Target) -> Float[Tensor, " b"]:
+    read = judge.chance(torch.cat([image, target.cavity, target.wall], dim=1))[:, 1:].sum(1, keepdim=True) >= judge.threshold
+    read, scar = (read & (target.wall > 0.5)).float(), target.scar * target.wall
+    return 2 * (read * scar).sum((1, 2, 3)) / (read.sum((1, 2, 3)) + scar.sum((1, 2, 3))).clamp(min=1.0)
