@@ -1,0 +1,132 @@
+"""The reward's stage: what it reaches, what it leaves alone, what it decodes, and that it resumes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lgesynthnet.data import open_cohort
+from lgesynthnet.files import weights_folder
+from lgesynthnet.model.autoencoder import build_autoencoder
+from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
+from lgesynthnet.model.schedule import build_schedule, snr
+from lgesynthnet.model.text import build_text_encoder
+from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.reward.contrast import RegionContrastReward
+from lgesynthnet.reward.segmentation import SegmentationReward
+from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.loop import fit
+from lgesynthnet.train.prepare import prepare
+from lgesynthnet.train.recipes import RECIPES, StageRecipe, Window
+from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, window_steps
+from lgesynthnet.train.tasks import DiffusionTask, latents_of
+
+RECIPE = replace(RECIPES["tiny"].reward, batch=3)
+STEPS = StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rewarding")
+    return prepare(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)), folder / "examples.safetensors")
+
+
+def made(examples, *, task=RewardTask, frozen_unet=False, recipe=RECIPE, reward=None):
+    torch.manual_seed(1)
+    unet = build_unet((8, 16, 16), 16)
+    model = Inpainter(unet, build_text_encoder(16, 1), build_autoencoder(8), build_schedule(), build_control(unet)).eval()
+    diffusion = DiffusionTask(model, examples, latents_of(model.autoencoder, examples), frozen_unet=frozen_unet)
+    reward = reward or SegmentationReward(Reader.from_pretrained(weights_folder() / "phantom" / "reward", Role.REWARD))
+    return model, task(diffusion, reward, recipe)
+
+
+def moved(module):
+    return any(p.grad is not None and p.grad.abs().sum() > 0 for p in module.parameters())
+
+
+@pytest.mark.parametrize("kind", [RewardTask, PolicyTask])
+@pytest.mark.parametrize("frozen_unet", [True, False])
+def test_the_reward_reaches_the_control_branch_and_nothing_frozen(examples, kind, frozen_unet):
+    model, task = made(examples, task=kind, frozen_unet=frozen_unet, recipe=replace(RECIPE, weight=1.0))
+    task.diffusion.loss = lambda rng, batch: torch.zeros(())  # the reward alone
+    task.loss(np.random.default_rng(0), 2).backward()
+    assert moved(model.control)
+    assert moved(model.unet) is not frozen_unet
+    assert not moved(model.autoencoder)
+    assert not moved(model.text)
+    assert not any(moved(network) for network in task.reward.reader.networks)
+
+
+def test_nothing_is_decoded_that_the_reward_does_not_see(examples):
+    model, task = made(examples)
+    decoded = []
+    model.autoencoder.decoder.register_forward_hook(lambda module, inputs, output: decoded.append(len(output)))
+    task.loss(np.random.default_rng(0), 6)
+    assert decoded == [RECIPE.batch]
+
+
+def test_an_over_fit_batch_earns_a_better_reward(examples):
+    _, task = made(examples, reward=RegionContrastReward())
+    optimizer = torch.optim.Adam([p for p in task.trained.parameters() if p.requires_grad], lr=3e-3)
+    seen = []
+    for _ in range(25):
+        loss = task.reward_loss(np.random.default_rng(7))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(float(loss.detach()))
+    assert seen[-1] < 0.8 * seen[0]
+
+
+def test_the_window_is_set_by_the_signal_to_noise_ratio(examples):
+    model, _ = made(examples)
+    low, high, everything = (window_steps(model, replace(RECIPE, window=w)) for w in (Window.LOW_NOISE, Window.HIGH_NOISE, Window.ALL))
+    ratio = snr(model.schedule).numpy()
+    assert ratio[low].min() >= 3 > ratio[high].max()
+    assert sorted([*low, *high]) == list(everything)
+    assert low.max() < high.min()  # low noise is the end of sampling: the first indices
+
+
+def test_novel_prescriptions_fall_on_scar_free_slices_inside_their_hidden_region(examples):
+    rng, healthy = np.random.default_rng(3), np.flatnonzero(~examples.scarred)
+    for _ in range(8):
+        one = novel(examples, healthy, rng)
+        assert one.scar.any()
+        assert one.hidden[one.scar].all()
+        assert one.wall[one.scar].all()
+        assert one.show_edges or one.hidden[one.wall].all()
+
+
+@pytest.mark.parametrize("kind", [RewardTask, PolicyTask])
+def test_resuming_the_reward_equals_going_straight_through(examples, tmp_path, kind):
+    def kill(done, total, loss):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    straight, task = made(examples, task=kind)
+    fit(task, STEPS, tmp_path / "straight", seed=2, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        fit(made(examples, task=kind)[1], STEPS, tmp_path / "killed", seed=2, device="cpu", progress=kill)
+    second, task = made(examples, task=kind)
+    fit(task, STEPS, tmp_path / "killed", seed=2, device="cpu")
+    for (name, a), b in zip(straight.control.named_parameters(), second.control.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
+
+
+def test_watching_leaves_no_trace_in_training_and_keeps_what_the_filter_liked_best(examples, tmp_path):
+    judge = Reader.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
+    straight, task = made(examples)
+    fit(task, STEPS, tmp_path / "alone", seed=2, device="cpu")
+    model, task = made(examples)
+    watch = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "watched", count=2)
+    fit(task, STEPS, tmp_path / "watched", seed=2, device="cpu", watch=watch, watch_every=1)
+    for a, b in zip(straight.control.parameters(), model.control.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    chosen = watch.choose()
+    assert [record["step"] for record in watch.seen()] == [1, 2, 3, 4]
+    assert chosen["filter_dice"] == max(record["filter_dice"] for record in watch.seen())
+    again = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "again", count=2)
+    again(chosen["step"])
+    assert again.seen()[0]["filter_dice"] == chosen["filter_dice"]
