@@ -156,16 +156,16 @@ RECIPES: dict[str, Recipe] = {
             Stage.TEXT: StageRecipe(steps=1500, batch=64, lr=1e-3),
             Stage.BASE: StageRecipe(steps=4500, batch=8, lr=6e-4, ema_decay=0.999),
             Stage.CONTROL: StageRecipe(steps=2500, batch=8, lr=5e-4, ema_decay=0.998),
-            Stage.REWARD: StageRecipe(steps=500, batch=8, lr=2e-4, ema_decay=0.99, checkpoint_every=100),
+            Stage.REWARD: StageRecipe(steps=400, batch=8, lr=2e-4, warmup=50, ema_decay=0.99, checkpoint_every=100),
         },
         finetune={
             Stage.AUTOENCODER: StageRecipe(steps=600, batch=8, lr=3e-4),
             Stage.BASE: StageRecipe(steps=1500, batch=8, lr=2e-4, ema_decay=0.998),
             Stage.CONTROL: StageRecipe(steps=1500, batch=8, lr=2e-4, ema_decay=0.997),
-            Stage.REWARD: StageRecipe(steps=500, batch=8, lr=1e-4, ema_decay=0.99, checkpoint_every=100),
+            Stage.REWARD: StageRecipe(steps=400, batch=8, lr=1e-4, warmup=50, ema_decay=0.99, checkpoint_every=100),
         },
         reward=RewardRecipe(
-            policy=StageRecipe(steps=200, batch=4, lr=1e-4, ema_decay=0.98, warmup=20, checkpoint_every=50), watch_every=50
+            policy=StageRecipe(steps=150, batch=4, lr=1e-4, ema_decay=0.98, warmup=20, checkpoint_every=50), watch_every=50
         ),
         segmenter_filters=(12, 24, 48, 96, 128),
         segmenter=StageRecipe(steps=4500, batch=8, lr=2e-3),

@@ -38,7 +38,7 @@ from lgesynthnet.train.recipes import RewardRecipe, Window
 from lgesynthnet.train.tasks import DiffusionTask, drawn_from, normal
 
 SCARRED_SHARE = 0.8  # of the reward's own mini-batch
-WORDS_ALONE = 0.2  # of on-policy samples
+WORDS_ALONE = 0.3  # of on-policy samples
 POLICY_STEPS = 10
 
 

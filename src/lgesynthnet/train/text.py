@@ -6,7 +6,9 @@ one attribute, so that "anterior" and "inferior" cannot stay neighbours as they 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,11 +32,15 @@ NOTHING = 0.04  # captions that say that there is no enhancement
 
 
 class CaptionTask:
-    """Contrastive (InfoNCE over two wordings), masked-language and attribute losses of one batch of captions."""
+    """Contrastive (InfoNCE over two wordings), masked-language and attribute losses of one batch of captions.
 
-    def __init__(self, bert: BertModel, tokenizer: BertTokenizerFast) -> None:
+    Args:
+        leave_out: meanings that are never drawn, to measure what the encoder makes of them afterwards.
+    """
+
+    def __init__(self, bert: BertModel, tokenizer: BertTokenizerFast, leave_out: frozenset[Meaning] = frozenset()) -> None:
         width = bert.config.hidden_size
-        self.bert, self.tokenizer = bert, tokenizer
+        self.bert, self.tokenizer, self.leave_out = bert, tokenizer, leave_out
         self.heads = nn.ModuleDict(
             {
                 "contrast": nn.Linear(width, width),
@@ -48,7 +54,7 @@ class CaptionTask:
         self.trained: nn.Module = nn.ModuleDict({"bert": bert, "heads": self.heads})
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        drawn = draw_pairs(rng, batch)
+        drawn = draw_pairs(rng, batch, self.leave_out)
         said = [meaning(prescription, level) for prescription, level in drawn]
         first = [caption(p, level) if rng.random() < CANONICAL else paraphrase(p, level, rng) for p, level in drawn]
         second = [paraphrase(p, level, rng) for p, level in drawn]
@@ -87,10 +93,16 @@ class CaptionTask:
         return functional.cross_entropy(self.heads["words"](hidden[chosen]), tokens[chosen])
 
 
-def draw_pairs(rng: np.random.Generator, batch: int) -> list[tuple[ScarPrescription, Level]]:
+def draw_pairs(rng: np.random.Generator, batch: int, leave_out: frozenset[Meaning] = frozenset()) -> list[tuple[ScarPrescription, Level]]:
     """`batch` prescriptions with the level of their slice; the second half are siblings of the first, one attribute changed."""
-    first = [_drawn(rng) for _ in range((batch + 1) // 2)]
-    return (first + [_sibling(prescription, level, rng) for prescription, level in first])[:batch]
+
+    def allowed(make: Callable[[], tuple[ScarPrescription, Level]]) -> tuple[ScarPrescription, Level]:
+        while meaning(*(made := make())) in leave_out:
+            pass
+        return made
+
+    first = [allowed(lambda: _drawn(rng)) for _ in range((batch + 1) // 2)]
+    return (first + [allowed(partial(_sibling, prescription, level, rng)) for prescription, level in first])[:batch]
 
 
 def attributes(said: list[Meaning]) -> dict[str, Tensor]:

@@ -1,0 +1,51 @@
+"""Brightness readings on rings whose truth is known."""
+
+import numpy as np
+import pytest
+
+from lgesynthnet.quality.enhancement import full_width_half_maximum, n_sd
+
+
+@pytest.fixture
+def heart(ring):
+    labels = ring(side=96, inner=15, outer=25)
+    rows, cols = np.mgrid[:96, :96] - 48
+    wall = labels == 2
+    scar = wall & (cols > 0) & (np.hypot(rows, cols) <= 20)
+    noise = np.random.default_rng(0).normal(0, 5, labels.shape)
+    image = np.where(scar, 200.0, np.where(labels == 1, 180.0, 60.0)) + noise
+    return image, wall, scar, wall & (cols < -2)
+
+
+def test_both_readings_find_a_clear_scar_and_nothing_but_it(heart):
+    image, wall, scar, remote = heart
+    for found in (n_sd(image, wall, remote), full_width_half_maximum(image, wall, remote)):
+        assert (found == scar)[wall].mean() > 0.995
+        assert not found[~wall].any()
+
+
+def test_a_faint_scar_is_seen_by_fewer_deviations_only(heart):
+    image, wall, scar, remote = heart
+    faint = np.where(scar, image - 120, image)  # 20 above the wall, 4 deviations
+    assert n_sd(faint, wall, remote, n=2)[scar].mean() > 0.9
+    assert n_sd(faint, wall, remote, n=6)[scar].mean() < 0.15
+
+
+def test_a_healthy_wall_reads_as_empty(heart):
+    image, wall, scar, remote = heart
+    healthy = np.where(scar, image - 140, image)
+    assert n_sd(healthy, wall, remote).sum() <= 1
+    assert not full_width_half_maximum(healthy, wall, remote).any()
+
+
+def test_without_remote_wall_nothing_is_read(heart):
+    image, wall, _, _ = heart
+    nowhere = np.zeros_like(wall)
+    assert not n_sd(image, wall, nowhere).any()
+    assert not full_width_half_maximum(image, wall, nowhere).any()
+
+
+def test_readings_do_not_depend_on_the_scanners_scale(heart):
+    image, wall, _, remote = heart
+    for read in (n_sd, full_width_half_maximum):
+        np.testing.assert_array_equal(read(image, wall, remote), read(image * 7 + 1000, wall, remote))
