@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from jaxtyping import Float
 from torch import Tensor
 
 from lgesynthnet.conditioning.condition import Condition, condition
@@ -17,12 +19,18 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.files import fingerprint, shipped_or_path
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
+from lgesynthnet.generate.guide import Guide
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, Inputs
+from lgesynthnet.model.schedule import clean_estimate, signal_and_noise, snr
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.scar import ScarPrescription
+
+SOLVERS = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler}
+GUIDED_SNR = 3.0  # a guide reads structure, and before this there is none
+CANDIDATE_STRIDE = 1_000_003  # between the seeds of one sample's candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +38,14 @@ class Sampling:
     """How the sampler walks; part of the fingerprint.
 
     Attributes:
-        steps: denoising steps (DDIM).
+        steps: denoising steps, and network calls.
         guidance: classifier-free guidance on the caption; 1 is off and half as slow.
         edges: False drops the edge maps and leaves the caption alone in charge.
         grain: give painted pixels the host's own noise.
         whole_wall: repaint all of the wall instead of the scar's surroundings.
+        solver: `ddim`, or `dpm`, a multistep solver of second order.
+        guide_scale: how far a guide moves the clean estimate at each low-noise step, in latent units; 0 is off.
+        best_of: paint so many candidates and keep the one that the guide likes best; 1 is off.
     """
 
     steps: int = 10
@@ -42,6 +53,20 @@ class Sampling:
     edges: bool = True
     grain: bool = True
     whole_wall: bool = False
+    solver: str = "ddim"
+    guide_scale: float = 0.0
+    best_of: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.best_of < 1 or self.solver not in SOLVERS:
+            raise ModelError(f"sampling needs 1 step or more, 1 candidate or more and a solver of {', '.join(SOLVERS)}, not {self}")
+
+    @property
+    def mark(self) -> str:
+        """What it adds to a fingerprint: the five settings that every sample has, and of the others what differs from the default."""
+        first = "-".join(f"{value:g}" for value in list(asdict(self).values())[:5])
+        more = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[5:] if getattr(self, f.name) != f.default]
+        return "-".join([first, *more])
 
 
 class LGESynthNet:
@@ -51,19 +76,26 @@ class LGESynthNet:
     >>> sample = painter.paint(host, ScarPrescription.parse("Transmural enhancement in the posteroseptal wall"), seed=7)
     """
 
-    def __init__(self, model: Inpainter, *, mark: str, sampling: Sampling | None = None, device: str = "cpu") -> None:
-        self.model = model.to(device)
+    def __init__(
+        self, model: Inpainter, *, mark: str, sampling: Sampling | None = None, device: str = "cpu", guide: Guide | None = None
+    ) -> None:
+        self.model = model.to(device).eval().requires_grad_(False)
         self.sampling = sampling or Sampling()
-        self.device = torch.device(device)
-        settings = "-".join(f"{value:g}" for value in asdict(self.sampling).values())
-        self._mark = f"{mark}/{settings}"
+        self.device, self.guide = torch.device(device), guide
+        steered = self.sampling.guide_scale > 0 or self.sampling.best_of > 1
+        if steered and guide is None:
+            raise ModelError("guide_scale and best_of need a guide, such as workflow.guiding.ReaderGuide")
+        self._mark = f"{mark}/{self.sampling.mark}" + (f"/{guide.fingerprint}" if steered and guide is not None else "")
 
     @classmethod
-    def from_pretrained(cls, model: str | Path = "phantom", *, device: str = "auto", sampling: Sampling | None = None) -> LGESynthNet:
+    def from_pretrained(
+        cls, model: str | Path = "phantom", *, device: str = "auto", sampling: Sampling | None = None, guide: Guide | None = None
+    ) -> LGESynthNet:
         """Load a shipped model by name or a model folder by path.
 
         Args:
             device: auto, cpu, cuda, cuda:N or mps (gpu is taken as cuda).
+            guide: asked where `sampling` says so.
         Raises:
             ModelError: no such model, or a part is missing or damaged.
         """
@@ -71,7 +103,7 @@ class LGESynthNet:
         if not (folder / "inpainter").is_dir():
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists what there is")
         mark = fingerprint(folder / "inpainter", role="inpainter")
-        return cls(load_inpainter(folder / "inpainter"), mark=mark, sampling=sampling, device=_device(device))
+        return cls(load_inpainter(folder / "inpainter"), mark=mark, sampling=sampling, device=_device(device), guide=guide)
 
     @property
     def fingerprint(self) -> str:
@@ -100,29 +132,58 @@ class LGESynthNet:
         # oneDNN picks kernels by thread count; without it 1 and 2 threads give the same bytes (about 4 % slower).
         with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
             inputs = to_inputs([replace(made, show_edges=self.sampling.edges)], self.model.text, self.device)
-            latent = self._sample(inputs, made, seed)
-            picture = decode(self.model.autoencoder, latent)[0, 0].cpu().numpy()
+            picture = self._best(inputs, made, seed)[0, 0].cpu().numpy()
             if not self.sampling.grain:
                 return picture
             host = images([made], self.device)
             rebuilt = decode(self.model.autoencoder, encode(self.model.autoencoder, host))[0, 0].cpu().numpy()
         return picture + grain(made.image - rebuilt, made.wall, made.hidden, np.random.default_rng([seed, 1]))
 
-    def _sample(self, inputs: Inputs, made: Condition, seed: int) -> Tensor:
-        schedule = type(self.model.schedule).from_config(self.model.schedule.config)  # `set_timesteps` changes a scheduler
+    def _best(self, inputs: Inputs, made: Condition, seed: int) -> Float[Tensor, "1 1 128 128"]:
+        """The first candidate, painted from the sample's own seed, or the one that the guide likes best."""
+        pictures = [
+            decode(self.model.autoencoder, self._sample(inputs, made, seed + i * CANDIDATE_STRIDE)) for i in range(self.sampling.best_of)
+        ]
+        if self.guide is None or len(pictures) == 1:
+            return pictures[0]
+        return min(pictures, key=lambda picture: float(self._loss(picture, made)))
+
+    def _sample(self, inputs: Inputs, made: Condition, seed: int) -> Float[Tensor, "1 4 32 32"]:
+        schedule = SOLVERS[self.sampling.solver].from_config(self.model.schedule.config)
         schedule.set_timesteps(self.sampling.steps)
         noise = torch.randn(1, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE, generator=torch.Generator().manual_seed(seed % 2**63))
         latent = noise.to(self.device)
         words = self.model.text(inputs.tokens)
-        silent = self.model.text.read([""]) if self.sampling.guidance != 1.0 else None
-        for step in schedule.timesteps:
-            at = step.reshape(1).to(self.device)
-            v = self.model(latent, at, inputs, words)
-            if silent is not None:
-                free = self.model(latent, at, inputs, silent)
-                v = free + self.sampling.guidance * (v - free)
-            latent = schedule.step(v, step, latent).prev_sample
+        guided = self.sampling.guidance != 1.0
+        if guided:  # both passes in one batch
+            words = torch.cat([words, self.model.text.read([""])])
+            inputs = replace(inputs, **{name: torch.cat([value, value]) for name, value in vars(inputs).items()})
+        ratio = snr(self.model.schedule)
+        with self.model.hinted(inputs):
+            for step in schedule.timesteps:
+                at = step.reshape(1).to(self.device)
+                v = self.model(latent.expand(len(words), -1, -1, -1), at.expand(len(words)), inputs, words)
+                if guided:
+                    told, silent = v.chunk(2)
+                    v = silent + self.sampling.guidance * (told - silent)
+                if self.sampling.guide_scale > 0 and float(ratio[int(step)]) >= GUIDED_SNR:
+                    v = self._steered(latent, v, at, made)
+                latent = schedule.step(v, step, latent).prev_sample
         return latent
+
+    def _steered(self, latent: Tensor, v: Tensor, at: Tensor, made: Condition) -> Tensor:
+        """Move the clean estimate down the guide's gradient (Bansal et al., 2023, forward universal guidance on the estimate)."""
+        alpha, sigma = (part.to(self.device) for part in signal_and_noise(self.model.schedule, at.cpu()))
+        with torch.enable_grad():
+            clean = clean_estimate(latent, v, alpha, sigma).detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(self._loss(decode(self.model.autoencoder, clean), made).sum(), clean)
+        moved = clean.detach() - self.sampling.guide_scale * slope / slope.abs().max().clamp(min=1e-12)
+        return (alpha * latent - moved) / sigma.clamp(min=1e-6)
+
+    def _loss(self, picture: Tensor, made: Condition) -> Float[Tensor, " b"]:
+        if self.guide is None:
+            raise ModelError("no guide to ask")
+        return self.guide.loss(picture, [made])
 
 
 def _device(name: str) -> str:
