@@ -54,6 +54,16 @@ def shipped_or_path(model: str | Path) -> Path:
     return shipped if str(model) and Path(model).name == str(model) and shipped.is_dir() else Path(model)
 
 
+def licence_of(model: Path) -> str | None:
+    """The licence in the head of a model folder's card, in lower case; None without a card or a licence in it."""
+    card = model / "README.md"
+    if not card.is_file():
+        return None
+    head = card.read_text()[:2000].split("---")
+    lines = head[1].splitlines() if len(head) > 2 and not head[0].strip() else []
+    return next((line.partition(":")[2].strip().lower() for line in lines if line.startswith("license:")), None)
+
+
 def part_folder(model: str | Path, part: str) -> Path:
     """One part of a model: of a shipped one by name, of a model or work folder, or the part's own folder; may not exist."""
     folder = shipped_or_path(model)

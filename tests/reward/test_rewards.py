@@ -60,6 +60,38 @@ def test_the_intended_scar_beats_no_scar_and_a_full_thickness_one(rewards, targe
         assert good < too_deep, reward.name
 
 
+def test_a_scar_in_the_wrong_wall_is_worse_than_the_intended_one(rewards, target):
+    everything = replace(target, hidden=torch.ones_like(target.hidden))
+    mirrored = target.scar.flip(3)
+    assert not (mirrored * target.scar).any()
+    for reward in rewards:
+        good, wrong = (float(reward.loss(painted(everything, where), everything)) for where in (target.scar, mirrored))
+        assert good < wrong, reward.name
+
+
+def test_a_reader_that_is_sure_of_the_contrary_still_teaches(target):
+    """Nothing is clamped: the surer the reader is that a missing scar is healthy wall, the more the gradient is needed."""
+    sure = Reader.from_pretrained(READERS / "reward", Role.REWARD)
+    for network in sure.networks:
+        network.register_forward_hook(lambda module, inputs, logits: 20 * logits)
+    image = target.host.clone().requires_grad_(True)
+    missing = target.scar > 0.5
+    chance = sure.chance(torch.cat([target.painted(image), target.cavity, target.wall], dim=1))[:, 1:2]
+    unthinkable = missing & (chance < 1e-6)
+    assert unthinkable.any()
+    loss = SegmentationReward(sure).loss(image, replace(target, hidden=unthinkable.float(), wall=target.wall))
+    (slope,) = torch.autograd.grad(loss.sum(), image)
+    assert slope[unthinkable].abs().sum() > 1e-3
+
+
+def test_healthy_wall_may_be_painted_neither_bright_nor_dark(target):
+    reward, healthy = RegionContrastReward(), target.wall * target.hidden * (1 - target.scar)
+    right = painted(target, target.scar)
+    for value in (0.5, -1.5):
+        spoilt = torch.where(healthy > 0.5, torch.tensor(value), right)
+        assert float(reward.loss(spoilt, target)) > float(reward.loss(right, target)) + 0.2, value
+
+
 def test_what_lies_outside_the_hidden_region_is_not_the_generators_to_answer_for(rewards, target):
     for reward in rewards:
         image = painted(target, target.scar).requires_grad_(True)

@@ -15,7 +15,7 @@ from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.prepare import Examples
 from lgesynthnet.train.readers import ReaderTask, augmented, calibrate, reading_loss, to_stack, train_reader, training_patients
 from lgesynthnet.train.recipes import RECIPES, recipe_named
-from lgesynthnet.train.run import pack_readers, reader_folder
+from lgesynthnet.train.run import pack_parts, reader_folder
 
 SPLITS = {"train": ["P1", "N1"], "val": ["P2"], "audit": ["P3"], "test": ["P4"]}
 TINY = recipe_named("tiny").readers
@@ -36,6 +36,8 @@ def examples():
         nominal_deg=np.zeros(every.shape, np.float16),
         brightness=np.full(12, 0.5, np.float32),
         captions=["ring"] * 12,
+        wordings=[["ring"]] * 12,
+        levels=["mid"] * 12,
         patients=[f"P{i}" for i in range(6)] + [f"N{i}" for i in range(6)],
         scar_levels=np.zeros(21, np.float32),
         source="rings",
@@ -169,14 +171,14 @@ def test_a_start_from_other_weights_starts_there_and_is_remembered(examples, tmp
 
 def test_packed_readers_keep_their_fingerprints_and_the_folder_its_licence(examples, tmp_path):
     with pytest.raises(ModelError, match="no reader is trained yet"):
-        pack_readers(tmp_path, tmp_path / "out")
+        pack_parts(tmp_path, tmp_path / "out")
     for role in (Role.REWARD, Role.AUDITOR):
         report = train_reader(role, examples, TINY[role], tmp_path / reader_folder(role), device="cpu")
         (tmp_path / reader_folder(role) / "report.json").write_text(json.dumps(report))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "LICENSE").write_text("of the data")
     (tmp_path / "out" / "reports.json").write_text('{"control": {"steps": 3}}')  # of the model that the readers join
-    out = pack_readers(tmp_path, tmp_path / "out")
+    out = pack_parts(tmp_path, tmp_path / "out")
     assert {path.name for path in out.iterdir()} == {"LICENSE", "reports.json", "reward", "auditor"}
     assert set(json.loads((out / "reports.json").read_text())) == {"control", "reader-reward", "reader-auditor"}
     for role in (Role.REWARD, Role.AUDITOR):

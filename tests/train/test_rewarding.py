@@ -1,13 +1,17 @@
 """The reward's stage: what it reaches, what it leaves alone, what it decodes, and that it resumes."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from lgesynthnet.data import open_cohort
-from lgesynthnet.files import weights_folder
+from lgesynthnet.errors import InputError
+from lgesynthnet.files import fingerprint, weights_folder
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule, snr
@@ -19,8 +23,9 @@ from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.prepare import prepare
-from lgesynthnet.train.recipes import RECIPES, StageRecipe, Window
+from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe, Window
 from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, window_steps
+from lgesynthnet.train.run import pack, train
 from lgesynthnet.train.tasks import DiffusionTask, latents_of
 
 RECIPE = replace(RECIPES["tiny"].reward, batch=3)
@@ -40,6 +45,13 @@ def made(examples, *, task=RewardTask, frozen_unet=False, recipe=RECIPE, reward=
     diffusion = DiffusionTask(model, examples, latents_of(model.autoencoder, examples), frozen_unet=frozen_unet)
     reward = reward or SegmentationReward(Reader.from_pretrained(weights_folder() / "phantom" / "reward", Role.REWARD))
     return model, task(diffusion, reward, recipe)
+
+
+def only(examples, chosen):
+    """The chosen examples and no others."""
+    arrays = {name: getattr(examples, name)[chosen] for name in ("image", "labels", "nominal_deg", "brightness")}
+    words = {name: [getattr(examples, name)[i] for i in np.flatnonzero(chosen)] for name in ("captions", "wordings", "levels", "patients")}
+    return replace(examples, **arrays, **words)
 
 
 def moved(module):
@@ -130,3 +142,46 @@ def test_watching_leaves_no_trace_in_training_and_keeps_what_the_filter_liked_be
     again = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "again", count=2)
     again(chosen["step"])
     assert again.seen()[0]["filter_dice"] == chosen["filter_dice"]
+
+
+def test_patients_who_all_have_scar_are_watched_by_repainting_their_own(examples, tmp_path):
+    scarred = only(examples, examples.scarred)
+    model, task = made(scarred)
+    with pytest.raises(InputError, match="no-on-policy"):
+        PolicyTask(task.diffusion, task.reward, RECIPE)
+    judge = Reader.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
+    watch = Watch(model, task.trained, task.reward, judge, scarred, tmp_path, count=3)
+    watch(0)
+    assert all(condition.scar.any() and condition.hidden[condition.scar].all() for condition in watch.made)
+    assert 0 <= watch.seen()[0]["filter_dice"] <= 1
+
+
+def test_the_stage_goes_from_control_over_both_halves_to_what_is_packed(tmp_path):
+    cohort, work = open_cohort(write_cohort(tmp_path / "cohort", patients=3, seed=4)), tmp_path / "work"
+    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL, Stage.READER):
+        train(stage, data=cohort, work=work, recipe="tiny", device="cpu")
+    without = pack(work, tmp_path / "without", card="# tiny\n")
+    report = train(Stage.REWARD, data=cohort, work=work, recipe="tiny", reader=Path("phantom"), device="cpu")
+    assert report["started_from"] == fingerprint(work / "control" / "model", role="inpainter")
+    for half in ("offline", "policy"):
+        steps = [record["step"] for record in report_lines(work / "reward" / half / "watch.jsonl")]
+        assert steps == [0, 2, 4]
+        assert report[half]["chosen"]["step"] in steps
+    assert json.loads((work / "reward" / "report.json").read_text())["policy"] == report["policy"]
+    assert (work / "reward" / "model" / "conditioning.json").exists()
+    assert fingerprint(work / "reward" / "offline" / "model", role="inpainter")
+    packed = pack(work, tmp_path / "packed", card="# tiny\n") / "inpainter"
+    for part in ("unet", "controlnet"):
+        weights = next((work / "reward" / "model" / part).glob("*.safetensors"))
+        found, kept, old = (load_file(folder / part / weights.name) for folder in (packed, weights.parent.parent, without / "inpainter"))
+        assert all(torch.equal(found[name].float(), kept[name].float()) for name in kept)
+        assert any(not torch.equal(found[name], old[name]) for name in kept)
+    assert (packed / "conditioning.json").read_bytes() == (without / "inpainter" / "conditioning.json").read_bytes()
+    again = train(Stage.REWARD, data=cohort, work=work, recipe="tiny", reader=Path("phantom"), device="cpu")
+    assert {half: again[half]["chosen"] for half in ("offline", "policy")} == {
+        half: report[half]["chosen"] for half in ("offline", "policy")
+    }
+
+
+def report_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -103,7 +103,7 @@ def test_the_kept_weights_are_the_moving_average(tmp_path):
 
 
 def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
-    for stage in (Stage.AUTOENCODER, Stage.BASE, Stage.CONTROL, Stage.READER):
+    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL, Stage.READER):
         report = train(stage, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
         assert stage is Stage.READER or report["steps"] == RECIPES["tiny"].stages[stage].steps
     folder = pack(tmp_path / "work", tmp_path / "model", card="# tiny\n")
@@ -112,6 +112,9 @@ def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
 
 
 def test_a_stage_without_the_one_before_it_says_what_to_run(cohort, tmp_path):
+    with pytest.raises(ModelError, match="lgesynthnet train text"):
+        train(Stage.BASE, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
+    train(Stage.TEXT, work=tmp_path / "work", recipe="tiny", device="cpu")
     with pytest.raises(ModelError, match="lgesynthnet train autoencoder"):
         train(Stage.BASE, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
 

@@ -20,7 +20,8 @@ from lgesynthnet.cli.options import Dataset, Labels, Seed
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Train the model's stages: autoencoder, base, control, reader; or all. The same command again goes on where it stopped.\n\n"
+    help="Train the model's stages: autoencoder, text, base, control, reader, reward; or all. "
+    "The same command again goes on where it stopped.\n\n"
     "No data of your own? [bold]lgesynthnet phantom runs/hearts --patients 200[/bold] simulates some.",
 )
 
@@ -31,6 +32,22 @@ class RecipeName(StrEnum):
     TINY = "tiny"
     CPU = "cpu"
     GPU = "gpu"
+
+
+class WindowName(StrEnum):
+    """See `train.recipes.Window`."""
+
+    LOW_NOISE = "low-noise"
+    HIGH_NOISE = "high-noise"
+    ALL = "all"
+
+
+class KindName(StrEnum):
+    """See `train.recipes.RewardKind`."""
+
+    SEGMENTATION = "segmentation"
+    TRANSMURALITY = "transmurality"
+    CONTRAST = "contrast"
 
 
 class RoleName(StrEnum):
@@ -60,26 +77,107 @@ Init = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
-def _stage(name: str, words: str) -> None:
-    """A command for a stage that has no option of its own."""
-
-    @app.command(name, help=words)
-    def command(
-        data: Data,
-        work: Work,
-        recipe: RecipeOption = RecipeName.CPU,
-        seed: Seed = 0,
-        device: Device = "auto",
-        splits: Splits = None,
-        dataset: Dataset = None,
-        labels: Labels = None,
-    ) -> None:
-        _train(name, _Job(data, work, recipe, seed, device, splits, None, dataset, labels))
+Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on where the stage stopped; else a begun one is refused.")]
 
 
-_stage("autoencoder", "Image to latent and back.")
-_stage("base", "The inpainting diffusion model and its text encoder; needs the autoencoder.")
-_stage("control", "The control branch, copied from the base model; needs it.")
+@app.command()
+def autoencoder(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    init: Init = None,
+    resume: Resume = True,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """Image to latent and back."""
+    _train("autoencoder", _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume), init=init)
+
+
+@app.command("text")
+def text_encoder(work: Work, recipe: RecipeOption = RecipeName.CPU, seed: Seed = 0, device: Device = "auto", resume: Resume = True) -> None:
+    """The compact BERT that reads captions, from the grammar alone: no data needed."""
+    _train("text", _Job(None, work, recipe, seed, device, None, None, None, None, resume))
+
+
+@app.command()
+def base(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    init: Init = None,
+    text: Annotated[
+        str | None, typer.Option(help="BERT that reads the captions, a folder or a Hugging Face id; default what the text stage trained.")
+    ] = None,
+    allow_download: Annotated[
+        bool, typer.Option("--allow-download", help="Fetch the id of --text where it is not on this machine.")
+    ] = False,
+    resume: Resume = True,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """The inpainting diffusion model; needs the autoencoder and, without --text, the text encoder."""
+    job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
+    _train("base", job, init=init, text=text, allow_download=allow_download)
+
+
+@app.command()
+def control(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    init: Init = None,
+    frozen_unet: Annotated[
+        bool,
+        typer.Option("--frozen-unet", help="Train the control branch alone, as the paper does; else the U-Net learns too."),
+    ] = False,
+    resume: Resume = True,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """The control branch, copied from the base model; or, with --init, another model's that goes on learning from your patients."""
+    job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
+    _train("control", job, init=init, frozen_unet=frozen_unet)
+
+
+@app.command()
+def reward(
+    data: Data,
+    work: Work,
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    validation: Validation = None,
+    init: Init = None,
+    reader: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the reward's reader and the filter that watches; default --work, else phantom."),
+    ] = None,
+    kind: Annotated[KindName, typer.Option(help="What teaches: a segmenter, or two rules that need none.")] = KindName.SEGMENTATION,
+    weight: Annotated[float | None, typer.Option(min=0, help="Lambda in L = L_diffusion + lambda L_reward; default the recipe's.")] = None,
+    window: Annotated[
+        WindowName, typer.Option(help="Noise levels at which it is asked; low-noise is where structure stands (signal to noise 3 or more).")
+    ] = WindowName.LOW_NOISE,
+    on_policy: Annotated[
+        bool, typer.Option("--on-policy/--no-on-policy", help="End on the model's own samples of new prescriptions in scar-free slices.")
+    ] = True,
+    resume: Resume = True,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """The reward's stage: a frozen judge of decoded pictures beside the diffusion loss; the filter chooses when to stop."""
+    job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels, resume)
+    _train("reward", job, init=init, reader=reader, kind=kind.value, weight=weight, window=window.value, on_policy=on_policy)
 
 
 @app.command()
@@ -134,13 +232,21 @@ def everything(
     device: Device = "auto",
     splits: Splits = None,
     validation: Validation = None,
+    init: Init = None,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """Every stage in order and the filter, packed as a model folder; reward and auditor are trained by `train reader --role`."""
+    """Every stage in order with both readers that it needs, packed as a model folder.
+
+    With --init the generator and its readers go on from another model: autoencoder, text and base are then taken from it. Readers come
+    before the reward that asks them. The auditor is trained by `train reader --role auditor`.
+    """
     job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels)
-    for stage in ("autoencoder", "base", "control", "reader"):
-        _train(stage, job)
+    for stage in ("autoencoder", "text", "base", "control") if init is None else ("control",):
+        _train(stage, job, init=init)
+    for role in ("reward", "filter"):
+        _train("reader", job, role=role, init=init)
+    _train("reward", job, init=init)
     pack(work, out)
 
 
@@ -153,19 +259,19 @@ def pack(work: Work, out: Out) -> None:
     typer.echo(f"model: {collect(work, out, card=card)}")
 
 
-@app.command("pack-readers")
-def pack_readers(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write reader folders into.")]) -> None:
-    """Collect trained readers and the segmenter, a folder each; other files of the folder (a card, a licence) stay."""
-    from lgesynthnet.train.run import pack_readers as collect
+@app.command("pack-parts")
+def pack_parts(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the parts into.")]) -> None:
+    """Collect whatever is trained: generator, readers, segmenter, a folder each; other files of --out (a card, a licence) stay."""
+    from lgesynthnet.train.run import pack_parts as collect
 
-    typer.echo(f"readers: {collect(work, out)}")
+    typer.echo(f"parts: {collect(work, out)}")
 
 
 @dataclass(frozen=True)
 class _Job:
     """What the stages share."""
 
-    data: Path
+    data: Path | None
     work: Path
     recipe: RecipeName
     seed: int
@@ -174,6 +280,7 @@ class _Job:
     validation: Path | None
     dataset: str | None
     labels: str | None
+    resume: bool = True
 
 
 def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings: Any) -> None:
@@ -183,7 +290,7 @@ def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings:
     from lgesynthnet.train.segmenters import train_segmenter
 
     label_map = parse_label_map(job.labels) if job.labels else None
-    cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map)
+    cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map) if job.data is not None else None
     splits = read_splits(job.splits) if job.splits else {}
     held_out, held_patients = (cohort, splits["val"]) if "val" in splits else (None, None)
     if job.validation is not None:
@@ -194,7 +301,7 @@ def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings:
 
         patients = training_patients(Role(settings.get("role", "filter")), splits, parts=parts or (), place=str(job.splits or "--splits"))
     with _stoppable(job.work), console.bar(f"training {stage}") as advance:
-        run = train_segmenter if stage == "segmenter" else partial(train, stage)
+        run: Any = train_segmenter if stage == "segmenter" else partial(train, stage, resume=job.resume)
         report = run(
             data=cohort,
             work=job.work,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lgesynthnet.conditioning.condition import Condition, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint, shipped_or_path
+from lgesynthnet.files import fingerprint, licence_of, shipped_or_path
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.generate.guide import Guide
@@ -102,6 +103,8 @@ class LGESynthNet:
         folder = shipped_or_path(model)
         if not (folder / "inpainter").is_dir():
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists what there is")
+        if (licence := licence_of(folder)) not in (None, "apache-2.0"):
+            warnings.warn(f"the weights in {folder} are under {licence}: their terms hold for what they paint", stacklevel=2)
         mark = fingerprint(folder / "inpainter", role="inpainter")
         return cls(load_inpainter(folder / "inpainter"), mark=mark, sampling=sampling, device=_device(device), guide=guide)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lgesynthnet.errors import ModelError
+from lgesynthnet.files import write_json
 from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.text import TextEncoder, load_text_encoder, save_bert
 
@@ -26,6 +28,10 @@ def save_inpainter(model: Inpainter, folder: Path) -> None:
     save_bert(model.text.bert, model.text.tokenizer, folder)
     save_file(model.text.projection.state_dict(), folder / "text_encoder" / "projection.safetensors")
     model.schedule.save_pretrained(folder / "scheduler")
+    for path in folder.glob("*/config.json"):  # the libraries note where a part was loaded from, which is nobody's business
+        record = json.loads(path.read_text())
+        if record.pop("_name_or_path", None) is not None:
+            write_json(path, record)
 
 
 def load_inpainter(folder: Path) -> Inpainter:

@@ -212,7 +212,6 @@ PHRASES = _phrase_table()
 LONGEST_PHRASE = max(map(len, PHRASES))
 
 
-
 def every_report_word() -> set[str]:
     """Lower-case words of all phrases that `parse` reads, cut as a BERT tokenizer cuts before its pieces."""
     return {word for phrase in PHRASES for word in phrase} | {"mvo", "microvascular", "obstruction", "reflow", "thickness", "transmurality"}

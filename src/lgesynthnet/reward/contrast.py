@@ -12,6 +12,7 @@ from torch.nn import functional
 from lgesynthnet.reward.base import Target, mean_over
 
 MARGIN = 0.7  # heart units above the healthy wall from which scar is bright enough; blood lies 1.0 above it
+SLACK = MARGIN / 2  # a healthy wall that shades off this far is no fault
 SOFT = 0.15
 
 
@@ -26,10 +27,10 @@ class RegionContrastReward:
         bright = target.scar - target.no_reflow
         lacking = functional.softplus((level + MARGIN - picture) / SOFT) * SOFT
         healthy = target.wall * target.hidden * (1 - target.scar)
-        # Mean, not pixel by pixel: a wall that shades off is not a fault.
-        drift = functional.softplus((picture - level - MARGIN / 2) / SOFT) * SOFT
-        dark = functional.softplus((picture - level - MARGIN / 2) / SOFT) * SOFT
-        return mean_over(lacking, bright) + mean_over(drift, healthy) + mean_over(dark, target.no_reflow)
+        too_bright = functional.softplus((picture - level - SLACK) / SOFT) * SOFT
+        too_dark = functional.softplus((level - SLACK - picture) / SOFT) * SOFT
+        # A core may be as dark as it likes: it holds no contrast agent.
+        return mean_over(lacking, bright) + mean_over(too_bright + too_dark, healthy) + mean_over(too_bright, target.no_reflow)
 
 
 def remote_level(target: Target) -> Float[Tensor, " b"]:

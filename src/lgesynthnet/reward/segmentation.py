@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -33,12 +35,20 @@ class SegmentationReward:
             network.requires_grad_(False)
 
     def loss(self, image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
-        chance = self.reader.chance(torch.cat([target.painted(image), target.cavity, target.wall], dim=1)).clamp(1e-5, 1.0)
+        log_chance = self.log_chance(torch.cat([target.painted(image), target.cavity, target.wall], dim=1))
         core = target.no_reflow
         bright = target.scar - core
-        entropy = -(chance[:, :1].log() * (1 - target.scar) + chance[:, 1:2].log() * bright + chance[:, 2:].log() * core)
+        entropy = -(log_chance[:, :1] * (1 - target.scar) + log_chance[:, 1:2] * bright + log_chance[:, 2:] * core)
         region = target.wall * target.hidden
-        scar = chance[:, 1:].sum(1, keepdim=True) * region
+        scar = log_chance[:, 1:].exp().sum(1, keepdim=True) * region
         overlap = (scar * target.scar).sum((1, 2, 3))
         dice = (2 * overlap + SMOOTH) / (scar.sum((1, 2, 3)) + (target.scar * region).sum((1, 2, 3)) + SMOOTH)
         return mean_over(entropy, region) + 1 - dice
+
+    def log_chance(self, stack: Float[Tensor, "b 3 128 128"]) -> Float[Tensor, "b 3 128 128"]:
+        """Logarithm of the mean over the members, in one view, of the probability of healthy, scar, no-reflow.
+
+        Taken from the logits: a probability that rounds to nothing has no gradient, and there it is needed most.
+        """
+        seen = [torch.log_softmax(network.to(stack.device)(stack).float(), dim=1) for network in self.reader.networks]
+        return torch.logsumexp(torch.stack(seen), dim=0) - math.log(len(seen))

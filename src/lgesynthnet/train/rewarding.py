@@ -59,7 +59,7 @@ class RewardTask:
     def reward_loss(self, rng: np.random.Generator) -> Tensor:
         """Mean reward loss of `recipe.batch` one-step estimates."""
         d, b = self.diffusion, self.recipe.batch
-        device = next(self.trained.parameters()).device
+        device = beside(d.model, self.trained)
         chosen = drawn_from(d.scarred, d.healthy, SCARRED_SHARE, b, rng)
         made = [d.examples.condition(int(i), rng, CONTROL_DROPOUT) for i in chosen]
         clean = (d.mean[chosen] + d.std[chosen] * normal(rng, b, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)).to(device)
@@ -85,7 +85,7 @@ class PolicyTask:
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
         d = self.diffusion
-        device = next(self.trained.parameters()).device
+        device = beside(d.model, self.trained)
         made = [novel(d.examples, d.healthy, rng) for _ in range(self.recipe.batch)]
         noise = normal(rng, len(made), LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE).to(device)
         latent = denoise(
@@ -93,6 +93,13 @@ class PolicyTask:
         )
         reward = self.reward.loss(decode(d.model.autoencoder, latent), Target.of(made, device)).mean()
         return d.loss(rng, batch) + self.recipe.weight * reward
+
+
+def beside(model: Inpainter, trained: nn.Module) -> torch.device:
+    """Put the frozen parts where the trained ones are, and say where: the loop moves only what it trains."""
+    device = next(trained.parameters()).device
+    model.to(device)
+    return device
 
 
 def window_steps(model: Inpainter, recipe: RewardRecipe) -> Int[np.ndarray, " steps"]:
@@ -168,6 +175,8 @@ def frame_of(examples: Examples, i: int) -> HeartFrame:
 class Watch:
     """Looks over the training's shoulder: a fixed set of new prescriptions, painted with the averaged weights, read by the filter.
 
+    Where every example holds scar, their own scars are repainted instead.
+
     A reward can be pleased by pictures that are wrong. So its rise is logged beside what it must not cost: the spread of scar
     intensity, the sharpness of the scar's border, and the opinion of a reader that teaches nothing. The weights that the filter
     liked best are kept in `FOLDER/best.safetensors`. The auditor is never asked.
@@ -177,9 +186,12 @@ class Watch:
         self, model: Inpainter, trained: nn.Module, reward: Reward, judge: Reader, examples: Examples, folder: Path, *, count: int = 16
     ) -> None:
         rng = np.random.default_rng(0)
-        healthy = np.flatnonzero(~examples.scarred)
+        healthy, scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
         self.model, self.trained, self.reward, self.judge, self.folder = model, trained, reward, judge, folder
-        self.made = [novel(examples, healthy, rng, words_alone=0.0) for _ in range(count)]
+        self.made = [
+            novel(examples, healthy, rng, words_alone=0.0) if healthy.size else examples.condition(int(rng.choice(scarred)), rng)
+            for _ in range(count)
+        ]
         self.noise = normal(rng, count, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
 
     @property
@@ -188,7 +200,7 @@ class Watch:
 
     @torch.no_grad()
     def __call__(self, step: int) -> None:
-        device = next(self.trained.parameters()).device
+        device = beside(self.model, self.trained)
         latent = denoise(self.model, self.noise.to(device), to_inputs(self.made, self.model.text, device), steps=POLICY_STEPS)
         target = Target.of(self.made, device)
         image = target.painted(decode(self.model.autoencoder, latent))
@@ -214,7 +226,7 @@ class Watch:
 
 def _looks(image: Float[Tensor, "b 1 128 128"], target: Target) -> dict[str, float]:
     bright = ((target.scar - target.no_reflow) > 0.5) & (target.wall > 0.5)
-    values = image[bright].float()
+    values = image[bright].float().cpu()
     steep = torch.hypot(image.diff(dim=2)[..., :, :-1], image.diff(dim=3)[..., :-1, :])
     inside = target.scar[..., :-1, :-1]
     border = ((target.scar[..., 1:, :-1] != inside) | (target.scar[..., :-1, 1:] != inside)) & (target.wall[..., :-1, :-1] > 0.5)

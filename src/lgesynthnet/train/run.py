@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.errors import InputError, ModelError
+from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.segmenter.networks import Role
@@ -45,6 +45,7 @@ def train(
     window: Window | None = None,
     kind: RewardKind | None = None,
     on_policy: bool = True,
+    resume: bool = True,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -57,13 +58,14 @@ def train(
         validation, validation_patients: set a reader's threshold; without them the training examples do, and the report says so.
         init: start from these weights with the recipe's gentler steps; a shipped model, a model folder, or another work folder.
         role, members: which reader, and how many networks (seeds `seed` to `seed + members - 1`).
+        resume: False refuses a stage that was begun.
         text, allow_download, frozen_unet, reader, weight, window, kind, on_policy: of the generator; see `generator.Job`.
     Returns:
         The stage's report, also written to `WORK/STAGE/report.json`, a reader's to `WORK/reader-ROLE/report.json`.
     Raises:
         ModelError: an earlier stage is missing, or `init` does not fit.
         InputError: no usable slice, or none with scar.
-        RunError: `work` was begun with other data or settings.
+        RunError: `work` was begun with other data or settings, or at all without `resume`.
     """
     stage, sizes = Stage(stage), recipe_named(recipe)
     torch.manual_seed(seed)
@@ -73,6 +75,8 @@ def train(
             progress(stage.value, done, total, loss)
 
     folder = work / (stage.value if stage is not Stage.READER else reader_folder(Role(role)))
+    if not resume and folder.exists():
+        raise RunError(f"{folder}: was begun before; drop --no-resume to go on with it, or choose another --work")
     job = Job(
         work=work,
         sizes=sizes,
@@ -141,37 +145,49 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
     Raises:
         ModelError: the control stage or the filter is not trained yet.
     """
-    rewarded = work / Stage.REWARD.value / "model"
-    source = rewarded if rewarded.is_dir() else finished(work / Stage.CONTROL.value / "model", "control")
+    finished(work / Stage.CONTROL.value / "model", "control")
     finished(work / reader_folder(Role.FILTER) / "model", "reader --role filter")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model = load_inpainter(source)
-    for part in (model.unet, model.autoencoder, model.control, model.text):
-        if part is not None:
-            part.half()
-    save_inpainter(model, partial / "inpainter")
-    shutil.copy(source / "conditioning.json", partial / "inpainter" / "conditioning.json")
-    reports = {s.value: _reports(work / s.value / "report.json") for s in Stage if (work / s.value / "report.json").exists()}
-    write_json(partial / "reports.json", reports | _pack_readers(work, partial))
+    write_json(partial / "reports.json", _pack_generator(work, partial) | _pack_readers(work, partial))
     (partial / "README.md").write_text(card)
     shutil.rmtree(out, ignore_errors=True)
     partial.replace(out)
     return out
 
 
-def pack_readers(work: Path, out: Path) -> Path:
-    """Collect the trained readers as `OUT/ROLE/` and the segmenter as `OUT/segmenter/`; whatever else lies in OUT stays.
+def pack_parts(work: Path, out: Path) -> Path:
+    """Collect what is trained (the generator as `OUT/inpainter/`, readers as `OUT/ROLE/`, the segmenter); whatever else lies in OUT stays.
 
     Raises:
-        ModelError: none is trained yet.
+        ModelError: nothing is trained yet.
     """
-    reports = _pack_readers(work, out)
+    reports = _pack_generator(work, out) | _pack_readers(work, out)
     if not reports:
-        raise ModelError(f"{work}: no reader is trained yet; run `lgesynthnet train reader` first")
+        raise ModelError(f"{work}: nothing is trained yet; run `lgesynthnet train` first")
     known = _reports(out / "reports.json") if (out / "reports.json").exists() else {}
     write_json(out / "reports.json", known | reports)
     return out
+
+
+def _pack_generator(work: Path, out: Path) -> dict[str, object]:
+    """The rewarded model, or the controlled one where no reward was trained; weights as float16. Returns its stages' reports."""
+    rewarded, controlled = (work / stage.value / "model" for stage in (Stage.REWARD, Stage.CONTROL))
+    source = rewarded if rewarded.is_dir() else controlled
+    if not source.is_dir():
+        return {}
+    model = load_inpainter(source)
+    for part in (model.unet, model.autoencoder, model.control, model.text):
+        if part is not None:
+            part.half()
+    partial = out / ".inpainter.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    save_inpainter(model, partial)
+    shutil.copy(source / "conditioning.json", partial / "conditioning.json")
+    shutil.rmtree(out / "inpainter", ignore_errors=True)
+    partial.replace(out / "inpainter")
+    stages = [stage for stage in Stage if stage is not Stage.READER and (work / stage.value / "report.json").exists()]
+    return {stage.value: _reports(work / stage.value / "report.json") for stage in stages}
 
 
 def _pack_readers(work: Path, out: Path) -> dict[str, object]:
