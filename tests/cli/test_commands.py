@@ -245,3 +245,22 @@ def test_the_demo_ends_with_the_path_of_a_report(tmp_path):
     assert report.is_file()
     again = run("demo", "--out", tmp_path, "--model", "paste", "--count", 2)
     assert again.returncode == 0, again.stderr
+
+
+def test_the_text_stage_needs_no_data_and_a_begun_one_can_be_refused(tmp_path):
+    work = ("--work", tmp_path / "work", "--recipe", "tiny", "--device", "cpu")
+    done = run("train", "text", *work)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "work" / "text" / "model" / "tokenizer").is_dir()
+    assert run("train", "text", *work).returncode == 0
+    refused = run("train", "text", *work, "--no-resume")
+    assert refused.returncode == 2
+    assert "was begun before" in refused.stderr
+
+
+def test_a_stage_without_the_one_before_it_says_which_to_run(tmp_path):
+    assert run("phantom", tmp_path / "hearts", "--patients", 1, "--positive", 1).returncode == 0
+    work = ("--work", tmp_path / "work", "--recipe", "tiny", "--device", "cpu")
+    done = run("train", "reward", "--data", tmp_path / "hearts", *work)
+    assert done.returncode == 2
+    assert "train control" in done.stderr

@@ -117,6 +117,8 @@ def train_text(job: Job) -> dict[str, object]:
 def train_base(job: Job, examples: Examples) -> dict[str, object]:
     own = _trained(job, Stage.AUTOENCODER)
     start = job.start()
+    if start is not None and job.text is not None:
+        raise ModelError("--text is for a model from random weights: one to start from has an encoder, and its U-Net knows no other")
     if start is not None:
         model = load_inpainter(start)
         model.control = None  # it belongs to the U-Net as it was
