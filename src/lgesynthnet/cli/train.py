@@ -50,6 +50,13 @@ class KindName(StrEnum):
     CONTRAST = "contrast"
 
 
+class PrecisionName(StrEnum):
+    """Number format of the network's passes."""
+
+    NO = "no"
+    BF16 = "bf16"
+
+
 class RoleName(StrEnum):
     """What a reader may be used for; its architecture follows from it."""
 
@@ -77,6 +84,7 @@ Init = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
+Precision = Annotated[PrecisionName, typer.Option(help="no: float32. bf16: half the memory on a card that is good at it.")]
 Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on where the stage stopped; else a begun one is refused.")]
 
 
@@ -118,13 +126,14 @@ def base(
     allow_download: Annotated[
         bool, typer.Option("--allow-download", help="Fetch the id of --text where it is not on this machine.")
     ] = False,
+    precision: Precision = PrecisionName.NO,
     resume: Resume = True,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
     """The inpainting diffusion model; needs the autoencoder and, without --text, the text encoder."""
     job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
-    _train("base", job, init=init, text=text, allow_download=allow_download)
+    _train("base", job, precision=precision.value, init=init, text=text, allow_download=allow_download)
 
 
 @app.command()
@@ -140,13 +149,14 @@ def control(
         bool,
         typer.Option("--frozen-unet", help="Train the control branch alone, as the paper does; else the U-Net learns too."),
     ] = False,
+    precision: Precision = PrecisionName.NO,
     resume: Resume = True,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
     """The control branch, copied from the base model; or, with --init, another model's that goes on learning from your patients."""
     job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
-    _train("control", job, init=init, frozen_unet=frozen_unet)
+    _train("control", job, precision=precision.value, init=init, frozen_unet=frozen_unet)
 
 
 @app.command()
@@ -171,13 +181,24 @@ def reward(
     on_policy: Annotated[
         bool, typer.Option("--on-policy/--no-on-policy", help="End on the model's own samples of new prescriptions in scar-free slices.")
     ] = True,
+    precision: Precision = PrecisionName.NO,
     resume: Resume = True,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
     """The reward's stage: a frozen judge of decoded pictures beside the diffusion loss; the filter chooses when to stop."""
     job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels, resume)
-    _train("reward", job, init=init, reader=reader, kind=kind.value, weight=weight, window=window.value, on_policy=on_policy)
+    _train(
+        "reward",
+        job,
+        precision=precision.value,
+        init=init,
+        reader=reader,
+        kind=kind.value,
+        weight=weight,
+        window=window.value,
+        on_policy=on_policy,
+    )
 
 
 @app.command()

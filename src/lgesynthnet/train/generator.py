@@ -24,7 +24,8 @@ from lgesynthnet.reward.transmurality import TransmuralityReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import Task, fit
-from lgesynthnet.train.prepare import Examples
+from lgesynthnet.train.pictures import EVERY, Pictures
+from lgesynthnet.train.prepare import Dropout, Examples
 from lgesynthnet.train.recipes import Recipe, RewardKind, RewardRecipe, Stage, StageRecipe, Window
 from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch
 from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
@@ -44,6 +45,7 @@ class Job:
         reader: a model or work folder with the reward's `reward/` and the `filter/` that watches it.
         weight, window, kind: of the reward; None is the recipe's.
         on_policy: whether the reward stage ends on the model's own samples.
+        precision: `no` is float32; `bf16` for a card that is good at it.
     """
 
     work: Path
@@ -60,6 +62,7 @@ class Job:
     window: Window | None = None
     kind: RewardKind | None = None
     on_policy: bool = True
+    precision: str = "no"
 
     def settings(self, stage: Stage) -> StageRecipe:
         return self.sizes.stages[stage] if self.init is None else self.sizes.finetune[stage]
@@ -189,6 +192,7 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
             progress=job.tell,
             watch=watch,
             watch_every=job.reward.watch_every,
+            precision=job.precision,
         )
         report[name] = fitted | {"chosen": watch.choose(), "before": watch.seen()[0]}
         _save(model, examples, folder / name / "model")
@@ -209,7 +213,9 @@ def reward_of(kind: RewardKind, readers: Path) -> Reward:
 
 
 def _diffusion(job: Job, stage: Stage, model: Inpainter, examples: Examples, *, origin: str | None = None) -> dict[str, object]:
-    report = _fit(job, _task(job, model, examples), stage, origin=origin)
+    drop = Dropout(edges=1.0) if stage is Stage.BASE else None
+    pictures = Pictures(model, examples, job.work / stage.value, drop=drop)
+    report = _fit(job, _task(job, model, examples), stage, origin=origin, watch=pictures)
     _save(model, examples, job.work / stage.value / "model")
     return report
 
@@ -223,7 +229,7 @@ def _task(job: Job, model: Inpainter, examples: Examples) -> DiffusionTask:
     return task
 
 
-def _fit(job: Job, task: Task, stage: Stage, *, origin: str | None = None) -> dict[str, object]:
+def _fit(job: Job, task: Task, stage: Stage, *, origin: str | None = None, watch: Callable[[int], None] | None = None) -> dict[str, object]:
     return fit(
         task,
         job.settings(stage),
@@ -232,6 +238,9 @@ def _fit(job: Job, task: Task, stage: Stage, *, origin: str | None = None) -> di
         origin=origin or job.origin,
         device=job.device,
         progress=job.tell,
+        watch=watch,
+        watch_every=EVERY,
+        precision=job.precision,
     )
 
 

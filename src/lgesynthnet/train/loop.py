@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import is_tensorboard_available, set_seed
 from diffusers.training_utils import EMAModel
 from safetensors import safe_open
 from safetensors.torch import load_file, save
@@ -51,6 +51,7 @@ def fit(
     progress: Callable[[int, int, float], None] | None = None,
     watch: Callable[[int], None] | None = None,
     watch_every: int = 0,
+    precision: str = "no",
 ) -> dict[str, object]:
     """Train, or go on from the last checkpoint in `folder`; leaves the EMA weights in `task.trained`.
 
@@ -58,16 +59,22 @@ def fit(
 
     Args:
         origin: fingerprint of the weights that the network came with; a checkpoint does not know what its first weights were.
+        precision: `no` (float32), or `bf16` where the device is good at it.
         watch, watch_every: called with the step, at every so many steps and at the last, while the averaged weights are in place.
     Raises:
         RunError: the folder holds a checkpoint of other settings, or of another origin.
     """
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, log_with=_trackers(), project_dir=folder)
+    accelerator.init_trackers("tensorboard")
+    ranks = accelerator.num_processes
+    shard = [] if ranks == 1 else [accelerator.process_index]  # one process alone draws what it always drew
     set_seed(seed)
     parameters = [p for p in task.trained.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=1e-2, betas=(0.9, 0.99))
     ema = EMAModel(parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
-    task.trained, optimizer = accelerator.prepare(task.trained, optimizer)
+    # Not wrapped for several processes: tasks call the parts of the module and never the module, so gradients are averaged below.
+    task.trained = accelerator.prepare_model(task.trained, evaluation_mode=True)
+    optimizer = accelerator.prepare_optimizer(optimizer)
     plan = {"seed": seed, "origin": origin, **asdict(recipe)}
     start, spent = _resume(folder / "checkpoint", plan, task.trained, optimizer, ema)
     began = time.monotonic() - spent  # seconds of earlier sessions count
@@ -76,8 +83,13 @@ def fit(
     for step in range(start, recipe.steps):
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * _pace(step, recipe)
-        loss = task.loss(np.random.default_rng([seed, step]), recipe.batch)
+        with accelerator.autocast():
+            loss = task.loss(np.random.default_rng([seed, step, *shard]), -(-recipe.batch // ranks))
         accelerator.backward(loss)
+        if ranks > 1:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad = accelerator.reduce(parameter.grad, "mean")
         accelerator.clip_grad_norm_(parameters, recipe.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -87,19 +99,31 @@ def fit(
             raise ModelError(f"{folder}: the loss became {recent[-1]} at step {step}; lower the learning rate or remove the folder")
         if progress is not None:
             progress(step + 1, recipe.steps, float(np.mean(recent)))
-        if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
+        if accelerator.is_main_process and ((step + 1) % 50 == 0 or step + 1 == recipe.steps):
+            accelerator.log({"loss": float(np.mean(recent)), "learning rate": recipe.lr * _pace(step, recipe)}, step=step + 1)
             _log(folder / "metrics.jsonl", step + 1, float(np.mean(recent)), time.monotonic() - began)
-        if watch is not None and watch_every and ((step + 1) % watch_every == 0 or step + 1 == recipe.steps):
+        if (
+            watch is not None
+            and watch_every
+            and accelerator.is_main_process
+            and ((step + 1) % watch_every == 0 or step + 1 == recipe.steps)
+        ):
             _look(watch, step + 1, task.trained, ema, parameters)
-        if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
+        if accelerator.is_main_process and ((step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps):
             _save(folder / "checkpoint", step + 1, plan, task.trained, optimizer, ema, time.monotonic() - began)
     ema.copy_to(parameters)
     task.trained.eval()
+    accelerator.end_training()
     return {
         "steps": recipe.steps,
         "seconds": round(time.monotonic() - began, 1),
         "loss": round(float(np.mean(recent)), 5) if recent else None,
     }
+
+
+def _trackers() -> str | None:
+    """TensorBoard where it is installed (the extra `track`); `metrics.jsonl` is written either way."""
+    return "tensorboard" if is_tensorboard_available() else None
 
 
 def _look(watch: Callable[[int], None], step: int, module: nn.Module, ema: EMAModel, parameters: list[nn.Parameter]) -> None:

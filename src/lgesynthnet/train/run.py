@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -45,6 +46,7 @@ def train(
     window: Window | None = None,
     kind: RewardKind | None = None,
     on_policy: bool = True,
+    precision: str = "no",
     resume: bool = True,
     seed: int = 0,
     device: str = "auto",
@@ -59,7 +61,7 @@ def train(
         init: start from these weights with the recipe's gentler steps; a shipped model, a model folder, or another work folder.
         role, members: which reader, and how many networks (seeds `seed` to `seed + members - 1`).
         resume: False refuses a stage that was begun.
-        text, allow_download, frozen_unet, reader, weight, window, kind, on_policy: of the generator; see `generator.Job`.
+        text, allow_download, frozen_unet, reader, weight, window, kind, on_policy, precision: of the generator; see `generator.Job`.
     Returns:
         The stage's report, also written to `WORK/STAGE/report.json`, a reader's to `WORK/reader-ROLE/report.json`.
     Raises:
@@ -92,9 +94,10 @@ def train(
         window=window,
         kind=kind,
         on_policy=on_policy,
+        precision=precision,
     )
     if stage is Stage.TEXT:
-        report = train_text(job) | {"stage": stage.value, "recipe": recipe, "seed": seed}
+        report = train_text(job) | _machine() | {"stage": stage.value, "recipe": recipe, "seed": seed}
         write_json(folder / "report.json", report)
         return report
     if data is None:
@@ -129,9 +132,25 @@ def train(
                 device=device,
                 tell=tell,
             )
-    report |= {"stage": stage.value, "recipe": recipe, "seed": seed, "examples": len(examples), "patients": len(set(examples.patients))}
+    report |= _machine() | {
+        "stage": stage.value,
+        "recipe": recipe,
+        "seed": seed,
+        "examples": len(examples),
+        "patients": len(set(examples.patients)),
+    }
     write_json(folder / "report.json", report)
     return report
+
+
+def _machine() -> dict[str, object]:
+    """What a receipt says of where it was made."""
+    return {
+        "torch": torch.__version__,
+        "lgesynthnet": version("lgesynthnet"),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.is_available(),
+    }
 
 
 def reader_folder(role: Role) -> str:

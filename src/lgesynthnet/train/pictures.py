@@ -1,0 +1,53 @@
+"""What the model paints while it learns: the same slices, conditions and noise every time, as one PNG."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from lgesynthnet.conditioning.condition import edges
+from lgesynthnet.files import write_bytes
+from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
+from lgesynthnet.model.inpainter import Inpainter
+from lgesynthnet.model.sampling import denoise
+from lgesynthnet.model.tensors import to_inputs
+from lgesynthnet.train.prepare import Dropout, Examples
+
+EVERY = 500  # steps
+COUNT = 8
+
+
+class Pictures:
+    """Called with a step, writes `FOLDER/pictures/step-000500.png`: real, hidden with the intended outline, painted; a column each."""
+
+    def __init__(self, model: Inpainter, examples: Examples, folder: Path, *, drop: Dropout | None = None) -> None:
+        rng = np.random.default_rng(0)
+        some = np.flatnonzero(examples.scarred)
+        self.model, self.folder = model, folder
+        self.made = [examples.condition(int(i), rng, drop) for i in rng.choice(some, COUNT)]
+        noise = rng.standard_normal((COUNT, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE), dtype=np.float32)
+        self.noise = torch.from_numpy(noise)
+
+    @torch.no_grad()
+    def __call__(self, step: int) -> None:
+        device = next(self.model.unet.parameters()).device
+        self.model.to(device)
+        latent = denoise(self.model, self.noise.to(device), to_inputs(self.made, self.model.text, device))
+        painted = decode(self.model.autoencoder, latent)[:, 0].cpu().numpy()
+        columns = []
+        for made, picture in zip(self.made, painted, strict=True):
+            hidden = _grey(made.masked)
+            hidden[edges(made.scar)] = 255
+            columns.append(np.concatenate([_grey(made.image), hidden, _grey(np.where(made.hidden, picture, made.image))]))
+        file = io.BytesIO()
+        Image.fromarray(np.concatenate(columns, axis=1)).save(file, "PNG", optimize=True)
+        write_bytes(self.folder / "pictures" / f"step-{step:06d}.png", file.getvalue())
+
+
+def _grey(unit: Float[np.ndarray, "128 128"]) -> UInt8[np.ndarray, "128 128"]:
+    return np.clip((unit + 1.2) / 2.6 * 255, 0, 255).astype(np.uint8)
