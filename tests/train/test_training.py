@@ -108,7 +108,28 @@ def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
         assert stage is Stage.READER or report["steps"] == RECIPES["tiny"].stages[stage].steps
     folder = pack(tmp_path / "work", tmp_path / "model", card="# tiny\n")
     assert load_inpainter(folder / "inpainter").control is not None
+    for stage in (Stage.BASE, Stage.CONTROL):
+        assert (tmp_path / "work" / stage.value / "pictures" / "step-000004.png").is_file()
+    for config in folder.rglob("config.json"):
+        assert str(tmp_path) not in config.read_text(), config
     assert Reader.from_pretrained(folder / "filter").fingerprint.startswith("filter-")
+
+
+def test_fine_tuning_goes_on_from_a_model_and_needs_none_of_its_earlier_stages(cohort, tmp_path):
+    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL):
+        train(stage, data=cohort, work=tmp_path / "first", recipe="tiny", device="cpu")
+    report = train(Stage.CONTROL, data=cohort, work=tmp_path / "mine", init=tmp_path / "first", recipe="tiny", device="cpu")
+    assert report["steps"] == RECIPES["tiny"].finetune[Stage.CONTROL].steps
+    assert not (tmp_path / "mine" / "base").exists()
+    old, new = (load_inpainter(tmp_path / each / "control" / "model") for each in ("first", "mine"))
+    far = [float((a - b).detach().abs().max()) for a, b in zip(old.unet.parameters(), new.unet.parameters(), strict=True)]
+    assert 0 < max(far) < 0.05  # a few gentle steps away; a fresh U-Net would be far off
+    for a, b in zip(old.autoencoder.parameters(), new.autoencoder.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(RunError, match="another origin"):
+        train(Stage.CONTROL, data=cohort, work=tmp_path / "mine", init=tmp_path / "mine", recipe="tiny", device="cpu")
+    with pytest.raises(ModelError, match="no generator to start from"):
+        train(Stage.CONTROL, data=cohort, work=tmp_path / "other", init=tmp_path / "nowhere", recipe="tiny", device="cpu")
 
 
 def test_a_stage_without_the_one_before_it_says_what_to_run(cohort, tmp_path):
