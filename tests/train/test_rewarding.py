@@ -17,6 +17,7 @@ from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule, snr
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
@@ -24,7 +25,7 @@ from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe, Window
-from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, window_steps
+from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, off_brightness, own_brightness, window_steps
 from lgesynthnet.train.run import pack, train
 from lgesynthnet.train.tasks import DiffusionTask, latents_of
 
@@ -185,3 +186,15 @@ def test_the_stage_goes_from_control_over_both_halves_to_what_is_packed(tmp_path
 
 def report_lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_scar_of_the_asked_brightness_is_right_and_a_brighter_one_is_as_wrong_as_it_is_bright(examples):
+    i = int(np.flatnonzero(examples.scarred)[0])
+    target = Target.of([examples.condition(i, np.random.default_rng(0))])
+    own = own_brightness(target)
+    bright = (target.scar - target.no_reflow) * target.wall
+    for more in (0.0, 0.5):
+        wrong = off_brightness(target.host + more * bright, target, own)
+        torch.testing.assert_close(wrong, torch.full_like(wrong, more), atol=1e-4, rtol=0)
+    nothing = replace(target, scar=torch.zeros_like(target.scar), no_reflow=torch.zeros_like(target.scar))
+    assert float(off_brightness(target.host, nothing, own)) == 0

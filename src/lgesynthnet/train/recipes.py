@@ -77,6 +77,7 @@ class RewardRecipe:
     Attributes:
         weight: lambda.
         window, snr: where it is asked; `snr` is the edge between low and high noise (3 is t = 200 in Stable Diffusion's schedule).
+        brightness: weight, beside the reward, of the scar's distance from the brightness that was asked for.
         batch: pictures decoded a step.
         policy: the on-policy loop; its batch is that of the diffusion loss that holds it.
         policy_gradient_steps: sampling steps, counted from the last, that keep their gradient.
@@ -87,6 +88,7 @@ class RewardRecipe:
     window: Window = Window.LOW_NOISE
     snr: float = 3.0
     kind: RewardKind = RewardKind.SEGMENTATION
+    brightness: float = 1.0
     batch: int = 4
     policy: StageRecipe
     policy_gradient_steps: int = 2

@@ -31,7 +31,7 @@ from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Level
-from lgesynthnet.reward.base import Reward, Target
+from lgesynthnet.reward.base import Reward, Target, mean_over
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.prepare import CONTROL_DROPOUT, Examples
 from lgesynthnet.train.recipes import RewardRecipe, Window
@@ -68,7 +68,8 @@ class RewardTask:
         alpha, sigma = (part.to(device) for part in signal_and_noise(d.model.schedule, step.cpu()))
         noisy = noised(clean, noise, alpha, sigma)
         estimate = clean_estimate(noisy, d.model(noisy, step, to_inputs(made, d.model.text, device)), alpha, sigma)
-        return self.reward.loss(decode(d.model.autoencoder, estimate), Target.of(made, device)).mean()
+        image, target = decode(d.model.autoencoder, estimate), Target.of(made, device)
+        return (self.reward.loss(image, target) + self.recipe.brightness * off_brightness(image, target, own_brightness(target))).mean()
 
 
 class PolicyTask:
@@ -91,8 +92,28 @@ class PolicyTask:
         latent = denoise(
             d.model, noise, to_inputs(made, d.model.text, device), steps=POLICY_STEPS, with_gradient=self.recipe.policy_gradient_steps
         )
-        reward = self.reward.loss(decode(d.model.autoencoder, latent), Target.of(made, device)).mean()
-        return d.loss(rng, batch) + self.recipe.weight * reward
+        image, target = decode(d.model.autoencoder, latent), Target.of(made, device)
+        levels = d.examples.scar_levels
+        ranks = [one.brightness for one in made]
+        asked = torch.tensor(np.interp(ranks, np.linspace(0, 1, len(levels)), levels), dtype=torch.float32, device=device)
+        reward = self.reward.loss(image, target) + self.recipe.brightness * off_brightness(image, target, asked)
+        return d.loss(rng, batch) + self.recipe.weight * reward.mean()
+
+
+def off_brightness(image: Float[Tensor, "b 1 128 128"], target: Target, asked: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    """How far the scar's mean is from the brightness that was asked for, in heart units; 0 where there is no bright scar.
+
+    A reader is pleased by any scar that outshines the wall: without this, the median painted scar rose from 0.70 to 1.06 heart units
+    within 150 steps while the filter's Dice rose with it (real scars: 0.56).
+    """
+    bright = (target.scar - target.no_reflow) * target.wall * target.hidden
+    found = mean_over(image, bright)
+    return (found - asked).abs() * (bright.sum((1, 2, 3)) > 0)
+
+
+def own_brightness(target: Target) -> Float[Tensor, " b"]:
+    """Mean of the scar that a real slice has."""
+    return mean_over(target.host, (target.scar - target.no_reflow) * target.wall * target.hidden)
 
 
 def beside(model: Inpainter, trained: nn.Module) -> torch.device:
