@@ -178,7 +178,7 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
     if job.on_policy:
         stages.append(("policy", PolicyTask(diffusion, reward, job.reward), job.reward.policy))
     for name, task, settings in stages:
-        watch = Watch(model, task.trained, reward, judge, watched, folder / name)
+        watch = Watch(model, task.trained, reward, judge, watched, folder / name, levels=examples.scar_levels)
         if not watch.log.exists():
             watch(0)
         origin = f"{origin} {reward.name} {job.reward.weight:g} {job.reward.window.value}"

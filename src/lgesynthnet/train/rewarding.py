@@ -93,9 +93,7 @@ class PolicyTask:
             d.model, noise, to_inputs(made, d.model.text, device), steps=POLICY_STEPS, with_gradient=self.recipe.policy_gradient_steps
         )
         image, target = decode(d.model.autoencoder, latent), Target.of(made, device)
-        levels = d.examples.scar_levels
-        ranks = [one.brightness for one in made]
-        asked = torch.tensor(np.interp(ranks, np.linspace(0, 1, len(levels)), levels), dtype=torch.float32, device=device)
+        asked = asked_brightness(made, d.examples.scar_levels).to(device)
         reward = self.reward.loss(image, target) + self.recipe.brightness * off_brightness(image, target, asked)
         return d.loss(rng, batch) + self.recipe.weight * reward.mean()
 
@@ -109,6 +107,11 @@ def off_brightness(image: Float[Tensor, "b 1 128 128"], target: Target, asked: F
     bright = (target.scar - target.no_reflow) * target.wall * target.hidden
     found = mean_over(image, bright)
     return (found - asked).abs() * (bright.sum((1, 2, 3)) > 0)
+
+
+def asked_brightness(made: list[Condition], levels: Float[np.ndarray, " quantiles"]) -> Float[Tensor, " b"]:
+    """Mean scar intensity, in heart units, that each condition's rank stands for among the scars learnt from (`Examples.scar_levels`)."""
+    return torch.tensor(np.interp([one.brightness for one in made], np.linspace(0, 1, len(levels)), levels), dtype=torch.float32)
 
 
 def own_brightness(target: Target) -> Float[Tensor, " b"]:
@@ -199,12 +202,22 @@ class Watch:
     Where every example holds scar, their own scars are repainted instead.
 
     A reward can be pleased by pictures that are wrong. So its rise is logged beside what it must not cost: the spread of scar
-    intensity, the sharpness of the scar's border, and the opinion of a reader that teaches nothing. The weights that the filter
-    liked best are kept in `FOLDER/best.safetensors`. The auditor is never asked.
+    intensity, the sharpness of the scar's border, and the opinion of a reader that teaches nothing. The weights of the best look are
+    kept in `FOLDER/best.safetensors`: the filter's Dice, less the scar's distance from the brightness that was asked for, since the filter
+    too likes any scar that is bright. The auditor is never asked.
     """
 
     def __init__(
-        self, model: Inpainter, trained: nn.Module, reward: Reward, judge: Reader, examples: Examples, folder: Path, *, count: int = 16
+        self,
+        model: Inpainter,
+        trained: nn.Module,
+        reward: Reward,
+        judge: Reader,
+        examples: Examples,
+        folder: Path,
+        *,
+        levels: Float[np.ndarray, " quantiles"],
+        count: int = 16,
     ) -> None:
         rng = np.random.default_rng(0)
         healthy, scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
@@ -213,6 +226,7 @@ class Watch:
             novel(examples, healthy, rng, words_alone=0.0) if healthy.size else examples.condition(int(rng.choice(scarred)), rng)
             for _ in range(count)
         ]
+        self.asked = asked_brightness(self.made, levels)
         self.noise = normal(rng, count, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
 
     @property
@@ -226,10 +240,12 @@ class Watch:
         target = Target.of(self.made, device)
         image = target.painted(decode(self.model.autoencoder, latent))
         record = {"step": step, "reward_loss": float(self.reward.loss(image, target).mean()), **_looks(image, target)}
+        record["off_brightness"] = float(off_brightness(image, target, self.asked.to(device)).mean())
         record["filter_dice"] = float(_dice(self.judge, image.cpu(), Target.of(self.made)).mean())
+        record["score"] = record["filter_dice"] - record["off_brightness"]
         record = {name: round(value, 4) for name, value in record.items()}
-        best = max((seen["filter_dice"] for seen in self.seen() if seen["step"] < step), default=-1.0)
-        if record["filter_dice"] > best:
+        best = max((seen["score"] for seen in self.seen() if seen["step"] < step), default=-np.inf)
+        if record["score"] > best:
             weights = {name: value.detach().cpu().contiguous() for name, value in self.trained.state_dict().items()}
             write_bytes(self.folder / "best.safetensors", save(weights, metadata={"step": str(step)}))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -242,7 +258,7 @@ class Watch:
     def choose(self) -> dict[str, float]:
         """Put the best weights in place and return their line of the log."""
         self.trained.load_state_dict(load_file(self.folder / "best.safetensors"))
-        return max(self.seen(), key=lambda record: (record["filter_dice"], -record["step"]))
+        return max(self.seen(), key=lambda record: (record["score"], -record["step"]))
 
 
 def _looks(image: Float[Tensor, "b 1 128 128"], target: Target) -> dict[str, float]:
