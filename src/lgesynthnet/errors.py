@@ -25,3 +25,7 @@ class ModelError(LGESynthNetError):
 
 class RunError(LGESynthNetError):
     """A run folder cannot be started or resumed: other plan, read-only, full disk."""
+
+
+class LicenceNotice(UserWarning):
+    """Weights that were loaded are under other terms than the program."""

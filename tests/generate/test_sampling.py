@@ -1,5 +1,7 @@
 """Options of the sampler: solvers agree, a guide is obeyed, candidates are chosen, and what is off changes nothing."""
 
+import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from lgesynthnet.conditioning.condition import Condition
-from lgesynthnet.errors import ModelError
+from lgesynthnet.errors import LicenceNotice, ModelError
 from lgesynthnet.files import weights_folder
 from lgesynthnet.generate.guide import Guide
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
@@ -122,3 +124,13 @@ def test_options_without_a_guide_or_sense_are_refused(model):
         Sampling(solver="euler")
     with pytest.raises(ModelError, match="1 step"):
         Sampling(steps=0)
+
+
+def test_weights_under_other_terms_say_so_when_they_are_loaded(tmp_path):
+    shutil.copytree(weights_folder() / "phantom" / "inpainter", tmp_path / "mine" / "inpainter")
+    (tmp_path / "mine" / "README.md").write_text("---\nlicense: CC-BY-NC-SA-4.0\n---\n# mine\n")
+    with pytest.warns(LicenceNotice, match="cc-by-nc-sa-4.0"):
+        LGESynthNet.from_pretrained(tmp_path / "mine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LicenceNotice)
+        LGESynthNet.from_pretrained("phantom")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, TextIO
 
 import typer
 
 from lgesynthnet import __version__
 from lgesynthnet.cli import console, inspect, prescribe, synthesize, train
-from lgesynthnet.errors import LGESynthNetError
+from lgesynthnet.errors import LGESynthNetError, LicenceNotice
 
 app = typer.Typer(
     name="lgesynthnet",
@@ -50,6 +51,18 @@ def options(
 
 def main() -> int:
     """Run the command line; returns the exit code."""
+    shown = warnings.showwarning
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+    ) -> None:
+        # A program's writer wants the line that a notice came from; who types a command wants the notice.
+        if category is LicenceNotice:
+            console.note(str(message))
+        else:
+            shown(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
     try:
         app()
     except LGESynthNetError as fault:

@@ -16,7 +16,7 @@ from torch import Tensor
 from lgesynthnet.conditioning.condition import Condition, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.errors import ModelError
+from lgesynthnet.errors import LicenceNotice, ModelError
 from lgesynthnet.files import fingerprint, licence_of, shipped_or_path
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
@@ -104,7 +104,8 @@ class LGESynthNet:
         if not (folder / "inpainter").is_dir():
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists what there is")
         if (licence := licence_of(folder)) not in (None, "apache-2.0"):
-            warnings.warn(f"the weights in {folder} are under {licence}: their terms hold for what they paint", stacklevel=2)
+            notice = f"the weights in {folder} are under {licence}: their terms hold for what they paint"
+            warnings.warn(notice, LicenceNotice, stacklevel=2)
         mark = fingerprint(folder / "inpainter", role="inpainter")
         return cls(load_inpainter(folder / "inpainter"), mark=mark, sampling=sampling, device=_device(device), guide=guide)
 
