@@ -170,7 +170,7 @@ def test_a_start_from_other_weights_starts_there_and_is_remembered(examples, tmp
 
 
 def test_packed_readers_keep_their_fingerprints_and_the_folder_its_licence(examples, tmp_path):
-    with pytest.raises(ModelError, match="no reader is trained yet"):
+    with pytest.raises(ModelError, match="nothing is trained yet"):
         pack_parts(tmp_path, tmp_path / "out")
     for role in (Role.REWARD, Role.AUDITOR):
         report = train_reader(role, examples, TINY[role], tmp_path / reader_folder(role), device="cpu")

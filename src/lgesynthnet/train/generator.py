@@ -165,13 +165,15 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
     source = control or start or _needed(job, Stage.CONTROL)
     origin = fingerprint(source, role="inpainter")
     model = load_inpainter(source)
-    readers = job.reader or (job.work if (job.work / "reader-reward" / "model").is_dir() else Path("phantom"))
+    own = all((job.work / f"reader-{role}" / "model").is_dir() for role in (Role.REWARD, Role.FILTER))
+    readers = job.reader or (job.work if own else Path("phantom"))
     reward = reward_of(job.reward.kind, readers)
     judge = Reader.from_pretrained(part_folder(readers, Role.FILTER.value), Role.FILTER)
     folder = job.work / Stage.REWARD.value
     diffusion = _task(job, model, examples)
     watched = examples if held_out is None or held_out.scarred.all() else held_out
-    report: dict[str, object] = {"started_from": origin, "reward": reward.name, "judge": judge.fingerprint, "weight": job.reward.weight}
+    teacher = reward.reader.fingerprint if isinstance(reward, SegmentationReward) else reward.name
+    report: dict[str, object] = {"started_from": origin, "reward": teacher, "judge": judge.fingerprint, "weight": job.reward.weight}
     stages: list[tuple[str, RewardTask | PolicyTask, StageRecipe]] = [
         ("offline", RewardTask(diffusion, reward, job.reward), job.settings(Stage.REWARD))
     ]
@@ -181,7 +183,9 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
         watch = Watch(model, task.trained, reward, judge, watched, folder / name, levels=examples.scar_levels)
         if not watch.log.exists():
             watch(0)
-        origin = f"{origin} {reward.name} {job.reward.weight:g} {job.reward.window.value}"
+        origin = (
+            f"{origin} {teacher} {job.reward.weight:g} {job.reward.window.value} {'control branch alone' if job.frozen_unet else 'all'}"
+        )
         fitted = fit(
             task,
             settings,
