@@ -12,14 +12,13 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 
-# Few steps: what is owed does not depend on them.
-GENERATORS = [IntensityPaste(), LGESynthNet.from_pretrained("phantom", sampling=Sampling(steps=5))]
+GENERATORS = [IntensityPaste(), LGESynthNet.from_pretrained("phantom")]
 INFARCT = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, mvo_share=0.2, seed=5)
 
 

@@ -28,6 +28,7 @@ from lgesynthnet.model.schedule import clean_estimate, signal_and_noise, snr
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.threads import one_thread
 
 SOLVERS = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler}
 GUIDED_SNR = 3.0  # a guide reads structure, and before this there is none
@@ -46,10 +47,11 @@ class Sampling:
         whole_wall: repaint all of the wall instead of the scar's surroundings.
         solver: `ddim`, or `dpm`, a multistep solver of second order.
         guide_scale: how far a guide moves the clean estimate at each low-noise step, in latent units; 0 is off.
+        masks: filled masks in place of edges, for a model that was trained so (`train control --masks`).
         best_of: paint so many candidates and keep the one that the guide likes best; 1 is off.
     """
 
-    steps: int = 10
+    steps: int = 4
     guidance: float = 1.0
     edges: bool = True
     grain: bool = True
@@ -57,6 +59,7 @@ class Sampling:
     solver: str = "ddim"
     guide_scale: float = 0.0
     best_of: int = 1
+    masks: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.best_of < 1 or self.solver not in SOLVERS:
@@ -133,9 +136,8 @@ class LGESynthNet:
     @torch.no_grad()
     def _inpaint(self, made: Condition, seed: int) -> np.ndarray:
         """The repainted working grid in heart units, (128, 128)."""
-        # oneDNN picks kernels by thread count; without it 1 and 2 threads give the same bytes (about 4 % slower).
-        with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
-            inputs = to_inputs([replace(made, show_edges=self.sampling.edges)], self.model.text, self.device)
+        with one_thread():
+            inputs = to_inputs([replace(made, show_edges=self.sampling.edges, filled=self.sampling.masks)], self.model.text, self.device)
             picture = self._best(inputs, made, seed)[0, 0].cpu().numpy()
             if not self.sampling.grain:
                 return picture

@@ -19,6 +19,7 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.files import fingerprint, write_bytes, write_json
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
 from lgesynthnet.segmenter.networks import Role, build_network, fill, weights_of
+from lgesynthnet.threads import one_thread
 
 SYMMETRIES = 8  # of the square: four turns, each also mirrored
 
@@ -90,8 +91,7 @@ class Reader:
         roi = Roi(centre=(float(rows.mean()), float(cols.mean())), spacing_mm=slice_.spacing_mm)
         unit = roi.crop(HeartWindow.of(slice_).to_unit(slice_.image))
         stack = np.stack([unit, roi.crop_mask(slice_.cavity), roi.crop_mask(wall)]).astype(np.float32)
-        # oneDNN picks kernels by thread count; without it 1 and 2 threads give the same bytes (about 4 % slower).
-        with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        with torch.no_grad(), one_thread():
             chance = self.chance(torch.from_numpy(stack)[None])[0].numpy()
         at = np.nonzero(wall)
         out = np.zeros((2, *wall.shape))

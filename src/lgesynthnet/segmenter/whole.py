@@ -19,6 +19,7 @@ from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import fingerprint, write_bytes, write_json
 from lgesynthnet.records import Image, Label, Labels
 from lgesynthnet.segmenter.networks import fill, weights_of
+from lgesynthnet.threads import one_thread
 
 PIXEL_MM = 1.5  # half the thinnest infarcted wall; finer grids cost more than they find
 CLASSES = len(Label)
@@ -98,8 +99,7 @@ class Segmenter:
         rows, cols = grid.shape
         stride = 2 ** (len(self.filters) - 1)
         padded = functional.pad(x[None, None], (0, -cols % stride, 0, -rows % stride), value=PADDING)
-        # oneDNN picks kernels by thread count; without it 1 and 2 threads give the same bytes.
-        with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        with torch.no_grad(), one_thread():
             chance = torch.softmax(self.network(padded).float(), dim=1)[:, :, :rows, :cols]
             return functional.interpolate(chance, image.shape, mode="bilinear", align_corners=False)[0].numpy()
 
