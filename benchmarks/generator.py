@@ -2,7 +2,8 @@
 
     python benchmarks/generator.py --model MODEL [--part test] [--tables repaint,novel,words] [--versus OTHER] [--out FILE]
 
-repaint  every real positive slice with its own mask painted again; the auditor on the real slice is the ceiling.
+repaint  every real positive slice with its own mask painted again; the auditor on the real slice is the ceiling. Transmural extent of
+         the mask and as measured, in the real and in the painted slice: what a reading of brightness can say at best.
 novel    ischaemic prescriptions in scar-free slices: by segment, extent and size; the host with nothing painted is the zero;
          transmural extent asked and measured (5 SD, half maximum, auditor).
 words    edges dropped, the whole wall hidden, one AHA segment in the caption: where the scar lies; and the same host and noise
@@ -29,7 +30,7 @@ from lgesynthnet.anatomy.aha import NAME_OF, SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.conditioning.hidden import hidden_round
 from lgesynthnet.conditioning.roi import Roi
-from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data import open_cohort
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import PrescriptionError
@@ -45,6 +46,7 @@ from lgesynthnet.quality.enhancement import full_width_half_maximum, n_sd
 from lgesynthnet.records import Label, Level, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.workflow.guiding import ReaderGuide
 from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.models import model_folder
 
@@ -68,6 +70,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
     parser.add_argument("--words-guidance", type=float, default=2.5, help="guidance where the caption alone is in charge")
+    parser.add_argument("--masks", action="store_true", help="ablation: for a model trained with `train control --masks`")
+    parser.add_argument("--guide-scale", type=float, default=0.0, help="steer the sampling by the reward's reader of --guide")
+    parser.add_argument("--best-of", type=int, default=1, help="candidates, of which the reward's reader of --guide chooses one")
+    parser.add_argument("--guide", type=Path, default=Path("weights/emidec"))
     parser.add_argument("--silent", action="store_true", help="ablation: no caption")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
@@ -84,7 +90,7 @@ def main() -> None:
     if "novel" in tables:
         figures["novel"] = bench.novel(painter, figures["repaint"])
     if "words" in tables:
-        alone = Sampling(steps=options.steps, guidance=options.words_guidance, edges=False, whole_wall=True)
+        alone = Sampling(steps=options.steps, guidance=options.words_guidance, edges=False, whole_wall=True, masks=options.masks)
         figures["words"] = bench.words(bench.painter(options.model, alone))
     if options.out:
         partial = options.out.with_name(f".{options.out.name}.partial")
@@ -102,8 +108,11 @@ class Bench:
         self.patient = {shelf.fetch(e).name: e.patient for e in shelf.entries if e.patient in patients}
 
     def painter(self, model: str, sampling: Sampling | None = None) -> LGESynthNet:
-        sampling = sampling or Sampling(steps=self.options.steps, guidance=self.options.guidance)
-        return LGESynthNet.from_pretrained(_generator(model), sampling=sampling)
+        o = self.options
+        steered = {"guide_scale": o.guide_scale, "best_of": o.best_of}
+        sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, masks=o.masks, **steered)
+        guide = ReaderGuide.from_pretrained(o.guide) if o.guide_scale > 0 or o.best_of > 1 else None
+        return LGESynthNet.from_pretrained(_generator(model), sampling=sampling, guide=guide)
 
     def read(self, host: Host, image: np.ndarray) -> Mask:
         return scar_of(self.auditor.read(_with_image(host.slice_, image)))
@@ -111,6 +120,7 @@ class Bench:
     def repaint(self, painter: LGESynthNet, other: LGESynthNet | None) -> dict[str, object]:
         levels = np.asarray(json.loads((_generator(self.options.model) / "inpainter" / "conditioning.json").read_text())["scar_levels"])
         real, own, versus = (defaultdict(list) for _ in range(3))
+        asked, who_of, depths = [], [], defaultdict(lambda: defaultdict(list))
         for host in _shown([h for h in self.hosts if h.slice_.scar.any()], "repaint"):
             who, truth = self.patient[host.name], host.slice_.scar
             real[who].append(dice(self.read(host, host.slice_.image), truth) or 0.0)
@@ -118,6 +128,11 @@ class Bench:
                 if model is not None:
                     image = repainted(model, host, levels, seed=self.options.seed, silent=self.options.silent)
                     scores[who].append(dice(self.read(host, image), truth) or 0.0)
+                    if model is painter:
+                        self._depths(host, image, depths["painted"])
+            self._depths(host, host.slice_.image, depths["real"])
+            asked.append(measure(truth, host.frame).transmurality)
+            who_of.append(who)
         print(f"repaint, {sum(map(len, own.values()))} slices with scar")
         figures = {}
         for name, above in (("Dice", False), ("above 0.6", True)):
@@ -126,7 +141,17 @@ class Bench:
             if rival:
                 figures[name] |= {"versus": bootstrap(rival), "difference": bootstrap(_minus(painted, rival))}
             print("  " + f"{name:>9}: " + ", ".join(f"{key} {_figure(value)}" for key, value in figures[name].items()))
+        for kind, seen in depths.items():
+            for name, found in seen.items():
+                figures[f"extent, {kind}, by {name}"] = agreed = _agreement(asked, found, who_of)
+                print(f"  extent, {kind:>7}, by {name:>12}: " + ", ".join(f"{k} {_figure(v)}" for k, v in agreed.items()))
         return figures
+
+    def _depths(self, host: Host, image: np.ndarray, seen: dict[str, list[float | None]]) -> None:
+        frame, scar = host.frame, host.slice_.scar
+        hidden = hidden_round(scar, frame.wall, frame.spacing_mm)
+        for name, mask in _readings(image, frame.wall, hidden, scar, self.read(host, image)).items():
+            seen[name].append(measure(mask, frame).transmurality)
 
     def novel(self, painter: LGESynthNet, ceiling: dict) -> dict[str, object]:
         rng = np.random.default_rng(self.options.seed)
@@ -155,7 +180,7 @@ class Bench:
             nothing[who].append(dice(self.read(host, host.slice_.image), sample.intended) or 0.0)
             asked.append(wanted.transmurality)
             who_of.append(who)
-            for name, mask in self._readings(sample, found).items():
+            for name, mask in _readings(sample.image, host.frame.wall, sample.hidden, sample.intended, found).items():
                 seen[name].append(measure(mask, host.frame).transmurality)
             by_segment = {s: int((found & (host.frame.segments == s)).sum()) for s in SEGMENTS[host.frame.level]}
             right[who].append(float(found.any() and max(by_segment, key=by_segment.__getitem__) in wanted.segments))
@@ -193,7 +218,7 @@ class Bench:
                     if angle is not None:
                         angles.append(angle)
                         centres.append(centre)
-                    masks = (found, self._readings(sample, found)["5 SD"])
+                    masks = (found, _readings(sample.image, host.frame.wall, sample.hidden, sample.intended, found)["5 SD"])
                     extents.append([measure(mask, host.frame).transmurality or 0.0 for mask in masks])
                 deeper[who].append(float(extents[1][0] > extents[0][0]))
                 deeper_sd[who].append(float(extents[1][1] > extents[0][1]))
@@ -204,15 +229,16 @@ class Bench:
             print(f"  {name:>18}: {_figure(value)}")
         return figures | {"chance": float(chance)}
 
-    def _readings(self, sample: SyntheticSample, found: Mask) -> dict[str, Mask]:
-        wall = sample.host.frame.wall
-        # With all of the wall hidden, the wall opposite the scar is the remote one.
-        remote = wall & ~sample.hidden if (wall & ~sample.hidden).sum() >= 20 else wall & ~found & ~sample.intended
-        return {
-            "auditor": found,
-            "5 SD": n_sd(sample.image, wall, remote),
-            "half maximum": full_width_half_maximum(sample.image, wall, remote, within=sample.hidden),
-        }
+
+def _readings(image: np.ndarray, wall: Mask, hidden: Mask, scar: Mask, found: Mask) -> dict[str, Mask]:
+    """What each reading of the picture calls scar; `found` is the auditor's."""
+    # With all of the wall hidden, the wall opposite the scar is the remote one.
+    remote = wall & ~hidden if (wall & ~hidden).sum() >= 20 else wall & ~found & ~scar
+    return {
+        "auditor": found,
+        "5 SD": n_sd(image, wall, remote),
+        "half maximum": full_width_half_maximum(image, wall, remote, within=hidden),
+    }
 
 
 def repainted(painter: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int, silent: bool = False) -> np.ndarray:

@@ -1,12 +1,14 @@
 """What the model is given: nothing of the scar but its edges, and a way back that is exact where it must be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.conditioning.condition import NEUTRAL, condition, edges
+from lgesynthnet.conditioning.condition import NEUTRAL, condition, control_image, edges
 from lgesynthnet.conditioning.hidden import BEYOND_MM, MARGIN_MM, feather, hidden_round, random_hidden
 from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.conditioning.sample import Host
@@ -64,6 +66,15 @@ def test_edges_are_the_inner_boundary():
     assert rim.sum() == 36
     assert not (rim & ~mask).any()
     assert not edges(np.zeros_like(mask)).any()
+
+
+def test_filled_masks_replace_edges_and_nothing_else(made):
+    _, (made, *_) = made
+    outline, filled = control_image(made), control_image(replace(made, filled=True))
+    np.testing.assert_array_equal(filled[0] > 0, made.scar)
+    np.testing.assert_array_equal(outline[0] > 0, edges(made.scar))
+    assert filled[0].max() == outline[0].max()
+    np.testing.assert_array_equal(filled[2:], outline[2:])
 
 
 def test_training_regions_vary_and_always_hold_the_scar(made):

@@ -17,6 +17,7 @@ from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule, snr
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
@@ -133,14 +134,14 @@ def test_watching_leaves_no_trace_in_training_and_keeps_what_the_filter_liked_be
     straight, task = made(examples)
     fit(task, STEPS, tmp_path / "alone", seed=2, device="cpu")
     model, task = made(examples)
-    watch = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "watched", levels=examples.scar_levels, count=2)
+    watch = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "watched", 10, levels=examples.scar_levels, count=2)
     fit(task, STEPS, tmp_path / "watched", seed=2, device="cpu", watch=watch, watch_every=1)
     for a, b in zip(straight.control.parameters(), model.control.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     chosen = watch.choose()
     assert [record["step"] for record in watch.seen()] == [1, 2, 3, 4]
     assert chosen["score"] == max(record["score"] for record in watch.seen())
-    again = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "again", levels=examples.scar_levels, count=2)
+    again = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "again", 10, levels=examples.scar_levels, count=2)
     again(chosen["step"])
     assert again.seen()[0]["filter_dice"] == chosen["filter_dice"]
 
@@ -151,7 +152,7 @@ def test_patients_who_all_have_scar_are_watched_by_repainting_their_own(examples
     with pytest.raises(InputError, match="no-on-policy"):
         PolicyTask(task.diffusion, task.reward, RECIPE)
     judge = Reader.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
-    watch = Watch(model, task.trained, task.reward, judge, scarred, tmp_path, levels=scarred.scar_levels, count=3)
+    watch = Watch(model, task.trained, task.reward, judge, scarred, tmp_path, 2, levels=scarred.scar_levels, count=3)
     watch(0)
     assert all(condition.scar.any() and condition.hidden[condition.scar].all() for condition in watch.made)
     assert 0 <= watch.seen()[0]["filter_dice"] <= 1
@@ -195,7 +196,30 @@ def test_a_scar_of_the_asked_brightness_is_right_and_a_brighter_one_is_as_wrong_
     own = own_brightness(target)
     bright = (target.scar - target.no_reflow) * target.wall
     for more in (0.0, 0.5):
-        wrong = off_brightness(target.host + more * bright, target, own)
+        wrong = off_brightness(target.host + more * bright, target, *own)
         torch.testing.assert_close(wrong, torch.full_like(wrong, more), atol=1e-4, rtol=0)
     nothing = replace(target, scar=torch.zeros_like(target.scar), no_reflow=torch.zeros_like(target.scar))
-    assert float(off_brightness(target.host, nothing, own)) == 0
+    assert float(off_brightness(target.host, nothing, *own)) == 0
+
+
+def test_a_core_as_bright_as_the_scar_is_wrong_by_its_distance_and_a_tiny_one_by_less(examples):
+    i = int(np.flatnonzero(examples.scarred)[0])
+    target = Target.of([examples.condition(i, np.random.default_rng(0))])
+    seen = target.scar * target.wall * target.hidden
+    for pixels, weight in ((30, 1.0), (5, 0.25)):
+        core = torch.zeros_like(seen)
+        core.view(-1)[torch.nonzero(seen.view(-1))[:pixels, 0]] = 1
+        cored = replace(target, no_reflow=core)
+        flat = torch.where(seen > 0, 0.6, target.host)
+        asked = torch.tensor([0.6]), torch.tensor([0.15])
+        assert float(off_brightness(flat, cored, *asked)) == pytest.approx(0.45 * weight, abs=1e-5)
+        assert float(off_brightness(torch.where(core > 0, 0.15, flat), cored, *asked)) == pytest.approx(0, abs=1e-5)
+
+
+def test_deep_ischaemic_wishes_get_a_core_as_often_as_asked_and_others_none(examples):
+    healthy = np.flatnonzero(~examples.scarred)
+    drawn = [novel(examples, healthy, np.random.default_rng(i), cored=1.0) for i in range(20)]
+    assert sum(one.no_reflow.any() for one in drawn) >= 10
+    assert all((one.scar | ~one.no_reflow).all() for one in drawn)
+    other = [novel(examples, healthy, np.random.default_rng(i), prior=Prior.NON_ISCHAEMIC, cored=1.0) for i in range(10)]
+    assert not any(one.no_reflow.any() for one in other)

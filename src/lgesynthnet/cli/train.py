@@ -149,6 +149,10 @@ def control(
         bool,
         typer.Option("--frozen-unet", help="Train the control branch alone, as the paper does; else the U-Net learns too."),
     ] = False,
+    masks: Annotated[
+        bool,
+        typer.Option("--masks", help="Show it filled masks in place of edges, for comparison; paint with Sampling(masks=True)."),
+    ] = False,
     precision: Precision = PrecisionName.NO,
     resume: Resume = True,
     dataset: Dataset = None,
@@ -156,7 +160,7 @@ def control(
 ) -> None:
     """The control branch, copied from the base model; or, with --init, another model's that goes on learning from your patients."""
     job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
-    _train("control", job, precision=precision.value, init=init, frozen_unet=frozen_unet)
+    _train("control", job, precision=precision.value, init=init, frozen_unet=frozen_unet, masks=masks)
 
 
 @app.command()

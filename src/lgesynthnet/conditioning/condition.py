@@ -35,6 +35,7 @@ class Condition:
         brightness: wished scar brightness, a rank among training scars, 0 to 1.
         caption: the sentence.
         show_edges: False drops the edge maps, so that the caption alone says where.
+        filled: scar and no-reflow as filled masks in place of their edges; for comparison.
         show_anatomy: False drops wall, cavity and AHA angle; in training only, where a user's contours may be poor.
     """
 
@@ -49,6 +50,7 @@ class Condition:
     caption: str
     show_edges: bool = True
     show_anatomy: bool = True
+    filled: bool = False
 
     @property
     def masked(self) -> RoiImage:
@@ -93,10 +95,11 @@ def edges(mask: RoiMask) -> RoiMask:
 def control_image(made: Condition) -> Float32[np.ndarray, "5 128 128"]:
     """What the control branch reads: scar edges (as bright as the scar shall be), no-reflow edges, wall, cavity, hidden region."""
     shown, anatomy = np.float32(made.show_edges), np.float32(made.show_anatomy)
+    scar, no_reflow = (mask if made.filled else edges(mask) for mask in (made.scar, made.no_reflow))
     return np.stack(
         [
-            edges(made.scar) * np.float32(0.5 + made.brightness) * shown,
-            edges(made.no_reflow) * shown,
+            scar * np.float32(0.5 + made.brightness) * shown,
+            no_reflow * shown,
             made.wall * anatomy,
             made.cavity * anatomy,
             made.hidden,

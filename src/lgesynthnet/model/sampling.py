@@ -24,9 +24,10 @@ def denoise(
     """
     schedule = type(model.schedule).from_config(model.schedule.config)  # `set_timesteps` changes a scheduler
     schedule.set_timesteps(steps)
-    latent = noise
-    for i, step in enumerate(schedule.timesteps):
-        with torch.set_grad_enabled(torch.is_grad_enabled() and i >= steps - with_gradient):
-            at = step.reshape(1).expand(len(latent)).to(latent.device)
-            latent = schedule.step(model(latent, at, inputs), step, latent).prev_sample
+    latent, words = noise, model.text(inputs.tokens)
+    with model.hinted(inputs):
+        for i, step in enumerate(schedule.timesteps):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and i >= steps - with_gradient):
+                at = step.reshape(1).expand(len(latent)).to(latent.device)
+                latent = schedule.step(model(latent, at, inputs, words), step, latent).prev_sample
     return latent

@@ -42,6 +42,7 @@ class Job:
         init: a shipped model, a model folder or a work folder to start from; the `finetune` settings of the recipe then apply.
         text, allow_download: the base stage's BERT (`load_external`); None takes the one that the text stage left in `work`.
         frozen_unet: only the control branch learns, as in the paper (decision 0007).
+        masks: the control stage is shown filled masks in place of edges, for comparison.
         reader: a model or work folder with the reward's `reward/` and the `filter/` that watches it.
         weight, window, kind: of the reward; None is the recipe's.
         on_policy: whether the reward stage ends on the model's own samples.
@@ -57,6 +58,7 @@ class Job:
     text: str | Path | None = None
     allow_download: bool = False
     frozen_unet: bool = False
+    masks: bool = False
     reader: Path | None = None
     weight: float | None = None
     window: Window | None = None
@@ -180,7 +182,9 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
     if job.on_policy:
         stages.append(("policy", PolicyTask(diffusion, reward, job.reward), job.reward.policy))
     for name, task, settings in stages:
-        watch = Watch(model, task.trained, reward, judge, watched, folder / name, levels=examples.scar_levels)
+        watch = Watch(
+            model, task.trained, reward, judge, watched, folder / name, levels=examples.scar_levels, steps=job.reward.policy_steps
+        )
         if not watch.log.exists():
             watch(0)
         origin = (
@@ -217,8 +221,10 @@ def reward_of(kind: RewardKind, readers: Path) -> Reward:
 
 
 def _diffusion(job: Job, stage: Stage, model: Inpainter, examples: Examples, *, origin: str | None = None) -> dict[str, object]:
-    drop = Dropout(edges=1.0) if stage is Stage.BASE else None
+    drop = Dropout(edges=1.0) if stage is Stage.BASE else Dropout(filled=job.masks)
     pictures = Pictures(model, examples, job.work / stage.value, drop=drop)
+    if job.masks:
+        origin = f"{origin or job.origin} masks"
     report = _fit(job, _task(job, model, examples), stage, origin=origin, watch=pictures)
     _save(model, examples, job.work / stage.value / "model")
     return report
@@ -227,7 +233,7 @@ def _diffusion(job: Job, stage: Stage, model: Inpainter, examples: Examples, *, 
 def _task(job: Job, model: Inpainter, examples: Examples) -> DiffusionTask:
     # Few patients are few pictures: their eight symmetries keep them from being learnt by heart.
     examples = examples if job.init is None else examples.turned()
-    task = DiffusionTask(model, examples, latents_of(model.autoencoder, examples), frozen_unet=job.frozen_unet)
+    task = DiffusionTask(model, examples, latents_of(model.autoencoder, examples), frozen_unet=job.frozen_unet, masks=job.masks)
     if job.device != "cpu" and torch.cuda.is_available():
         model.to("cuda")
     return task

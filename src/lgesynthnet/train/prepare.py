@@ -38,12 +38,14 @@ class Dropout:
         caption: no caption, where edges are shown (the paper drops half).
         caption_alone: no caption where edges are dropped too.
         anatomy: no wall, cavity and angle, where edges are shown.
+        filled: not a chance; masks stand in place of edges wherever these are shown.
     """
 
     edges: float = 0.0
     caption: float = 0.0
     caption_alone: float = 0.0
     anatomy: float = 0.0
+    filled: bool = False
 
 
 WHOLE_WALL_WITHOUT_EDGES = 0.8
@@ -133,6 +135,7 @@ class Examples:
             caption="" if silent else words,
             show_edges=show_edges,
             show_anatomy=not show_edges or rng.random() >= drop.anatomy,
+            filled=drop.filled,
         )
 
 

@@ -77,10 +77,14 @@ class RewardRecipe:
     Attributes:
         weight: lambda.
         window, snr: where it is asked; `snr` is the edge between low and high noise (3 is t = 200 in Stable Diffusion's schedule).
-        brightness: weight, beside the reward, of the scar's distance from the brightness that was asked for.
+        brightness: weight, beside the reward, of the distance of scar and core from the brightness that was asked for.
         batch: pictures decoded a step.
         policy: the on-policy loop; its batch is that of the diffusion loss that holds it.
-        policy_gradient_steps: sampling steps, counted from the last, that keep their gradient.
+        policy_steps: sampling steps on-policy; what is shipped is sampled in as many.
+        policy_gradient_steps: how many of them, counted from the last, keep their gradient.
+        words_alone: share of on-policy samples without edges, the whole wall hidden.
+        non_ischaemic: share of on-policy prescriptions from that prior, the rest from the ischaemic one.
+        cored: chance that a deep ischaemic one gets a no-reflow core, which few scars have and a reader hardly misses.
         watch_every: steps between two looks of the filter.
     """
 
@@ -91,7 +95,11 @@ class RewardRecipe:
     brightness: float = 1.0
     batch: int = 4
     policy: StageRecipe
-    policy_gradient_steps: int = 2
+    policy_steps: int = 4
+    policy_gradient_steps: int = 4
+    words_alone: float = 0.4
+    non_ischaemic: float = 0.2
+    cored: float = 0.6
     watch_every: int = 100
 
 
@@ -167,7 +175,7 @@ RECIPES: dict[str, Recipe] = {
             Stage.REWARD: StageRecipe(steps=400, batch=8, lr=1e-4, warmup=50, ema_decay=0.99, checkpoint_every=100),
         },
         reward=RewardRecipe(
-            policy=StageRecipe(steps=150, batch=4, lr=1e-4, ema_decay=0.98, warmup=20, checkpoint_every=50), watch_every=50
+            policy=StageRecipe(steps=300, batch=4, lr=1e-4, ema_decay=0.98, warmup=20, checkpoint_every=50), watch_every=50
         ),
         segmenter_filters=(12, 24, 48, 96, 128),
         segmenter=StageRecipe(steps=4500, batch=8, lr=2e-3),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -66,10 +68,13 @@ class DiffusionTask:
     """Velocity error over the hidden region, scar up-weighted, independent of the scar's area; base model or with its control branch.
 
     The base model has words alone to go by; BERT is frozen and its projection learns with the U-Net. With a control branch the U-Net
-    goes on learning beside it (decision 0007) unless `frozen_unet`; text encoder and autoencoder stay as they are.
+    goes on learning beside it (decision 0007) unless `frozen_unet`; text encoder and autoencoder stay as they are. With `masks` it is
+    shown filled masks in place of edges.
     """
 
-    def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor], *, frozen_unet: bool = False) -> None:
+    def __init__(
+        self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor], *, frozen_unet: bool = False, masks: bool = False
+    ) -> None:
         self.model = model
         model.autoencoder.requires_grad_(False)
         model.text.requires_grad_(False)
@@ -81,7 +86,7 @@ class DiffusionTask:
             model.text.projection.requires_grad_(True)
             self.trained = nn.ModuleDict({"unet": model.unet, "projection": model.text.projection})
         self.examples, (self.mean, self.std) = examples, latents
-        self.drop = BASE_DROPOUT if model.control is None else CONTROL_DROPOUT
+        self.drop = BASE_DROPOUT if model.control is None else replace(CONTROL_DROPOUT, filled=masks)
         self.healthy, self.scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
