@@ -1,0 +1,76 @@
+"""Means with intervals that respect patients: slices of one patient are not independent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+DRAWS = 2000
+ByPatient = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95 % bootstrap over patients (percentiles; Efron, 1979).
+
+    Attributes:
+        n: values behind it, over all patients.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def mean(values: ByPatient) -> Interval | None:
+    """Mean over all values; None where there are none."""
+    return _resampled(values, lambda chosen: float(np.mean(np.concatenate(chosen))))
+
+
+def ratio(values: ByPatient, ceiling: ByPatient) -> Interval | None:
+    """Ratio of two means over the same patients, resampled together; None where the ceiling's mean is 0."""
+    together = {name: list(zip(values[name], ceiling[name], strict=True)) for name in values}
+    if not any(each for row in ceiling.values() for each in row):
+        return None
+
+    def of(chosen: list[np.ndarray]) -> float:
+        one, other = np.concatenate(chosen).mean(axis=0)
+        return float(one / max(other, 1e-9))
+
+    return _resampled(together, of)
+
+
+def difference(values: ByPatient, other: ByPatient) -> Interval | None:
+    """Mean of paired differences."""
+    return mean({name: [a - b for a, b in zip(values[name], other[name], strict=True)] for name in values})
+
+
+def correlation(x: ByPatient, y: ByPatient) -> Interval | None:
+    """Pearson's; None where one side does not vary."""
+    together = {name: list(zip(x[name], y[name], strict=True)) for name in x}
+    pairs = [pair for row in together.values() for pair in row]
+    if len(pairs) < 3 or min(np.std(np.asarray(pairs), axis=0)) == 0:
+        return None
+
+    def of(chosen: list[np.ndarray]) -> float:
+        one, other = np.concatenate(chosen).T
+        return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else float("nan")
+
+    return _resampled(together, of)
+
+
+def _resampled(by_patient: Mapping[str, Sequence[object]], of: Callable[[list[np.ndarray]], float]) -> Interval | None:
+    """Always with the same draws, so that a table is the same every time."""
+    rows = [np.asarray(row, float) for row in by_patient.values() if len(row)]
+    if not rows:
+        return None
+    rng = np.random.default_rng(0)
+    draws = [of([rows[i] for i in rng.integers(len(rows), size=len(rows))]) for _ in range(DRAWS)]
+    low, high = np.nanquantile(draws, (0.025, 0.975))
+    return Interval(of(rows), float(low), float(high), sum(len(row) for row in rows))
