@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from dataclasses import replace
 
 import nibabel as nib
@@ -15,6 +16,7 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
 from lgesynthnet.prescription.language import parse
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.workflow.balance import kind_of, quotas
 from lgesynthnet.workflow.drawing import draw_attempt
 from lgesynthnet.workflow.plan import Shard, SynthesisRequest, plan_synthesis
 from lgesynthnet.workflow.synthesize import read_back, synthesize
@@ -242,6 +244,34 @@ class TestWhatIsPainted:
         assert not (tmp_path / "run/rejected").exists()
 
 
+class TestBalance:
+    def test_kinds_are_kept_as_drawn_and_the_surplus_is_named(self, request_, tmp_path):
+        request = {"prior": "uniform", "dice_above": 0.3, "count": 10, "max_attempts": 400, "balance": True}
+        result = make(request_, tmp_path / "run", **request)
+        assert result.complete
+        planned = plan_synthesis(replace(request_, **request))
+        allowed = quotas(lambda k: draw_attempt(planned.plan, planned.shelf.entries, k), range(400), 10)
+        rows = table(tmp_path / "run")
+        numbers = [int(row["id"].split("_")[1]) for row in rows if row["kept"] == "1"]
+        found = Counter(kind_of(draw_attempt(planned.plan, planned.shelf.entries, k)) for k in numbers)
+        assert all(n <= allowed.get(kind, 1) for kind, n in found.items())
+        surplus = [row for row in rows if row["reason"] == "surplus"]
+        assert surplus
+        assert all(float(row["dice"]) > 0.3 and row["file"].startswith("rejected/") for row in surplus)
+
+    def test_killed_and_resumed_it_keeps_the_same(self, request_, tmp_path, contents):
+        request = {"prior": "uniform", "dice_above": 0.3, "count": 8, "max_attempts": 400, "balance": True}
+        make(request_, tmp_path / "whole", **request)
+        make(request_, tmp_path / "parts", **request | {"max_attempts": 5})
+        make(request_, tmp_path / "parts", **request)
+        assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+
+    def test_another_count_is_another_plan(self, request_, tmp_path):
+        make(request_, tmp_path / "run", count=2, balance=True)
+        with pytest.raises(RunError, match="count was 2, is now 3"):
+            make(request_, tmp_path / "run", count=3, balance=True)
+
+
 class TestBudget:
     def test_spent_attempts_end_the_run_and_more_go_on(self, request_, tmp_path, whole, contents):
         short = make(request_, tmp_path / "run", max_attempts=2)
@@ -286,6 +316,7 @@ class TestBadInput:
             ({"prior": "uniform"}, "prior was"),
             ({"dice_above": 0.5}, "dice_above was 0.6, is now 0.5"),
             ({"keep_all": True}, "keep_all"),
+            ({"dice_only": True}, "dice_only"),
             ({"shard": "1/2"}, "shard"),
         ],
     )

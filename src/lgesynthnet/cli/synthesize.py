@@ -51,6 +51,12 @@ def synthesize(
         bool, typer.Option("--keep-all", help="Put every painted slice into images/ and count it; the verdict is still recorded.")
     ] = False,
     dice_above: Annotated[float, typer.Option(min=0, max=0.99, help="Keep where Dice(intended, read) is above this.")] = 0.6,
+    dice_only: Annotated[
+        bool, typer.Option("--dice-only", help="The published filter: Dice alone, not segments, extent, brightness, spill and seam.")
+    ] = False,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Keep each kind of scar as often as it is drawn, not as often as the filter passes it.")
+    ] = False,
     max_attempts: Annotated[int | None, typer.Option(min=1, help="Budget of the whole run.", show_default="8 x count")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Stop this session after so long; the same command goes on.")] = None,
     shard: Annotated[
@@ -86,6 +92,8 @@ def synthesize(
         hosts_with_scar=hosts_with_scar,
         keep_all=keep_all,
         dice_above=dice_above,
+        dice_only=dice_only,
+        balance=balance,
         max_attempts=max_attempts,
         max_seconds=max_seconds,
         shard=shard,

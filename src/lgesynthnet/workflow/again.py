@@ -25,7 +25,13 @@ _VALUES: tuple[tuple[str, str, Any], ...] = (
     ("--max-seconds", "max_seconds", None),
     ("--device", "device", "auto"),
 )
-_SWITCHES = (("--hosts-with-scar", "hosts_with_scar"), ("--keep-all", "keep_all"), ("--strict", "strict"))
+_SWITCHES = (
+    ("--hosts-with-scar", "hosts_with_scar"),
+    ("--keep-all", "keep_all"),
+    ("--dice-only", "dice_only"),
+    ("--balance", "balance"),
+    ("--strict", "strict"),
+)
 
 
 def command_of(summary: Summary) -> str | None:

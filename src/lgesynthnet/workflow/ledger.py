@@ -36,6 +36,7 @@ class Attempt:
         dice, recall, precision: 0 to 1.
         threshold: the Dice that had to be exceeded.
         intended_mm2, read_mm2, stray_mm2: areas.
+        segment_agreement, extent_error, brightness, spill_mm2, seam: what the filter looked at beside the Dice; see `quality.Verdict`.
         segments, transmurality, burden, mvo_share: measured in the intended mask; segments separated by blanks.
         max_change_outside: largest difference to the host outside the hidden region, stored numbers.
         seconds: to paint, read and judge.
@@ -65,6 +66,11 @@ class Attempt:
     intended_mm2: float | None = None
     read_mm2: float | None = None
     stray_mm2: float | None = None
+    segment_agreement: float | None = None
+    extent_error: float | None = None
+    brightness: float | None = None
+    spill_mm2: float | None = None
+    seam: float | None = None
     segments: str | None = None
     transmurality: float | None = None
     burden: float | None = None
@@ -105,6 +111,11 @@ class Ledger:
         """Numbers of the attempts that are done."""
         with self._guarded():
             return {k for (k,) in self._connection.execute("SELECT k FROM attempts")}
+
+    def kept(self) -> set[int]:
+        """Numbers of the attempts whose verdict is "kept"."""
+        with self._guarded():
+            return {k for (k,) in self._connection.execute("SELECT k FROM attempts WHERE kept")}
 
     def ids(self) -> set[str]:
         """Ids of the samples that are entered."""

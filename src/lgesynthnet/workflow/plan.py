@@ -107,6 +107,8 @@ class SynthesisPlan(_Record):
     seed: int = Field(ge=0, lt=2**63)
     keep_all: bool = False
     dice_above: float = Field(ge=0, lt=1)
+    dice_only: bool = False
+    balance: bool = False
     max_attempts: int = Field(ge=1)
     max_seconds: float | None = Field(default=None, gt=0)
     shard: Shard = Shard()
@@ -144,12 +146,13 @@ class SynthesisPlan(_Record):
         """The first decisive field in which two plans differ, with both values; None where the one may go on with the other."""
         ours, theirs = self._decisive(), other._decisive()
         for name in ours:
-            if ours[name] != theirs[name]:
+            if name in theirs and ours[name] != theirs[name]:
                 return f"{name} was {_short(ours[name])}, is now {_short(theirs[name])}"
         return None
 
     def _decisive(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude=set(FREE))
+        # Quotas by kind follow from the count.
+        return self.model_dump(mode="json", exclude=set(FREE) - ({"count"} if self.balance else set()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +175,8 @@ class SynthesisRequest:
     hosts_with_scar: bool = False
     keep_all: bool = False
     dice_above: float = DICE_ABOVE
+    dice_only: bool = False
+    balance: bool = False
     max_attempts: int | None = None
     max_seconds: float | None = None
     shard: str = "1/1"
@@ -235,6 +240,8 @@ def plan_synthesis(request: SynthesisRequest, on_case: Callable[[int, int], None
             seed=request.seed,
             keep_all=request.keep_all,
             dice_above=request.dice_above,
+            dice_only=request.dice_only,
+            balance=request.balance,
             max_attempts=request.max_attempts if request.max_attempts is not None else ATTEMPTS_PER_SAMPLE * request.count,
             max_seconds=request.max_seconds,
             shard=shard,

@@ -12,7 +12,7 @@ from lgesynthnet.files import write_bytes
 from lgesynthnet.workflow.again import command_of
 from lgesynthnet.workflow.bullseye import counts_svg, prescription_svg
 from lgesynthnet.workflow.panels import HOST, Panel, sample_panels
-from lgesynthnet.workflow.summary import Sample, Summary, summarise
+from lgesynthnet.workflow.summary import Sample, Summary, summarise, wilson_interval
 
 KEPT_SHOWN, REJECTED_SHOWN = 24, 12
 TEMPLATES = Path(__file__).parent / "templates"
@@ -56,6 +56,7 @@ def render(summary: Summary) -> str:
         duration=duration_text(summary),
         outside=outside_text(summary.max_change_outside),
         setup=setup_rows(summary),
+        acceptance=acceptance_rows(summary),
         command=command_of(summary),
         bullseye=Markup(counts_svg(summary.segment_counts)),
         galleries=[
@@ -77,6 +78,15 @@ def pass_rate_text(summary: Summary) -> str:
         return "nothing was attempted"
     low, high = summary.pass_interval
     return f"{100 * summary.pass_rate:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+
+
+def acceptance_rows(summary: Summary) -> list[tuple[str, str, str]]:
+    """Stratum, counts, and the share with its 95 % interval."""
+    rows = []
+    for group, painted, kept in summary.acceptance:
+        low, high = wilson_interval(kept, painted)
+        rows.append((group, f"{kept} of {painted}", f"{100 * kept / painted:.0f} % ({100 * low:.0f} to {100 * high:.0f})"))
+    return rows
 
 
 def duration_text(summary: Summary) -> str:
@@ -102,7 +112,7 @@ def setup_rows(summary: Summary) -> list[tuple[str, str]]:
         ("model", summary.told("model")),
         ("generator", summary.told("generator")),
         ("filter reader", summary.told("reader")),
-        ("kept when Dice is above", summary.told("dice_above")),
+        ("kept when Dice is above", summary.told("dice_above") + (" (Dice alone)" if summary.plan.get("dice_only") else "")),
         ("painted", asked),
         ("seed", summary.told("seed")),
         ("orientation from", sources),

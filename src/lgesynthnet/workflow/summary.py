@@ -12,6 +12,7 @@ from typing import Any
 
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
+from lgesynthnet.evaluate.strata import in_order, strata
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Source
 
@@ -107,6 +108,18 @@ class Summary:
         """Verdicts and their counts: kept first, then by count."""
         counts = Counter(KEPT if sample.kept else sample.reason for sample in self.samples)
         return sorted(counts.items(), key=lambda item: (item[0] != KEPT, -item[1], item[0]))
+
+    @property
+    def acceptance(self) -> list[tuple[str, int, int]]:
+        """Stratum, painted samples, kept ones: what the filter lets pass of each kind of scar."""
+        painted, kept = Counter[str](), Counter[str]()
+        for sample in self.samples:
+            if sample.transmurality is None or sample.intended_mm2 is None:
+                continue
+            groups = strata(sample.transmurality, sample.intended_mm2, sample.segments)
+            painted.update(groups)
+            kept.update(groups if sample.kept else ())
+        return [(group, painted[group], kept[group]) for group in in_order(painted)]
 
     @property
     def segment_counts(self) -> dict[int, int]:

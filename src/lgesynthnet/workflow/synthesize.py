@@ -16,9 +16,10 @@ from lgesynthnet.export.samples import PARTS, REJECTED, folder_of, write_sample
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.language import caption, write
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.quality.verdict import Verdict, judge
+from lgesynthnet.quality.verdict import Rules, Verdict, inspect
 from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.base import ScarReader
+from lgesynthnet.workflow.balance import SURPLUS, kind_of, quotas
 from lgesynthnet.workflow.drawing import Drawn, attempts_of, draw_attempt
 from lgesynthnet.workflow.ledger import UNPAINTABLE, Attempt, Ledger
 from lgesynthnet.workflow.lock import LOCK, locked
@@ -132,6 +133,7 @@ def _attempt_until_done(planned: Planned, run: Path, ledger: Ledger, began: floa
         raise RunError(
             f"{run}: holds {kept} samples already, more than the {plan.quota} asked for; ask for as many, or choose another --out"
         )
+    room = _Room(planned, ledger.kept()) if plan.balance else None
     on_attempt(kept, len(done))
     printed = time.monotonic()
     for k in attempts_of(plan):
@@ -139,7 +141,7 @@ def _attempt_until_done(planned: Planned, run: Path, ledger: Ledger, began: floa
             break
         if k in done:
             continue
-        attempt = _attempt(planned, run, draw_attempt(plan, planned.shelf.entries, k))
+        attempt = _attempt(planned, run, draw_attempt(plan, planned.shelf.entries, k), room)
         ledger.record(k, attempt)
         done.add(k)
         kept += bool(attempt.file) if plan.keep_all else attempt.kept
@@ -147,6 +149,22 @@ def _attempt_until_done(planned: Planned, run: Path, ledger: Ledger, began: floa
         if time.monotonic() - printed > TABLE_EVERY_SECONDS:
             ledger.write_table(run)
             printed = time.monotonic()
+
+
+class _Room:
+    """What the quotas by kind still leave, see `balance`."""
+
+    def __init__(self, planned: Planned, kept: set[int]) -> None:
+        plan, entries = planned.plan, planned.shelf.entries
+        self.left = quotas(lambda k: draw_attempt(plan, entries, k), attempts_of(plan), plan.quota)
+        for k in kept:
+            self.take(draw_attempt(plan, entries, k))
+
+    def take(self, drawn: Drawn) -> bool:
+        """Use up a place; False where none was left. A kind that is rarer than the quotas saw has one."""
+        kind = kind_of(drawn)
+        self.left[kind] = self.left.get(kind, 1) - 1
+        return self.left[kind] >= 0
 
 
 def _sweep(run: Path, plan: SynthesisPlan, ledger: Ledger) -> None:
@@ -162,7 +180,7 @@ def _sweep(run: Path, plan: SynthesisPlan, ledger: Ledger) -> None:
         raise RunError(f"{run}: cannot be written ({fault.strerror or fault}); choose a writable --out folder") from None
 
 
-def _attempt(planned: Planned, run: Path, drawn: Drawn) -> Attempt:
+def _attempt(planned: Planned, run: Path, drawn: Drawn, room: _Room | None) -> Attempt:
     """Make attempt k: its files stand when this returns, and nothing tells of them until the ledger does."""
     began = time.monotonic()
     plan, painter = planned.plan, planned.painter
@@ -173,19 +191,15 @@ def _attempt(planned: Planned, run: Path, drawn: Drawn) -> Attempt:
         return _described(plan, drawn, file="", kept=False, reason=UNPAINTABLE, why=str(fault))
     _check_contract(sample)
     read = read_back(painter.reader, sample)
-    verdict = judge(
-        sample.intended,
-        scar_of(read),
-        host.slice_.spacing_mm,
-        existing=host.slice_.scar,
-        dice_above=plan.dice_above,
-    )
-    folder = folder_of(kept=verdict.kept, keep_all=plan.keep_all)
+    rules = Rules.published(plan.dice_above) if plan.dice_only else Rules(dice_above=plan.dice_above)
+    verdict = inspect(sample, scar_of(read), rules)
+    kept, reason, why = verdict.kept, str(verdict.reason), verdict.explain()
+    if kept and room is not None and not room.take(drawn):
+        kept, reason, why = False, SURPLUS, f"surplus: enough of this kind were kept; {why}"
+    folder = folder_of(kept=kept, keep_all=plan.keep_all)
     write_sample(sample, read, run / folder, drawn.id, flip=plan.flip)
     file = (folder / "images" / f"{drawn.id}.nii.gz").as_posix()
-    return _with_numbers(
-        _described(plan, drawn, file=file, kept=verdict.kept, reason=verdict.reason, why=verdict.explain()), sample, verdict, began
-    )
+    return _with_numbers(_described(plan, drawn, file=file, kept=kept, reason=reason, why=why), sample, verdict, began)
 
 
 def read_back(reader: ScarReader, sample: SyntheticSample) -> Labels:
@@ -241,6 +255,11 @@ def _with_numbers(attempt: Attempt, sample: SyntheticSample, verdict: Verdict, b
         intended_mm2=_rounded(verdict.intended_mm2, 2),
         read_mm2=_rounded(verdict.read_mm2, 2),
         stray_mm2=_rounded(verdict.stray_mm2, 2),
+        segment_agreement=_rounded(verdict.segments),
+        extent_error=_rounded(verdict.extent_error),
+        brightness=_rounded(verdict.brightness),
+        spill_mm2=_rounded(verdict.spill_mm2, 2),
+        seam=_rounded(verdict.seam),
         segments=" ".join(map(str, sorted(found.segments))),
         transmurality=_rounded(found.transmurality),
         burden=_rounded(found.burden),

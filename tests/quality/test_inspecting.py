@@ -1,0 +1,95 @@
+"""What the published rule cannot see: each fault is made on purpose, alone, in a sample that the Dice would keep."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.generate.paste import IntensityPaste
+from lgesynthnet.phantom.patient import simulate
+from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.quality.looks import looks
+from lgesynthnet.quality.verdict import Reason, Rules, inspect
+
+HALF = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, intensity_percentile=60)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    patient = simulate("N", 33, infarct=False)
+    index = next(i for i, known in enumerate(patient.truth) if known.level == "mid")
+    host = Host(slice_=patient.stack[index], frame=locate(patient.stack[index], patient.truth[index].level))
+    return IntensityPaste().paint(host, HALF, seed=1)
+
+
+def brighter(sample, where, by):
+    """The sample with `by` heart units more where a mask says so."""
+    span = HeartWindow.of(sample.host.slice_).span
+    return replace(sample, image=(sample.image.astype(float) + where * by * span).astype(sample.image.dtype))
+
+
+def test_a_sample_that_is_read_as_intended_and_looks_like_its_host_is_kept(sample):
+    verdict = inspect(sample, sample.intended)
+    assert verdict.reason is Reason.KEPT
+    assert verdict.segments == 1
+    assert verdict.extent_error == 0
+    assert abs(verdict.brightness - 0.5) < 0.4
+    assert verdict.spill_mm2 < 10
+    assert verdict.seam < 0.05
+
+
+def test_a_scar_read_through_the_whole_wall_is_too_deep(sample):
+    angles = sample.host.frame.nominal_deg
+    arc = sample.host.frame.wall & (angles >= angles[sample.intended].min()) & (angles <= angles[sample.intended].max())
+    verdict = inspect(sample, arc, Rules(segments_from=None))
+    assert verdict.dice > 0.6
+    assert verdict.reason is Reason.EXTENT_OFF
+    assert "deeper than asked" in verdict.explain()
+
+
+def test_a_scar_that_creeps_into_other_segments_is_in_the_wrong_ones(sample):
+    frame = sample.host.frame
+    creep = frame.wall & np.isin(frame.segments, (8, 11, 12)) & (frame.depth < 0.3)
+    read = sample.intended | creep
+    verdict = inspect(sample, read, Rules(extent_within=None))
+    assert verdict.segments < 0.5
+    if verdict.dice > 0.6:
+        assert verdict.reason is Reason.WRONG_SEGMENT
+    assert inspect(sample, read, Rules(extent_within=None, dice_above=0.3)).reason is Reason.WRONG_SEGMENT
+
+
+@pytest.mark.parametrize(("by", "word"), [(3.0, "2.5"), (-1.2, "-0.")])
+def test_a_scar_brighter_than_any_or_dark_as_the_wall_is_implausible(sample, by, word):
+    verdict = inspect(brighter(sample, sample.intended, by), sample.intended, Rules(seam_below=None, spill_below_mm2=None))
+    assert verdict.reason is Reason.IMPLAUSIBLE
+    assert word in verdict.explain() or verdict.brightness > 1.9
+
+
+def test_paint_beyond_the_wall_has_spilled(sample):
+    frame = sample.host.frame
+    outer = sample.hidden & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)
+    verdict = inspect(brighter(sample, outer, 1.0), sample.intended, Rules(seam_below=None, spill_below_mm2=20.0))
+    assert verdict.spill_mm2 == pytest.approx(outer.sum() * frame.pixel_mm2, rel=0.1)
+    assert verdict.reason is Reason.SPILLED
+
+
+def test_a_step_at_the_border_of_the_hidden_region_is_a_seam_of_its_height(sample):
+    verdict = inspect(brighter(sample, sample.hidden, 0.4), sample.intended, Rules(spill_below_mm2=None))
+    assert verdict.reason is Reason.SEAM
+    assert verdict.seam == pytest.approx(0.4, abs=0.1)
+    flat = replace(sample, image=sample.host.slice_.image)
+    assert looks(flat).seam == 0
+
+
+def test_the_published_rule_sees_none_of_it(sample):
+    spoilt = brighter(sample, sample.hidden, 2.5)
+    assert inspect(spoilt, sample.intended, Rules.published()).reason is Reason.KEPT
+    assert inspect(spoilt, sample.intended).reason is not Reason.KEPT
+
+
+def test_a_low_dice_is_told_before_anything_else(sample):
+    assert inspect(brighter(sample, sample.hidden, 2.5), np.zeros_like(sample.intended)).reason is Reason.INVISIBLE
