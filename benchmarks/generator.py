@@ -27,28 +27,23 @@ import numpy as np
 from intervals import bootstrap
 
 from lgesynthnet.anatomy.aha import NAME_OF, SECTOR_START_DEG, SEGMENTS
-from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.conditioning.hidden import hidden_round
-from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data import open_cohort
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.generate.composite import composite, max_change
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.describing import describe
-from lgesynthnet.prescription.language import NO_ENHANCEMENT, caption
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.quality.enhancement import full_width_half_maximum, n_sd
-from lgesynthnet.records import Label, Level, Mask, ShortAxisSlice, scar_of
+from lgesynthnet.records import Level, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.guiding import ReaderGuide
 from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.models import model_folder
+from lgesynthnet.workflow.repainting import own_scar
 
 ByPatient = dict[str, list[float]]
 ABOVE = 0.6
@@ -110,7 +105,7 @@ class Bench:
     def painter(self, model: str, sampling: Sampling | None = None) -> LGESynthNet:
         o = self.options
         steered = {"guide_scale": o.guide_scale, "best_of": o.best_of}
-        sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, masks=o.masks, **steered)
+        sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, masks=o.masks, words=not o.silent, **steered)
         guide = ReaderGuide.from_pretrained(o.guide) if o.guide_scale > 0 or o.best_of > 1 else None
         return LGESynthNet.from_pretrained(_generator(model), sampling=sampling, guide=guide)
 
@@ -126,7 +121,7 @@ class Bench:
             real[who].append(dice(self.read(host, host.slice_.image), truth) or 0.0)
             for model, scores in ((painter, own), (other, versus)):
                 if model is not None:
-                    image = repainted(model, host, levels, seed=self.options.seed, silent=self.options.silent)
+                    image = repainted(model, host, levels, seed=self.options.seed)
                     scores[who].append(dice(self.read(host, image), truth) or 0.0)
                     if model is painter:
                         self._depths(host, image, depths["painted"])
@@ -241,33 +236,12 @@ def _readings(image: np.ndarray, wall: Mask, hidden: Mask, scar: Mask, found: Ma
     }
 
 
-def repainted(painter: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int, silent: bool = False) -> np.ndarray:
+def repainted(painter: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int) -> np.ndarray:
     """The host with its own scar hidden and painted again, in its own grid."""
-    slice_, frame = host.slice_, host.frame
-    scar, no_reflow = slice_.scar, slice_.labels == Label.NO_REFLOW
-    window, roi = HeartWindow.of(slice_), Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
-    hidden = hidden_round(scar, frame.wall, frame.spacing_mm)
-    unit, said = window.to_unit(slice_.image), describe(scar, no_reflow, frame)
-    bright = unit[scar & ~no_reflow]
-    words = NO_ENHANCEMENT if said is None else caption(said, frame.level)
-    made = Condition(
-        image=roi.crop(unit).astype(np.float32),
-        hidden=roi.crop_mask(hidden),
-        scar=roi.crop_mask(scar),
-        no_reflow=roi.crop_mask(no_reflow),
-        wall=roi.crop_mask(frame.wall),
-        cavity=roi.crop_mask(frame.cavity),
-        nominal_deg=roi.crop_angle(frame.nominal_deg).astype(np.float32),
-        # The rank of the scar's own brightness among those that the model knows: what a user would prescribe to have this scar.
-        brightness=float(np.interp(bright.mean(), levels, np.linspace(0, 1, len(levels)))) if bright.size else 0.5,
-        caption="" if silent else words,
-    )
-    rows, cols = np.nonzero(hidden)
-    values = np.zeros(slice_.image.shape)
-    values[rows, cols] = window.to_stored(roi.paste(painter._inpaint(made, seed), rows, cols))
-    image = composite(slice_.image, values, hidden, slice_.spacing_mm)
-    assert max_change(image, slice_.image, ~hidden) == 0
-    return image
+    painted, wish = own_scar(host, levels)
+    sample = painter.fill(host, painted, wish, seed=seed)
+    assert sample.max_change_outside == 0
+    return sample.image
 
 
 def _generator(model: str) -> Path:

@@ -67,13 +67,17 @@ class TestEveryGenerator:
         np.testing.assert_array_equal(sample.labels[~painted.scar], host.slice_.labels[~painted.scar])
         assert not (sample.intended & ~sample.hidden).any()
 
-    def test_scar_is_bright_and_its_core_is_dark(self, generator):
-        host = host_of(np.float32)
-        sample = generator.paint(host, INFARCT, seed=1)
-        wall = sample.labels == Label.WALL
-        bright = sample.image[sample.labels == Label.SCAR].mean()
-        assert bright > sample.image[wall].mean() + 10 * sample.image[wall & ~sample.hidden].std()
-        assert sample.image[sample.intended_no_reflow].mean() < (bright + sample.image[wall].mean()) / 2
+    def test_scar_is_bright_and_its_core_is_darker(self, generator):
+        drops = []
+        for seed in range(4):
+            sample = generator.paint(host_of(np.float32, seed), replace(INFARCT, seed=seed), seed=seed)
+            wall = sample.labels == Label.WALL
+            bright, dark = (float(sample.image[where].mean()) for where in (sample.labels == Label.SCAR, wall))
+            assert bright > dark + 10 * sample.image[wall & ~sample.hidden].std()
+            drops.append((bright - float(sample.image[sample.intended_no_reflow].mean())) / (bright - dark))
+        # Of the way from scar to wall; in real slices the median is 0.6, and a quarter lies below 0.3.
+        assert np.mean(drops) > 0.1
+        assert min(drops) > 0
 
     def test_scar_that_was_there_stays_labelled(self, generator):
         host = host_of(np.int16, scar=True)

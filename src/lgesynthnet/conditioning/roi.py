@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from scipy import ndimage
 
 SIZE = 128
@@ -41,6 +41,14 @@ class Roi:
         """Resample angles in degrees, to [0, 360). An angle jumps at 360, so its direction is resampled and not the number."""
         radians = np.radians(angle_deg)
         return np.degrees(np.arctan2(self.crop(np.sin(radians)), self.crop(np.cos(radians)))) % 360.0
+
+    def covers(self, shape: tuple[int, int]) -> Bool[np.ndarray, "rows cols"]:
+        """Host pixels that the working grid reaches."""
+        rows, cols = (
+            np.abs(np.arange(n) - centre) * spacing <= (SIZE - 1) / 2 * PIXEL_MM
+            for n, centre, spacing in zip(shape, self.centre, self.spacing_mm, strict=True)
+        )
+        return rows[:, None] & cols[None, :]
 
     def paste(
         self, roi_image: Float[np.ndarray, "128 128"], rows: Shaped[np.ndarray, " n"], cols: Shaped[np.ndarray, " n"]

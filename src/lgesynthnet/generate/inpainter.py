@@ -18,6 +18,7 @@ from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import LicenceNotice, ModelError
 from lgesynthnet.files import fingerprint, licence_of, shipped_or_path
+from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.generate.guide import Guide
@@ -26,7 +27,7 @@ from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.schedule import clean_estimate, signal_and_noise, snr
 from lgesynthnet.model.tensors import images, to_inputs
-from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
 
@@ -47,6 +48,8 @@ class Sampling:
         whole_wall: repaint all of the wall instead of the scar's surroundings.
         solver: `ddim`, or `dpm`, a multistep solver of second order.
         guide_scale: how far a guide moves the clean estimate at each low-noise step, in latent units; 0 is off.
+        words: False leaves the caption out, for comparison.
+        keep_host: False hands out the whole working grid as the model renders it, as published; for comparison.
         masks: filled masks in place of edges, for a model that was trained so (`train control --masks`).
         best_of: paint so many candidates and keep the one that the guide likes best; 1 is off.
     """
@@ -60,6 +63,8 @@ class Sampling:
     guide_scale: float = 0.0
     best_of: int = 1
     masks: bool = False
+    words: bool = True
+    keep_host: bool = True
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.best_of < 1 or self.solver not in SOLVERS:
@@ -73,7 +78,7 @@ class Sampling:
         return "-".join([first, *more])
 
 
-class LGESynthNet:
+class LGESynthNet(Generator):
     """Paints prescribed scars; the `Generator` that the paper describes.
 
     >>> painter = LGESynthNet.from_pretrained("phantom")
@@ -116,17 +121,14 @@ class LGESynthNet:
     def fingerprint(self) -> str:
         return self._mark
 
-    def paint(self, host: Host, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run.
-
-        Raises:
-            PrescriptionError: the prescription has no wall to fall on in this host.
-        """
+    def fill(self, host: Host, painted: PaintedScar, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+        """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
         began = time.perf_counter()
-        painted = paint(prescription, host.frame)
         window = HeartWindow.of(host.slice_)
         made, roi, hidden = condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
         roi_image = self._inpaint(made, seed)
+        if not self.sampling.keep_host:
+            hidden = roi.covers(host.slice_.image.shape)
         rows, cols = np.nonzero(hidden)
         values = np.zeros(host.slice_.image.shape)
         values[rows, cols] = window.to_stored(roi.paste(roi_image, rows, cols))
@@ -137,7 +139,8 @@ class LGESynthNet:
     def _inpaint(self, made: Condition, seed: int) -> np.ndarray:
         """The repainted working grid in heart units, (128, 128)."""
         with one_thread():
-            inputs = to_inputs([replace(made, show_edges=self.sampling.edges, filled=self.sampling.masks)], self.model.text, self.device)
+            shown = replace(made, show_edges=self.sampling.edges, filled=self.sampling.masks)
+            inputs = to_inputs([shown if self.sampling.words else replace(shown, caption="")], self.model.text, self.device)
             picture = self._best(inputs, made, seed)[0, 0].cpu().numpy()
             if not self.sampling.grain:
                 return picture

@@ -14,16 +14,18 @@ from scipy import ndimage
 from lgesynthnet.conditioning.hidden import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import AnatomyError
+from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
-from lgesynthnet.prescription.painting import PaintedScar, paint
+from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label
 
-VERSION = 1  # raised when the rule changes, so that a resumed run notices
+VERSION = 2  # raised when the rule changes, so that a resumed run notices
+ERASED_PIXELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class IntensityPaste:
+class IntensityPaste(Generator):
     """Fills the painted scar; the floor that every learned generator has to beat.
 
     Attributes:
@@ -41,16 +43,14 @@ class IntensityPaste:
         settings = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
         return f"paste:{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
-    def paint(self, host: Host, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+    def fill(self, host: Host, painted: PaintedScar, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample.
 
         Raises:
-            PrescriptionError: the prescription has no wall to fall on in this host.
             AnatomyError: the host's wall is all scar, so nothing tells what healthy wall looks like.
         """
         began = time.perf_counter()
         slice_ = host.slice_
-        painted = paint(prescription, host.frame)
         hidden = hidden_round(painted.scar, host.frame.wall, slice_.spacing_mm)
         filled = self._filled(host, painted, prescription.intensity_percentile, np.random.default_rng(seed))
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
@@ -68,7 +68,10 @@ class IntensityPaste:
         spread = 1.4826 * float(np.median(np.abs(healthy - np.median(healthy))))
         grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), self.grain_pixels)
         texture = grain / (grain.std() + 1e-12) * spread
-        result = image
+        # Scar that the host has there would shine through the soft edge.
+        under = ndimage.binary_dilation(host.slice_.scar & painted.scar, iterations=ERASED_PIXELS)
+        erased = under & host.frame.wall & ~(host.slice_.scar & ~painted.scar)
+        result = np.where(erased, dark_level + texture, image)
         for mask, level in ((painted.scar, scar_level), (painted.no_reflow, dark_level)):
             share = ndimage.gaussian_filter(mask.astype(np.float64), self.edge_pixels)
             result = result * (1 - share) + (level + texture) * share
