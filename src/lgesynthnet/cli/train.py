@@ -50,6 +50,13 @@ class KindName(StrEnum):
     CONTRAST = "contrast"
 
 
+class ContextName(StrEnum):
+    """See `conditioning.condition.Context`."""
+
+    LIMITED = "limited"
+    FULL = "full"
+
+
 class PrecisionName(StrEnum):
     """Number format of the network's passes."""
 
@@ -247,6 +254,29 @@ def segmenter(
     _train("segmenter", _Job(data, work, recipe, seed, device, splits, validation, dataset, labels), init=init, parts=parts)
 
 
+@app.command()
+def spade(
+    data: Data,
+    work: Work,
+    context: Annotated[ContextName, typer.Option(help="What it is shown of the host: its labels alone, or the masked image too.")],
+    recipe: RecipeOption = RecipeName.CPU,
+    seed: Seed = 0,
+    device: Device = "auto",
+    splits: Splits = None,
+    init: Init = None,
+    init_autoencoder: Annotated[
+        Path | None,
+        typer.Option(help="Whose encoder the perceptual loss looks through: a model or work folder; default --work's, else phantom's."),
+    ] = None,
+    precision: Precision = PrecisionName.NO,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """A rival for comparison: the SPADE generator of the published table, with limited or full context."""
+    job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels)
+    _train("spade", job, precision=precision.value, context=context.value, init=init, init_autoencoder=init_autoencoder)
+
+
 @app.command("all")
 def everything(
     data: Data,
@@ -312,7 +342,6 @@ def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings:
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.train.run import train
-    from lgesynthnet.train.segmenters import train_segmenter
 
     label_map = parse_label_map(job.labels) if job.labels else None
     cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map) if job.data is not None else None
@@ -325,18 +354,22 @@ def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings:
         from lgesynthnet.train.readers import Role, training_patients
 
         patients = training_patients(Role(settings.get("role", "filter")), splits, parts=parts or (), place=str(job.splits or "--splits"))
+    watched = {} if stage == "spade" else {"validation": held_out, "validation_patients": held_patients}  # a rival is never looked at
     with _stoppable(job.work), console.bar(f"training {stage}") as advance:
-        run: Any = train_segmenter if stage == "segmenter" else partial(train, stage, resume=job.resume)
+        run: Any = partial(train, stage, resume=job.resume)
+        if stage == "segmenter":
+            from lgesynthnet.train.segmenters import train_segmenter as run
+        elif stage == "spade":
+            from lgesynthnet.train.spade import train_spade as run
         report = run(
             data=cohort,
             work=job.work,
             recipe=job.recipe.value,
             patients=patients,
-            validation=held_out,
-            validation_patients=held_patients,
             seed=job.seed,
             device=job.device,
             progress=lambda part, done, total, loss: advance(done, total),
+            **watched,
             **settings,
         )
     typer.echo(f"{stage}: " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | float | str)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -17,6 +18,14 @@ from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 
 NEUTRAL = 0.0  # heart units half way between wall and blood: says neither scar nor healthy
+
+
+class Context(StrEnum):
+    """What a SPADE generator is shown of the host: its labels alone, or its image outside the hidden region too."""
+
+    LIMITED = "limited"
+    FULL = "full"
+
 
 RoiImage = Float32[np.ndarray, "128 128"]
 RoiMask = Bool[np.ndarray, "128 128"]
@@ -105,3 +114,13 @@ def control_image(made: Condition) -> Float32[np.ndarray, "5 128 128"]:
             made.hidden,
         ]
     ).astype(np.float32)
+
+
+def semantic_map(made: Condition, context: Context) -> Float32[np.ndarray, "channels 128 128"]:
+    """What a SPADE generator reads: cavity, healthy wall, enhanced scar, no-reflow; in full context also masked image and hidden region.
+
+    Source: SPADE with limited and with full context are the rivals of the published comparison; neither is told words or brightness.
+    """
+    labels = [made.cavity, made.wall & ~made.scar, made.scar & ~made.no_reflow, made.no_reflow]
+    around = [made.masked, made.hidden] if context is Context.FULL else []
+    return np.stack([*labels, *around]).astype(np.float32)

@@ -44,6 +44,16 @@ def decode(autoencoder: AutoencoderKL, latent: Float[Tensor, "b 4 hl wl"]) -> Fl
     return autoencoder.decode(latent / float(autoencoder.config["scaling_factor"])).sample
 
 
+def features(autoencoder: AutoencoderKL, image: Float[Tensor, "b 1 h w"]) -> list[Tensor]:
+    """What the encoder sees at each resolution, (b, channels, h / 2, w / 2) and coarser; gradients pass."""
+    seen = autoencoder.encoder.conv_in(image)
+    found = []
+    for block in autoencoder.encoder.down_blocks:
+        seen = block(seen)
+        found.append(seen)
+    return found
+
+
 @torch.no_grad()
 def fit_scale(autoencoder: AutoencoderKL, images: Float[Tensor, "b 1 h w"]) -> float:
     """Set the factor that gives latents of these images unit variance, and return it."""

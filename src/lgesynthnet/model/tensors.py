@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from lgesynthnet.conditioning.condition import Condition, control_image
+from lgesynthnet.conditioning.condition import Condition, Context, control_image, semantic_map
 from lgesynthnet.model.autoencoder import FACTOR
 from lgesynthnet.model.inpainter import Inputs, fold
 from lgesynthnet.model.text import TextEncoder
@@ -26,6 +26,11 @@ def to_inputs(made: list[Condition], text: TextEncoder, device: torch.device | s
     context = torch.cat([fold(masked), functional.max_pool2d(hidden, FACTOR), soft], dim=1)
     control = torch.from_numpy(np.stack([control_image(m) for m in made]))
     return Inputs(context=context.to(device), control=control.to(device), tokens=text.tokens([m.caption for m in made]).to(device))
+
+
+def to_maps(made: list[Condition], context: Context, device: torch.device | str = "cpu") -> Float[Tensor, "b channels 128 128"]:
+    """Conditions as the semantic maps of a SPADE generator."""
+    return torch.from_numpy(np.stack([semantic_map(m, context) for m in made])).to(device)
 
 
 def images(made: list[Condition], device: torch.device | str = "cpu") -> Float[Tensor, "b 1 128 128"]:

@@ -40,6 +40,21 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Duel(Task, Protocol):
+    """A task of two players that learn against each other, one of them a step.
+
+    Attributes:
+        betas: Adam's; a player whose opponent moves must not go on by momentum.
+    """
+
+    betas: tuple[float, float]
+
+    def turn(self, step: int) -> float:
+        """Told before each loss: whose turn it is follows from the step alone. Returns that player's share of the learning rate."""
+        ...
+
+
 def fit(
     task: Task,
     recipe: StageRecipe,
@@ -69,8 +84,9 @@ def fit(
     ranks = accelerator.num_processes
     shard = [] if ranks == 1 else [accelerator.process_index]  # one process alone draws what it always drew
     set_seed(seed)
+    duel = task if isinstance(task, Duel) else None
     parameters = [p for p in task.trained.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=1e-2, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=1e-2, betas=duel.betas if duel else (0.9, 0.99))
     ema = EMAModel(parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
     # Not wrapped for several processes: tasks call the parts of the module and never the module, so gradients are averaged below.
     task.trained = accelerator.prepare_model(task.trained, evaluation_mode=True)
@@ -81,8 +97,9 @@ def fit(
     recent: list[float] = []
     task.trained.train()
     for step in range(start, recipe.steps):
+        share = 1.0 if duel is None else duel.turn(step)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * _pace(step, recipe)
+            group["lr"] = recipe.lr * share * _pace(step, recipe)
         with accelerator.autocast():
             loss = task.loss(np.random.default_rng([seed, step, *shard]), -(-recipe.batch // ranks))
         accelerator.backward(loss)
@@ -92,7 +109,7 @@ def fit(
                     parameter.grad = accelerator.reduce(parameter.grad, "mean")
         accelerator.clip_grad_norm_(parameters, recipe.clip)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)  # and a player without a gradient is passed over
         ema.step(parameters)
         recent = [*recent[-199:], float(loss.detach())]
         if not np.isfinite(recent[-1]):

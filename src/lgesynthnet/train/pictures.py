@@ -41,13 +41,18 @@ class Pictures:
         painted = decode(self.model.autoencoder, latent)[:, 0].cpu().numpy()
         columns = []
         for made, picture in zip(self.made, painted, strict=True):
-            hidden = _grey(made.masked)
+            hidden = grey(made.masked)
             hidden[edges(made.scar)] = 255
-            columns.append(np.concatenate([_grey(made.image), hidden, _grey(np.where(made.hidden, picture, made.image))]))
-        file = io.BytesIO()
-        Image.fromarray(np.concatenate(columns, axis=1)).save(file, "PNG", optimize=True)
-        write_bytes(self.folder / "pictures" / f"step-{step:06d}.png", file.getvalue())
+            columns.append(np.concatenate([grey(made.image), hidden, grey(np.where(made.hidden, picture, made.image))]))
+        write_sheet(columns, self.folder, step)
 
 
-def _grey(unit: Float[np.ndarray, "128 128"]) -> UInt8[np.ndarray, "128 128"]:
+def write_sheet(columns: list[UInt8[np.ndarray, "rows 128"]], folder: Path, step: int) -> None:
+    """Columns side by side as `FOLDER/pictures/step-000500.png`."""
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(columns, axis=1)).save(file, "PNG", optimize=True)
+    write_bytes(folder / "pictures" / f"step-{step:06d}.png", file.getvalue())
+
+
+def grey(unit: Float[np.ndarray, "128 128"]) -> UInt8[np.ndarray, "128 128"]:
     return np.clip((unit + 1.2) / 2.6 * 255, 0, 255).astype(np.uint8)

@@ -28,6 +28,8 @@ from lgesynthnet.prescription.paraphrasing import paraphrase
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Skipped, Stack
 from lgesynthnet.segmenter.septum import read_septum
 
+Progress = Callable[[str, int, int, float], None]  # stage, done, total, loss
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout:
@@ -175,6 +177,19 @@ def prepare(
     }
     write_bytes(out, save(arrays, metadata=words))
     return load_examples(out)
+
+
+def prepared(data: Cohort, out: Path, patients: list[str] | None, progress: Progress | None = None) -> Examples:
+    """What lies in `OUT`, or else `prepare` makes.
+
+    Raises:
+        RunError: `OUT` was made of other patients.
+        InputError: the folder holds no usable slice.
+    """
+    if out.exists():
+        refuse_other_data(out, data, patients)
+        return load_examples(out)
+    return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)
 
 
 def load_examples(path: Path) -> Examples:

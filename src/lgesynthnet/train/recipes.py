@@ -54,6 +54,24 @@ class ReaderRecipe:
     views: int = 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpadeRecipe:
+    """Size and training of a SPADE generator and its two discriminators; a step is one player's turn.
+
+    Attributes:
+        widths, hidden, noise: see `model.spade.SpadeSize`.
+        discriminator: channels of a discriminator's first layer.
+        train, finetune: from random weights, and from another SPADE's.
+    """
+
+    widths: tuple[int, ...]
+    hidden: tuple[int, ...]
+    noise: int
+    discriminator: int
+    train: StageRecipe
+    finetune: StageRecipe
+
+
 class Window(StrEnum):
     """At which noise levels the reward is asked: where structure stands (the paper's t <= 200), where it forms, or everywhere."""
 
@@ -118,6 +136,7 @@ class Recipe:
     segmenter_filters: tuple[int, ...]
     segmenter: StageRecipe
     segmenter_finetune: StageRecipe  # from another segmenter's weights
+    spade: SpadeRecipe
 
 
 _TINY = StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2)
@@ -135,6 +154,7 @@ RECIPES: dict[str, Recipe] = {
         segmenter_filters=(4, 8, 8),
         segmenter=StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2),
         segmenter_finetune=StageRecipe(steps=2, batch=2, lr=1e-4, warmup=1, checkpoint_every=2),
+        spade=SpadeRecipe(widths=(16, 8, 4), hidden=(8, 8, 4), noise=8, discriminator=4, train=_TINY, finetune=_TINY),
     ),
     "cpu": Recipe(
         autoencoder_width=32,
@@ -180,6 +200,14 @@ RECIPES: dict[str, Recipe] = {
         segmenter_filters=(12, 24, 48, 96, 128),
         segmenter=StageRecipe(steps=4500, batch=8, lr=2e-3),
         segmenter_finetune=StageRecipe(steps=600, batch=8, lr=5e-4),
+        spade=SpadeRecipe(
+            widths=(128, 128, 64, 32, 12, 12),
+            hidden=(32, 32, 32, 32, 16, 8),
+            noise=64,
+            discriminator=24,
+            train=StageRecipe(steps=3000, batch=4, lr=8e-4),
+            finetune=StageRecipe(steps=3000, batch=4, lr=4e-4),
+        ),
     ),
     "gpu": Recipe(
         autoencoder_width=64,
@@ -215,6 +243,14 @@ RECIPES: dict[str, Recipe] = {
         segmenter_filters=(32, 64, 128, 256, 256),
         segmenter=StageRecipe(steps=20_000, batch=32, lr=2e-3, ema_decay=0.9995, checkpoint_every=1000),
         segmenter_finetune=StageRecipe(steps=3000, batch=32, lr=5e-4, ema_decay=0.9995, checkpoint_every=1000),
+        spade=SpadeRecipe(
+            widths=(512, 512, 256, 128, 64, 32),
+            hidden=(64, 64, 64, 64, 64, 32),
+            noise=256,
+            discriminator=64,
+            train=StageRecipe(steps=40_000, batch=32, lr=4e-4, ema_decay=0.9995, checkpoint_every=1000),
+            finetune=StageRecipe(steps=20_000, batch=32, lr=2e-4, ema_decay=0.9995, checkpoint_every=1000),
+        ),
     ),
 }
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+from lgesynthnet.conditioning.condition import Context
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
+from lgesynthnet.model.spade import load_spade, spade_part
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.segmenter.whole import ROLE as SEGMENTER
 from lgesynthnet.segmenter.whole import Segmenter
 from lgesynthnet.train.generator import Job, finished, train_autoencoder, train_base, train_control, train_reward, train_text
-from lgesynthnet.train.prepare import Examples, load_examples, prepare, prepared_of, refuse_other_data, source_of
+from lgesynthnet.train.prepare import Progress, prepared, prepared_of, source_of
 from lgesynthnet.train.readers import train_reader
 from lgesynthnet.train.recipes import RewardKind, Stage, Window, recipe_named
-
-Progress = Callable[[str, int, int, float], None]
 
 
 def train(
@@ -99,7 +98,7 @@ def train(
         precision=precision,
     )
     if stage is Stage.TEXT:
-        report = train_text(job) | _machine() | {"stage": stage.value, "recipe": recipe, "seed": seed}
+        report = train_text(job) | machine() | {"stage": stage.value, "recipe": recipe, "seed": seed}
         write_json(folder / "report.json", report)
         return report
     if data is None:
@@ -107,11 +106,11 @@ def train(
     shared = work / "examples.safetensors"
     # A reader may learn from other patients than the generator beside it (decision 0008).
     own = stage is Stage.READER and shared.exists() and prepared_of(shared) != source_of(data, patients)
-    examples = _examples(data, folder / "examples.safetensors" if own else shared, patients, progress)
+    examples = prepared(data, folder / "examples.safetensors" if own else shared, patients, progress)
     if stage is not Stage.AUTOENCODER and not examples.scarred.any():
         raise InputError(f"{data.root}: no slice with scar, so there is nothing to learn it from; add patients with scar labels")
     watched = validation is not None and stage in (Stage.READER, Stage.REWARD)
-    held_out = _examples(validation, work / "validation.safetensors", validation_patients, progress) if watched and validation else None
+    held_out = prepared(validation, work / "validation.safetensors", validation_patients, progress) if watched and validation else None
     match stage:
         case Stage.AUTOENCODER:
             report = train_autoencoder(job, examples)
@@ -134,7 +133,7 @@ def train(
                 device=device,
                 tell=tell,
             )
-    report |= _machine() | {
+    report |= machine() | {
         "stage": stage.value,
         "recipe": recipe,
         "seed": seed,
@@ -145,7 +144,7 @@ def train(
     return report
 
 
-def _machine() -> dict[str, object]:
+def machine() -> dict[str, object]:
     """What a receipt says of where it was made."""
     return {
         "torch": torch.__version__,
@@ -170,7 +169,7 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
     finished(work / reader_folder(Role.FILTER) / "model", "reader --role filter")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    write_json(partial / "reports.json", _pack_generator(work, partial) | _pack_readers(work, partial))
+    write_json(partial / "reports.json", _pack_generator(work, partial) | _pack_copies(work, partial))
     (partial / "README.md").write_text(card)
     shutil.rmtree(out, ignore_errors=True)
     partial.replace(out)
@@ -178,12 +177,12 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
 
 
 def pack_parts(work: Path, out: Path) -> Path:
-    """Collect what is trained (the generator as `OUT/inpainter/`, readers as `OUT/ROLE/`, the segmenter); whatever else lies in OUT stays.
+    """Collect what is trained: the generator as `OUT/inpainter/`, readers as `OUT/ROLE/`, segmenter, SPADEs. What else lies in OUT stays.
 
     Raises:
         ModelError: nothing is trained yet.
     """
-    reports = _pack_generator(work, out) | _pack_readers(work, out)
+    reports = _pack_generator(work, out) | _pack_copies(work, out)
     if not reports:
         raise ModelError(f"{work}: nothing is trained yet; run `lgesynthnet train` first")
     known = _reports(out / "reports.json") if (out / "reports.json").exists() else {}
@@ -211,9 +210,15 @@ def _pack_generator(work: Path, out: Path) -> dict[str, object]:
     return {stage.value: _reports(work / stage.value / "report.json") for stage in stages}
 
 
-def _pack_readers(work: Path, out: Path) -> dict[str, object]:
-    """Copy each trained reader, and the segmenter, byte for byte, so that its fingerprint stays; returns their reports."""
+def _pack_copies(work: Path, out: Path) -> dict[str, object]:
+    """Copy each trained reader, the segmenter and the rivals byte for byte, so that fingerprints stay; returns their reports."""
     reports: dict[str, object] = {}
+    for context in Context:
+        source = work / spade_part(context) / "model"
+        if source.is_dir():
+            load_spade(source, context)
+            _copied(source, out / spade_part(context))
+            reports[spade_part(context)] = _reports(work / spade_part(context) / "report.json")
     if (work / SEGMENTER / "model").is_dir():
         Segmenter.from_pretrained(work / SEGMENTER / "model")
         _copied(work / SEGMENTER / "model", out / SEGMENTER)
@@ -234,10 +239,3 @@ def _copied(source: Path, to: Path) -> None:
 
 def _reports(path: Path) -> dict[str, object]:
     return dict(json.loads(path.read_text()))
-
-
-def _examples(data: Cohort, out: Path, patients: list[str] | None, progress: Progress | None) -> Examples:
-    if out.exists():
-        refuse_other_data(out, data, patients)
-        return load_examples(out)
-    return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)

@@ -1,0 +1,104 @@
+"""The SPADE rivals behind the generator's contract: same hosts, masks and compositing as the product, no caption and no brightness."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import ndimage
+
+from lgesynthnet.conditioning.condition import Condition, Context, condition
+from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.errors import LicenceNotice
+from lgesynthnet.files import fingerprint, licence_of, part_folder
+from lgesynthnet.generate.base import Generator
+from lgesynthnet.generate.composite import composite, finished
+from lgesynthnet.generate.grain import grain
+from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
+from lgesynthnet.model.tensors import to_maps
+from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.records import Mask
+from lgesynthnet.threads import one_thread
+
+SMOOTHED_PIXELS = 3
+
+
+class SpadePainter(Generator):
+    """Renders the whole working grid from a semantic map; by default only the hidden region of it is taken, as of every generator.
+
+    Attributes:
+        keep_host: False hands out the whole working grid as rendered, as published.
+    """
+
+    def __init__(self, model: Spade, *, mark: str, keep_host: bool = True, device: str = "cpu") -> None:
+        self.model = model.to(device).eval().requires_grad_(False)
+        self.keep_host, self.device = keep_host, torch.device(device)
+        self._mark = mark if keep_host else f"{mark}/keep_host=False"
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, context: Context | None = None, *, keep_host: bool = True, device: str = "cpu"
+    ) -> SpadePainter:
+        """Load a SPADE from its own folder or, where `context` says which, from a model or work folder.
+
+        Raises:
+            ModelError: none there, damaged, or of another context.
+        """
+        place = Path(folder) if context is None else part_folder(folder, spade_part(context))
+        model = load_spade(place, context)
+        for card in (place, place.parent):
+            if (licence := licence_of(card)) not in (None, "apache-2.0"):
+                notice = f"the weights in {place} are under {licence}: their terms hold for what they paint"
+                warnings.warn(notice, LicenceNotice, stacklevel=2)
+        return cls(model, mark=fingerprint(place, role=spade_part(model.size.context)), keep_host=keep_host, device=device)
+
+    @property
+    def fingerprint(self) -> str:
+        return self._mark
+
+    def fill(self, host: Host, painted: PaintedScar, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+        """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
+        began = time.perf_counter()
+        window = HeartWindow.of(host.slice_)
+        made, roi, hidden = condition(host, prescription, painted, window)
+        picture = self._rendered(made, seed)
+        if self.keep_host:
+            picture = picture + missing_grain(made, picture, np.random.default_rng([seed, 1]))
+        else:
+            hidden = roi.covers(host.slice_.image.shape)
+        rows, cols = np.nonzero(hidden)
+        values = np.zeros(host.slice_.image.shape)
+        values[rows, cols] = window.to_stored(roi.paste(picture, rows, cols))
+        image = composite(host.slice_.image, values, hidden, host.slice_.spacing_mm)
+        return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
+
+    @torch.no_grad()
+    def _rendered(self, made: Condition, seed: int) -> Float[np.ndarray, "128 128"]:
+        with one_thread():
+            semantic = to_maps([made], self.model.size.context, self.device)
+            return self.model(semantic, noise_of([seed], self.model.size).to(self.device))[0, 0].cpu().numpy()
+
+
+def missing_grain(made: Condition, picture: Float[np.ndarray, "128 128"], rng: np.random.Generator) -> Float[np.ndarray, "128 128"]:
+    """The host's noise, as much of it as the picture lacks: a discriminator teaches some grain already, and twice would betray it.
+
+    There is no autoencoder whose leftover shows the host's noise; what a median filter takes away stands in.
+    """
+    host = made.image - ndimage.median_filter(made.image, SMOOTHED_PIXELS)
+    noise = grain(host, made.wall, made.hidden, rng)
+    own = _spread((picture - ndimage.median_filter(picture, SMOOTHED_PIXELS)), made.hidden & made.wall)
+    wanted = float(noise.std())
+    share = np.sqrt(max(1.0 - (own / wanted) ** 2, 0.0)) if wanted > 0 else 0.0
+    return noise * share
+
+
+def _spread(residual: Float[np.ndarray, "128 128"], where: Mask) -> float:
+    """Standard deviation by the median absolute deviation: the scar's own border is an outlier."""
+    values = residual[where]
+    return 1.4826 * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
