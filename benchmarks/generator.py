@@ -51,7 +51,7 @@ EXTENTS = (0.4, 0.6, 0.8)  # close to the quartiles of what the ischaemic prior 
 AREAS_MM2 = (100, 200, 350)
 
 
-def main() -> None:
+def options_of(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--versus", help="repaint with this model too, and print the paired difference")
@@ -71,7 +71,11 @@ def main() -> None:
     parser.add_argument("--guide", type=Path, default=Path("weights/emidec"))
     parser.add_argument("--silent", action="store_true", help="ablation: no caption")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
-    options = parser.parse_args()
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    options = options_of()
     folder = options.data / "emidec"
     patients = set(json.loads((folder / "splits.json").read_text())[options.part])
     auditor = Reader.from_pretrained(options.auditor, Role.AUDITOR)
@@ -85,8 +89,7 @@ def main() -> None:
     if "novel" in tables:
         figures["novel"] = bench.novel(painter, figures["repaint"])
     if "words" in tables:
-        alone = Sampling(steps=options.steps, guidance=options.words_guidance, edges=False, whole_wall=True, masks=options.masks)
-        figures["words"] = bench.words(bench.painter(options.model, alone))
+        figures["words"] = bench.words(bench.painter(options.model, bench.by_words))
     if options.out:
         partial = options.out.with_name(f".{options.out.name}.partial")
         partial.write_text(json.dumps(figures, indent=2, default=float))
@@ -101,6 +104,12 @@ class Bench:
         shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
         self.hosts = [shelf.fetch(entry) for entry in shelf.entries if entry.patient in patients][:: options.limit]
         self.patient = {shelf.fetch(e).name: e.patient for e in shelf.entries if e.patient in patients}
+
+    @property
+    def by_words(self) -> Sampling:
+        """The caption alone in charge."""
+        o = self.options
+        return Sampling(steps=o.steps, guidance=o.words_guidance, edges=False, whole_wall=True, masks=o.masks)
 
     def painter(self, model: str, sampling: Sampling | None = None) -> LGESynthNet:
         o = self.options

