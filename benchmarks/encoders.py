@@ -49,9 +49,7 @@ def main() -> None:
             shutil.copytree(ours / "vae", work / "autoencoder" / "model")
         report = train(Stage.BASE, work=work, data=open_cohort(options.hearts), recipe="encoders", text=encoder, device="cpu")
         print(f"\n{name} ({encoder}): {report['steps']} steps, {report['seconds']} s, loss {report['loss']}", flush=True)
-        (work / "inpainter").unlink(missing_ok=True)
-        (work / "inpainter").symlink_to(Path("base") / "model")
-        bench.words(bench.painter(str(work), bench.by_words))
+        bench.words(bench.painter(str(work / "base" / "model"), bench.by_words))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from lgesynthnet.conditioning.hidden import hidden_round
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.files import shipped_or_path
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
@@ -42,7 +43,6 @@ from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.guiding import ReaderGuide
 from lgesynthnet.workflow.hosts import find_hosts
-from lgesynthnet.workflow.models import model_folder
 from lgesynthnet.workflow.repainting import own_scar
 
 ByPatient = dict[str, list[float]]
@@ -116,13 +116,13 @@ class Bench:
         steered = {"guide_scale": o.guide_scale, "best_of": o.best_of}
         sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, masks=o.masks, words=not o.silent, **steered)
         guide = ReaderGuide.from_pretrained(o.guide) if o.guide_scale > 0 or o.best_of > 1 else None
-        return LGESynthNet.from_pretrained(_generator(model), sampling=sampling, guide=guide)
+        return LGESynthNet.from_pretrained(model, sampling=sampling, guide=guide)
 
     def read(self, host: Host, image: np.ndarray) -> Mask:
         return scar_of(self.auditor.read(_with_image(host.slice_, image)))
 
     def repaint(self, painter: LGESynthNet, other: LGESynthNet | None) -> dict[str, object]:
-        levels = np.asarray(json.loads((_generator(self.options.model) / "inpainter" / "conditioning.json").read_text())["scar_levels"])
+        levels = scar_levels(self.options.model)
         real, own, versus = (defaultdict(list) for _ in range(3))
         asked, who_of, depths = [], [], defaultdict(lambda: defaultdict(list))
         for host in _shown([h for h in self.hosts if h.slice_.scar.any()], "repaint"):
@@ -253,9 +253,11 @@ def repainted(painter: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int
     return sample.image
 
 
-def _generator(model: str) -> Path:
-    """A model's folder; a generator that was not packed yet is taken for one."""
-    return Path(model) if (Path(model) / "inpainter").is_dir() else model_folder(model)
+def scar_levels(model: str) -> np.ndarray:
+    """What brightness ranks mean to a model, heart units."""
+    folder = shipped_or_path(model)
+    path = next(p for p in (folder / "inpainter" / "conditioning.json", folder / "conditioning.json") if p.is_file())
+    return np.asarray(json.loads(path.read_text())["scar_levels"])
 
 
 def _with_image(slice_: ShortAxisSlice, image: np.ndarray) -> ShortAxisSlice:

@@ -134,3 +134,15 @@ def test_weights_under_other_terms_say_so_when_they_are_loaded(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", LicenceNotice)
         LGESynthNet.from_pretrained("phantom")
+
+
+def test_a_stage_of_a_work_folder_paints_like_the_packed_model():
+    packed = weights_folder() / "phantom"
+    assert LGESynthNet.from_pretrained(packed / "inpainter").fingerprint == LGESynthNet.from_pretrained(packed).fingerprint
+
+
+def test_without_words_the_caption_changes_nothing_and_with_them_it_does(model, made):
+    other = replace(made, caption="Subendocardial enhancement in the basal anterior wall")
+    for words, equal in ((False, True), (True, False)):
+        one, two = (painter(model, words=words)._inpaint(each, 4) for each in (made, other))
+        assert np.array_equal(one, two) is equal

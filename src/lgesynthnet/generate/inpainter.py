@@ -100,7 +100,7 @@ class LGESynthNet(Generator):
     def from_pretrained(
         cls, model: str | Path = "phantom", *, device: str = "auto", sampling: Sampling | None = None, guide: Guide | None = None
     ) -> LGESynthNet:
-        """Load a shipped model by name or a model folder by path.
+        """Load a shipped model by name, a model folder by path, or what a training stage left as `WORK/STAGE/model`.
 
         Args:
             device: auto, cpu, cuda, cuda:N or mps (gpu is taken as cuda).
@@ -109,13 +109,14 @@ class LGESynthNet(Generator):
             ModelError: no such model, or a part is missing or damaged.
         """
         folder = shipped_or_path(model)
-        if not (folder / "inpainter").is_dir():
+        part = next((each for each in (folder / "inpainter", folder) if (each / "unet").is_dir()), None)
+        if part is None:
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists what there is")
         if (licence := licence_of(folder)) not in (None, "apache-2.0"):
             notice = f"the weights in {folder} are under {licence}: their terms hold for what they paint"
             warnings.warn(notice, LicenceNotice, stacklevel=2)
-        mark = fingerprint(folder / "inpainter", role="inpainter")
-        return cls(load_inpainter(folder / "inpainter"), mark=mark, sampling=sampling, device=_device(device), guide=guide)
+        mark = fingerprint(part, role="inpainter")
+        return cls(load_inpainter(part), mark=mark, sampling=sampling, device=_device(device), guide=guide)
 
     @property
     def fingerprint(self) -> str:
