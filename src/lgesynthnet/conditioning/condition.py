@@ -121,6 +121,7 @@ def semantic_map(made: Condition, context: Context) -> Float32[np.ndarray, "chan
 
     Source: SPADE with limited and with full context are the rivals of the published comparison; neither is told words or brightness.
     """
-    labels = [made.cavity, made.wall & ~made.scar, made.scar & ~made.no_reflow, made.no_reflow]
+    # Masks that are resampled one by one may share a border pixel; as in training, the outer tissue has it.
+    labels = [made.cavity & ~made.wall & ~made.scar, made.wall & ~made.scar, made.scar & ~made.no_reflow, made.no_reflow]
     around = [made.masked, made.hidden] if context is Context.FULL else []
     return np.stack([*labels, *around]).astype(np.float32)

@@ -58,21 +58,36 @@ class IntensityPaste(Generator):
 
     def _filled(self, host: Host, painted: PaintedScar, percentile: float, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
         image = host.slice_.image.astype(np.float64)
-        healthy = image[host.slice_.labels == Label.WALL]
-        if not healthy.size:
-            raise AnatomyError(f"{host.name}: no healthy wall is left to take the texture from; choose another slice")
+        dark_level, texture = healthy_wall(host, rng, self.grain_pixels)
         dim, bright = self.blood_percentiles
         scar_level = np.percentile(image[host.frame.cavity], dim + (bright - dim) * percentile / 100)
-        dark_level = np.percentile(healthy, 25)
-        # Median absolute deviation: a wall that shades off must not make the scar grainy.
-        spread = 1.4826 * float(np.median(np.abs(healthy - np.median(healthy))))
-        grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), self.grain_pixels)
-        texture = grain / (grain.std() + 1e-12) * spread
-        # Scar that the host has there would shine through the soft edge.
-        under = ndimage.binary_dilation(host.slice_.scar & painted.scar, iterations=ERASED_PIXELS)
-        erased = under & host.frame.wall & ~(host.slice_.scar & ~painted.scar)
-        result = np.where(erased, dark_level + texture, image)
+        result = erased(host, painted, dark_level + texture)
         for mask, level in ((painted.scar, scar_level), (painted.no_reflow, dark_level)):
             share = ndimage.gaussian_filter(mask.astype(np.float64), self.edge_pixels)
             result = result * (1 - share) + (level + texture) * share
         return result
+
+
+def healthy_wall(host: Host, rng: np.random.Generator, grain_pixels: float) -> tuple[float, Float[np.ndarray, "rows cols"]]:
+    """Level of the host's healthy wall, and grain as strong as its own, both in stored numbers.
+
+    Args:
+        grain_pixels: how far the grain hangs together.
+    Raises:
+        AnatomyError: the host's wall is all scar, so nothing tells what healthy wall looks like.
+    """
+    image = host.slice_.image.astype(np.float64)
+    healthy = image[host.slice_.labels == Label.WALL]
+    if not healthy.size:
+        raise AnatomyError(f"{host.name}: no healthy wall is left to take the texture from; choose another slice")
+    # Median absolute deviation: a wall that shades off must not make the scar grainy.
+    spread = 1.4826 * float(np.median(np.abs(healthy - np.median(healthy))))
+    grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), grain_pixels)
+    return float(np.percentile(healthy, 25)), grain / (grain.std() + 1e-12) * spread
+
+
+def erased(host: Host, painted: PaintedScar, healthy: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
+    """The host's image with its own scar under the mask covered by `healthy`: it would shine through a soft edge."""
+    under = ndimage.binary_dilation(host.slice_.scar & painted.scar, iterations=ERASED_PIXELS)
+    covered = under & host.frame.wall & ~(host.slice_.scar & ~painted.scar)
+    return np.where(covered, healthy, host.slice_.image.astype(np.float64))
