@@ -47,7 +47,7 @@ def test_the_donor_is_never_the_hosts_own_patient():
     assert names == {"B"}  # although the scar of A is the likest by far
     assert scar_level(bank.paint(host, WISH)) < 250
     alone = CopyPaste.from_hosts([heart("A", arc=(200, 280))])
-    with pytest.raises(InputError, match=r"A/0.*same patient|A.*same patient"):
+    with pytest.raises(InputError, match="every donor of the copy-paste bank is of this same patient"):
         alone.paint(host, WISH)
 
 
@@ -95,9 +95,11 @@ def test_the_arc_is_followed_from_end_to_end():
 def test_a_core_comes_from_a_donor_that_has_one():
     plain, cored = heart("B", arc=(200, 280)), heart("C", arc=(20, 60), core=True)
     host, wish = heart("A"), replace(WISH, mvo_share=0.25)
-    sample = CopyPaste.from_hosts([plain, cored]).paint(host, wish)
-    assert sample.intended_no_reflow.sum() > 10
-    assert np.median(sample.image[sample.intended_no_reflow]) == pytest.approx(70, abs=15)
+    bank = CopyPaste.from_hosts([plain, cored])
+    for seed in range(6):
+        sample = bank.paint(host, wish, seed=seed)
+        assert sample.intended_no_reflow.sum() > 10
+        assert np.median(sample.image[sample.intended_no_reflow]) == pytest.approx(70, abs=15)
     without = CopyPaste.from_hosts([plain]).paint(host, wish)  # nobody has one: as dark as the host's own wall
     assert np.median(without.image[without.intended_no_reflow]) == pytest.approx(WALL, abs=15)
 
@@ -106,7 +108,7 @@ def test_the_hosts_own_scar_under_the_mask_is_gone():
     own = heart("A", arc=(200, 280), level=400.0)
     painted = PaintedScar(scar=own.slice_.scar, no_reflow=np.zeros_like(own.slice_.scar))
     sample = CopyPaste.from_hosts([heart("B", arc=(200, 280), level=150.0)]).fill(own, painted, WISH)
-    assert sample.image[sample.intended].max() < 300
+    assert sample.image[sample.intended].max() < 175  # at the soft edge a fifth of 400 would shine through
 
 
 def test_the_same_seed_is_the_same_picture_and_the_bank_is_in_the_fingerprint():

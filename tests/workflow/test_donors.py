@@ -22,5 +22,5 @@ def test_only_chosen_patients_give_and_only_their_scarred_slices(tmp_path):
         donor_bank(cohort, ["N003"])
     with pytest.raises(InputError, match="none of the patients P009"):
         donor_bank(cohort, ["P009"])
-    with pytest.raises(InputError, match="needs 1 donor|no slice of the bank"):
+    with pytest.raises(InputError, match="no slice of the bank"):
         load_rival("copy-paste")
