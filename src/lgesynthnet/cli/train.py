@@ -160,6 +160,10 @@ def control(
         bool,
         typer.Option("--masks", help="Show it filled masks in place of edges, for comparison; paint with Sampling(masks=True)."),
     ] = False,
+    template: Annotated[
+        bool,
+        typer.Option("--template", help="Show it a reference image and mask of another patient besides, for comparison."),
+    ] = False,
     precision: Precision = PrecisionName.NO,
     resume: Resume = True,
     dataset: Dataset = None,
@@ -167,7 +171,7 @@ def control(
 ) -> None:
     """The control branch, copied from the base model; or, with --init, another model's that goes on learning from your patients."""
     job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
-    _train("control", job, precision=precision.value, init=init, frozen_unet=frozen_unet, masks=masks)
+    _train("control", job, precision=precision.value, init=init, frozen_unet=frozen_unet, masks=masks, template=template)
 
 
 @app.command()

@@ -7,8 +7,9 @@ from enum import StrEnum
 
 import numpy as np
 from jaxtyping import Bool, Float32
+from scipy import ndimage
 
-from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.conditioning.hidden import BEYOND_MM, hidden_round
 from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.intensity import HeartWindow
@@ -32,6 +33,26 @@ RoiMask = Bool[np.ndarray, "128 128"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Template:
+    """A reference for one sample: another patient's heart with scar, and where in it the scar lies.
+
+    Attributes:
+        image: heart units; neutral off the heart, so that no other chest is shown.
+        scar: no-reflow included.
+    """
+
+    patient: str
+    image: RoiImage
+    scar: RoiMask
+
+    @classmethod
+    def cut(cls, patient: str, image: RoiImage, heart: RoiMask, scar: RoiMask) -> Template:
+        """From a slice on the working grid; `heart` is wall and cavity."""
+        near = ndimage.distance_transform_edt(~heart) <= BEYOND_MM
+        return cls(patient=patient, image=np.where(near, image, np.float32(NEUTRAL)), scar=scar)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Condition:
     """The model's input for one sample, on the 128 x 128 grid of 1 mm, intensities in heart units.
 
@@ -45,6 +66,7 @@ class Condition:
         caption: the sentence.
         show_edges: False drops the edge maps, so that the caption alone says where.
         filled: scar and no-reflow as filled masks in place of their edges; for comparison.
+        template: a reference image and mask, for a model that was trained with them (`train control --template`); for comparison.
         show_anatomy: False drops wall, cavity and AHA angle; in training only, where a user's contours may be poor.
     """
 
@@ -60,6 +82,7 @@ class Condition:
     show_edges: bool = True
     show_anatomy: bool = True
     filled: bool = False
+    template: Template | None = None
 
     @property
     def masked(self) -> RoiImage:
@@ -94,6 +117,18 @@ def condition(
     return made, roi, hidden
 
 
+def template_of(host: Host) -> Template:
+    """A slice with scar as the reference for other patients' samples."""
+    slice_, frame = host.slice_, host.frame
+    roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
+    return Template.cut(
+        slice_.patient,
+        roi.crop(HeartWindow.of(slice_).to_unit(slice_.image)).astype(np.float32),
+        roi.crop_mask(frame.wall | frame.cavity),
+        roi.crop_mask(slice_.scar),
+    )
+
+
 def edges(mask: RoiMask) -> RoiMask:
     """Inner boundary of a mask: its pixels with a 4-neighbour outside. A scar two pixels thin is all edge."""
     padded = np.pad(mask, 1)
@@ -101,8 +136,11 @@ def edges(mask: RoiMask) -> RoiMask:
     return mask & ~core
 
 
-def control_image(made: Condition) -> Float32[np.ndarray, "5 128 128"]:
-    """What the control branch reads: scar edges (as bright as the scar shall be), no-reflow edges, wall, cavity, hidden region."""
+def control_image(made: Condition) -> Float32[np.ndarray, "channels 128 128"]:
+    """What the control branch reads: scar edges (as bright as the scar shall be), no-reflow edges, wall, cavity, hidden region.
+
+    With a template its image and its mask besides: 7 channels in place of 5.
+    """
     shown, anatomy = np.float32(made.show_edges), np.float32(made.show_anatomy)
     scar, no_reflow = (mask if made.filled else edges(mask) for mask in (made.scar, made.no_reflow))
     return np.stack(
@@ -112,6 +150,7 @@ def control_image(made: Condition) -> Float32[np.ndarray, "5 128 128"]:
             made.wall * anatomy,
             made.cavity * anatomy,
             made.hidden,
+            *([made.template.image, made.template.scar] if made.template is not None else []),
         ]
     ).astype(np.float32)
 

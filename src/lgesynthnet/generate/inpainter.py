@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -13,10 +15,10 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from jaxtyping import Float
 from torch import Tensor
 
-from lgesynthnet.conditioning.condition import Condition, condition
+from lgesynthnet.conditioning.condition import Condition, Template, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.errors import LicenceNotice, ModelError
+from lgesynthnet.errors import InputError, LicenceNotice, ModelError
 from lgesynthnet.files import fingerprint, licence_of, shipped_or_path
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
@@ -86,25 +88,44 @@ class LGESynthNet(Generator):
     """
 
     def __init__(
-        self, model: Inpainter, *, mark: str, sampling: Sampling | None = None, device: str = "cpu", guide: Guide | None = None
+        self,
+        model: Inpainter,
+        *,
+        mark: str,
+        sampling: Sampling | None = None,
+        device: str = "cpu",
+        guide: Guide | None = None,
+        templates: Sequence[Template] = (),
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.sampling = sampling or Sampling()
-        self.device, self.guide = torch.device(device), guide
+        self.device, self.guide, self.templates = torch.device(device), guide, list(templates)
+        if self.model.templated != bool(self.templates):
+            raise ModelError("a model of `train control --template` needs templates, and no other takes them")
         steered = self.sampling.guide_scale > 0 or self.sampling.best_of > 1
         if steered and guide is None:
             raise ModelError("guide_scale and best_of need a guide, such as workflow.guiding.ReaderGuide")
         self._mark = f"{mark}/{self.sampling.mark}" + (f"/{guide.fingerprint}" if steered and guide is not None else "")
+        if self.templates:
+            bank = hashlib.sha256(b"".join(t.patient.encode() + t.image.tobytes() + t.scar.tobytes() for t in self.templates))
+            self._mark += f"/templates-{bank.hexdigest()[:12]}"
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "phantom", *, device: str = "auto", sampling: Sampling | None = None, guide: Guide | None = None
+        cls,
+        model: str | Path = "phantom",
+        *,
+        device: str = "auto",
+        sampling: Sampling | None = None,
+        guide: Guide | None = None,
+        templates: Sequence[Template] = (),
     ) -> LGESynthNet:
         """Load a shipped model by name, a model folder by path, or what a training stage left as `WORK/STAGE/model`.
 
         Args:
             device: auto, cpu, cuda, cuda:N or mps (gpu is taken as cuda).
             guide: asked where `sampling` says so.
+            templates: of training patients, for a model of `train control --template`: the seed picks one of another patient.
         Raises:
             ModelError: no such model, or a part is missing or damaged.
         """
@@ -116,7 +137,7 @@ class LGESynthNet(Generator):
             notice = f"the weights in {folder} are under {licence}: their terms hold for what they paint"
             warnings.warn(notice, LicenceNotice, stacklevel=2)
         mark = fingerprint(part, role="inpainter")
-        return cls(load_inpainter(part), mark=mark, sampling=sampling, device=_device(device), guide=guide)
+        return cls(load_inpainter(part), mark=mark, sampling=sampling, device=_device(device), guide=guide, templates=templates)
 
     @property
     def fingerprint(self) -> str:
@@ -127,6 +148,8 @@ class LGESynthNet(Generator):
         began = time.perf_counter()
         window = HeartWindow.of(host.slice_)
         made, roi, hidden = condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
+        if self.templates:
+            made = replace(made, template=self._template(host, seed))
         roi_image = self._inpaint(made, seed)
         if not self.sampling.keep_host:
             hidden = roi.covers(host.slice_.image.shape)
@@ -135,6 +158,12 @@ class LGESynthNet(Generator):
         values[rows, cols] = window.to_stored(roi.paste(roi_image, rows, cols))
         image = composite(host.slice_.image, values, hidden, host.slice_.spacing_mm)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
+
+    def _template(self, host: Host, seed: int) -> Template:
+        others = [template for template in self.templates if template.patient != host.slice_.patient]
+        if not others:
+            raise InputError(f"{host.name}: every template is of this same patient; give templates of other patients")
+        return others[int(np.random.default_rng([seed, 2]).integers(len(others)))]
 
     @torch.no_grad()
     def _inpaint(self, made: Condition, seed: int) -> np.ndarray:

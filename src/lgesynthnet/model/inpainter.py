@@ -20,6 +20,7 @@ diffusers_logging.disable_progress_bar()
 diffusers_logging.set_verbosity_error()
 
 CONTROL_CHANNELS = 5
+TEMPLATE_CHANNELS = 2  # a reference image and its mask
 # Noisy latent, masked image folded 4 x 4 into channels, hidden, wall, cavity, cosine and sine of the AHA angle.
 IN_CHANNELS = LATENT_CHANNELS + FACTOR**2 + 5
 
@@ -40,11 +41,26 @@ def build_unet(widths: tuple[int, int, int], text_width: int) -> UNet2DCondition
     )
 
 
-def build_control(unet: UNet2DConditionModel) -> ControlNetModel:
-    """Copy the *loaded* U-Net's encoder; zero convolutions make the controlled model equal the base one at first."""
+def build_control(unet: UNet2DConditionModel, *, template: bool = False) -> ControlNetModel:
+    """Copy the *loaded* U-Net's encoder; zero convolutions make the controlled model equal the base one at first.
+
+    Args:
+        template: it reads a reference image and mask besides; its config tells by the number of channels.
+    """
+    channels = CONTROL_CHANNELS + TEMPLATE_CHANNELS * template
     return ControlNetModel.from_unet(
-        unet, conditioning_channels=CONTROL_CHANNELS, conditioning_embedding_out_channels=(16, 32, 64), load_weights_from_unet=True
+        unet, conditioning_channels=channels, conditioning_embedding_out_channels=(16, 32, 64), load_weights_from_unet=True
     )
+
+
+def with_template(control: ControlNetModel) -> ControlNetModel:
+    """The same branch with room for a template, which it does not look at yet: its new weights are zero."""
+    wide = ControlNetModel.from_config({**control.config, "conditioning_channels": CONTROL_CHANNELS + TEMPLATE_CHANNELS})
+    weights = control.state_dict()
+    first = weights["controlnet_cond_embedding.conv_in.weight"]
+    weights["controlnet_cond_embedding.conv_in.weight"] = functional.pad(first, (0, 0, 0, 0, 0, TEMPLATE_CHANNELS))
+    wide.load_state_dict(weights)
+    return wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +69,12 @@ class Inputs:
 
     Attributes:
         context: masked image folded to 16 channels, hidden, wall, cavity, cos, sin at latent resolution.
-        control: the five control channels at 128 x 128.
+        control: the five control channels at 128 x 128, or seven with a template.
         tokens: caption tokens.
     """
 
     context: Float[Tensor, "b context 32 32"]
-    control: Float[Tensor, "b 5 128 128"]
+    control: Float[Tensor, "b channels 128 128"]
     tokens: Int[Tensor, "b tokens"]
 
 
@@ -80,6 +96,11 @@ class Inpainter(nn.Module):
         super().__init__()
         self.unet, self.text, self.autoencoder, self.control = unet, text, autoencoder, control
         self.schedule = schedule
+
+    @property
+    def templated(self) -> bool:
+        """Whether the control branch reads a template."""
+        return self.control is not None and int(self.control.config["conditioning_channels"]) > CONTROL_CHANNELS
 
     def forward(
         self,

@@ -14,7 +14,7 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.files import fingerprint, part_folder, shipped_or_path, write_json
 from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
-from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
+from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet, with_template
 from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import BertModel, BertTokenizerFast, TextEncoder, build_bert, load_external, load_text_encoder, save_bert
 from lgesynthnet.reward.base import Reward
@@ -43,6 +43,7 @@ class Job:
         text, allow_download: the base stage's BERT (`load_external`); None takes the one that the text stage left in `work`.
         frozen_unet: only the control branch learns, as in the paper (decision 0007).
         masks: the control stage is shown filled masks in place of edges, for comparison.
+        template: the control stage reads a reference image and mask besides, for comparison.
         reader: a model or work folder with the reward's `reward/` and the `filter/` that watches it.
         weight, window, kind: of the reward; None is the recipe's.
         on_policy: whether the reward stage ends on the model's own samples.
@@ -59,6 +60,7 @@ class Job:
     allow_download: bool = False
     frozen_unet: bool = False
     masks: bool = False
+    template: bool = False
     reader: Path | None = None
     weight: float | None = None
     window: Window | None = None
@@ -148,10 +150,12 @@ def train_control(job: Job, examples: Examples) -> dict[str, object]:
     start = job.start()
     if base is None and start is not None:
         model = load_inpainter(start)
+        if model.control is not None and job.template and not model.templated:
+            model.control = with_template(model.control)
     else:
         model = load_inpainter(_needed(job, Stage.BASE))
         # The copy is taken after the trained weights are in; earlier it would start from noise.
-        model.control = build_control(model.unet)
+        model.control = build_control(model.unet, template=job.template)
     return _diffusion(job, Stage.CONTROL, model, examples)
 
 
@@ -173,6 +177,8 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
     judge = Reader.from_pretrained(part_folder(readers, Role.FILTER.value), Role.FILTER)
     folder = job.work / Stage.REWARD.value
     diffusion = _task(job, model, examples)
+    if model.templated:
+        raise ModelError(f"{source}: reads templates, and the reward's stage shows none; train the control stage without --template")
     watched = examples if held_out is None or held_out.scarred.all() else held_out
     teacher = reward.reader.fingerprint if isinstance(reward, SegmentationReward) else reward.name
     report: dict[str, object] = {"started_from": origin, "reward": teacher, "judge": judge.fingerprint, "weight": job.reward.weight}
@@ -221,10 +227,12 @@ def reward_of(kind: RewardKind, readers: Path) -> Reward:
 
 
 def _diffusion(job: Job, stage: Stage, model: Inpainter, examples: Examples, *, origin: str | None = None) -> dict[str, object]:
-    drop = Dropout(edges=1.0) if stage is Stage.BASE else Dropout(filled=job.masks)
+    drop = Dropout(edges=1.0) if stage is Stage.BASE else Dropout(filled=job.masks, template=model.templated)
     pictures = Pictures(model, examples, job.work / stage.value, drop=drop)
     if job.masks:
         origin = f"{origin or job.origin} masks"
+    if job.template:
+        origin = f"{origin or job.origin} template"
     report = _fit(job, _task(job, model, examples), stage, origin=origin, watch=pictures)
     _save(model, examples, job.work / stage.value / "model")
     return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.numpy import save
 
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.anatomy.orientation import levels, locate_all_insertions, order_stack
-from lgesynthnet.conditioning.condition import Condition
+from lgesynthnet.conditioning.condition import Condition, Template
 from lgesynthnet.conditioning.hidden import random_hidden
 from lgesynthnet.conditioning.roi import SIZE, Roi
 from lgesynthnet.data import usable_slices
@@ -41,6 +42,7 @@ class Dropout:
         caption_alone: no caption where edges are dropped too.
         anatomy: no wall, cavity and angle, where edges are shown.
         filled: not a chance; masks stand in place of edges wherever these are shown.
+        template: not a chance; each comes with a scarred slice of another patient as its reference.
     """
 
     edges: float = 0.0
@@ -48,6 +50,7 @@ class Dropout:
     caption_alone: float = 0.0
     anatomy: float = 0.0
     filled: bool = False
+    template: bool = False
 
 
 WHOLE_WALL_WITHOUT_EDGES = 0.8
@@ -85,7 +88,7 @@ class Examples:
     scar_levels: Float32[np.ndarray, " quantiles"]
     source: str
 
-    @property
+    @cached_property
     def scarred(self) -> Bool[np.ndarray, " n"]:
         """Which examples hold scar."""
         return np.asarray((self.labels >= Label.SCAR).any(axis=(1, 2)))
@@ -138,7 +141,23 @@ class Examples:
             show_edges=show_edges,
             show_anatomy=not show_edges or rng.random() >= drop.anatomy,
             filled=drop.filled,
+            template=self.template(i, rng) if drop.template else None,
         )
+
+    def template(self, i: int, rng: np.random.Generator) -> Template:
+        """A scarred example of another patient than example `i`.
+
+        Raises:
+            InputError: no other patient has scar.
+        """
+        others = np.flatnonzero(self.scarred & (np.asarray(self.patients) != self.patients[i]))
+        if not others.size:
+            raise InputError(f"{self.patients[i]}: no other patient has scar to serve as a template; train on more patients")
+        j = int(rng.choice(others))
+        labels = self.labels[j]
+        heart = (labels >= Label.CAVITY) & (labels <= Label.NO_REFLOW)
+        scar = (labels == Label.SCAR) | (labels == Label.NO_REFLOW)
+        return Template.cut(self.patients[j], self.image[j].astype(np.float32), heart, scar)
 
 
 def prepare(

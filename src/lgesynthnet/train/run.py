@@ -41,6 +41,7 @@ def train(
     allow_download: bool = False,
     frozen_unet: bool = False,
     masks: bool = False,
+    template: bool = False,
     reader: Path | None = None,
     weight: float | None = None,
     window: Window | None = None,
@@ -61,7 +62,7 @@ def train(
         init: start from these weights with the recipe's gentler steps; a shipped model, a model folder, or another work folder.
         role, members: which reader, and how many networks (seeds `seed` to `seed + members - 1`).
         resume: False refuses a stage that was begun.
-        text, allow_download, frozen_unet, masks, reader, weight, window, kind, on_policy, precision: of the generator; see `generator.Job`.
+        text, allow_download, frozen_unet, masks, template, reader, weight, window, kind, on_policy, precision: see `generator.Job`.
     Returns:
         The stage's report, also written to `WORK/STAGE/report.json`, a reader's to `WORK/reader-ROLE/report.json`.
     Raises:
@@ -90,6 +91,7 @@ def train(
         allow_download=allow_download,
         frozen_unet=frozen_unet,
         masks=masks,
+        template=template,
         reader=reader,
         weight=weight,
         window=window,

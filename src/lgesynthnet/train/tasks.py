@@ -69,7 +69,7 @@ class DiffusionTask:
 
     The base model has words alone to go by; BERT is frozen and its projection learns with the U-Net. With a control branch the U-Net
     goes on learning beside it (decision 0007) unless `frozen_unet`; text encoder and autoencoder stay as they are. With `masks` it is
-    shown filled masks in place of edges.
+    shown filled masks in place of edges; a model that reads templates gets one of another patient each time.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class DiffusionTask:
             model.text.projection.requires_grad_(True)
             self.trained = nn.ModuleDict({"unet": model.unet, "projection": model.text.projection})
         self.examples, (self.mean, self.std) = examples, latents
-        self.drop = BASE_DROPOUT if model.control is None else replace(CONTROL_DROPOUT, filled=masks)
+        self.drop = BASE_DROPOUT if model.control is None else replace(CONTROL_DROPOUT, filled=masks, template=model.templated)
         self.healthy, self.scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:

@@ -23,6 +23,7 @@ class Rival(StrEnum):
     COPY_PASTE = "copy-paste"
     SPADE_LIMITED = "spade-limited"
     SPADE_FULL = "spade-full"
+    TEMPLATE = "template"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +73,9 @@ def load_rival(
     """A rival by name, under the same contract as the product.
 
     Args:
-        folder: a SPADE's own folder, or a model or work folder that holds it.
-        donors: slices with scar that copy-paste takes from, of training patients; see `workflow.donors.donor_bank`.
-        keep_host: False lets a SPADE hand out the whole working grid as it renders it, as published.
+        folder: a SPADE's own folder, or a model or work folder that holds it; for `template` a model folder or `WORK/control/model`.
+        donors: slices with scar that copy-paste and `template` take from, of training patients; see `workflow.donors.donor_bank`.
+        keep_host: False lets a network hand out the whole working grid as it renders it, as published.
     Raises:
         ModelError: no such rival, or its folder is missing or damaged.
         InputError: copy-paste without donors.
@@ -91,6 +92,10 @@ def load_rival(
             from lgesynthnet.generate.copy_paste import CopyPaste
 
             return CopyPaste.from_hosts(donors)
+        case Rival.TEMPLATE:
+            if folder is None:
+                raise ModelError("template: needs the folder that `lgesynthnet train control --template` wrote, WORK/control/model")
+            return _templated(folder, donors, keep_host=keep_host, device=device)
         case Rival.SPADE_LIMITED | Rival.SPADE_FULL:
             from lgesynthnet.conditioning.condition import Context
             from lgesynthnet.generate.spade import SpadePainter
@@ -99,6 +104,14 @@ def load_rival(
                 raise ModelError(f"{rival.value}: needs the folder that `lgesynthnet train spade --work` or `pack-parts --out` wrote")
             context = Context.LIMITED if rival is Rival.SPADE_LIMITED else Context.FULL
             return SpadePainter.from_pretrained(folder, context, keep_host=keep_host, device=device)
+
+
+def _templated(folder: Path, donors: Sequence[Host], *, keep_host: bool, device: str) -> Generator:
+    from lgesynthnet.conditioning.condition import template_of
+    from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+
+    templates = [template_of(donor) for donor in donors]
+    return LGESynthNet.from_pretrained(folder, device=device, sampling=Sampling(keep_host=keep_host), templates=templates)
 
 
 def _filter(folder: Path) -> ScarReader:
