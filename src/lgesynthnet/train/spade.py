@@ -147,6 +147,11 @@ class Looks:
         shown = [_column(made, picture, size.context) for made, picture in zip(self.made, fake[:, 0].cpu().numpy(), strict=True)]
         write_sheet(shown, self.folder, step)
 
+    def last(self) -> dict[str, object]:
+        """The newest line, without its step."""
+        line = json.loads((self.folder / "looks.jsonl").read_text().splitlines()[-1])
+        return {name: value for name, value in line.items() if name != "step"}
+
 
 def _column(made: Condition, picture: np.ndarray, context: Context) -> np.ndarray:
     around = grey(made.masked) if context is Context.FULL else grey(np.where(made.wall, -0.5, np.where(made.cavity, 0.3, -1.2)))
@@ -174,7 +179,7 @@ def train_spade(
         patients: train on these patients of `data` only.
         init: go on from another SPADE of the same context and size; a model or work folder, or its own folder.
         init_autoencoder: whose encoder the perceptual term looks through: a shipped model, a model or work folder; default the one
-            that `work` holds, else `phantom`.
+            that the autoencoder stage left in `work`, else `phantom`.
     Returns:
         The report, also written to `WORK/spade-CONTEXT/report.json`.
     Raises:
@@ -188,16 +193,11 @@ def train_spade(
     examples = prepared(data, work / "examples.safetensors", patients, progress)
     if not examples.scarred.any():
         raise InputError(f"{data.root}: no slice with scar, so there is nothing to learn it from; add patients with scar labels")
-    generator = Spade(SpadeSize(context=context, widths=sizes.widths, hidden=sizes.hidden, noise=sizes.noise))
-    started_from = None
-    if init is not None:
-        start = load_spade(part_folder(init, part), context)
-        if start.size != generator.size:
-            raise ModelError(f"{init}: is of another size than recipe {recipe} trains; choose the --recipe it was made with")
-        generator.load_state_dict(start.state_dict())
-        started_from = fingerprint(part_folder(init, part), role=part)
+    size = SpadeSize(context=context, widths=sizes.widths, hidden=sizes.hidden, noise=sizes.noise)
+    generator, started_from = _first(size, init)
     eye, seen_by = perceptual_eye(init_autoencoder, work)
     task = SpadeTask(generator, Discriminator(context, sizes.discriminator), examples, eye)
+    looks = Looks(task, folder)
     report = fit(
         task,
         sizes.train if init is None else sizes.finetune,
@@ -206,13 +206,12 @@ def train_spade(
         origin=f"{started_from} {seen_by}",
         device=device,
         progress=None if progress is None else (lambda done, total, loss: progress(part, done, total, loss)),
-        watch=Looks(task, folder),
+        watch=looks,
         watch_every=EVERY,
         precision=precision,
     )
     halve(generator.cpu())
     save_spade(generator, folder / "model")
-    last = json.loads((folder / "looks.jsonl").read_text().splitlines()[-1])
     report |= machine() | {
         "stage": part,
         "recipe": recipe,
@@ -220,10 +219,20 @@ def train_spade(
         "examples": len(examples),
         "patients": len(set(examples.patients)),
     }
-    report |= {"started_from": started_from, "eye": seen_by, "parameters": sum(p.numel() for p in generator.parameters())}
-    report |= {name: value for name, value in last.items() if name != "step"}
+    report |= looks.last() | {"started_from": started_from, "eye": seen_by, "parameters": sum(p.numel() for p in generator.parameters())}
     write_json(folder / "report.json", report)
     return report
+
+
+def _first(size: SpadeSize, init: Path | None) -> tuple[Spade, str | None]:
+    """Random weights, or those of `init` with their fingerprint."""
+    if init is None:
+        return Spade(size), None
+    folder = part_folder(init, spade_part(size.context))
+    start = load_spade(folder, size.context)
+    if start.size != size:
+        raise ModelError(f"{init}: is of another size than this recipe trains; choose the --recipe it was made with")
+    return start, fingerprint(folder, role=spade_part(size.context))
 
 
 def perceptual_eye(chosen: Path | None, work: Path) -> tuple[AutoencoderKL, str]:
@@ -232,12 +241,14 @@ def perceptual_eye(chosen: Path | None, work: Path) -> tuple[AutoencoderKL, str]
     Raises:
         ModelError: `chosen` holds none.
     """
-    named = chosen is not None
-    roots = [shipped_or_path(chosen)] if chosen is not None else [work, shipped_or_path("phantom")]
-    inside = [root / place for root in roots for place in AUTOENCODER_AT]
+    if chosen is None:  # not what later stages leave in `work`, or the same command would look through another eye when it goes on
+        inside = [work / AUTOENCODER_AT[0], shipped_or_path("phantom") / AUTOENCODER_AT[1]]
+    else:
+        inside = [shipped_or_path(chosen) / place for place in AUTOENCODER_AT]
     found = next((each for each in inside if (each / "diffusion_pytorch_model.safetensors").is_file()), None)
     if found is None:
-        hint = "give a model folder, a work folder, or `phantom`" if named else "run `lgesynthnet train autoencoder` first"
-        raise ModelError(f"{chosen or work}: holds no autoencoder for the perceptual term; {hint}")
+        raise ModelError(
+            f"{chosen or work}: holds no autoencoder for the perceptual term; give a model folder, a work folder, or `phantom`"
+        )
     eye = AutoencoderKL.from_pretrained(found, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32)
     return eye, fingerprint(found, role="autoencoder")
