@@ -15,39 +15,23 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from scipy import ndimage
 
-from lgesynthnet.conditioning.hidden import hidden_round
-from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data import open_cohort
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.evaluate.cases import Case
+from lgesynthnet.evaluate.nearest import PERCENTILE, feature_spread, in_features, in_wall, look, nearest
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.records import Mask
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.hosts import find_hosts
 
-ANGLES, DEPTHS = 72, 6
-PERCENTILE, ALLOWED = 1.0, 0.025
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """One slice as both distances see it: the unrolled wall, which of its cells count, and the auditor's features of each cell."""
-
-    patient: str
-    wall: Float[np.ndarray, "angles depths"]
-    counts: Bool[np.ndarray, "angles depths"]
-    features: Float[np.ndarray, "channels angles depths"]
+ALLOWED = 0.025
 
 
 def main() -> None:
@@ -64,14 +48,13 @@ def main() -> None:
     painter = LGESynthNet.from_pretrained(options.model)
     shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
     entries = [entry for entry in shelf.entries if entry.patient in patients]
-    hosts = [(entry.patient, shelf.fetch(entry)) for entry in entries]
-    real = [look(auditor, who, host, host.slice_.image, _region(host, host.slice_.scar)) for who, host in hosts]
-    samples = [look(auditor, *made) for made in painted(painter, hosts, options)]
-    spread = np.std([r.features.mean((1, 2)) for r in real], axis=0) + 1e-9
-    scarred = [r for r, (_, host) in zip(real, hosts, strict=True) if host.slice_.scar.any()]
+    hosts = [shelf.fetch(entry) for entry in entries]
+    real = [look(_case(host), auditor) for host in hosts]
+    samples = [look(case, auditor) for case in painted(painter, hosts, options)]
+    scarred = [r for r, host in zip(real, hosts, strict=True) if host.slice_.scar.any()]
     print(f"{painter.fingerprint}: {len(samples)} samples, {len(real)} {options.part} slices, {len(scarred)} with scar")
     passed = True
-    for name, distance in (("repainted wall", in_wall), ("auditor's features", lambda a, b: in_features(a, b, spread))):
+    for name, distance in (("repainted wall", in_wall), ("auditor's features", in_features(feature_spread(real)))):
         yardstick = [nearest(one, real, distance) for one in scarred]
         found = [nearest(one, real, distance) for one in samples]
         limit = float(np.percentile(yardstick, PERCENTILE))
@@ -84,73 +67,24 @@ def main() -> None:
     sys.exit(not passed)
 
 
-def painted(painter: LGESynthNet, hosts: list[tuple[str, Host]], options: argparse.Namespace) -> list[tuple[str, Host, np.ndarray, Mask]]:
+def painted(painter: LGESynthNet, hosts: list[Host], options: argparse.Namespace) -> list[Case]:
     """Ischaemic prescriptions in scar-free slices."""
     rng = np.random.default_rng(options.seed)
-    free = [(who, host) for who, host in hosts if not host.slice_.scar.any()]
-    made = []
+    free = [host for host in hosts if not host.slice_.scar.any()]
+    made: list[Case] = []
     while len(made) < options.count:
-        who, host = free[int(rng.integers(len(free)))]
+        host = free[int(rng.integers(len(free)))]
         try:
-            sample = painter.paint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))
+            made.append(Case.of_sample(painter.paint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))))
         except PrescriptionError:
             continue
-        made.append((who, host, sample.image, sample.hidden))
     return made
 
 
-def _region(host: Host, scar: Mask) -> Mask:
-    return hidden_round(scar, host.frame.wall, host.frame.spacing_mm) if scar.any() else host.frame.wall
-
-
-@torch.no_grad()
-def look(auditor: Reader, patient: str, host: Host, image: np.ndarray, hidden: Mask) -> Seen:
-    frame = host.frame
-    roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
-    unit = roi.crop(HeartWindow.of(replace(host.slice_, image=image)).to_unit(image))
-    stack = np.stack([unit, roi.crop_mask(frame.cavity), roi.crop_mask(frame.wall)]).astype(np.float32)
-    features = last_features(auditor, torch.from_numpy(stack)[None])
-    wall, nominal = roi.crop_mask(frame.wall), roi.crop_angle(frame.nominal_deg)
-    depth = roi.crop(np.nan_to_num(frame.depth, nan=0.5))
-    at = np.nonzero(wall)
-    cell = (nominal[at] / (360 / ANGLES)).astype(int) % ANGLES * DEPTHS + np.clip(depth[at] * DEPTHS, 0, DEPTHS - 1).astype(int)
-    inside = roi.crop_mask(hidden)[at].astype(float)
-
-    def unrolled(values: np.ndarray) -> np.ndarray:
-        pixels = np.bincount(cell, minlength=ANGLES * DEPTHS)
-        sums = np.bincount(cell, weights=values, minlength=ANGLES * DEPTHS)
-        mean = np.where(pixels > 0, sums / np.maximum(pixels, 1), np.nan).reshape(ANGLES, DEPTHS)
-        empty = np.isnan(mean)
-        where = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)  # cells no pixel fell into
-        return mean[tuple(where)]
-
-    return Seen(
-        patient=patient,
-        wall=unrolled(unit[at]),
-        counts=unrolled(inside) > 0.5,
-        features=np.stack([unrolled(channel[at]) for channel in features]),
-    )
-
-
-def last_features(auditor: Reader, stack: torch.Tensor) -> np.ndarray:
-    """What the first member's last layer reads, (channels, 128, 128)."""
-    network, caught = auditor.networks[0], []
-    handle = network.output_block.register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0]))
-    network(stack)
-    handle.remove()
-    return caught[0][0].numpy()
-
-
-def nearest(one: Seen, others: list[Seen], distance: object) -> float:
-    return min(distance(one, other) for other in others if other.patient != one.patient)
-
-
-def in_wall(one: Seen, other: Seen) -> float:
-    return float(np.sqrt(np.mean((one.wall - other.wall)[one.counts] ** 2)))
-
-
-def in_features(one: Seen, other: Seen, spread: np.ndarray) -> float:
-    return float(np.linalg.norm((one.features[:, one.counts].mean(1) - other.features[:, one.counts].mean(1)) / spread))
+def _case(host: Host) -> Case:
+    """A slice without scar is seen as a whole."""
+    case = Case.of_real(host)
+    return case if case.scar.any() else replace(case, hidden=host.frame.wall)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def loaded_by(*words: str) -> set[str]:
 class TestQuickToAnswer:
     HEAVY = {"torch", "transformers", "diffusers", "monai", "scipy", "skimage", "nibabel", "matplotlib", "numpy"}
 
-    @pytest.mark.parametrize("words", [["--help"], ["synthesize", "--help"], ["train", "--help"], ["--version"]])
+    @pytest.mark.parametrize(
+        "words", [["--help"], ["synthesize", "--help"], ["train", "--help"], ["evaluate", "realism", "--help"], ["--version"]]
+    )
     def test_help_loads_nothing_heavy(self, words):
         assert loaded_by(*words).isdisjoint(self.HEAVY)
 
@@ -201,6 +203,42 @@ class TestVerify:
         done = run("verify", tmp_path)
         assert done.returncode == 2
         assert str(broken) in done.stdout
+
+
+class TestEvaluate:
+    @pytest.fixture(scope="class")
+    def painted(self, tmp_path_factory) -> Path:
+        """A run that the shipped filter judged, on one simulated patient without scar."""
+        folder = tmp_path_factory.mktemp("judged")
+        write_cohort(folder / "hosts", patients=1, seed=4, positive=0.0)
+        words = ("--hosts", folder / "hosts", "--model", "paste", "--filter", "phantom", "--prior", "ischaemic", "--keep-all", "-n", 2)
+        done = run("synthesize", *words, "--out", folder / "run")
+        assert done.returncode == 0, done.stderr
+        return folder / "run"
+
+    def test_realism_prints_a_table_and_says_where_it_lies(self, painted):
+        done = run("evaluate", "realism", painted, "--all")
+        assert done.returncode == 0, done.stderr
+        assert "| SSIM to host, full | 0.9" in done.stdout
+        assert "give --real" in done.stderr
+        assert (painted / "evaluation" / "realism.csv").is_file()
+        assert str(painted / "evaluation" / "realism.md") in done.stdout
+
+    @pytest.mark.parametrize(
+        ("words", "named"),
+        [
+            (["--auditor", lgesynthnet.__path__[0] + "/weights/phantom/filter"], "filtered the run"),
+            (["--auditor", "nowhere"], "nowhere"),
+            (["--hosts", "nowhere"], "nowhere"),
+            (["--part", "test"], "--splits"),
+        ],
+    )
+    def test_what_cannot_be_judged_is_one_line_and_exit_code_2(self, painted, words, named):
+        done = run("evaluate", "alignment", painted, *words)
+        assert done.returncode == 2
+        [line] = done.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert named in line
 
 
 class TestInfo:

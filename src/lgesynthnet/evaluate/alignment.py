@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.intervals import Interval, correlation, mean
+from lgesynthnet.evaluate.lines import Aim, Line
 from lgesynthnet.evaluate.strata import in_order, strata
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
@@ -109,6 +110,24 @@ def table(scores: Iterable[Scores]) -> list[Row]:
         for group in one.groups:
             groups[group].append(one)
     return [Row(group=group, figure=figure, value=value) for group in in_order(groups) for figure, value in figures(groups[group]).items()]
+
+
+AIMS = dict.fromkeys(("Dice", "above 0.6", "lesions found", "lesions right", "segments, Jaccard", "main segment right"), Aim.HIGH)
+
+
+def compared(painted: Iterable[Scores], real: Iterable[Scores]) -> list[Line]:
+    """The table of painted slices, the same group and figure of real slices beside it; a group that no real slice falls into has none."""
+    beside = {(row.group, row.figure): row.value for row in table(real)}
+    return [
+        Line(
+            group=row.group,
+            figure=row.figure,
+            value=row.value,
+            real=beside.get((row.group, row.figure)),
+            aim=AIMS.get(row.figure, Aim.AS_REAL),
+        )
+        for row in table(painted)
+    ]
 
 
 def figures(scores: list[Scores]) -> dict[str, Interval | None]:

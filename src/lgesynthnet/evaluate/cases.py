@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float32
 
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.hidden import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.records import Image, Label, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.base import ScarReader
 
@@ -63,6 +68,15 @@ class Case:
             hidden=hidden_round(slice_.scar, frame.wall, frame.spacing_mm),
         )
 
+    @cached_property
+    def unit(self) -> Float32[np.ndarray, "rows cols"]:
+        """The judged image in heart units by its own wall and blood, the painted wall included: so are a real slice's levels found too.
+
+        Raises:
+            InputError: the image is flat.
+        """
+        return HeartWindow.of(replace(self.host, image=self.image)).to_unit(self.image)
+
     @property
     def existing(self) -> Mask:
         """Scar of the host that nobody prescribed: reading it there is neither right nor wrong."""
@@ -83,3 +97,14 @@ class Case:
         if untouched.sum() >= 20:
             return untouched
         return wall & ~self.scar & (~read if read is not None else np.ones_like(wall))
+
+
+def in_order(cases: Iterable[Case]) -> list[Case]:
+    """By patient, slice and content: a figure must not depend on the order in which the cases came."""
+
+    def key(case: Case) -> tuple[str, int, bytes]:
+        content = hashlib.sha256(np.ascontiguousarray(case.image).tobytes())
+        content.update(np.packbits(case.scar).tobytes())
+        return case.patient, case.host.index, content.digest()
+
+    return sorted(cases, key=key)

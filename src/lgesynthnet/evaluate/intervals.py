@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 DRAWS = 2000
 ByPatient = Mapping[str, Sequence[float]]
@@ -46,6 +48,12 @@ def ratio(values: ByPatient, ceiling: ByPatient) -> Interval | None:
     return _resampled(together, of)
 
 
+def geometric_mean(values: ByPatient) -> Interval | None:
+    """For ratios, whose mean would favour the large; values must be positive. None where there are none."""
+    logs = mean({name: np.log(np.asarray(row, float)).tolist() for name, row in values.items()})
+    return None if logs is None else Interval(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high), logs.n)
+
+
 def difference(values: ByPatient, other: ByPatient) -> Interval | None:
     """Mean of paired differences."""
     return mean({name: [a - b for a, b in zip(values[name], other[name], strict=True)] for name in values})
@@ -63,6 +71,22 @@ def correlation(x: ByPatient, y: ByPatient) -> Interval | None:
         return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else float("nan")
 
     return _resampled(together, of)
+
+
+def reweighted(patients: int, of: Callable[[Float[np.ndarray, " patients"]], float], *, n: int) -> Interval | None:
+    """For what is no mean: a statistic of how often each patient counts; once each is the estimate.
+
+    Args:
+        of: the statistic, NaN where a draw leaves it undefined.
+        n: values behind it.
+    """
+    estimate = of(np.ones(patients))
+    if not patients or not math.isfinite(estimate):
+        return None
+    draws = np.random.default_rng(0).multinomial(patients, np.full(patients, 1 / patients), size=DRAWS)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        low, high = np.nanquantile([of(draw.astype(float)) for draw in draws], (0.025, 0.975))
+    return Interval(float(estimate), float(low), float(high), n)
 
 
 def _resampled(by_patient: Mapping[str, Sequence[object]], of: Callable[[list[np.ndarray]], float]) -> Interval | None:

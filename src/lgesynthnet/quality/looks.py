@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy import ndimage
 
 from lgesynthnet.conditioning.sample import SyntheticSample
@@ -42,12 +43,16 @@ def looks(sample: SyntheticSample) -> Looks:
     return Looks(
         brightness=float(after[bright].mean()) if bright.any() else None,
         spill_mm2=float((outer & (after - before >= SPILLED)).sum() * frame.pixel_mm2),
-        seam=_step(after - before, sample.hidden),
+        seam=border_step(after - before, sample.hidden),
     )
 
 
-def _step(change: np.ndarray, hidden: Mask) -> float:
-    """Outside nothing changes, so the change of the outermost repainted pixels is the step."""
+def border_step(change: Float[np.ndarray, "rows cols"], hidden: Mask) -> float:
+    """Mean step along the border of a repainted region: outside nothing changes, so it is the change of the outermost repainted pixels.
+
+    Args:
+        change: picture minus host, heart units; 0 outside `hidden`.
+    """
     border = hidden & ~ndimage.binary_erosion(hidden, border_value=1)
     if not border.any():
         return 0.0

@@ -1,0 +1,82 @@
+"""Who may judge a run: an auditor that taught its generator nothing, chose none of its weights and kept none of its samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lgesynthnet.errors import ModelError, RunError
+from lgesynthnet.files import fingerprint, part_folder, shipped_or_path
+from lgesynthnet.workflow.plan import SynthesisPlan
+
+if TYPE_CHECKING:
+    from lgesynthnet.segmenter.reader import Reader
+
+AUDITOR, PARTIES = "auditor", ("filter", "reward")
+DEFAULT = "phantom"
+
+
+def auditor_of(plan: SynthesisPlan, named: Path | None = None) -> Reader:
+    """The named auditor, else the one beside the run's model, else the shipped one.
+
+    Args:
+        named: an auditor's folder, or a model folder that holds one.
+    Raises:
+        RunError: it filtered the run, or taught its generator or chose its weights; none of them can be its judge.
+        ModelError: missing, damaged, or a reader of another role.
+    """
+    model = shipped_or_path(plan.model)
+    beside = model / AUDITOR
+    folder = part_folder(named, AUDITOR) if named is not None else beside if beside.is_dir() else shipped_or_path(DEFAULT) / AUDITOR
+    refuse_party(folder, parties_of(plan))
+    from lgesynthnet.segmenter.networks import Role
+    from lgesynthnet.segmenter.reader import Reader
+
+    return Reader.from_pretrained(folder, Role.AUDITOR)
+
+
+def parties_of(plan: SynthesisPlan) -> dict[str, str]:
+    """Fingerprint -> what the reader of that fingerprint did in making a run, as far as the run and its model tell."""
+    model = shipped_or_path(plan.model)
+    found: dict[str, str] = {}
+    taught = _report(model / "reports.json").get("reward")
+    if isinstance(taught, dict):
+        for key, did in (("judge", "chose the weights of the run's generator"), ("reward", "taught the run's generator")):
+            if isinstance(taught.get(key), str):
+                found[taught[key]] = did
+    for part in PARTIES:
+        mark = reader_mark(model / part)
+        if mark is not None:
+            found.setdefault(mark, f"is the {part} of the run's model")
+    return found | {plan.reader: "filtered the run"}
+
+
+def refuse_party(folder: Path, parties: dict[str, str]) -> None:
+    """See that a reader took no part in what it shall judge.
+
+    Raises:
+        RunError: it did; the message says how.
+    """
+    mark = reader_mark(folder)
+    if mark in parties:
+        raise RunError(f"{folder}: {mark} {parties[mark]}, so it cannot judge it; give --auditor a reader of role auditor")
+
+
+def reader_mark(folder: Path) -> str | None:
+    """Fingerprint of a reader's folder in the role that it says it has; None where there is no reader."""
+    try:
+        role = json.loads((folder / "config.json").read_text())["role"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return fingerprint(folder, role=str(role))
+
+
+def _report(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as fault:
+        raise ModelError(f"{path}: cannot be understood ({fault}), so nobody knows who taught this model; restore the file") from None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,324 @@
+"""What must come out right before a figure of realism is believed: nothing painted, noise smoothed away, a step, a shifted set."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.evaluate.cases import Case
+from lgesynthnet.evaluate.distances import FeatureSet, frechet, frechet_distances, kernel_distance, kernel_distances
+from lgesynthnet.evaluate.halves import halvings
+from lgesynthnet.evaluate.intervals import Interval, geometric_mean, reweighted
+from lgesynthnet.evaluate.lines import Aim, Line, to_csv, to_markdown
+from lgesynthnet.evaluate.nearest import look, twins
+from lgesynthnet.evaluate.realism import realism
+from lgesynthnet.evaluate.shift_tolerant import ABSENT, ShiftTolerantDistance
+from lgesynthnet.evaluate.similarity import similarity
+from lgesynthnet.evaluate.texture import border_gradient, noise_ratio, seam
+from lgesynthnet.evaluate.tissues import Tissue, wasserstein
+from lgesynthnet.evaluate.twosample import auc, statistics, tell_apart
+from lgesynthnet.files import weights_folder
+from lgesynthnet.generate.paste import IntensityPaste
+from lgesynthnet.phantom.patient import simulate
+from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.records import Level, ShortAxisSlice
+from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.segmenter.reader import Reader
+
+WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, intensity_percentile=70)
+SEEDS_REAL, SEEDS_FREE = range(40, 48), range(60, 66)
+
+
+@pytest.fixture(scope="module")
+def real():
+    found = []
+    for seed in SEEDS_REAL:
+        patient = simulate(f"P{seed}", seed, infarct=True)
+        for index in (2, 3):
+            slice_ = patient.stack[index]
+            if slice_.scar.sum() * slice_.spacing_mm[0] ** 2 > 150:
+                found.append(Case.of_real(Host(slice_=slice_, frame=locate(slice_, patient.truth[index].level))))
+    return found
+
+
+@pytest.fixture(scope="module")
+def painted():
+    found = []
+    for seed in SEEDS_FREE:
+        patient = simulate(f"H{seed}", seed, infarct=False)
+        for index in (3, 4):
+            slice_, level = patient.stack[index], patient.truth[index].level
+            if level == "mid":
+                host = Host(slice_=slice_, frame=locate(slice_, level))
+                found.append(Case.of_sample(IntensityPaste().paint(host, WISH, seed=len(found))))
+    return found
+
+
+def flat(noise=0.1, seed=0):
+    """A host whose wall is one even brightness under white noise, with a region to repaint over a third of it."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:128, :128]
+    away = np.hypot(rows - 64, cols - 64)
+    labels = np.where(away <= 25, 1, np.where(away <= 40, 2, 0)).astype(np.uint8)
+    image = np.where(labels == 1, 300.0, np.where(labels == 2, 100.0, 200.0)) + 200 * noise * rng.standard_normal(labels.shape)
+    slice_ = ShortAxisSlice(patient="flat", index=0, image=image, labels=labels, spacing_mm=(1.0, 1.0))
+    frame = locate(slice_, Level.MID)
+    hidden = (np.abs(frame.nominal_deg - 200) < 60) & (away > 20) & (away < 45)
+    scar = frame.wall & (np.abs(frame.nominal_deg - 200) < 40)
+    return Case(
+        name="flat",
+        patient="flat",
+        image=image,
+        host=slice_,
+        frame=frame,
+        scar=scar,
+        no_reflow=np.zeros_like(scar),
+        hidden=hidden,
+    )
+
+
+class TestToTheHost:
+    def test_a_host_in_which_nothing_was_painted_is_its_own_likeness(self, painted):
+        for case in painted[:3]:
+            found = similarity(replace(case, image=case.host.image))
+            for where in ("full", "heart"):
+                assert found[f"SSIM to host, {where}"] == pytest.approx(1)
+                assert found[f"RMSE to host, {where}"] == 0
+                assert found[f"PSNR to host, {where}"] is None
+
+    def test_a_brighter_scar_costs_and_costs_more_close_by(self, painted):
+        for case in painted[:3]:
+            found = similarity(case)
+            assert found["SSIM to host, heart"] < found["SSIM to host, full"] < 1
+            assert found["RMSE to host, heart"] > found["RMSE to host, full"] > 0
+
+    def test_a_painter_that_brightens_all_is_not_forgiven_by_a_scale_of_its_own(self, painted):
+        case = painted[0]
+        assert similarity(replace(case, image=case.host.image * 2.0))["RMSE to host, full"] > 0.1
+
+    def test_both_are_in_one_scale_so_a_different_unit_changes_nothing(self, painted):
+        case = painted[0]
+        times = replace(case, image=case.image * 8.0, host=replace(case.host, image=case.host.image * 8.0))
+        for name, value in similarity(case).items():
+            assert similarity(times)[name] == pytest.approx(value)
+
+
+class TestShiftTolerantDistance:
+    @pytest.fixture(scope="class")
+    def distance(self):
+        found = ShiftTolerantDistance.from_installed()
+        return found if found is not None else pytest.skip(ABSENT)
+
+    def test_equal_images_are_0_apart_and_a_shift_costs_less_than_a_blur(self, distance, painted):
+        case = painted[0]
+        image = np.clip(case.unit.astype(float)[:96, :96] / 2 + 0.5, 0, 1)
+        assert distance.between(image, image) == 0
+        shifted = distance.between(image, np.roll(image, 1, axis=1))
+        blurred = distance.between(image, ndimage.gaussian_filter(image, 1.0))
+        assert 0 < shifted < blurred
+
+    def test_it_is_the_distance_that_the_package_s_own_code_gives(self, distance):
+        rows, cols = np.mgrid[:64, :64]
+        one, other = (0.5 + 0.4 * np.sin(rows / 3) * np.cos(cols / period) for period in (5, 4))
+        assert distance.between(one, other) == pytest.approx(0.0118033, abs=1e-6)
+
+    def test_of_a_painted_slice_it_is_small_and_of_its_host_nothing(self, distance, painted):
+        case = painted[0]
+        assert distance.to_host(replace(case, image=case.host.image)) == 0
+        assert 0 < distance.to_host(case) < 0.5
+
+
+class TestTexture:
+    def test_noise_that_is_the_same_everywhere_has_ratio_1(self):
+        found = [noise_ratio(flat(seed=seed)) for seed in range(8)]
+        assert np.mean(found) == pytest.approx(1, abs=0.1)
+
+    def test_smoothed_noise_is_below_1_and_added_noise_above(self):
+        case = flat()
+        smooth = ndimage.gaussian_filter(case.image, 0.7)
+        assert noise_ratio(replace(case, image=np.where(case.hidden, smooth, case.image))) < 0.3
+        doubled = case.image + 40 * np.random.default_rng(1).standard_normal(case.image.shape)
+        assert noise_ratio(replace(case, image=np.where(case.hidden, doubled, case.image))) > 2
+
+    def test_a_bright_even_scar_is_no_noise(self):
+        case = flat()
+        bright = case.image + 200 * case.scar
+        assert noise_ratio(replace(case, image=bright)) == pytest.approx(noise_ratio(case), rel=0.3)
+
+    def test_a_step_of_0_4_at_the_border_is_a_seam_of_0_4(self):
+        case = flat(noise=0.02)
+        span = HeartWindow.of(case.host).span
+        stepped = replace(case, image=case.image + 0.4 * span * case.hidden)
+        assert seam(case) == 0
+        assert seam(stepped) == pytest.approx(0.4, abs=0.01)
+        assert border_gradient(case) == pytest.approx(1, abs=0.25)
+        assert border_gradient(stepped) > 2 * border_gradient(case)
+
+    def test_real_slices_have_nearly_the_same_noise_round_their_scar_as_elsewhere(self, real):
+        found = [ratio for ratio in map(noise_ratio, real) if ratio is not None]
+        assert len(found) >= 8
+        assert 0.5 < np.exp(np.mean(np.log(found))) < 4
+
+
+class TestTissues:
+    def test_a_set_is_no_distance_from_itself_and_a_shift_is_its_own_distance(self, real):
+        def brighter(case):
+            window = HeartWindow.of(case.host)
+            return replace(case, image=np.where(case.scar & ~case.no_reflow, case.image + 0.3 * window.span, case.image))
+
+        assert wasserstein(real, real, Tissue.SCAR).value == 0
+        assert wasserstein([brighter(case) for case in real], real, Tissue.SCAR).value == pytest.approx(0.3, abs=0.1)
+
+
+def two_sets(shift=0.0, n=60, features=5, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(2, n, features))
+    rows[0, :, 0] += shift
+    patients = [f"P{i // 3}" for i in range(n)], [f"R{i // 3}" for i in range(n)]
+    return FeatureSet(name="drawn", painted=rows[0], real=rows[1], painted_patients=patients[0], real_patients=patients[1])
+
+
+class TestDistances:
+    def test_frechet_of_a_set_to_itself_is_0_and_grows_with_the_square_of_a_shift(self):
+        rows = np.random.default_rng(0).normal(size=(80, 4))
+        assert frechet(rows, rows) == pytest.approx(0, abs=1e-9)
+        assert frechet(rows, rows + np.eye(4)[0]) == pytest.approx(1, abs=1e-6)
+        assert frechet(rows, rows + 2 * np.eye(4)[0]) == pytest.approx(4, abs=1e-6)
+
+    def test_frechet_stands_beside_two_halves_of_the_real_patients(self):
+        alike, floor, directions = frechet_distances(two_sets())
+        apart, same_floor, _ = frechet_distances(two_sets(shift=3.0))
+        assert directions == 5
+        assert alike.value == pytest.approx(floor.value, rel=0.6)
+        assert same_floor == floor
+        assert apart.low > floor.high
+
+    def test_few_slices_get_few_directions_or_none(self):
+        assert frechet_distances(two_sets(n=24))[2] == 2
+        assert frechet_distances(two_sets(n=6)) == (None, None, 0)
+
+    def test_the_kernel_distance_holds_0_for_one_population_and_leaves_it_for_two(self):
+        one, floor = kernel_distances(two_sets())
+        other, _ = kernel_distances(two_sets(shift=2.0))
+        assert one.low < 0 < one.high
+        assert floor.low < 0 < floor.high
+        assert other.low > 0
+
+    def test_slices_of_one_patient_are_no_evidence_of_likeness(self):
+        rows = np.random.default_rng(0).normal(size=(10, 3))
+        assert kernel_distance(rows, rows, ["A"] * 10, ["B"] * 10) is None
+
+    def test_what_no_case_has_is_left_out(self):
+        made = two_sets()
+        made.real[:, 2], made.painted[3, 1] = np.nan, np.nan
+        clean = made.standardised()
+        assert clean.real.shape[1] == 4
+        assert np.isfinite(clean.painted).all()
+        assert clean.painted[3, 1] == 0
+
+
+class TestTellingApart:
+    def test_one_population_is_not_told_apart_and_two_are(self):
+        same, floor = tell_apart(two_sets(n=90))
+        other, _ = tell_apart(two_sets(shift=4.0, n=90))
+        assert same.low < 0.5 < same.high
+        assert floor.value == pytest.approx(0.5, abs=0.1)
+        assert other.value > 0.95
+
+    def test_a_shift_in_brightness_is_found_out(self, real):
+        def brighter(case):
+            return replace(
+                case, patient=f"{case.patient}+", image=np.where(case.hidden, case.image + 2 * HeartWindow.of(case.host).span, case.image)
+            )
+
+        moved = [statistics(brighter(case)) for case in real]
+        patients = [case.patient for case in real]
+        sets = FeatureSet(
+            name="s",
+            painted=np.array(moved),
+            real=np.array([statistics(case) for case in real]),
+            painted_patients=[f"{name}+" for name in patients],
+            real_patients=patients,
+        )
+        assert tell_apart(sets)[0].value > 0.8
+        assert tell_apart(replace(sets, painted=sets.real))[0].value < 0.6
+
+    def test_a_patient_whom_the_judge_knows_would_give_himself_away_so_none_stands_on_both_sides(self):
+        found = []
+        for seed in range(8):
+            rng = np.random.default_rng(seed)  # six slices of each patient, all alike, and nothing that tells painted from real
+            rows = np.repeat(rng.normal(size=(2, 12, 12)), 6, axis=1) + 0.05 * rng.normal(size=(2, 72, 12))
+            ours, theirs = ([f"{kind}{i // 6}" for i in range(72)] for kind in "PR")
+            found.append(auc(rows[0], rows[1], ours, theirs).value)
+        assert np.mean(found) == pytest.approx(0.5, abs=0.15)
+
+    def test_of_three_patients_nothing_is_said(self):
+        assert tell_apart(two_sets(n=9)) == (None, None)
+
+    def test_no_patient_stands_in_both_halves(self):
+        patients = ["A", "A", "B", "C", "C", "D", "E"]
+        for one, other in halvings(patients):
+            assert not {patients[i] for i in one} & {patients[i] for i in other}
+            assert sorted([*one, *other]) == list(range(7))
+
+
+class TestCopies:
+    def test_the_same_picture_twice_is_a_twin_and_another_heart_is_none(self, painted):
+        seen = [look(case) for case in painted[:4]]
+        assert twins([*seen, seen[0]], 1e-3) == [1, 0, 0, 0, 1]
+        assert twins(seen[:1], 1e-3) == [0]
+
+
+class TestAllOfIt:
+    @pytest.fixture(scope="class")
+    def auditor(self):
+        return Reader.from_pretrained(weights_folder() / "phantom" / "auditor", Role.AUDITOR)
+
+    @pytest.fixture(scope="class")
+    def lines(self, painted, real, auditor):
+        return realism(painted, real, auditor=auditor, training=real[:8])
+
+    def test_every_figure_is_there_once_and_names_what_it_was_measured_with(self, lines, auditor):
+        names = [line.figure for line in lines]
+        assert len(names) == len(set(names))
+        assert not [name for name in names if "FID" in name]
+        assert sum(auditor.fingerprint in name for name in names) == 4
+        assert any(name.startswith("near a training slice, auditor's features") for name in names)
+
+    def test_the_order_of_the_cases_changes_no_number(self, painted, real, auditor, lines):
+        assert realism(painted[::-1], real[::-1], auditor=auditor, training=real[:8][::-1]) == lines
+
+    def test_without_auditor_and_real_slices_the_rest_is_still_there(self, painted):
+        found = {line.figure: line for line in realism(painted[:2], [])}
+        assert found["SSIM to host, full"].value is not None
+        assert found["seam, heart units"].value is not None
+        assert found["painted told from real, AUC"].value is None
+        assert all(line.real is None for line in found.values())
+
+    def test_of_nothing_painted_nothing_is_said(self, real):
+        with pytest.raises(ValueError, match="no painted slices"):
+            realism([], real)
+
+
+class TestLines:
+    def test_only_where_more_is_better_is_there_a_share_of_the_ceiling(self):
+        half = {"value": Interval(0.4, 0.3, 0.5, 7), "real": Interval(0.8, 0.7, 0.9, 5)}
+        assert Line(figure="Dice", aim=Aim.HIGH, **half).ratio == pytest.approx(0.5)
+        assert Line(figure="error", aim=Aim.LOW, **half).ratio is None
+        assert Line(figure="Dice", aim=Aim.HIGH, value=half["value"], real=Interval(0.0, 0.0, 0.0, 5)).ratio is None
+
+    def test_as_a_file_and_as_a_page(self):
+        line = Line(figure="segments, Jaccard", aim=Aim.HIGH, value=Interval(0.4, 0.3, 0.5, 7))
+        assert to_csv([line]).splitlines()[1] == 'all,"segments, Jaccard",0.4,0.3,0.5,7,,,,,,high,'
+        assert "| segments, Jaccard | 0.400 [0.300, 0.500] | 7 |" in to_markdown([line])
+
+    def test_the_geometric_mean_of_a_half_and_a_double_is_1(self):
+        assert geometric_mean({"A": [0.5], "B": [2.0]}).value == pytest.approx(1)
+
+    def test_what_is_not_defined_has_no_interval(self):
+        assert reweighted(3, lambda weight: float("nan"), n=3) is None
+        assert reweighted(0, lambda weight: 1.0, n=0) is None
