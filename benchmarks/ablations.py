@@ -6,8 +6,9 @@
 
 MODEL is a model folder, or a stage's `model` folder of a work folder; a setting is a field of `Sampling`. Columns: the auditor's Dice
 and share above 0.6 of real positive slices with their own masks painted again; of new ischaemic scars in scar-free slices; how much
-brighter a repainted scar is than the real one, heart units; with --words, centre in the named wall from the caption alone. The data is
-$LGESYNTHNET_DATA, else ../shared/data. Intervals: 95 % bootstrap over patients. Nothing is tuned here.
+brighter a repainted scar is than the real one, and how much less dark its no-reflow core, heart units; with --words, centre in the
+named wall from the caption alone. The data is $LGESYNTHNET_DATA, else ../shared/data. Intervals: 95 % bootstrap over patients.
+Nothing is tuned here.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.guiding import ReaderGuide
 from lgesynthnet.workflow.repainting import own_scar
 
+CORE_PIXELS = 12
 ByPatient = dict[str, list[float]]
 
 
@@ -67,6 +69,7 @@ def main() -> None:
             "novel Dice": mean(found["novel"]),
             "novel above 0.6": mean(above(found["novel"])),
             "brighter": mean(found["brighter"]),
+            "core less dark": mean(found["shallower"]),
         }
         if first is None:
             first = found
@@ -105,7 +108,7 @@ def ceiling_of(bench: Bench) -> ByPatient:
 def asked_again(bench: Bench, painter: LGESynthNet, folder: str) -> dict[str, ByPatient]:
     """Dice of repainted scars, and how much brighter they are than the real ones."""
     levels = scar_levels(folder)
-    scores, brighter = defaultdict(list), defaultdict(list)
+    scores, brighter, shallower = defaultdict(list), defaultdict(list), defaultdict(list)
     for host in bench.hosts:
         if not host.slice_.scar.any():
             continue
@@ -115,12 +118,21 @@ def asked_again(bench: Bench, painter: LGESynthNet, folder: str) -> dict[str, By
         scores[who].append(dice(bench.read(host, sample.image), painted.scar) or 0.0)
         if (host.slice_.labels == Label.SCAR).any():
             brighter[who].append(level(host, sample.image) - level(host, host.slice_.image))
-    return {"repaint": scores, "brighter": brighter}
+        if core_drop(host, host.slice_.image) is not None:
+            shallower[who].append(core_drop(host, host.slice_.image) - core_drop(host, sample.image))
+    return {"repaint": scores, "brighter": brighter, "shallower": shallower}
 
 
-def level(host: Host, image: np.ndarray) -> float:
-    """Mean brightness of the bright scar, heart units."""
-    return float(HeartWindow.of(host.slice_).to_unit(image)[host.slice_.labels == Label.SCAR].mean())
+def level(host: Host, image: np.ndarray, label: Label = Label.SCAR) -> float:
+    """Mean brightness of the bright scar, or of its core, heart units."""
+    return float(HeartWindow.of(host.slice_).to_unit(image)[host.slice_.labels == label].mean())
+
+
+def core_drop(host: Host, image: np.ndarray) -> float | None:
+    """From bright scar down to a no-reflow core of some size, heart units."""
+    if (host.slice_.labels == Label.NO_REFLOW).sum() < CORE_PIXELS or not (host.slice_.labels == Label.SCAR).any():
+        return None
+    return level(host, image) - level(host, image, Label.NO_REFLOW)
 
 
 def novel(bench: Bench, painter: LGESynthNet) -> ByPatient:

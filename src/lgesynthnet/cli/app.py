@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 import typer
 
 from lgesynthnet import __version__
-from lgesynthnet.cli import console, evaluate, inspect, prescribe, synthesize, train
+from lgesynthnet.cli import benchmark, console, evaluate, inspect, prescribe, synthesize, train
 from lgesynthnet.errors import LGESynthNetError, LicenceNotice
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("phantom")(inspect.phantom)
 app.command("info")(inspect.info)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
+app.add_typer(benchmark.app, name="benchmark")
 
 
 def _version(wanted: bool | None) -> None:

@@ -1,0 +1,159 @@
+"""The methods of the comparison, each trained where it is missing, all on the same patients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.errors import InputError
+from lgesynthnet.files import part_folder, weights_folder
+from lgesynthnet.generate.base import Generator
+from lgesynthnet.segmenter.networks import Role
+
+Tell = Callable[[str, int, int], None]
+
+
+class Method(StrEnum):
+    """What is compared; `-raw` hands out the whole working grid as the network renders it, as published."""
+
+    PASTE = "paste"
+    COPY_PASTE = "copy-paste"
+    SPADE_LIMITED = "spade-limited"
+    SPADE_LIMITED_RAW = "spade-limited-raw"
+    SPADE_FULL = "spade-full"
+    SPADE_FULL_RAW = "spade-full-raw"
+    CONTROLNET = "controlnet"
+    CONTROLNET_RAW = "controlnet-raw"
+    LGESYNTHNET = "lgesynthnet"
+    LGESYNTHNET_RAW = "lgesynthnet-raw"
+
+    @property
+    def raw(self) -> bool:
+        return self.value.endswith("-raw")
+
+    @property
+    def trained_as(self) -> str:
+        """The method without its compositing: what is trained, and the row of the published table."""
+        return self.value.removesuffix("-raw")
+
+
+STAGES = ("reader-reward", "reader-filter", "reader-auditor", "spade-limited", "spade-full", "control", "reward")
+NEEDED = {
+    "spade-limited": ("spade-limited",),
+    "spade-full": ("spade-full",),
+    "controlnet": ("control",),
+    "lgesynthnet": ("reader-reward", "reader-filter", "control", "reward"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Where trained parts are found, and how those that are missing are made.
+
+    Attributes:
+        cohort, splits: the patients; everything learns from `train`, the auditor also from `audit`.
+        work: what is trained here lies here.
+        models: a model folder that may hold `inpainter/`, `spade-limited/`, `spade-full/`, `reward/`, `filter/`, `auditor/` already.
+        control: the control stage without reward, where it lies somewhere else.
+        init: weights that generators and readers start from.
+    """
+
+    cohort: Cohort
+    splits: Mapping[str, list[str]]
+    work: Path
+    models: Path | None = None
+    control: Path | None = None
+    init: Path = Path("phantom")
+    recipe: str = "cpu"
+    seed: int = 0
+    device: str = "auto"
+
+    def missing(self, methods: list[Method]) -> list[str]:
+        """Stages to train before these methods and the auditor can be asked, in order."""
+        wanted = {stage for method in methods for stage in NEEDED.get(method.trained_as, ()) if self.find(method.trained_as) is None}
+        if self.auditor() is None:
+            wanted.add("reader-auditor")
+        return [stage for stage in STAGES if stage in wanted and not self._done(stage)]
+
+    def train(self, stage: str, tell: Tell) -> None:
+        """Train one stage; begun before, it goes on."""
+        from lgesynthnet.train.readers import training_patients
+        from lgesynthnet.train.run import train
+        from lgesynthnet.train.spade import train_spade
+
+        patients, val = self.splits["train"], self.splits.get("val")
+        shared = {"work": self.work, "recipe": self.recipe, "seed": self.seed, "device": self.device}
+
+        def progress(part: str, done: int, total: int, loss: float) -> None:
+            tell(stage, done, total)
+
+        held_out = {"validation": self.cohort if val else None, "validation_patients": val, "init": self.init, "progress": progress}
+        if stage.startswith("spade-"):
+            context = stage.removeprefix("spade-")
+            train_spade(self.cohort, context=context, patients=patients, progress=progress, **shared)  # type: ignore[arg-type]
+        elif stage.startswith("reader-"):
+            role = Role(stage.removeprefix("reader-"))
+            learnt = training_patients(role, self.splits)
+            members = 2 if role is Role.AUDITOR else 1
+            train("reader", data=self.cohort, role=role, patients=learnt, members=members, **held_out, **shared)  # type: ignore[arg-type]
+        else:
+            train(stage, data=self.cohort, patients=patients, **held_out, **shared)  # type: ignore[arg-type]
+
+    def find(self, method: str) -> Path | None:
+        """The folder of a trained method; None where it is not there, or needs no training."""
+        if method == "controlnet":
+            places = [self.control, self.work / "control" / "model"]
+        elif method == "lgesynthnet":
+            places = [self.models, self.work / "reward" / "model"]
+        elif method in NEEDED:
+            places = [self.models and self.models / method, self.work / method / "model"]
+        else:
+            return None
+        return next((place for place in places if place is not None and _holds_weights(place)), None)
+
+    def auditor(self) -> Path | None:
+        """The auditor's folder."""
+        places = [place for place in (self.models, self.work) if place is not None]
+        found = (part_folder(place, Role.AUDITOR.value) for place in places)
+        return next((folder for folder in found if (folder / "config.json").is_file()), None)
+
+    def _done(self, stage: str) -> bool:
+        return (self.work / stage / "report.json").is_file()
+
+    def scar_levels(self) -> Float[np.ndarray, " quantiles"]:
+        """What brightness ranks mean in heart units: to our models here, which agree, else to the shipped one."""
+        inside = (folder for folder in (self.find("lgesynthnet"), self.find("controlnet"), weights_folder() / "phantom") if folder)
+        files = (folder / place / "conditioning.json" for folder in inside for place in ("inpainter", "."))
+        return np.asarray(json.loads(next(path for path in files if path.is_file()).read_text())["scar_levels"])
+
+    def painter(self, method: Method) -> Generator:
+        """A method, ready to paint.
+
+        Raises:
+            InputError: it has not been trained yet.
+        """
+        from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+        from lgesynthnet.workflow.donors import donor_bank
+        from lgesynthnet.workflow.models import load_rival
+
+        if method is Method.COPY_PASTE:
+            return load_rival("copy-paste", donors=donor_bank(self.cohort, self.splits["train"]))
+        if method is Method.PASTE:
+            return load_rival("paste")
+        folder = self.find(method.trained_as)
+        if folder is None:
+            raise InputError(f"{self.work}: {method.trained_as} is not trained yet; run the same command without --no-training")
+        if method.trained_as.startswith("spade-"):
+            return load_rival(method.trained_as, folder, keep_host=not method.raw, device="cpu")
+        return LGESynthNet.from_pretrained(folder, sampling=Sampling(keep_host=not method.raw), device=self.device)
+
+
+def _holds_weights(folder: Path) -> bool:
+    return any((folder / inside).is_file() for inside in ("config.json", "unet/config.json", "inpainter/unet/config.json"))

@@ -1,0 +1,117 @@
+"""The comparison as CSV (every figure), Markdown (the table) and one HTML page with the same ten slices by every method."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lgesynthnet.evaluate.intervals import Interval
+from lgesynthnet.evaluate.lines import COLUMNS, cells
+from lgesynthnet.evaluate.strata import ALL
+from lgesynthnet.files import write_bytes
+from lgesynthnet.workflow.comparing import Method
+from lgesynthnet.workflow.published import SLICES, TABLE_1
+from lgesynthnet.workflow.table1 import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, Judged
+
+TEMPLATES = Path(__file__).parent / "templates"
+NOTE = f"Published: {SLICES} slices of another data set, judged by another segmenter; only its rows may be compared with each other."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the table: where its figure is found, and how a cell is written."""
+
+    title: str
+    table: str
+    figure: str
+    write: Callable[[Interval], str] = str
+
+
+def _plain(value: Interval) -> str:
+    return f"{value.value:.3f}"
+
+
+OURS = (
+    Column(title="repainted: Dice", table=REPAINT, figure="Dice"),
+    Column(title="above 0.6", table=REPAINT, figure="above 0.6"),
+    Column(title="segments", table=REPAINT, figure="segments, Jaccard", write=_plain),
+    Column(title="new scars: Dice", table=NOVEL, figure="Dice"),
+    Column(title="above 0.6", table=NOVEL, figure="above 0.6"),
+    Column(title="extent error", table=NOVEL, figure="extent error, auditor", write=_plain),
+    Column(title="told from real, AUC", table="realism", figure="painted told from real, AUC"),
+    Column(title="SSIM to host", table="realism", figure="SSIM to host, full", write=_plain),
+    Column(title="SSIM, heart", table="realism", figure="SSIM to host, heart", write=_plain),
+    Column(title="RMSE", table="realism", figure="RMSE to host, full", write=_plain),
+    Column(title="changed outside", table=REPAINT, figure=OUTSIDE, write=lambda found: f"{found.value:.3g}"),
+)
+PUBLISHED = ("published: Dice", "above 0.6", "SSIM", "SSIM, heart")
+
+
+def rows(found: Comparison) -> list[list[str]]:
+    """Head, the real slices' row, one row a method."""
+    head = ["method", "keeps its host", *(column.title for column in OURS), *PUBLISHED]
+    ceiling = {line.figure: line.real for line in found.judged[0].lines[REPAINT] if line.group == ALL} if found.judged else {}
+    real = [_cell(column, ceiling.get(column.figure) if column.table == REPAINT else None) for column in OURS]
+    return [head, ["real slices (the ceiling)", "", *real, *_published(REAL)], *(_row(one) for one in found.judged)]
+
+
+def _row(one: Judged) -> list[str]:
+    method = Method(one.method)
+    keeps = "no, as published" if method.raw else "yes"
+    values = {(table, line.figure): line.value for table, lines in one.lines.items() for line in lines if line.group == ALL}
+    ours = [_cell(column, values.get((column.table, column.figure))) for column in OURS]
+    return [method.trained_as, keeps, *ours, *_published(method.trained_as)]
+
+
+def _cell(column: Column, value: Interval | None) -> str:
+    return "" if value is None else column.write(value)
+
+
+def _published(method: str) -> list[str]:
+    known = TABLE_1.get(method)
+    if known is None:
+        return [""] * len(PUBLISHED)
+    return [f"{value:.3f}" for value in (known.dice, known.passed, known.ssim_full, known.ssim_heart)]
+
+
+def markdown(found: Comparison) -> str:
+    head, *body = rows(found)
+    lines = [head, ["---"] * len(head), *body]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"# The published comparison on part {found.part}\n\nJudged by {found.auditor}. {NOTE}\n\n{table}\n"
+
+
+def to_csv(found: Comparison) -> str:
+    """Every figure of every method, stratum and table."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("method", "table", *COLUMNS))
+    for one in found.judged:
+        for name, lines in one.lines.items():
+            table.writerows((one.method, name, *cells(line)) for line in lines)
+    return text.getvalue()
+
+
+def write(found: Comparison, out: Path) -> Path:
+    """`table1.csv`, `table1.md` and `table1.html`; returns the page."""
+    write_bytes(out / "table1.csv", to_csv(found).encode("utf-8"))
+    write_bytes(out / "table1.md", markdown(found).encode("utf-8"))
+    shown = [REAL, *(one.method for one in found.judged)]
+    pictures = {method: [_data(path) for path in sorted((out / "pictures" / method).glob("*.png"))] for method in shown}
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    head, *body = rows(found)
+    page = environment.get_template("table1.html").render(
+        part=found.part, auditor=found.auditor, note=NOTE, head=head, body=body, pictures=pictures
+    )
+    write_bytes(out / "table1.html", page.encode("utf-8"))
+    return out / "table1.html"
+
+
+def _data(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
