@@ -15,7 +15,7 @@ from lgesynthnet.files import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.workflow.comparing import Method, Workshop
 from lgesynthnet.workflow.published import TABLE_1
-from lgesynthnet.workflow.table1 import NOVEL, OUTSIDE, REPAINT, compare
+from lgesynthnet.workflow.table1 import OUTSIDE, REPAINT, compare
 from lgesynthnet.workflow.table1_page import markdown, write
 
 METHODS = [Method.PASTE, Method.LGESYNTHNET, Method.LGESYNTHNET_RAW]

@@ -1,0 +1,75 @@
+"""The reward's weight and window: one start, one seed, one number of steps, and the reward alone differs.
+
+    python benchmarks/reward_arms.py --control WORK/control/model --work FOLDER [--steps 200] [--reader weights/emidec] [--data emidec]
+
+Trains, from the control stage on the `train` patients of splits.json: lambda 0 (as many steps without reward), 0.1, 0.5 and 1 in the
+low-noise window, and 0.5 in the high-noise window and everywhere; offline, without on-policy half, and nobody chooses among steps, so that
+nothing else tells the arms apart. FOLDER/ARM/model is then read by `benchmarks/ablations.py`. A finished arm is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from lgesynthnet.data import open_cohort
+from lgesynthnet.files import fingerprint, part_folder, write_json
+from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
+from lgesynthnet.reward.segmentation import SegmentationReward
+from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.loop import fit
+from lgesynthnet.train.prepare import load_examples, prepare
+from lgesynthnet.train.recipes import RECIPES, Stage, Window
+from lgesynthnet.train.rewarding import RewardTask
+from lgesynthnet.train.tasks import DiffusionTask, latents_of
+
+ARMS = (
+    ("lambda-0", 0.0, Window.LOW_NOISE),
+    ("lambda-0.1", 0.1, Window.LOW_NOISE),
+    ("lambda-0.5", 0.5, Window.LOW_NOISE),
+    ("lambda-1", 1.0, Window.LOW_NOISE),
+    ("high-noise", 0.5, Window.HIGH_NOISE),
+    ("everywhere", 0.5, Window.ALL),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--control", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--reader", type=Path, default=Path("weights/emidec"))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")) / "emidec")
+    options = parser.parse_args()
+    splits = json.loads((options.data / "splits.json").read_text())
+    path = options.work / "examples.safetensors"
+    if not path.exists():
+        prepare(open_cohort(options.data), path, patients=splits["train"])
+    examples = load_examples(path).turned()
+    recipe, origin = RECIPES["cpu"], fingerprint(options.control, role="inpainter")
+    settings = replace(recipe.finetune[Stage.REWARD], steps=options.steps)
+    reward = SegmentationReward(Reader.from_pretrained(part_folder(options.reader, Role.REWARD), Role.REWARD))
+    start = load_inpainter(options.control)
+    latents = latents_of(start.autoencoder, examples)
+    for name, weight, window in ARMS:
+        folder = options.work / name
+        if (folder / "report.json").exists():
+            continue
+        model = copy.deepcopy(start)
+        task = RewardTask(DiffusionTask(model, examples, latents), reward, replace(recipe.reward, weight=weight, window=window))
+        report = fit(task, settings, folder, seed=0, origin=f"{origin} {weight:g} {window}", device="cpu")
+        for part in (model.unet, model.control):
+            halve(part)
+        save_inpainter(model.cpu(), folder / "model")
+        write_json(folder / "model" / "conditioning.json", json.loads((options.control / "conditioning.json").read_text()))
+        write_json(folder / "report.json", report | {"weight": weight, "window": window.value, "started_from": origin})
+        print(f"{name}: {report}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
