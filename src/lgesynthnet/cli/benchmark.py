@@ -27,6 +27,7 @@ class MethodName(StrEnum):
     SPADE_FULL_RAW = "spade-full-raw"
     CONTROLNET = "controlnet"
     CONTROLNET_RAW = "controlnet-raw"
+    CONTROLNET_TEMPLATE = "controlnet-template"
     LGESYNTHNET = "lgesynthnet"
     LGESYNTHNET_RAW = "lgesynthnet-raw"
 

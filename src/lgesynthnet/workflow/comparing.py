@@ -31,6 +31,7 @@ class Method(StrEnum):
     SPADE_FULL_RAW = "spade-full-raw"
     CONTROLNET = "controlnet"
     CONTROLNET_RAW = "controlnet-raw"
+    CONTROLNET_TEMPLATE = "controlnet-template"
     LGESYNTHNET = "lgesynthnet"
     LGESYNTHNET_RAW = "lgesynthnet-raw"
 
@@ -44,11 +45,12 @@ class Method(StrEnum):
         return self.value.removesuffix("-raw")
 
 
-STAGES = ("reader-reward", "reader-filter", "reader-auditor", "spade-limited", "spade-full", "control", "reward")
+STAGES = ("reader-reward", "reader-filter", "reader-auditor", "spade-limited", "spade-full", "control", "template", "reward")
 NEEDED = {
     "spade-limited": ("spade-limited",),
     "spade-full": ("spade-full",),
     "controlnet": ("control",),
+    "controlnet-template": ("template",),
     "lgesynthnet": ("reader-reward", "reader-filter", "control", "reward"),
 }
 
@@ -103,6 +105,9 @@ class Workshop:
             learnt = training_patients(role, self.splits)
             members = 2 if role is Role.AUDITOR else 1
             train("reader", data=self.cohort, role=role, patients=learnt, members=members, **held_out, **shared)  # type: ignore[arg-type]
+        elif stage == "template":
+            own = shared | {"work": self.work / stage, "init": self.init, "progress": progress}
+            train("control", data=self.cohort, patients=patients, template=True, **own)  # type: ignore[arg-type]
         else:
             train(stage, data=self.cohort, patients=patients, **held_out, **shared)  # type: ignore[arg-type]
 
@@ -110,6 +115,8 @@ class Workshop:
         """The folder of a trained method; None where it is not there, or needs no training."""
         if method == "controlnet":
             places = [self.control, self.work / "control" / "model"]
+        elif method == "controlnet-template":
+            places = [self.models and self.models / "template", self.work / "template" / "control" / "model"]
         elif method == "lgesynthnet":
             places = [self.models, self.work / "reward" / "model"]
         elif method in NEEDED:
@@ -125,7 +132,7 @@ class Workshop:
         return next((folder for folder in found if (folder / "config.json").is_file()), None)
 
     def _done(self, stage: str) -> bool:
-        return (self.work / stage / "report.json").is_file()
+        return (self.work / stage / ("control" if stage == "template" else ".") / "report.json").is_file()
 
     def scar_levels(self) -> Float[np.ndarray, " quantiles"]:
         """What brightness ranks mean in heart units: to our models here, which agree, else to the shipped one."""
@@ -150,6 +157,8 @@ class Workshop:
         folder = self.find(method.trained_as)
         if folder is None:
             raise InputError(f"{self.work}: {method.trained_as} is not trained yet; run the same command without --no-training")
+        if method is Method.CONTROLNET_TEMPLATE:
+            return load_rival("template", folder, donor_bank(self.cohort, self.splits["train"]), device="cpu")
         if method.trained_as.startswith("spade-"):
             return load_rival(method.trained_as, folder, keep_host=not method.raw, device="cpu")
         return LGESynthNet.from_pretrained(folder, sampling=Sampling(keep_host=not method.raw), device=self.device)
