@@ -1,6 +1,6 @@
 """The reward's weight and window: one start, one seed, one number of steps, and the reward alone differs.
 
-    python benchmarks/reward_arms.py --control WORK/control/model --work FOLDER [--steps 200] [--reader weights/emidec] [--data emidec]
+    python benchmarks/reward_arms.py --control WORK/control/model --work FOLDER [--steps 100] [--reader weights/emidec] [--data emidec]
 
 Trains, from the control stage on the `train` patients of splits.json: lambda 0 (as many steps without reward), 0.1, 0.5 and 1 in the
 low-noise window, and 0.5 in the high-noise window and everywhere; offline, without on-policy half, and nobody chooses among steps, so that
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--control", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--reader", type=Path, default=Path("weights/emidec"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")) / "emidec")
     options = parser.parse_args()
