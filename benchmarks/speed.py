@@ -22,6 +22,7 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import nn
 
+from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.data import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.prescription.priors import Prior, draw
@@ -70,11 +71,28 @@ def measure_ours(options: argparse.Namespace) -> float:
             "text": model.text,
         }
     ) as spent:
+        inside = _timed_inpainting(painter)
         whole = sum(painter.paint(host, wish, seed=seed).seconds for seed, (host, wish) in enumerate(jobs[3:]))
-    spent["prescription, conditions, grain, compositing"] = whole - sum(spent.values())
+    spent["prescription, conditions, compositing"] = whole - sum(inside)
+    print("  (the host is encoded and decoded, for its grain, on the second core while the sample is made: parts overlap)")
     for name, value in sorted(spent.items(), key=lambda item: -item[1]):
-        print(f"  {name:>45}: {value / options.count:.3f} s, {value / whole:.0%}")
+        print(f"  {name:>45}: {value / options.count:.3f} s")
     return float(middle)
+
+
+def _timed_inpainting(painter: LGESynthNet) -> list[float]:
+    """A list that grows by the seconds of each sample's pass through the networks."""
+    seconds: list[float] = []
+    inpaint = painter._inpaint
+
+    def clocked(made: Condition, seed: int) -> np.ndarray:
+        began = time.perf_counter()
+        picture = inpaint(made, seed)
+        seconds.append(time.perf_counter() - began)
+        return picture
+
+    painter._inpaint = clocked
+    return seconds
 
 
 @contextmanager

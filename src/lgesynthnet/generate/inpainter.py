@@ -6,6 +6,7 @@ import hashlib
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -168,15 +169,21 @@ class LGESynthNet(Generator):
     @torch.no_grad()
     def _inpaint(self, made: Condition, seed: int) -> np.ndarray:
         """The repainted working grid in heart units, (128, 128)."""
-        with one_thread():
+        with one_thread(), ThreadPoolExecutor(max_workers=1) as second:
             shown = replace(made, show_edges=self.sampling.edges, filled=self.sampling.masks)
             inputs = to_inputs([shown if self.sampling.words else replace(shown, caption="")], self.model.text, self.device)
+            # The host's own reconstruction, which tells its grain, knows nothing of the sample: a second core makes it meanwhile.
+            rebuilding = second.submit(self._rebuilt, made) if self.sampling.grain else None
             picture = self._best(inputs, made, seed)[0, 0].cpu().numpy()
-            if not self.sampling.grain:
+            if rebuilding is None:
                 return picture
-            host = images([made], self.device)
-            rebuilt = decode(self.model.autoencoder, encode(self.model.autoencoder, host))[0, 0].cpu().numpy()
+            rebuilt = rebuilding.result()
         return picture + grain(made.image - rebuilt, made.wall, made.hidden, np.random.default_rng([seed, 1]))
+
+    @torch.no_grad()
+    def _rebuilt(self, made: Condition) -> np.ndarray:
+        """The working grid as the autoencoder gives it back, (128, 128)."""
+        return decode(self.model.autoencoder, encode(self.model.autoencoder, images([made], self.device)))[0, 0].cpu().numpy()
 
     def _best(self, inputs: Inputs, made: Condition, seed: int) -> Float[Tensor, "1 1 128 128"]:
         """The first candidate, painted from the sample's own seed, or the one that the guide likes best."""
