@@ -26,7 +26,7 @@ from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 
-VERSION = 1  # raised when the rule changes, so that a resumed run notices
+VERSION = 2  # raised when the rule changes, so that a resumed run notices
 LEAST_MM2 = 30.0  # a smaller scar is mostly partial volume
 WALL_MM = 10.0  # what a step in depth weighs against a step along the arc
 FAR_IN_TRANSMURALITY = 0.25  # as far as twice the area
@@ -154,7 +154,7 @@ class CopyPaste(Generator):
 
     def _filled(self, host: Host, painted: PaintedScar, donor: Donor, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
         window, mirrored = HeartWindow.of(host.slice_), bool(rng.integers(2))
-        dark_level, texture = healthy_wall(host, rng, 0.5)
+        dark_level, texture = healthy_wall(host, rng)
         result = erased(host, painted, dark_level + texture)
         here = painted.scar & host.frame.wall
         start_deg, extent_deg = arc_of(host.frame.nominal_deg[here])

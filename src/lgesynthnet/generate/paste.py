@@ -16,12 +16,14 @@ from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
+from lgesynthnet.generate.grain import grain
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label
 
-VERSION = 2  # raised when the rule changes, so that a resumed run notices
+VERSION = 3  # raised when the rule changes, so that a resumed run notices
 ERASED_PIXELS = 3
+SMOOTHED_PIXELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +33,10 @@ class IntensityPaste(Generator):
     Attributes:
         edge_pixels: width of the soft edge, as the sigma of a Gaussian.
         blood_percentiles: the dimmest and the brightest scar, as percentiles of the blood pool (median scar: a bit above its median).
-        grain_pixels: how far the texture noise hangs together; scanners interpolate.
     """
 
     edge_pixels: float = 0.6
     blood_percentiles: tuple[float, float] = (30.0, 99.0)
-    grain_pixels: float = 0.5
 
     @property
     def fingerprint(self) -> str:
@@ -58,7 +58,7 @@ class IntensityPaste(Generator):
 
     def _filled(self, host: Host, painted: PaintedScar, percentile: float, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
         image = host.slice_.image.astype(np.float64)
-        dark_level, texture = healthy_wall(host, rng, self.grain_pixels)
+        dark_level, texture = healthy_wall(host, rng)
         dim, bright = self.blood_percentiles
         scar_level = np.percentile(image[host.frame.cavity], dim + (bright - dim) * percentile / 100)
         result = erased(host, painted, dark_level + texture)
@@ -68,11 +68,9 @@ class IntensityPaste(Generator):
         return result
 
 
-def healthy_wall(host: Host, rng: np.random.Generator, grain_pixels: float) -> tuple[float, Float[np.ndarray, "rows cols"]]:
-    """Level of the host's healthy wall, and grain as strong as its own, both in stored numbers.
+def healthy_wall(host: Host, rng: np.random.Generator) -> tuple[float, Float[np.ndarray, "rows cols"]]:
+    """Level of the host's healthy wall, and grain of the strength and correlation of its own noise, both in stored numbers.
 
-    Args:
-        grain_pixels: how far the grain hangs together.
     Raises:
         AnatomyError: the host's wall is all scar, so nothing tells what healthy wall looks like.
     """
@@ -80,10 +78,9 @@ def healthy_wall(host: Host, rng: np.random.Generator, grain_pixels: float) -> t
     healthy = image[host.slice_.labels == Label.WALL]
     if not healthy.size:
         raise AnatomyError(f"{host.name}: no healthy wall is left to take the texture from; choose another slice")
-    # Median absolute deviation: a wall that shades off must not make the scar grainy.
-    spread = 1.4826 * float(np.median(np.abs(healthy - np.median(healthy))))
-    grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), grain_pixels)
-    return float(np.percentile(healthy, 25)), grain / (grain.std() + 1e-12) * spread
+    # What a median filter takes away: a wall that shades off must not make the scar grainy.
+    residual = image - ndimage.median_filter(image, SMOOTHED_PIXELS)
+    return float(np.percentile(healthy, 25)), grain(residual, host.frame.wall, host.slice_.scar, rng)
 
 
 def erased(host: Host, painted: PaintedScar, healthy: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
