@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from lgesynthnet.data.intensity import HIGHEST, LOWEST
 from lgesynthnet.evaluate.cases import Case
+from lgesynthnet.evaluate.distances import belongs
 from lgesynthnet.evaluate.halves import in_halves
 from lgesynthnet.evaluate.intervals import Interval, reweighted
 from lgesynthnet.records import Mask
@@ -88,8 +89,8 @@ def _between(
 def _sums(
     rows: Float[np.ndarray, "n grid"], patients: list[str], everyone: list[str]
 ) -> tuple[Float[np.ndarray, "patients grid"], Float[np.ndarray, " patients"]]:
-    belongs = np.array([[patient == name for patient in patients] for name in everyone], float)
-    return belongs @ rows, belongs.sum(axis=1)
+    of_patient = belongs(patients, everyone)
+    return of_patient @ rows, of_patient.sum(axis=1)
 
 
 def brightness(which: Tissue) -> Callable[[Case], float | None]:

@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lgesynthnet.conditioning.hidden import feather
+from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.prescription.language import caption
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
@@ -31,6 +33,14 @@ def composite(host: Image, painted: Float[np.ndarray, "rows cols"], hidden: Mask
     result = host.copy()
     result[hidden] = values.astype(host.dtype)
     return result
+
+
+def laid_into(host: Image, picture: Float[np.ndarray, "128 128"], roi: Roi, window: HeartWindow, hidden: Mask) -> Image:
+    """The host with its hidden region taken from a picture on the working grid, in heart units."""
+    rows, cols = np.nonzero(hidden)
+    values = np.zeros(host.shape)
+    values[rows, cols] = window.to_stored(roi.paste(picture, rows, cols))
+    return composite(host, values, hidden, roi.spacing_mm)
 
 
 def with_scar(labels: Labels, painted: PaintedScar) -> Labels:

@@ -22,7 +22,7 @@ from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import InputError, LicenceNotice, ModelError
 from lgesynthnet.files import fingerprint, licence_of, shipped_or_path
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.generate.composite import composite, finished
+from lgesynthnet.generate.composite import finished, laid_into
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.generate.guide import Guide
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
@@ -154,10 +154,7 @@ class LGESynthNet(Generator):
         roi_image = self._inpaint(made, seed)
         if not self.sampling.keep_host:
             hidden = roi.covers(host.slice_.image.shape)
-        rows, cols = np.nonzero(hidden)
-        values = np.zeros(host.slice_.image.shape)
-        values[rows, cols] = window.to_stored(roi.paste(roi_image, rows, cols))
-        image = composite(host.slice_.image, values, hidden, host.slice_.spacing_mm)
+        image = laid_into(host.slice_.image, roi_image, roi, window, hidden)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
 
     def _template(self, host: Host, seed: int) -> Template:

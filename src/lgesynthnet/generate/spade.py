@@ -17,7 +17,7 @@ from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import LicenceNotice
 from lgesynthnet.files import fingerprint, licence_of, part_folder
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.generate.composite import composite, finished
+from lgesynthnet.generate.composite import finished, laid_into
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
 from lgesynthnet.model.tensors import to_maps
@@ -72,10 +72,7 @@ class SpadePainter(Generator):
             picture = picture + missing_grain(made, picture, np.random.default_rng([seed, 1]))
         else:
             hidden = roi.covers(host.slice_.image.shape)
-        rows, cols = np.nonzero(hidden)
-        values = np.zeros(host.slice_.image.shape)
-        values[rows, cols] = window.to_stored(roi.paste(picture, rows, cols))
-        image = composite(host.slice_.image, values, hidden, host.slice_.spacing_mm)
+        image = laid_into(host.slice_.image, picture, roi, window, hidden)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
 
     @torch.no_grad()

@@ -30,6 +30,7 @@ from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.pictures import grey
 from lgesynthnet.workflow.auditing import reader_mark, refuse_party
 from lgesynthnet.workflow.comparing import Method, Tell, Workshop
 from lgesynthnet.workflow.hosts import find_hosts
@@ -198,9 +199,8 @@ class Court:
             host, image = images[i]
             roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.of(host.slice_)
             edge = (SIZE - SIDE) // 2
-            unit = roi.crop(window.to_unit(image))[edge:-edge, edge:-edge]
             content = io.BytesIO()
-            Picture.fromarray(np.clip((unit + 1.2) / 2.6 * 255, 0, 255).astype(np.uint8)).save(content, "PNG")
+            Picture.fromarray(grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
             write_bytes(self.out / "pictures" / method / f"{i:03d}.png", content.getvalue())
 
 
