@@ -6,14 +6,12 @@ import numpy as np
 from scipy import ndimage
 
 from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.data.noise import fine_detail
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.quality.looks import border_step
 from lgesynthnet.records import Mask
 
-# Blind to brightness, to ramps and to straight edges along rows or columns; of noise it keeps the finest part (Immerkaer, 1996).
-HIGH_PASS = np.outer((1, -2, 1), (1, -2, 1)) / 6.0
 ENERGY_OF_MEDIAN = 2.1981  # variance of normal noise over the squared median of its size
-LEAST_PIXELS = 20
 
 
 def noise_ratio(case: Case) -> float | None:
@@ -29,11 +27,8 @@ def noise_ratio(case: Case) -> float | None:
 
 def noise(case: Case, where: Mask) -> float | None:
     """Spread of fine noise in one part of the wall, heart units; None where fewer than 20 pixels have all their neighbours in it."""
-    part = ndimage.binary_erosion(case.frame.wall & where, structure=np.ones((3, 3)))
-    if part.sum() < LEAST_PIXELS:
-        return None
-    residual = ndimage.convolve(case.unit.astype(np.float64), HIGH_PASS)[part]
-    return float(np.sqrt(ENERGY_OF_MEDIAN) * np.median(np.abs(residual)))
+    sizes = fine_detail(case.unit, case.frame.wall & where)
+    return None if sizes is None else float(np.sqrt(ENERGY_OF_MEDIAN) * np.median(sizes))
 
 
 def seam(case: Case) -> float:

@@ -35,11 +35,22 @@ def composite(host: Image, painted: Float[np.ndarray, "rows cols"], hidden: Mask
     return result
 
 
-def laid_into(host: Image, picture: Float[np.ndarray, "128 128"], roi: Roi, window: HeartWindow, hidden: Mask) -> Image:
-    """The host with its hidden region taken from a picture on the working grid, in heart units."""
+def laid_into(
+    host: Image,
+    picture: Float[np.ndarray, "128 128"],
+    roi: Roi,
+    window: HeartWindow,
+    hidden: Mask,
+    grain: Float[np.ndarray, "rows cols"] | None = None,
+) -> Image:
+    """The host with its hidden region taken from a picture on the working grid, in heart units.
+
+    Args:
+        grain: added to the picture, stored numbers on the host's grid.
+    """
     rows, cols = np.nonzero(hidden)
     values = np.zeros(host.shape)
-    values[rows, cols] = window.to_stored(roi.paste(picture, rows, cols))
+    values[rows, cols] = window.to_stored(roi.paste(picture, rows, cols)) + (0.0 if grain is None else grain[hidden])
     return composite(host, values, hidden, roi.spacing_mm)
 
 

@@ -23,7 +23,7 @@ from lgesynthnet.errors import InputError, LicenceNotice, ModelError
 from lgesynthnet.files import fingerprint, licence_of, shipped_or_path
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
-from lgesynthnet.generate.grain import grain
+from lgesynthnet.generate.grain import VERSION, missing_grain
 from lgesynthnet.generate.guide import Guide
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
 from lgesynthnet.model.checkpoint import load_inpainter
@@ -107,6 +107,8 @@ class LGESynthNet(Generator):
         if steered and guide is None:
             raise ModelError("guide_scale and best_of need a guide, such as workflow.guiding.ReaderGuide")
         self._mark = f"{mark}/{self.sampling.mark}" + (f"/{guide.fingerprint}" if steered and guide is not None else "")
+        if self.sampling.grain:
+            self._mark += f"/grain-{VERSION}"
         if self.templates:
             bank = hashlib.sha256(b"".join(t.patient.encode() + t.image.tobytes() + t.scar.tobytes() for t in self.templates))
             self._mark += f"/templates-{bank.hexdigest()[:12]}"
@@ -151,11 +153,16 @@ class LGESynthNet(Generator):
         made, roi, hidden = condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
         if self.templates:
             made = replace(made, template=self._template(host, seed))
-        roi_image = self._inpaint(made, seed)
-        if not self.sampling.keep_host:
-            hidden = roi.covers(host.slice_.image.shape)
-        image = laid_into(host.slice_.image, roi_image, roi, window, hidden)
-        return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
+        picture, rebuilt = self._networks(made, seed)
+        original = host.slice_.image
+        painted_over = hidden if self.sampling.keep_host else roi.covers(original.shape)
+        image = laid_into(original, picture, roi, window, painted_over)
+        if rebuilt is not None:
+            rows, cols = np.indices(original.shape).reshape(2, -1)
+            smooth = window.to_stored(roi.paste(rebuilt, rows, cols)).reshape(original.shape)
+            lacking = missing_grain(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
+            image = laid_into(original, picture, roi, window, painted_over, lacking)
+        return finished(host, prescription, painted, painted_over, image, seed=seed, model=self.fingerprint, began=began)
 
     def _template(self, host: Host, seed: int) -> Template:
         others = [template for template in self.templates if template.patient != host.slice_.patient]
@@ -163,19 +170,20 @@ class LGESynthNet(Generator):
             raise InputError(f"{host.name}: every template is of this same patient; give templates of other patients")
         return others[int(np.random.default_rng([seed, 2]).integers(len(others)))]
 
+    def _networks(self, made: Condition, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The repainted working grid and, where grain is wanted, the host as the autoencoder gives it back; heart units, (128, 128)."""
+        with one_thread(), ThreadPoolExecutor(max_workers=1) as second:
+            # The host's own reconstruction, which tells its grain, knows nothing of the sample: a second core makes it meanwhile.
+            rebuilding = second.submit(self._rebuilt, made) if self.sampling.grain else None
+            picture = self._inpaint(made, seed)
+            return picture, None if rebuilding is None else rebuilding.result()
+
     @torch.no_grad()
     def _inpaint(self, made: Condition, seed: int) -> np.ndarray:
         """The repainted working grid in heart units, (128, 128)."""
-        with one_thread(), ThreadPoolExecutor(max_workers=1) as second:
-            shown = replace(made, show_edges=self.sampling.edges, filled=self.sampling.masks)
-            inputs = to_inputs([shown if self.sampling.words else replace(shown, caption="")], self.model.text, self.device)
-            # The host's own reconstruction, which tells its grain, knows nothing of the sample: a second core makes it meanwhile.
-            rebuilding = second.submit(self._rebuilt, made) if self.sampling.grain else None
-            picture = self._best(inputs, made, seed)[0, 0].cpu().numpy()
-            if rebuilding is None:
-                return picture
-            rebuilt = rebuilding.result()
-        return picture + grain(made.image - rebuilt, made.wall, made.hidden, np.random.default_rng([seed, 1]))
+        shown = replace(made, show_edges=self.sampling.edges, filled=self.sampling.masks)
+        inputs = to_inputs([shown if self.sampling.words else replace(shown, caption="")], self.model.text, self.device)
+        return self._best(inputs, made, seed)[0, 0].cpu().numpy()
 
     @torch.no_grad()
     def _rebuilt(self, made: Condition) -> np.ndarray:

@@ -18,15 +18,14 @@ from lgesynthnet.errors import LicenceNotice
 from lgesynthnet.files import fingerprint, licence_of, part_folder
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
-from lgesynthnet.generate.grain import grain
+from lgesynthnet.generate.grain import VERSION, missing_grain
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
 from lgesynthnet.model.tensors import to_maps
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
-from lgesynthnet.records import Mask
 from lgesynthnet.threads import one_thread
 
-SMOOTHED_PIXELS = 3
+SMOOTHED_PIXELS = 1.0
 
 
 class SpadePainter(Generator):
@@ -39,7 +38,7 @@ class SpadePainter(Generator):
     def __init__(self, model: Spade, *, mark: str, keep_host: bool = True, device: str = "cpu") -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.keep_host, self.device = keep_host, torch.device(device)
-        self._mark = mark if keep_host else f"{mark}/keep_host=False"
+        self._mark = f"{mark}/grain-{VERSION}" if keep_host else f"{mark}/keep_host=False"
 
     @classmethod
     def from_pretrained(
@@ -68,11 +67,15 @@ class SpadePainter(Generator):
         window = HeartWindow.of(host.slice_)
         made, roi, hidden = condition(host, prescription, painted, window)
         picture = self._rendered(made, seed)
-        if self.keep_host:
-            picture = picture + missing_grain(made, picture, np.random.default_rng([seed, 1]))
-        else:
+        if not self.keep_host:
             hidden = roi.covers(host.slice_.image.shape)
         image = laid_into(host.slice_.image, picture, roi, window, hidden)
+        if self.keep_host:
+            # No autoencoder's leftover shows the host's noise; what a blur takes away stands in. A median filter would take
+            # whole grey levels away, and of most pixels of an 8-bit image none.
+            smooth = ndimage.gaussian_filter(host.slice_.image.astype(np.float64), SMOOTHED_PIXELS)
+            lacking = missing_grain(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
+            image = laid_into(host.slice_.image, picture, roi, window, hidden, lacking)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
 
     @torch.no_grad()
@@ -80,22 +83,3 @@ class SpadePainter(Generator):
         with one_thread():
             semantic = to_maps([made], self.model.size.context, self.device)
             return self.model(semantic, noise_of([seed], self.model.size).to(self.device))[0, 0].cpu().numpy()
-
-
-def missing_grain(made: Condition, picture: Float[np.ndarray, "128 128"], rng: np.random.Generator) -> Float[np.ndarray, "128 128"]:
-    """The host's noise, as much of it as the picture lacks: a discriminator teaches some grain already, and twice would betray it.
-
-    There is no autoencoder whose leftover shows the host's noise; what a median filter takes away stands in.
-    """
-    host = made.image - ndimage.median_filter(made.image, SMOOTHED_PIXELS)
-    noise = grain(host, made.wall, made.hidden, rng)
-    own = _spread((picture - ndimage.median_filter(picture, SMOOTHED_PIXELS)), made.hidden & made.wall)
-    wanted = float(noise.std())
-    share = np.sqrt(max(1.0 - (own / wanted) ** 2, 0.0)) if wanted > 0 else 0.0
-    return noise * share
-
-
-def _spread(residual: Float[np.ndarray, "128 128"], where: Mask) -> float:
-    """Standard deviation by the median absolute deviation: the scar's own border is an outlier."""
-    values = residual[where]
-    return 1.4826 * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
