@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 import typer
 
 from lgesynthnet import __version__
-from lgesynthnet.cli import benchmark, console, evaluate, inspect, prescribe, synthesize, train
+from lgesynthnet.cli import benchmark, console, evaluate, export, inspect, prescribe, synthesize, train
 from lgesynthnet.errors import LGESynthNetError, LicenceNotice
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("verify")(inspect.verify)
 app.command("phantom")(inspect.phantom)
 app.command("info")(inspect.info)
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(export.app, name="export")
 app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
 

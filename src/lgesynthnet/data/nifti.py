@@ -101,8 +101,42 @@ def write_slice_like(
         RunError: the file cannot be written; nothing is left behind.
         ValueError: a pixel does not fit the dtype exactly, which is the caller's fault.
     """
+    header, stored = _slice_of(out_path, pixels, like_path, index, flip, dtype)
+    header["descrip"] = (descrip if descrip.startswith(_MARK) else f"{_MARK} {descrip}").encode("ascii", "replace")[:79]
+    header["intent_name"], header["aux_file"] = _MARK.encode(), _MARK.encode()
+    _write_slice(out_path, header, stored)
+
+
+def write_copied_slice(
+    out_path: Path,
+    pixels: Shaped[np.ndarray, "rows cols"],
+    like_path: Path,
+    index: int,
+    dtype: np.dtype | type | str | None = None,
+) -> None:
+    """Write slice `index` of a file, or labels of it, as (columns, rows, 1): a copy, so the words of the file's header stay as they are.
+
+    Like `write_slice_like` in all else: nothing is called synthetic that was not, and what was stays so.
+
+    Args:
+        pixels: (rows, cols), stored numbers in the file's own view.
+    Raises:
+        InputError, RunError, ValueError: see `write_slice_like`.
+    """
+    _write_slice(out_path, *_slice_of(out_path, pixels, like_path, index, (False, False), dtype))
+
+
+def _slice_of(
+    out_path: Path,
+    pixels: Shaped[np.ndarray, "rows cols"],
+    like_path: Path,
+    index: int,
+    flip: tuple[bool, bool],
+    dtype: np.dtype | type | str | None,
+) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "columns rows"]]:
+    """Header and voxels of one slice that lies where slice `index` of the host lies; see `write_slice_like`."""
     if [suffix.lower() for suffix in out_path.suffixes[-1:]] not in ([".gz"], [".nii"]):
-        raise InputError(f"{out_path}: synthetic slices are written as .nii.gz or .nii")
+        raise InputError(f"{out_path}: slices are written as .nii.gz or .nii")
     header, shape, disk = _host(like_path)
     columns, rows, slices = shape
     if not 0 <= index < slices or pixels.shape != (rows, columns):
@@ -119,8 +153,10 @@ def write_slice_like(
             f"{out_path.name}: pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
         )
     _place_slice(header, shape, index)
-    header["descrip"] = (descrip if descrip.startswith(_MARK) else f"{_MARK} {descrip}").encode("ascii", "replace")[:79]
-    header["intent_name"], header["aux_file"] = _MARK.encode(), _MARK.encode()
+    return header, stored
+
+
+def _write_slice(out_path: Path, header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows"]) -> None:
     start = 352 if int(header["sizeof_hdr"]) == 348 else 544
     header["vox_offset"] = start
     content = header.binaryblock.ljust(start, b"\0") + stored.tobytes(order="F")

@@ -1,0 +1,118 @@
+"""An exported slice lies where its patient lies, in the patient's own numbers; only what is synthetic is called so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from ring_hosts import write_patient
+
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.errors import RunError
+from lgesynthnet.export.cases import ExportCase, LabelKind, Origin, real_cases, synthetic_case, write_case
+from lgesynthnet.export.folder import whole_folder
+from lgesynthnet.export.nnunet import Classes, coding_of
+from lgesynthnet.records import Label, Skipped
+
+
+@pytest.fixture
+def patient(tmp_path):
+    """An oblique patient with scar in every slice, the last one without labels."""
+    path = write_patient(tmp_path / "hosts", "P001", seed=3, scar=True)
+    contours = tmp_path / "hosts/Case_P001/Contours/Case_P001.nii.gz"
+    image = nib.load(contours)
+    voxels = np.asarray(image.dataobj).copy()
+    voxels[:, :, 2] = 0
+    nib.save(nib.Nifti1Image(voxels, image.affine), contours)
+    return path
+
+
+def test_real_slices_are_bit_for_bit_in_their_place_and_carry_no_mark(tmp_path, patient):
+    cohort = open_cohort(tmp_path / "hosts")
+    *cases, last = real_cases(cohort, cohort.cases[0])
+    assert isinstance(last, Skipped)  # a heart that nobody labelled must not be taught as background
+    assert [case.id for case in cases] == ["real_P001_s00", "real_P001_s01"]
+    stack, labels = nib.load(patient), nib.load(tmp_path / "hosts/Case_P001/Contours/Case_P001.nii.gz")
+    for index, case in enumerate(cases):
+        write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz")
+        image, label = nib.load(tmp_path / "i.nii.gz"), nib.load(tmp_path / "l.nii.gz")
+        assert image.shape == label.shape == (64, 64, 1)
+        np.testing.assert_array_equal(image.affine, label.affine)
+        np.testing.assert_allclose(image.affine @ (5, 7, 0, 1), stack.affine @ (5, 7, index, 1), atol=1e-4)
+        assert image.get_data_dtype() == stack.get_data_dtype()
+        np.testing.assert_array_equal(np.asarray(image.dataobj)[..., 0], np.asarray(stack.dataobj)[..., index])
+        np.testing.assert_array_equal(np.asarray(label.dataobj)[..., 0], np.asarray(labels.dataobj)[..., index])
+        assert b"SYNTHETIC" not in image.header.binaryblock + label.header.binaryblock
+
+
+def test_scar_against_the_rest_is_stored_as_0_and_1(tmp_path, patient):
+    cohort = open_cohort(tmp_path / "hosts")
+    case = next(iter(real_cases(cohort, cohort.cases[0])))
+    write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", coding_of(Classes.SCAR, [case]).number_of)
+    np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "l.nii.gz").dataobj)[..., 0].T, case.pixels()[1] == Label.SCAR)
+
+
+def made(origin: Origin, present: set[Label]) -> ExportCase:
+    return ExportCase(
+        id=origin.value,
+        origin=origin,
+        patient="A",
+        slice_index=0,
+        image_path=Path("i"),
+        label_path=Path("l"),
+        index=0,
+        label_map={},
+        present=frozenset(present),
+    )
+
+
+@pytest.mark.parametrize(
+    ("real", "synthetic", "numbers", "lost"),
+    [
+        (set(), set(), [0, 1, 2, 3, 4, 5], False),
+        ({Label.RV}, {Label.RV}, [0, 1, 2, 3, 4, 5], False),
+        (set(), {Label.RV}, [0, 1, 2, 3, 4, 0], True),
+        ({Label.RV}, set(), [0, 1, 2, 3, 4, 0], True),
+    ],
+)
+def test_an_rv_that_one_origin_does_not_label_is_background_in_both(real, synthetic, numbers, lost):
+    cases = [made(Origin.REAL, real), made(Origin.SYNTHETIC, synthetic)]
+    for classes in (Classes.ALL, Classes.REGIONS):
+        coding = coding_of(classes, cases)
+        assert coding.number_of.tolist() == numbers
+        assert coding.lost_rv is lost
+        assert ("rv" in coding.names) is (real == synthetic == {Label.RV})
+    assert coding.names["wall"] == [2, 3, 4]
+    assert len(coding.order) == len(coding.names) - 1
+
+
+def test_a_reading_takes_the_place_of_the_intended_scar(tmp_path, save, ring):
+    labels = ring()
+    labels[40:46, 30:34] = np.where(labels[40:46, 30:34] == 2, 3, labels[40:46, 30:34])
+    read = np.zeros_like(labels)
+    read[(labels == 2) & (np.arange(64)[:, None] < 20)] = Label.SCAR
+    for part, voxels in (("images", np.full((64, 64), 7, np.int16)), ("labels", labels), ("read", read)):
+        save(tmp_path / part / "s0_000000.nii.gz", voxels.T[:, :, None])
+    about = {"sample_id": "s0_000000", "patient": "P001", "slice_index": 3, "row": {}}
+    case = synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **about)
+    assert case.id == "syn_P001_s03_s0_000000"
+    found = case.pixels()[1]
+    np.testing.assert_array_equal(found == Label.SCAR, read == Label.SCAR)
+    assert (found[labels == Label.SCAR] == Label.WALL).all()
+    assert (labels == Label.SCAR).any()
+    (tmp_path / "read/s0_000000.nii.gz").unlink()
+    with pytest.raises(RunError, match="read/s0_000000"):
+        synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **about)
+
+
+def test_an_interrupted_export_leaves_nothing(tmp_path):
+    def interrupted() -> None:
+        with whole_folder(tmp_path / "raw" / "Dataset501_X") as making:
+            (making / "half").write_text("")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list((tmp_path / "raw").iterdir()) == []

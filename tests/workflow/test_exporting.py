@@ -1,0 +1,261 @@
+"""A run becomes a training set that nnU-Net takes, in which no painted heart leaks into a validation."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.errors import LGESynthNetError, RunError
+from lgesynthnet.export.cases import LabelKind
+from lgesynthnet.export.nnunet import Classes
+from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.records import Label
+from lgesynthnet.workflow.exportable import Source
+from lgesynthnet.workflow.exporting import NnunetRequest, export_nifti, export_nnunet
+from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
+from lgesynthnet.workflow.synthesize import synthesize
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    """Four simulated patients, two with scar; every one has slices to paint into."""
+    return write_cohort(tmp_path_factory.mktemp("exported") / "hosts", patients=4, seed=3, positive=0.5)
+
+
+@pytest.fixture(scope="module")
+def painted(cohort) -> Path:
+    """Eight kept samples, at least one in every patient but N004."""
+    request = SynthesisRequest(hosts=cohort, count=8, model="paste", prior="ischaemic")
+    synthesize(plan_synthesis(request), cohort.parent / "run")
+    return cohort.parent / "run"
+
+
+@pytest.fixture
+def request_for(painted, tmp_path):
+    return lambda **more: NnunetRequest(**{"source": Source(run=painted), "out": tmp_path / "raw", "dataset_id": 501, "folds": 2, **more})
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "cases.csv").open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def card(folder: Path) -> dict:
+    return json.loads((folder / "dataset.json").read_text())
+
+
+def splits_of(folder: Path) -> list[dict[str, list[str]]]:
+    return json.loads((folder / "splits_final.json").read_text())
+
+
+def voxels(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).dataobj)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_layout_is_nnunets_and_every_pair_shares_its_geometry(request_for, painted, cohort):
+    folder = export_nnunet(request_for()).folder
+    assert folder.name == "Dataset501_LGESynthNet"
+    found = card(folder)
+    assert found["channel_names"] == {"0": "LGE"}
+    assert found["labels"] == {"background": 0, "cavity": 1, "wall": 2, "scar": 3, "no-reflow": 4, "rv": 5}
+    names = sorted(path.name.removesuffix("_0000.nii.gz") for path in (folder / "imagesTr").iterdir())
+    assert names == sorted(path.name.removesuffix(".nii.gz") for path in (folder / "labelsTr").iterdir())
+    assert found["numTraining"] == len(names)
+    stacks = {case.patient: nib.load(case.image_path) for case in open_cohort(cohort).cases}
+    for row in rows(folder):
+        image, label = nib.load(folder / row["image_file"]), nib.load(folder / row["label_file"])
+        stack, index = stacks[row["patient"]], int(row["slice"])
+        assert image.shape == label.shape == (*stack.shape[:2], 1)
+        np.testing.assert_array_equal(image.affine, label.affine)
+        np.testing.assert_allclose(image.affine @ (5, 7, 0, 1), stack.affine @ (5, 7, index, 1), atol=1e-4)
+        np.testing.assert_array_equal(image.header.get_zooms(), stack.header.get_zooms())
+        same = np.array_equal(np.asarray(image.dataobj)[..., 0], np.asarray(stack.dataobj)[..., index])
+        assert same is (row["origin"] == "real")
+
+
+def test_synthetic_cases_are_the_runs_own_files_marked_and_with_their_recipe(request_for, painted):
+    folder = export_nnunet(request_for()).folder
+    synthetic = [row for row in rows(folder) if row["origin"] == "synthetic"]
+    assert len(synthetic) == 8
+    assert [row["id"] for row in synthetic] == card(folder)["lgesynthnet"]["synthetic"]
+    for row in synthetic:
+        name = f"{row['sample']}.nii.gz"
+        assert row["id"] == f"syn_{row['patient']}_s{int(row['slice']):02d}_{row['sample']}"
+        assert (folder / row["image_file"]).read_bytes() == (painted / "images" / name).read_bytes()
+        np.testing.assert_array_equal(voxels(folder / row["label_file"]), voxels(painted / "labels" / name))
+        for file in (row["image_file"], row["label_file"]):
+            header = nib.load(folder / file).header
+            assert bytes(header["descrip"]).startswith(b"SYNTHETIC")
+            assert b"SYNTHETIC" in bytes(header["intent_name"])
+        assert json.loads(row["prescription"])["segments"]
+        assert (row["verdict"], row["label"]) == ("kept", "intended")
+    made = card(folder)["lgesynthnet"]
+    plan = json.loads((painted / "plan.json").read_text())
+    assert (made["generator"], made["reader"], made["hosts"]) == (plan["generator"], plan["reader"], plan["hosts_fingerprint"])
+
+
+def test_no_host_of_a_synthetic_training_case_validates(request_for):
+    folder = export_nnunet(request_for()).folder
+    patient_of = {row["id"]: row["patient"] for row in rows(folder)}
+    folds = splits_of(folder)
+    assert len(folds) == 2
+    for fold in folds:
+        assert not [name for name in fold["val"] if name.startswith("syn_")]
+        hosts = {patient_of[name] for name in fold["train"] if name.startswith("syn_")}
+        assert hosts
+        assert {patient_of[name] for name in fold["train"]}.isdisjoint(patient_of[name] for name in fold["val"])
+    assert {name for fold in folds for name in fold["val"]} == {name for name in patient_of if name.startswith("real_")}
+
+
+def test_a_file_of_parts_makes_one_fold_and_leaves_the_others_out(request_for, tmp_path):
+    parts = tmp_path / "splits.json"
+    parts.write_text(json.dumps({"train": ["Case_P001", "P002"], "val": ["N003"], "test": ["N004"]}))
+    done = export_nnunet(request_for(splits=parts, folds=None))
+    [fold] = splits_of(done.folder)
+    patients = {row["id"]: row["patient"] for row in rows(done.folder)}
+    assert {patients[name] for name in fold["train"]} == {"P001", "P002"}
+    assert {patients[name] for name in fold["val"]} == {"N003"}
+    assert set(patients.values()) == {"P001", "P002", "N003"}  # who tests is not even planned with
+    assert not [name for name in patients if name.startswith("syn_N003")]
+    assert any("were left out" in note for note in done.notes)
+
+
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"train": ["P001", "N003"], "val": ["N004"], "audit": ["P002"]}, "P002 stands in audit.*synthesize from the patients of train"),
+        ({"train": ["P001", "P002"], "val": ["N004"]}, "N003 stands in no part"),
+        ({"train": ["P001", "P002", "N003", "N004"]}, 'no patients in "val"'),
+    ],
+)
+def test_a_run_that_painted_into_a_test_patient_is_refused(request_for, tmp_path, parts, named):
+    (tmp_path / "splits.json").write_text(json.dumps(parts))
+    with pytest.raises(RunError, match=named):
+        export_nnunet(request_for(splits=tmp_path / "splits.json", folds=None))
+    assert not (tmp_path / "raw").exists()
+
+
+def test_the_same_export_twice_is_the_same_folder_and_another_one_is_refused(request_for, tmp_path):
+    folder = export_nnunet(request_for()).folder
+    before = everything(folder)
+    assert "nothing was written" in export_nnunet(request_for()).notes[-1]
+    elsewhere = export_nnunet(request_for(out=tmp_path / "other")).folder
+    assert everything(elsewhere) == everything(folder) == before
+    for other, named in (
+        ({"classes": Classes.SCAR}, "holds another export"),
+        ({"share": 0.1}, "holds another export"),
+        ({"name": "Second"}, "has the number 501 already"),
+    ):
+        with pytest.raises(RunError, match=named):
+            export_nnunet(request_for(**other))
+    (folder / "labelsTr" / "real_N003_s00.nii.gz").unlink()
+    with pytest.raises(RunError, match=r"real_N003_s00\.nii\.gz is missing"):
+        export_nnunet(request_for())
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with pytest.raises(RunError, match="no export of this program"):
+        export_nnunet(request_for())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_share_leaves_out_what_no_fold_trains_on(request_for):
+    done = export_nnunet(request_for(share=0.0))
+    assert not [row for row in rows(done.folder) if row["origin"] == "synthetic"]
+    assert card(done.folder)["numTraining"] == len(rows(done.folder))
+    repeated = export_nnunet(request_for(share=0.5, repeat=True, dataset_id=502))
+    for fold in splits_of(repeated.folder):
+        assert sum(name.startswith("syn_") for name in fold["train"]) * 2 == len(fold["train"])
+    assert any("before 2.6" in note for note in repeated.notes)
+
+
+def test_without_real_slices_there_is_nothing_to_validate_on(request_for, painted):
+    done = export_nnunet(request_for(source=Source(run=painted, no_real=True), folds=None))
+    assert {row["origin"] for row in rows(done.folder)} == {"synthetic"}
+    assert not (done.folder / "splits_final.json").exists()
+    with pytest.raises(RunError, match="--no-real"):
+        export_nnunet(request_for(source=Source(run=painted, no_real=True)))
+
+
+def test_hosts_that_are_not_among_the_real_patients_are_told(request_for, painted, tmp_path):
+    others = write_cohort(tmp_path / "others", patients=2, seed=8, positive=1.0)
+    for path in sorted(others.glob("Case_*")):  # other people, so other names
+        for file in path.rglob("*.nii.gz"):
+            file.rename(file.with_name(file.name.replace("Case_P", "Case_Q")))
+        path.rename(path.with_name(path.name.replace("Case_P", "Case_Q")))
+    done = export_nnunet(request_for(source=Source(run=painted, data=others)))
+    assert any("are not among the real patients" in note and "P001" in note for note in done.notes)
+    assert all(sum(name.startswith("syn_") for name in fold["train"]) == 8 for fold in splits_of(done.folder))
+
+
+def test_pairs_are_read_back_by_this_program_with_the_label_that_was_chosen(painted, tmp_path):
+    source = Source(run=painted, label=LabelKind.READ)
+    done = export_nifti(source, tmp_path / "pairs")
+    assert "nothing was written" in export_nifti(source, tmp_path / "pairs").notes[-1]
+    back = open_cohort(tmp_path / "pairs")
+    assert len(back) == done.cases == len(rows(done.folder))
+    for row in rows(done.folder):
+        if row["origin"] == "synthetic":
+            assert row["label"] == "read"
+            read = voxels(painted / "read" / f"{row['sample']}.nii.gz")[..., 0].T
+            np.testing.assert_array_equal(back.stack(row["id"])[0].scar, read > 0)
+    intended = export_nifti(replace(source, label=LabelKind.INTENDED), tmp_path / "intended")
+    assert any((voxels(done.folder / row["label_file"]) != voxels(intended.folder / row["label_file"])).any() for row in rows(done.folder))
+    text = (done.folder / "README.txt").read_text()
+    assert "own licence" in text
+    assert "SYNTHETIC" in text
+
+
+def test_a_damaged_sample_or_folder_leaves_nothing_behind(painted, tmp_path):
+    broken = shutil.copytree(painted, tmp_path / "run")
+    next((broken / "labels").iterdir()).unlink()
+    with pytest.raises(RunError, match="cannot be read back"):
+        export_nifti(Source(run=broken), tmp_path / "out")
+    with pytest.raises(LGESynthNetError, match="no run folder"):
+        export_nifti(Source(run=tmp_path), tmp_path / "out")
+    moved = json.loads((painted / "plan.json").read_text()) | {"hosts": str(tmp_path / "gone")}
+    shutil.copy(painted / "plan.json", broken / "plan.json")
+    (broken / "plan.json").write_text(json.dumps(moved))
+    shutil.copytree(painted / "labels", broken / "labels", dirs_exist_ok=True)
+    with pytest.raises(LGESynthNetError, match="--data"):
+        export_nifti(Source(run=broken), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_slices_that_nnunet_would_cut_along_another_axis_are_refused(request_for, cohort, painted, tmp_path):
+    thin = shutil.copytree(cohort, tmp_path / "thin")
+    for path in thin.rglob("*.nii.gz"):
+        image = nib.load(path)
+        affine = image.affine @ np.diag([1, 1, 0.05, 1])
+        nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine, image.header), path)
+    with pytest.raises(LGESynthNetError, match="another axis"):
+        export_nnunet(request_for(source=Source(run=painted, data=thin)))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nnunetv2") is None, reason="nnunetv2 is not installed, see docs/export.md")
+@pytest.mark.parametrize("classes", list(Classes))
+def test_nnunets_own_check_finds_nothing(request_for, tmp_path, monkeypatch, classes, capsys):
+    for name in ("raw", "preprocessed", "results"):
+        monkeypatch.setitem(os.environ, f"nnUNet_{name}", str(tmp_path / name))
+    from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
+
+    folder = export_nnunet(request_for(classes=classes)).folder
+    verify_dataset_integrity(str(folder), num_processes=1)
+    said = capsys.readouterr().out
+    assert "Done" in said
+    assert "Error" not in said
+    assert "Warning" not in said
+    assert max(voxels(path).max() for path in (folder / "labelsTr").iterdir()) == (1 if classes is Classes.SCAR else Label.RV)
