@@ -26,7 +26,7 @@ from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe, Window
-from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, off_brightness, own_brightness, window_steps
+from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, off_brightness, off_surroundings, own_brightness, window_steps
 from lgesynthnet.train.run import pack, train
 from lgesynthnet.train.tasks import DiffusionTask, latents_of
 
@@ -216,6 +216,32 @@ def test_a_core_as_bright_as_the_scar_is_wrong_by_its_distance_and_a_tiny_one_by
         asked = torch.tensor([0.6]), torch.tensor([0.15])
         assert float(off_brightness(flat, cored, *asked)) == pytest.approx(0.45 * weight, abs=1e-5)
         assert float(off_brightness(torch.where(core > 0, 0.15, flat), cored, *asked)) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_dark_line_beside_the_scar_is_wrong_and_other_noise_is_not(examples):
+    i = int(np.flatnonzero(examples.scarred)[0])
+    target = Target.of([examples.condition(i, np.random.default_rng(0))])
+    assert float(off_surroundings(target.host, target)) == 0
+    scar = target.scar * target.wall
+    brighter = target.host + scar  # the scar is nobody's surroundings
+    assert float(off_surroundings(brighter, target)) == 0
+    beside = torch.nn.functional.max_pool2d(target.scar, 5, stride=1, padding=2) * (1 - target.scar) * target.cavity * target.hidden
+    assert beside.sum() > 0
+    darker = float(off_surroundings(target.host - 0.3 * beside, target))
+    assert darker > 0.02
+    noise = 0.3 * torch.randn(target.host.shape, generator=torch.Generator().manual_seed(0))
+    assert float(off_surroundings(target.host + noise, target)) < 0.5 * float(off_surroundings(target.host + 0.3, target))
+    elsewhere = target.host - 5 * (1 - target.hidden)
+    assert float(off_surroundings(elsewhere, target)) == 0
+
+
+def test_some_wishes_are_a_slices_own_scar_where_all_is_known(examples):
+    _, task = made(examples, task=PolicyTask, recipe=replace(RECIPE, own_scars=1.0))
+    real = {labels.tobytes() for labels in (examples.labels[examples.scarred] >= 3)}
+    for seed in range(4):
+        assert task._wish(np.random.default_rng(seed)).scar.tobytes() in real
+    _, task = made(examples, task=PolicyTask, recipe=replace(RECIPE, own_scars=0.0))
+    assert task._wish(np.random.default_rng(0)).scar.tobytes() not in real
 
 
 def test_deep_ischaemic_wishes_get_a_core_as_often_as_asked_and_others_none(examples):

@@ -28,13 +28,26 @@ class MethodName(StrEnum):
     CONTROLNET = "controlnet"
     CONTROLNET_RAW = "controlnet-raw"
     CONTROLNET_TEMPLATE = "controlnet-template"
+    CONTROLNET_TEMPLATE_RAW = "controlnet-template-raw"
     LGESYNTHNET = "lgesynthnet"
     LGESYNTHNET_RAW = "lgesynthnet-raw"
 
 
-@app.callback()
-def group() -> None:
-    """Keeps `benchmark table1` a command of a group while it is the only one."""
+class ArmName(StrEnum):
+    """See `workflow.utility_plan.Arm`."""
+
+    REAL = "real"
+    STRONG = "real-strong"
+    RESAMPLED = "real-resampled"
+    COPY_PASTE = "copy-paste"
+    PASTE = "paste"
+    SPADE_LIMITED = "spade-limited"
+    SPADE_FULL = "spade-full"
+    CONTROLNET = "controlnet"
+    UNFILTERED = "lgesynthnet-unfiltered"
+    LGESYNTHNET = "lgesynthnet"
+    READ = "lgesynthnet-read"
+    PHANTOM = "phantom"
 
 
 @app.command()
@@ -88,3 +101,117 @@ def table1(
         )
     typer.echo(markdown(found))
     typer.echo(f"page: {write(found, out)}")
+
+
+@app.command()
+def utility(
+    data: Annotated[Path, typer.Option("--data", help="Folder of patients with scar labels.")],
+    splits: Annotated[Path, typer.Option(help='JSON of patient names, {"train": [...], "val": [...], "audit": [...], "test": [...]}.')],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for samples, runs and tables; the same command goes on.")],
+    arms: Annotated[list[ArmName] | None, typer.Option("--arm", help="Only these; again for more.", show_default="all")] = None,
+    sizes: Annotated[
+        str, typer.Option(help="Synthetic slices; the first is that of every arm, the others only of lgesynthnet.")
+    ] = "300,500,1000,1500",
+    seeds: Annotated[int, typer.Option(min=1, help="Segmenters trained of each, with seeds 0 to n - 1.")] = 3,
+    low_data: Annotated[
+        str, typer.Option("--low-data", help="Also train on so many patients only, e.g. 5,10,20, with and without samples made from them.")
+    ] = "",
+    low_data_model: Annotated[str, typer.Option(help="What paints there; it must have learnt from none of your patients.")] = "phantom",
+    tested: Annotated[str, typer.Option(help="Parts of --splits that are scored, separated by commas.")] = "audit,test",
+    models: Annotated[
+        Path | None, typer.Option(help="Model folder that holds what need not be trained: inpainter/, spade-*/, reward/, filter/.")
+    ] = None,
+    work: Annotated[Path | None, typer.Option(help="Where rivals are trained or lie.", show_default="OUT/work")] = None,
+    control: Annotated[Path | None, typer.Option(help="The control stage without reward, WORK/control/model, where it is trained.")] = None,
+    init: Annotated[Path, typer.Option(help="Weights that the generator and the readers start from.")] = Path("phantom"),
+    recipe: RecipeOption = RecipeName.CPU,
+    downstream: Annotated[
+        str, typer.Option(help="The segmenter: small (minutes on one core), published (DenseNet-121, for a GPU), tiny (for tests).")
+    ] = "small",
+    downstream_init: Annotated[
+        str | None,
+        typer.Option(help='Weights that the segmenter starts from, e.g. "phantom" with a fitting --downstream.', show_default="none"),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of every segmenter.", show_default="its own")] = None,
+    share: Annotated[
+        float | None, typer.Option(min=0, max=0.95, help="Synthetic share of a batch.", show_default="synthetic share of the set")
+    ] = None,
+    prior: Annotated[str, typer.Option(help="Population of the scars: ischaemic, non-ischaemic, uniform.")] = "ischaemic",
+    workers: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 1,
+    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster that shares OUT, or `local`.", show_default="none")] = None,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Go on where a model does not say which patients it learnt from.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Print every pool and run with an estimate of its time, and stop.")
+    ] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """What samples are worth: segmenters trained with and without them, tested on patients that nobody has seen.
+
+    Example: lgesynthnet benchmark utility --data emidec --splits emidec/splits.json --models weights/emidec --out runs/utility --workers 2
+    """
+    from lgesynthnet.data import open_cohort, parse_label_map
+    from lgesynthnet.data.splits import read_splits
+    from lgesynthnet.workflow.comparing import Workshop
+    from lgesynthnet.workflow.lock import locked
+    from lgesynthnet.workflow.pools import Shelf
+    from lgesynthnet.workflow.utility import Bench, State, measure
+    from lgesynthnet.workflow.utility_plan import Arm, Experiment
+
+    workshop = Workshop(
+        cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),
+        splits=read_splits(splits),
+        work=work or out / "work",
+        models=models,
+        control=control,
+        init=init,
+        recipe=recipe.value,
+        seed=seed,
+        device=device,
+    )
+    experiment = Experiment(
+        arms=tuple(Arm(name.value) for name in arms or ArmName),
+        sizes=_numbers(sizes, "--sizes"),
+        seeds=seeds,
+        tested=tuple(part.strip() for part in tested.split(",")),
+        few=_numbers(low_data, "--low-data"),
+        few_model=low_data_model,
+        downstream=downstream,
+        steps=steps,
+        init=downstream_init,
+        share=share,
+        prior=prior,
+        seed=seed,
+    )
+    shelf = Shelf(workshop=workshop, out=out, dataset=dataset, labels=labels, prior=prior, seed=seed)
+    bench = Bench(shelf=shelf, experiment=experiment, unchecked=unchecked)
+    if dry_run:
+        from lgesynthnet.workflow.utility_estimate import estimate
+
+        typer.echo(estimate(bench, workers=workers))
+        return
+    with locked(out), console.bar("pools and runs") as advance:
+
+        def told(state: State) -> None:
+            advance(state.done, state.total)
+            if state.last:
+                console.note(f"{state.done}/{state.total} {state.last}")
+
+        table, page = measure(
+            bench,
+            workers=workers,
+            ray=ray,
+            note=console.note,
+            on_job=told,
+        )
+    typer.echo(table)
+    typer.echo(f"page: {page}")
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise typer.BadParameter(f"{option}: whole numbers separated by commas, got {text}") from None

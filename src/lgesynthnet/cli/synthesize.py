@@ -47,6 +47,11 @@ def synthesize(
     hosts_with_scar: Annotated[
         bool, typer.Option("--hosts-with-scar", help="Also paint into slices that hold scar; theirs stays.")
     ] = False,
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="JSON of patient names by part; paint into the patients of --part alone, so that no test patient is used."),
+    ] = None,
+    part: Annotated[str, typer.Option(help="Part of --splits to paint into.")] = "train",
     keep_all: Annotated[
         bool, typer.Option("--keep-all", help="Put every painted slice into images/ and count it; the verdict is still recorded.")
     ] = False,
@@ -72,6 +77,7 @@ def synthesize(
 
     Example: lgesynthnet synthesize --hosts emidec --count 50 --out runs/first --prior ischaemic
     """
+    from lgesynthnet.data.splits import part_of
     from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
     from lgesynthnet.workflow.synthesize import synthesize as run_plan
 
@@ -90,6 +96,7 @@ def synthesize(
         flip=flip.axes,
         landmarks=landmarks,
         hosts_with_scar=hosts_with_scar,
+        patients=part_of(splits, part) if splits else None,
         keep_all=keep_all,
         dice_above=dice_above,
         dice_only=dice_only,

@@ -27,6 +27,18 @@ def read_splits(path: Path) -> dict[str, list[str]]:
     return checked_splits({part: [patient_name(name) for name in names] for part, names in content.items()}, place=str(path))
 
 
+def part_of(path: Path, part: str) -> tuple[str, ...]:
+    """Patients of one part of a splits file.
+
+    Raises:
+        InputError: not such a file, or it has no such part.
+    """
+    splits = read_splits(path)
+    if part not in splits:
+        raise InputError(f"{path}: has no part {part}; it has {', '.join(splits)}")
+    return tuple(splits[part])
+
+
 def write_splits(path: Path, splits: Mapping[str, Iterable[str]]) -> None:
     """Write parts as `read_splits` reads them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch.nn import functional
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import fingerprint, write_bytes, write_json
 from lgesynthnet.records import Image, Label, Labels
+from lgesynthnet.segmenter.densenet import STRIDE, DenseNetUNet
 from lgesynthnet.segmenter.networks import fill, weights_of
 from lgesynthnet.threads import one_thread
 
@@ -29,17 +31,26 @@ REACH_MM = 60.0  # no LV reaches farther from its axis; the slices of a stack fo
 ROLE = "segmenter"
 
 
+class Kind(StrEnum):
+    """Which network: the small one, or the published downstream segmenter."""
+
+    DYNUNET = "dynunet"
+    DENSENET121 = "densenet121"
+
+
 class Segmenter:
     """Image in, labels of cavity, wall, scar, no-reflow and RV out.
 
     Attributes:
-        filters: channels of the network's levels, finest first.
+        filters: channels of the network's levels, finest first; of DenseNet-121's decoder, coarsest first.
         threshold: share of the wall's probability from which a wall pixel is scar, set on validation patients.
         fingerprint: hash of its weights and settings; goes into every record.
     """
 
-    def __init__(self, network: nn.Module, filters: tuple[int, ...], *, threshold: float = 0.5, mark: str = "untrained") -> None:
-        self.network, self.filters, self.threshold, self.fingerprint = network.eval(), filters, threshold, mark
+    def __init__(
+        self, network: nn.Module, filters: tuple[int, ...], *, kind: Kind = Kind.DYNUNET, threshold: float = 0.5, mark: str = "untrained"
+    ) -> None:
+        self.network, self.filters, self.kind, self.threshold, self.fingerprint = network.eval(), filters, kind, threshold, mark
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Segmenter:
@@ -53,17 +64,20 @@ class Segmenter:
             if settings["role"] != ROLE:
                 raise ModelError(f"{folder}: holds a {settings['role']}, not a {ROLE}; make one with `lgesynthnet train segmenter`")
             filters = tuple(int(f) for f in settings["filters"])
-            network = build_segmenter(filters)
+            kind = Kind(settings.get("network", Kind.DYNUNET))
+            network = build_segmenter(filters, kind)
             fill(network, load_file(folder / "model.safetensors"))
             threshold = float(settings["threshold"])
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as fault:
             raise ModelError(f"{folder}: no usable segmenter ({str(fault).splitlines()[0]})") from None
-        return cls(network, filters, threshold=threshold, mark=fingerprint(folder, role=ROLE))
+        return cls(network, filters, kind=kind, threshold=threshold, mark=fingerprint(folder, role=ROLE))
 
     def save(self, folder: Path, *, half: bool = False) -> None:
         weights = {name: value.half() if half else value for name, value in weights_of(self.network).items()}
         write_bytes(folder / "model.safetensors", save(weights))
-        write_json(folder / "config.json", {"role": ROLE, "filters": list(self.filters), "threshold": self.threshold})
+        # The small network is not named, so that fingerprints from before there was another stay.
+        named = {} if self.kind is Kind.DYNUNET else {"network": self.kind.value}
+        write_json(folder / "config.json", {"role": ROLE, "filters": list(self.filters), "threshold": self.threshold, **named})
 
     def read(self, image: Image, spacing_mm: tuple[float, float]) -> Labels:
         """Labels (rows, cols) of one slice in radiological view; see `read_stack`."""
@@ -97,18 +111,20 @@ class Segmenter:
         grid = to_grid(grey(image), spacing_mm)
         x = normalised(grid, grid > 0)
         rows, cols = grid.shape
-        stride = 2 ** (len(self.filters) - 1)
+        stride = STRIDE if self.kind is Kind.DENSENET121 else 2 ** (len(self.filters) - 1)
         padded = functional.pad(x[None, None], (0, -cols % stride, 0, -rows % stride), value=PADDING)
         with torch.no_grad(), one_thread():
             chance = torch.softmax(self.network(padded).float(), dim=1)[:, :, :rows, :cols]
             return functional.interpolate(chance, image.shape, mode="bilinear", align_corners=False)[0].numpy()
 
 
-def build_segmenter(filters: tuple[int, ...]) -> nn.Module:
-    """A new U-Net with random weights: (b, 1, rows, cols) to logits (b, 6, rows, cols), sides divisible by its stride.
+def build_segmenter(filters: tuple[int, ...], kind: Kind = Kind.DYNUNET) -> nn.Module:
+    """A new network with random weights: (b, 1, rows, cols) to logits (b, 6, rows, cols), sides divisible by its stride.
 
-    Source: nnU-Net's plain convolutional U-Net (Isensee et al., 2021), as MONAI's DynUNet.
+    Source: nnU-Net's plain convolutional U-Net (Isensee et al., 2021), as MONAI's DynUNet; or see `densenet`.
     """
+    if kind is Kind.DENSENET121:
+        return DenseNetUNet(CLASSES, filters)
     levels = len(filters)
     return DynUNet(
         spatial_dims=2,

@@ -19,7 +19,7 @@ from lgesynthnet.train.tasks import normal
 
 SIDE = 144  # 216 mm: a crop holds the heart and what it is told from
 TURN_DEG = 45.0  # beyond the two ways hearts lie; no mirror, since the RV is on the viewer's left
-SHIFT = 45.0  # pixels from the heart to the crop's centre; the far corners of large images are seen too
+SHIFT = 0.3125  # of the crop's side, from the heart to the crop's centre; the far corners of large images are seen too
 KNOTS = 8
 
 
@@ -29,7 +29,8 @@ def randomised(
     centre: Float[Tensor, "b 2"],
     known_surroundings: Bool[Tensor, " b"],
     rng: np.random.Generator,
-) -> tuple[Float[Tensor, "b 1 144 144"], Int[Tensor, "b 144 144"]]:
+    side: int = SIDE,
+) -> tuple[Float[Tensor, "b 1 side side"], Int[Tensor, "b side side"]]:
     """A crop of each canvas, moved and in other contrast, normalised as the segmenter does it.
 
     Args:
@@ -37,10 +38,9 @@ def randomised(
         labels: of `Label`, as floats.
         centre: (row, column) of the heart.
         known_surroundings: the whole heart with its RV is labelled, so that all else may be changed.
+        side: of the crop, pixels of 1.5 mm.
     """
-    grid = places(centre, image.shape[-1], rng)
-    moved = functional.grid_sample(image, grid, align_corners=False)
-    target = functional.grid_sample(labels, grid, mode="nearest", align_corners=False)
+    moved, target = placed(image, labels, centre, rng, side)
     measured = moved > 0.5 / 255
     moved, measured = filled(moved, measured, rng)
     x = curved(moved, rng, monotone=True)
@@ -48,11 +48,36 @@ def randomised(
     x = shaded(x, rng)
     x = blurred(x, rng)
     x = noisy(x, rng)
-    measured = measured & ~border(len(x), rng)
+    measured = measured & ~border(len(x), side, rng)
     return normalised(x, measured), target[:, 0].long()
 
 
-def places(centre: Float[Tensor, "b 2"], canvas: int, rng: np.random.Generator) -> Float[Tensor, "b 144 144 2"]:
+def bent(
+    image: Float[Tensor, "b 1 rows cols"],
+    labels: Float[Tensor, "b 1 rows cols"],
+    centre: Float[Tensor, "b 2"],
+    rng: np.random.Generator,
+    side: int = SIDE,
+) -> tuple[Float[Tensor, "b 1 side side"], Int[Tensor, "b side side"]]:
+    """A crop of each canvas, turned, scaled and bent, in its own contrast: the geometric and elastic half of `randomised`."""
+    moved, target = placed(image, labels, centre, rng, side)
+    return normalised(moved, moved > 0.5 / 255), target[:, 0].long()
+
+
+def placed(
+    image: Float[Tensor, "b 1 rows cols"],
+    labels: Float[Tensor, "b 1 rows cols"],
+    centre: Float[Tensor, "b 2"],
+    rng: np.random.Generator,
+    side: int,
+) -> tuple[Float[Tensor, "b 1 side side"], Float[Tensor, "b 1 side side"]]:
+    """Grey values and labels at the same drawn places."""
+    grid = places(centre, image.shape[-1], rng, side)
+    moved = functional.grid_sample(image, grid, align_corners=False)
+    return moved, functional.grid_sample(labels, grid, mode="nearest", align_corners=False)
+
+
+def places(centre: Float[Tensor, "b 2"], canvas: int, rng: np.random.Generator, side: int) -> Float[Tensor, "b side side 2"]:
     """Where each pixel of the crops lies on the canvas, in grid_sample's units: turned, scaled, shifted and bent."""
     b = len(centre)
     turn = np.radians(rng.uniform(-TURN_DEG, TURN_DEG, b))
@@ -60,17 +85,17 @@ def places(centre: Float[Tensor, "b 2"], canvas: int, rng: np.random.Generator) 
     aspect = np.exp(rng.normal(0, 0.06, b))
     cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
     matrix = torch.from_numpy(np.stack([cos * aspect, -sin, sin * aspect, cos], 1).reshape(b, 2, 2).astype(np.float32))
-    line = torch.arange(SIDE, dtype=torch.float32) - (SIDE - 1) / 2
+    line = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
     across, down = torch.meshgrid(line, line, indexing="xy")
     offset = torch.stack([across, down], dim=-1).reshape(1, -1, 2) @ matrix.transpose(1, 2)
-    middle = centre.flip(1) + torch.from_numpy(rng.uniform(-SHIFT, SHIFT, (b, 2)).astype(np.float32))
+    middle = centre.flip(1) + torch.from_numpy(rng.uniform(-SHIFT * side, SHIFT * side, (b, 2)).astype(np.float32))
     bend = sum(
         functional.interpolate(
-            normal(rng, b, 2, knots, knots) * uniform(rng, b, 0, pixels), (SIDE, SIDE), mode="bicubic", align_corners=True
+            normal(rng, b, 2, knots, knots) * uniform(rng, b, 0, pixels), (side, side), mode="bicubic", align_corners=True
         )
         for knots, pixels in ((4, 5.0), (9, 1.8))
     )
-    place = offset.reshape(b, SIDE, SIDE, 2) + middle[:, None, None] + torch.as_tensor(bend).permute(0, 2, 3, 1)
+    place = offset.reshape(b, side, side, 2) + middle[:, None, None] + torch.as_tensor(bend).permute(0, 2, 3, 1)
     return (2 * place + 1) / canvas - 1
 
 
@@ -126,7 +151,7 @@ def shaded(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[Tenso
 
 def blurred(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[Tensor, "b 1 h w"]:
     """Half of the images at down to a third of the resolution, one factor a batch."""
-    side = round(SIDE * float(rng.uniform(0.33, 0.9)))
+    side = round(x.shape[-1] * float(rng.uniform(0.33, 0.9)))
     coarse = functional.interpolate(x, (side, side), mode="bilinear", align_corners=False, antialias=True)
     coarse = functional.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=False)
     return torch.where(chosen(rng, len(x), 0.5), coarse, x)
@@ -139,11 +164,11 @@ def noisy(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[Tensor
     return x + normal(rng, b, 1, h, w) * uniform(rng, b, 0, 0.08) + wide * uniform(rng, b, 0, 0.08)
 
 
-def border(b: int, rng: np.random.Generator) -> Bool[Tensor, "b 1 144 144"]:
+def border(b: int, side: int, rng: np.random.Generator) -> Bool[Tensor, "b 1 side side"]:
     """Black padding along one side, in every fourth image."""
-    black = torch.zeros((b, 1, SIDE, SIDE), dtype=torch.bool)
+    black = torch.zeros((b, 1, side, side), dtype=torch.bool)
     for i in np.flatnonzero(rng.random(b) < 0.25):
-        depth = int(rng.integers(1, 40))
+        depth = int(rng.integers(1, max(2, round(0.28 * side))))
         black[i, 0, :depth] = True
         black[i] = torch.rot90(black[i], int(rng.integers(4)), (1, 2))
     return black

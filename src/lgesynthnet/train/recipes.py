@@ -96,12 +96,14 @@ class RewardRecipe:
         weight: lambda.
         window, snr: where it is asked; `snr` is the edge between low and high noise (3 is t = 200 in Stable Diffusion's schedule).
         brightness: weight, beside the reward, of the distance of scar and core from the brightness that was asked for.
+        surroundings: weight, likewise, of the distance of what is repainted without scar from the host.
         batch: pictures decoded a step.
         policy: the on-policy loop; its batch is that of the diffusion loss that holds it.
         policy_steps: sampling steps on-policy; what is shipped is sampled in as many.
         policy_gradient_steps: how many of them, counted from the last, keep their gradient.
         words_alone: share of on-policy samples without edges, the whole wall hidden.
         non_ischaemic: share of on-policy prescriptions from that prior, the rest from the ischaemic one.
+        own_scars: share of on-policy samples that repaint a training slice's own scar.
         cored: chance that a deep ischaemic one gets a no-reflow core, which few scars have and a reader hardly misses.
         watch_every: steps between two looks of the filter.
     """
@@ -111,12 +113,14 @@ class RewardRecipe:
     snr: float = 3.0
     kind: RewardKind = RewardKind.SEGMENTATION
     brightness: float = 1.0
+    surroundings: float = 2.0
     batch: int = 4
     policy: StageRecipe
     policy_steps: int = 4
     policy_gradient_steps: int = 4
     words_alone: float = 0.4
     non_ischaemic: float = 0.2
+    own_scars: float = 0.3
     cored: float = 0.6
     watch_every: int = 100
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lgesynthnet.anatomy.aha import segment_at
 from lgesynthnet.anatomy.frame import ASSUMED, HeartFrame, wall_depth
@@ -41,7 +42,8 @@ from lgesynthnet.train.tasks import DiffusionTask, drawn_from, normal
 SCARRED_SHARE = 0.8  # of the reward's own mini-batch
 CORE_DROP = 0.45  # heart units from scar down to its no-reflow core; medians: 0.44 in 56 real training slices, 0.49 in simulated ones
 CORED_FROM = 0.6  # transmural extent; no-reflow is found in deep infarcts
-CORE_PIXELS = 20.0  # a smaller core counts for less: a few pixels cannot be dark among bright neighbours
+CORE_PIXELS = 20.0  # a smaller core or tissue counts for less: a few pixels cannot be dark among bright neighbours
+BESIDE_PIXELS = 2  # the dark line that a reader likes is so wide
 
 
 class RewardTask:
@@ -72,11 +74,13 @@ class RewardTask:
         noisy = noised(clean, noise, alpha, sigma)
         estimate = clean_estimate(noisy, d.model(noisy, step, to_inputs(made, d.model.text, device)), alpha, sigma)
         image, target = decode(d.model.autoencoder, estimate), Target.of(made, device)
-        return (self.reward.loss(image, target) + self.recipe.brightness * off_brightness(image, target, *own_brightness(target))).mean()
+        looks = self.recipe.brightness * off_brightness(image, target, *own_brightness(target))
+        return (self.reward.loss(image, target) + looks + self.recipe.surroundings * off_surroundings(image, target)).mean()
 
 
 class PolicyTask:
-    """The reward of what the model really paints: new prescriptions in scar-free slices, gradient through the sampling steps.
+    """The reward of what the model really paints, gradient through the sampling steps: new prescriptions in scar-free slices, and some
+    scars of its own slices, whose look and whose surroundings are known.
 
     The diffusion loss on real pictures holds it in place, or it would learn to please the reader instead of to paint. Where a scar lies
     is decided in the first step, so words alone can be taught only by a gradient that reaches it.
@@ -97,10 +101,13 @@ class PolicyTask:
         latent = denoise(d.model, noise, inputs, steps=self.recipe.policy_steps, with_gradient=self.recipe.policy_gradient_steps)
         image, target = decode(d.model.autoencoder, latent), Target.of(made, device)
         asked = asked_brightness(made, d.examples.scar_levels).to(device)
-        reward = self.reward.loss(image, target) + self.recipe.brightness * off_brightness(image, target, asked, asked - CORE_DROP)
+        looks = self.recipe.brightness * off_brightness(image, target, asked, asked - CORE_DROP)
+        reward = self.reward.loss(image, target) + looks + self.recipe.surroundings * off_surroundings(image, target)
         return d.loss(rng, batch) + self.recipe.weight * reward.mean()
 
     def _wish(self, rng: np.random.Generator) -> Condition:
+        if self.diffusion.scarred.size and rng.random() < self.recipe.own_scars:
+            return self.diffusion.examples.condition(int(rng.choice(self.diffusion.scarred)), rng, CONTROL_DROPOUT)
         prior = Prior.NON_ISCHAEMIC if rng.random() < self.recipe.non_ischaemic else Prior.ISCHAEMIC
         d = self.diffusion
         return novel(d.examples, d.healthy, rng, prior=prior, words_alone=self.recipe.words_alone, cored=self.recipe.cored)
@@ -117,6 +124,24 @@ def off_brightness(
     bright, dark = _tissues(target)
     found = (mean_over(image, bright) - scar).abs() * (bright.sum((1, 2, 3)) > 0)
     return found + (mean_over(image, dark) - core).abs() * (dark.sum((1, 2, 3)) / CORE_PIXELS).clamp(max=1.0)
+
+
+def off_surroundings(image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
+    """How far repainted blood, healthy wall and what lies beyond them are from the host, on average beside the scar and apart from it.
+
+    Where no scar is asked for the host is the truth. A reader finds a scar more easily beside a dark line: without this, blood in the
+    repainted rim fell from 0.52 to 0.43 heart units as the reward rose (real slices: 0.48). Means are compared and not pixels, since no
+    model can know the texture that was hidden and one that is punished for it blurs. The result is a mean over the parts, heart units.
+    """
+    beside_scar = functional.max_pool2d(target.scar, 2 * BESIDE_PIXELS + 1, stride=1, padding=BESIDE_PIXELS)
+    around, total = target.hidden * (1 - target.scar), image.new_zeros(len(image))
+    weights = torch.zeros_like(total)
+    for tissue in (target.cavity, target.wall, (1 - target.cavity) * (1 - target.wall)):
+        for where in (beside_scar, 1 - beside_scar):
+            part = around * tissue * where
+            weight = (part.sum((1, 2, 3)) / CORE_PIXELS).clamp(max=1.0)
+            total, weights = total + weight * mean_over(image - target.host, part).abs(), weights + weight
+    return total / weights.clamp(min=1e-6)
 
 
 def asked_brightness(made: list[Condition], levels: Float[np.ndarray, " quantiles"]) -> Float[Tensor, " b"]:
@@ -223,8 +248,9 @@ class Watch:
 
     A reward can be pleased by pictures that are wrong. So its rise is logged beside what it must not cost: the spread of scar
     intensity, the sharpness of the scar's border, and the opinion of a reader that teaches nothing, with edges and by words alone. The
-    weights of the best look are kept in `FOLDER/best.safetensors`: the mean of the filter's two Dice, less the distance from the
-    brightness that was asked for, since the filter too likes any scar that is bright. The auditor is never asked.
+    weights of the best look are kept in `FOLDER/best.safetensors`: the mean of the filter's two Dice, less the distances from the
+    brightness that was asked for and from the host's own blood and wall, since the filter too likes any scar that stands out. The
+    auditor is never asked.
     """
 
     def __init__(
@@ -264,9 +290,10 @@ class Watch:
         record = {"step": step, "reward_loss": float(self.reward.loss(image, target).mean()), **_looks(image, target)}
         asked = self.asked.to(image.device)
         record["off_brightness"] = float(off_brightness(image, target, asked, asked - CORE_DROP).mean())
+        record["off_surroundings"] = float(off_surroundings(image, target).mean())
         record["filter_dice"] = float(_dice(self.judge, image, target).mean())
         record["words_dice"] = float(_dice(self.judge, *self._painted(self.alone)).mean())
-        record["score"] = (record["filter_dice"] + record["words_dice"]) / 2 - record["off_brightness"]
+        record["score"] = (record["filter_dice"] + record["words_dice"]) / 2 - record["off_brightness"] - record["off_surroundings"]
         record = {name: round(value, 4) for name, value in record.items()}
         best = max((seen["score"] for seen in self.seen() if seen["step"] < step), default=-np.inf)
         if record["score"] > best:

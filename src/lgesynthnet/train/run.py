@@ -141,6 +141,7 @@ def train(
         "seed": seed,
         "examples": len(examples),
         "patients": len(set(examples.patients)),
+        "names": sorted(set(examples.patients)),
     }
     write_json(folder / "report.json", report)
     return report

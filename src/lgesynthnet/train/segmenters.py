@@ -125,7 +125,7 @@ def train_segmenter(
         report |= {"threshold": made.threshold, **summary([score(made, stack) for stack in held_out])}
     made.save(folder / "model", half=True)
     report |= {"stage": "segmenter", "recipe": recipe, "seed": seed, "slices": len(slices), "patients": len(set(slices.patients))}
-    report |= {"started_from": origin}
+    report |= {"started_from": origin, "names": sorted(set(slices.patients))}
     write_json(folder / "report.json", report)
     return report
 

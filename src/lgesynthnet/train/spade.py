@@ -218,6 +218,7 @@ def train_spade(
         "seed": seed,
         "examples": len(examples),
         "patients": len(set(examples.patients)),
+        "names": sorted(set(examples.patients)),
     }
     report |= looks.last() | {"started_from": started_from, "eye": seen_by, "parameters": sum(p.numel() for p in generator.parameters())}
     write_json(folder / "report.json", report)

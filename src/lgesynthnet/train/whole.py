@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int, UInt8
 from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
@@ -44,6 +44,17 @@ class WholeSlices:
     def __len__(self) -> int:
         return len(self.patients)
 
+    def taken(self, index: Int[np.ndarray, " m"]) -> WholeSlices:
+        """Some of the slices, in the order given; one may be taken more than once."""
+        return WholeSlices(
+            image=self.image[index],
+            labels=self.labels[index],
+            centre=self.centre[index],
+            has_rv=self.has_rv[index],
+            patients=[self.patients[int(i)] for i in index],
+            source=self.source,
+        )
+
     @property
     def scarred(self) -> Bool[np.ndarray, " n"]:
         """Which slices hold scar."""
@@ -62,29 +73,48 @@ def whole_slices(
         RunError: `path` was made of other data.
     """
     if not path.exists():
-        _prepare(cohort, path, patients, progress)
+        chosen = (stack for stack in _told(cohort, progress) if patients is None or stack.patient in patients)
+        write_whole(chosen, path, source=source_of(cohort, patients), place=str(cohort.root))
     refuse_other_data(path, cohort, patients)
+    return read_whole(path)
+
+
+def _told(cohort: Cohort, progress: Callable[[int, int], None] | None) -> Iterator[Stack]:
+    for done, stack in enumerate(cohort.stacks(), start=1):
+        if not isinstance(stack, Skipped):
+            yield stack
+        if progress is not None:
+            progress(done, len(cohort.cases))
+
+
+def read_whole(path: Path) -> WholeSlices:
+    """What `write_whole` wrote."""
     words, arrays = read_prepared(path)
     return WholeSlices(patients=json.loads(words["patients"]), source=words["source"], **arrays)
 
 
-def _prepare(cohort: Cohort, path: Path, patients: list[str] | None, progress: Callable[[int, int], None] | None) -> None:
+def write_whole(stacks: Iterable[Stack], path: Path, *, source: str, place: str) -> None:
+    """Put stacks on the canvas and write them.
+
+    Args:
+        source: what they are, in words.
+        place: begins an error's message.
+    Raises:
+        InputError: no usable slice.
+    """
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     names: list[str] = []
     has_rv: list[bool] = []
-    for done, stack in enumerate(cohort.stacks(), start=1):
-        if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
-            made = list(_rows(stack))
-            rows += made
-            names += [stack.patient] * len(made)
-            has_rv += [bool((stack.labels == Label.RV).any())] * len(made)
-        if progress is not None:
-            progress(done, len(cohort.cases))
+    for stack in stacks:
+        made = list(_rows(stack))
+        rows += made
+        names += [stack.patient] * len(made)
+        has_rv += [bool((stack.labels == Label.RV).any())] * len(made)
     if not rows:
-        raise InputError(f"{cohort.root}: no usable slice to train on; `lgesynthnet verify {cohort.root}` says why")
+        raise InputError(f"{place}: no usable slice to train on; `lgesynthnet verify {place}` says why")
     image, labels, centre = (np.stack(part) for part in zip(*rows, strict=True))
     arrays = {"image": image, "labels": labels, "centre": centre, "has_rv": np.asarray(has_rv)}
-    write_bytes(path, save(arrays, metadata={"patients": json.dumps(names), "source": source_of(cohort, patients)}))
+    write_bytes(path, save(arrays, metadata={"patients": json.dumps(names), "source": source}))
 
 
 def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -32,6 +32,7 @@ class Method(StrEnum):
     CONTROLNET = "controlnet"
     CONTROLNET_RAW = "controlnet-raw"
     CONTROLNET_TEMPLATE = "controlnet-template"
+    CONTROLNET_TEMPLATE_RAW = "controlnet-template-raw"
     LGESYNTHNET = "lgesynthnet"
     LGESYNTHNET_RAW = "lgesynthnet-raw"
 
@@ -127,8 +128,15 @@ class Workshop:
 
     def auditor(self) -> Path | None:
         """The auditor's folder."""
+        return self._reader(Role.AUDITOR)
+
+    def filter(self) -> Path | None:
+        """The filter's folder."""
+        return self._reader(Role.FILTER)
+
+    def _reader(self, role: Role) -> Path | None:
         places = [place for place in (self.models, self.work) if place is not None]
-        found = (part_folder(place, Role.AUDITOR.value) for place in places)
+        found = (part_folder(place, role.value) for place in places)
         return next((folder for folder in found if (folder / "config.json").is_file()), None)
 
     def _done(self, stage: str) -> bool:
@@ -157,8 +165,8 @@ class Workshop:
         folder = self.find(method.trained_as)
         if folder is None:
             raise InputError(f"{self.work}: {method.trained_as} is not trained yet; run the same command without --no-training")
-        if method is Method.CONTROLNET_TEMPLATE:
-            return load_rival("template", folder, donor_bank(self.cohort, self.splits["train"]), device="cpu")
+        if method.trained_as == Method.CONTROLNET_TEMPLATE:
+            return load_rival("template", folder, donor_bank(self.cohort, self.splits["train"]), keep_host=not method.raw, device="cpu")
         if method.trained_as.startswith("spade-"):
             return load_rival(method.trained_as, folder, keep_host=not method.raw, device="cpu")
         return LGESynthNet.from_pretrained(folder, sampling=Sampling(keep_host=not method.raw), device=self.device)

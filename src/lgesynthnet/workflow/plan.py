@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ class SynthesisPlan(_Record):
     flip: tuple[bool, bool] = (False, False)
     landmarks: str | None = None
     hosts_with_scar: bool = False
+    patients: tuple[str, ...] | None = None
     hosts_fingerprint: str
     usable_hosts: int
     skipped: tuple[SkippedHost, ...] = ()
@@ -157,7 +158,11 @@ class SynthesisPlan(_Record):
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisRequest:
-    """What a user asks for; the names are those of the command line. One of text, prescriptions and prior."""
+    """What a user asks for; the names are those of the command line. One of text, prescriptions and prior.
+
+    Attributes:
+        patients: paint into slices of these alone; None takes all.
+    """
 
     hosts: Path
     count: int
@@ -173,6 +178,7 @@ class SynthesisRequest:
     flip: tuple[bool, bool] = (False, False)
     landmarks: Path | None = None
     hosts_with_scar: bool = False
+    patients: tuple[str, ...] | None = None
     keep_all: bool = False
     dice_above: float = DICE_ABOVE
     dice_only: bool = False
@@ -193,17 +199,20 @@ class Planned:
     painter: Painter
 
 
-def plan_synthesis(request: SynthesisRequest, on_case: Callable[[int, int], None] | None = None) -> Planned:
+def plan_synthesis(
+    request: SynthesisRequest, on_case: Callable[[int, int], None] | None = None, *, painter: Painter | None = None
+) -> Planned:
     """Read and check everything; write nothing.
 
     Args:
         on_case: told (done, all) after each case was read.
+        painter: who paints and who judges, where it is not the request's model by its name.
     Raises:
         LGESynthNetError: what a user can mend, see its classes.
     """
     source, wishes = _wishes(request)
     shard = Shard.parse(request.shard)
-    painter = load_painter(request.model, request.device, request.filter)
+    painter = painter or load_painter(request.model, request.device, request.filter)
     cohort = open_cohort(
         request.hosts,
         dataset=request.dataset,
@@ -212,6 +221,8 @@ def plan_synthesis(request: SynthesisRequest, on_case: Callable[[int, int], None
         flip=request.flip,
         landmarks=request.landmarks,
     )
+    if request.patients is not None:
+        cohort = replace(cohort, cases=[case for case in cohort.cases if case.patient in request.patients])
     shelf = find_hosts(cohort, with_scar=request.hosts_with_scar, strict=request.strict, on_case=on_case)
     _refuse_homeless(wishes, shelf)
     try:
@@ -223,6 +234,7 @@ def plan_synthesis(request: SynthesisRequest, on_case: Callable[[int, int], None
             flip=request.flip,
             landmarks=str(request.landmarks.absolute()) if request.landmarks else None,
             hosts_with_scar=request.hosts_with_scar,
+            patients=request.patients,
             hosts_fingerprint=shelf.fingerprint,
             usable_hosts=len(shelf.entries),
             skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in shelf.skipped),

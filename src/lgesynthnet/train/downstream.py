@@ -1,0 +1,172 @@
+"""The segmenter that weighs training sets: real slices, and synthetic ones among them, in equal steps whatever the set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lgesynthnet.errors import InputError, ModelError
+from lgesynthnet.files import part_folder
+from lgesynthnet.model.checkpoint import halve
+from lgesynthnet.records import Label
+from lgesynthnet.segmenter.whole import CLASSES, ROLE, Kind, Segmenter, build_segmenter
+from lgesynthnet.train.loop import fit
+from lgesynthnet.train.randomise import bent, randomised
+from lgesynthnet.train.recipes import StageRecipe
+from lgesynthnet.train.segmenters import segmentation_loss
+from lgesynthnet.train.whole import WholeSlices
+
+
+class Augmentation(StrEnum):
+    """Geometric and elastic, as published; or every change of contrast, surroundings, shading, sharpness and noise besides."""
+
+    GEOMETRIC = "geometric"
+    STRONG = "strong"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownstreamRecipe:
+    """One downstream segmenter and its loop.
+
+    Attributes:
+        side: of the training crops, pixels of 1.5 mm.
+        jaccard: the published loss in place of cross-entropy and Dice.
+        finetune_lr: learning rate from another segmenter's weights.
+    """
+
+    kind: Kind
+    filters: tuple[int, ...]
+    loop: StageRecipe
+    side: int
+    jaccard: bool = False
+    finetune_lr: float = 5e-4
+
+
+DOWNSTREAM: dict[str, DownstreamRecipe] = {
+    "tiny": DownstreamRecipe(
+        kind=Kind.DYNUNET, filters=(4, 8, 8), loop=StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2), side=32
+    ),
+    "small": DownstreamRecipe(
+        kind=Kind.DYNUNET,
+        filters=(8, 16, 32, 64, 96),
+        loop=StageRecipe(steps=1500, batch=8, lr=2e-3, ema_decay=0.995, checkpoint_every=250),
+        side=96,
+    ),
+    "published": DownstreamRecipe(
+        kind=Kind.DENSENET121,
+        filters=(256, 128, 64, 32, 16),
+        loop=StageRecipe(steps=2400, batch=128, lr=1e-3, ema_decay=0.998, checkpoint_every=100),
+        side=144,
+        jaccard=True,
+    ),
+}
+
+
+class MixedTask:
+    """Each slice of a batch from the synthetic ones with probability `share`, else from the real ones; nothing else is balanced."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        real: WholeSlices,
+        synthetic: WholeSlices | None,
+        *,
+        share: float,
+        side: int,
+        augmentation: Augmentation = Augmentation.GEOMETRIC,
+        jaccard: bool = False,
+    ) -> None:
+        if not 0 <= share < 1:
+            raise InputError(f"the share of synthetic slices is {share:g}; it must be 0 or more and below 1")
+        self.trained = network
+        self.real, self.synthetic, self.share = real, synthetic, share if synthetic is not None else 0.0
+        self.side, self.augmentation, self.jaccard = side, augmentation, jaccard
+
+    def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
+        made = rng.random(batch) < self.share
+        parts = [(self.real, int((~made).sum()))] + ([(self.synthetic, int(made.sum()))] if self.synthetic is not None else [])
+        drawn = [each.taken(rng.integers(len(each), size=count)) for each, count in parts if count]
+        image, labels, centre, has_rv = (
+            np.concatenate([getattr(d, name) for d in drawn]) for name in ("image", "labels", "centre", "has_rv")
+        )
+        grey = torch.from_numpy(image.astype(np.float32) / 255)[:, None]
+        truth = torch.from_numpy(labels.astype(np.float32))[:, None]
+        where, known = torch.from_numpy(centre), torch.from_numpy(has_rv)
+        if self.augmentation is Augmentation.STRONG:
+            x, target = randomised(grey, truth, where, known, rng, self.side)
+        else:
+            x, target = bent(grey, truth, where, rng, self.side)
+        device = next(self.trained.parameters()).device
+        logits = self.trained(x.to(device))
+        if self.jaccard:
+            return jaccard_loss(logits, target.to(device))
+        return segmentation_loss(logits, target.to(device), known.to(device))
+
+
+def jaccard_loss(logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"]) -> Float[Tensor, ""]:
+    """One less the soft Jaccard index over the batch, mean of cavity, wall with scar, and scar; as published, plus a cavity."""
+    chance, truth = logits.softmax(dim=1), functional.one_hot(target, CLASSES).permute(0, 3, 1, 2).float()
+    losses = []
+    for classes in (slice(Label.CAVITY, Label.CAVITY + 1), slice(Label.WALL, Label.RV), slice(Label.SCAR, Label.RV)):
+        p, t = chance[:, classes].sum(1), truth[:, classes].sum(1)
+        both = (p * t).sum()
+        losses.append(1 - (both + 1) / (p.sum() + t.sum() - both + 1))
+    return torch.stack(losses).mean()
+
+
+def train_downstream(
+    real: WholeSlices,
+    synthetic: WholeSlices | None,
+    folder: Path,
+    recipe: DownstreamRecipe,
+    *,
+    share: float | None = None,
+    augmentation: Augmentation = Augmentation.GEOMETRIC,
+    init: Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Segmenter:
+    """Train in `folder`, or go on from its last checkpoint; the network's first weights follow from the seed.
+
+    Args:
+        share: of synthetic slices in a batch; None is their share of the set.
+        init: a segmenter to start from, or a model that holds one.
+    Raises:
+        InputError: no real slice with scar.
+        ModelError: `init` is of another size.
+        RunError: the folder was begun with other settings.
+    """
+    if not real.scarred.any():
+        raise InputError("no real slice with scar to train on; choose patients with scar labels")
+    torch.manual_seed(seed)
+    network = build_segmenter(recipe.filters, recipe.kind)
+    loop, origin = recipe.loop, "random weights"
+    if init is not None:
+        start = Segmenter.from_pretrained(part_folder(init, ROLE))
+        if (start.filters, start.kind) != (recipe.filters, recipe.kind):
+            raise ModelError(f"{init}: has filters {start.filters}, wanted are {recipe.filters}; give another --init or --downstream")
+        network.load_state_dict(start.network.state_dict())
+        loop, origin = replace(loop, lr=recipe.finetune_lr), start.fingerprint
+    count = 0 if synthetic is None else len(synthetic)
+    natural = count / (count + len(real))
+    task = MixedTask(
+        network,
+        real,
+        synthetic,
+        share=natural if share is None or synthetic is None else share,
+        side=recipe.side,
+        augmentation=augmentation,
+        jaccard=recipe.jaccard,
+    )
+    fit(task, loop, folder, seed=seed, origin=f"{origin}, {len(real)} + {count}", device=device, progress=progress)
+    halve(network.cpu())
+    return Segmenter(network, recipe.filters, kind=recipe.kind)

@@ -1,0 +1,153 @@
+"""Synthetic slices for the utility experiment: ordinary run folders, to be looked at, evaluated and exported like any other."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.errors import RunError
+from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.records import Label, Skipped, Stack, scar_of
+from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.whole import WholeSlices, read_whole, write_whole
+from lgesynthnet.workflow.comparing import Method, Workshop
+from lgesynthnet.workflow.models import Painter, load_painter
+from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
+from lgesynthnet.workflow.synthesize import synthesize
+from lgesynthnet.workflow.utility_plan import Pool
+
+SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average
+ROOM = 1.1  # attempts beyond what the filter's rate so far asks for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Where the pools of one experiment lie.
+
+    Attributes:
+        dataset, labels: what the hosts' labels mean, see `open_cohort`.
+    """
+
+    workshop: Workshop
+    out: Path
+    dataset: str | None = None
+    labels: str | None = None
+    prior: str = "ischaemic"
+    seed: int = 0
+
+    def run(self, pool: str) -> Path:
+        return self.out / "pools" / pool
+
+    def whole(self, pool: str, *, read: bool = False) -> Path:
+        """The pool's slices as a segmenter is trained on them."""
+        return self.out / "prepared" / f"{pool}{'-read' if read else ''}.safetensors"
+
+    def fill(self, pool: Pool, *, read: bool = False, tell: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Paint what is missing and prepare it; what is there is not painted again.
+
+        Args:
+            read: prepare it with the filter's labels besides.
+            tell: done and all of this pool's samples.
+        Raises:
+            RunError: the filter keeps too little to ever reach the size.
+        """
+        if pool.method is None:
+            self._simulate(pool)
+            return
+        self._paint(pool, tell)
+        for labels in (False, True) if read else (False,):
+            source = f"{pool.name}: {len(self.samples(pool.name))} samples"
+            path = self.whole(pool.name, read=labels)
+            if not path.is_file() or read_whole(path).source != source:
+                write_whole(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
+
+    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False) -> WholeSlices:
+        """The first `size` slices, of all or of those that the filter kept.
+
+        Raises:
+            RunError: there are fewer.
+        """
+        made = read_whole(self.whole(pool, read=read))
+        if not (self.run(pool) / "samples.csv").is_file():  # simulated patients
+            index = np.flatnonzero(made.scarred)
+        else:
+            good = {name for name, ok in self.samples(pool).items() if ok or not kept}
+            index = np.array([i for i, name in enumerate(made.patients) if name in good], dtype=int)
+        if len(index) < size:
+            raise RunError(f"{self.run(pool)}: holds {len(index)} usable slices, wanted are {size}; the same command paints more")
+        return made.taken(index[:size])
+
+    def samples(self, pool: str) -> dict[str, bool]:
+        """Painted samples in the order of their attempts, and whether the filter kept each."""
+        path = self.run(pool) / "samples.csv"
+        if not path.is_file():
+            return {}
+        with path.open(newline="") as file:
+            return {row["id"]: row["kept"] == "1" for row in csv.DictReader(file) if row["file"]}
+
+    def _paint(self, pool: Pool, tell: Callable[[int, int], None]) -> None:
+        painter = self._painter(pool)
+        while True:
+            known = self.samples(pool.name)
+            kept = sum(known.values())
+            if len(known) >= pool.count and kept >= pool.kept:
+                return
+            if len(known) >= max(100, pool.count) and kept < 0.05 * len(known) and pool.kept:
+                raise RunError(
+                    f"{self.run(pool.name)}: the filter kept {kept} of {len(known)}; see its report, the model does not fit these hosts"
+                )
+            rate = kept / len(known) if kept else 1.0
+            missing = math.ceil((pool.kept - kept) / rate * ROOM) if pool.kept > kept else 0
+            request = SynthesisRequest(
+                hosts=self.workshop.cohort.root,
+                dataset=self.dataset,
+                labels=self.labels,
+                count=max(pool.count, len(known) + missing),
+                model=pool.model or (pool.method.value if pool.method else ""),
+                prior=self.prior,
+                patients=pool.patients,
+                keep_all=True,
+                seed=self.seed,
+            )
+            before = len(known)
+            planned = plan_synthesis(request, painter=painter)
+            synthesize(planned, self.run(pool.name), on_attempt=lambda done, _, all_=request.count: tell(done, all_))  # type: ignore[misc]
+            if len(self.samples(pool.name)) == before:
+                raise RunError(f"{self.run(pool.name)}: nothing more can be painted; look at its report")
+
+    def _painter(self, pool: Pool) -> Painter:
+        if pool.model is not None:
+            return load_painter(pool.model, "cpu")
+        workshop = self.workshop
+        folder = workshop.filter()
+        if folder is None:
+            raise RunError(f"{workshop.models or workshop.work}: holds no filter; train it with `lgesynthnet train reader --role filter`")
+        method = pool.method or Method.LGESYNTHNET
+        return Painter(name=method.value, generator=workshop.painter(method), reader=Reader.from_pretrained(folder, Role.FILTER))
+
+    def _simulate(self, pool: Pool) -> None:
+        path, source = self.whole(pool.name), f"{pool.name}: {pool.count} slices"
+        if path.is_file() and read_whole(path).source == source:
+            return
+        folder = write_cohort(self.run(pool.name), patients=math.ceil(pool.count / SCARRED_A_PATIENT) + 2, seed=self.seed, positive=1.0)
+        stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
+        write_whole(stacks, path, source=source, place=str(folder))
+
+    def _stacks(self, pool: str, *, read: bool) -> Iterator[Stack]:
+        cohort = open_cohort(self.run(pool))
+        for case in cohort.cases:
+            stack = cohort.read(case)
+            if isinstance(stack, Skipped):
+                continue
+            if read:
+                seen = cohort.read(replace(case, label_path=self.run(pool) / "read" / case.label_path.name)).labels
+                labels = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)
+                stack = replace(stack, labels=np.where(scar_of(seen), seen, labels).astype(np.uint8))
+            yield stack

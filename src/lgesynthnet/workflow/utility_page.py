@@ -1,0 +1,243 @@
+"""The utility experiment as `runs.csv`, `utility.csv` (every figure), `utility.md` and one HTML page with its charts."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lgesynthnet.evaluate.intervals import Interval
+from lgesynthnet.evaluate.utility import (
+    FIGURES,
+    Figure,
+    Reading,
+    Resampling,
+    interval,
+    of_patients,
+    per_patient,
+    quarters,
+    signed_rank,
+)
+from lgesynthnet.files import write_bytes
+from lgesynthnet.workflow import utility_charts
+from lgesynthnet.workflow.published import UTILITY
+from lgesynthnet.workflow.utility import Bench
+from lgesynthnet.workflow.utility_plan import Arm, UtilityPlan
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN = (
+    "Dice, slices with scar",
+    "Dice, all slices",
+    "Hausdorff 95, mm",
+    "false scar on other slices",
+    "burden error, ml",
+    "balanced accuracy, slices",
+    "AUC, slices",
+    "balanced accuracy, patients",
+    "AUC, patients",
+)
+NOTE = (
+    "Intervals: 95 % bootstrap over patients and seeds together; differences are to real only on the same draws. "
+    "Published: 53 patients of another data set, another segmenter; only its rows may be compared with each other."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """All seeds of one arm at one size, and the group that it is compared with.
+
+    Attributes:
+        few: real patients, where not all.
+    """
+
+    arm: Arm
+    size: int
+    few: int | None
+    readings: tuple[Reading, ...]
+
+    @property
+    def words(self) -> str:
+        few = f"{self.few} patients, " if self.few is not None else ""
+        return f"{few}{self.arm.words}{f' {self.size}' if self.size else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Every finished group, those of all patients first, with the draws that they share."""
+
+    groups: tuple[Group, ...]
+    resampling: Resampling
+    learnt: tuple[str, ...]
+    tested: str
+
+    def baseline(self, group: Group) -> Group | None:
+        """Real only, of as many patients."""
+        return next((one for one in self.groups if one.arm is Arm.REAL and one.few == group.few), None)
+
+    def value(self, group: Group, figure: Figure) -> Interval | None:
+        return interval(self.resampling.values(figure, group.readings), _count(group))
+
+    def change(self, group: Group, other: Group, figure: Figure) -> Interval | None:
+        """Difference to another group on the same draws."""
+        values = self.resampling.values(figure, group.readings) - self.resampling.values(figure, other.readings)
+        return interval(values, _count(group))
+
+
+def gather(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Found:
+    """The groups of which all seeds are finished."""
+    by_group: dict[tuple[Arm, int, int | None], list[Reading]] = {}
+    for run in work.runs:
+        if bench.done(run):
+            by_group.setdefault((run.arm, run.size, run.few), []).append(bench.reading(run))
+    groups = [
+        Group(arm=arm, size=size, few=few, readings=tuple(readings))
+        for (arm, size, few), readings in by_group.items()
+        if len(readings) == bench.experiment.seeds
+    ]
+    patients = len(per_patient(groups[0].readings[0].slices)) if groups else 1
+    return Found(
+        groups=tuple(groups),
+        resampling=Resampling.of(patients, bench.experiment.seeds),
+        learnt=tuple(learnt),
+        tested=f"{' and '.join(bench.experiment.tested)}, {patients} patients",
+    )
+
+
+def _count(group: Group) -> int:
+    return len(group.readings[0].slices)
+
+
+def rows(found: Found, *, few: bool) -> list[list[str]]:
+    """Head and one row a group: values, and the differences in the two figures that the experiment is about."""
+    chosen = [figure for name in SHOWN for figure in FIGURES if figure.name == name]
+    head = ["trained on", *(figure.name for figure in chosen), *(f"change in {name}" for name in (SHOWN[0], SHOWN[5])), "p, signed rank"]
+    head += [] if few else list(PUBLISHED)
+    lines = [head]
+    for group in found.groups:
+        if (group.few is not None) is not few:
+            continue
+        cells = [group.words, *(_cell(found.value(group, figure)) for figure in chosen)]
+        other = found.baseline(group)
+        if other is None or other is group:
+            cells += ["", "", ""]
+        else:
+            cells += [_cell(found.change(group, other, figure), sign=True) for figure in (chosen[0], chosen[5])]
+            p = signed_rank(group.readings, other.readings)
+            cells.append("" if p is None else f"{p:.3f}")
+        lines.append(cells + ([] if few else _published(group)))
+    return lines
+
+
+PUBLISHED = ("published: Dice, all slices", "Dice, positive", "accuracy, patients", "balanced accuracy, patients")
+
+
+def _published(group: Group) -> list[str]:
+    known = UTILITY.get((group.arm.value, group.size))
+    return (
+        [""] * len(PUBLISHED)
+        if known is None
+        else [f"{v:.2f}" for v in (known.dice_all, known.dice_positive, known.accuracy, known.balanced)]
+    )
+
+
+def _cell(value: Interval | None, *, sign: bool = False) -> str:
+    if value is None:
+        return ""
+    digits = 1 if max(abs(value.low), abs(value.high)) >= 2 else 3
+    plus = "+" if sign else ""
+    return f"{value.value:{plus}.{digits}f} [{value.low:{plus}.{digits}f}, {value.high:{plus}.{digits}f}]"
+
+
+def markdown(found: Found) -> str:
+    text = [f"# What the samples are worth\n\nTested on {found.tested}. {NOTE}\n"]
+    text += [f"- {line}" for line in found.learnt]
+    for title, few in (("All training patients", False), ("Few training patients", True)):
+        head, *body = rows(found, few=few)
+        if body:
+            lines = [head, ["---"] * len(head), *body]
+            text.append(f"\n## {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
+    return "\n".join(text) + "\n"
+
+
+def to_csv(found: Found) -> str:
+    """Every figure of every group, with its difference to real only."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        (
+            "arm",
+            "size",
+            "real_patients",
+            "seeds",
+            "figure",
+            "better",
+            "value",
+            "low",
+            "high",
+            "change",
+            "change_low",
+            "change_high",
+            "slices",
+        )
+    )
+    for group in found.groups:
+        other = found.baseline(group)
+        for figure in (*FIGURES, *quarters(group.readings)):
+            value = found.value(group, figure)
+            change = None if other is None or other is group else found.change(group, other, figure)
+            few = "all" if group.few is None else str(group.few)
+            better = "more" if figure.better > 0 else "less"
+            head = (group.arm.value, group.size, few, len(group.readings), figure.name, better)
+            table.writerow((*head, *_numbers(value), *_numbers(change), _count(group)))
+    return text.getvalue()
+
+
+def _numbers(value: Interval | None) -> list[str]:
+    return [""] * 3 if value is None else [f"{v:.6g}" for v in (value.value, value.low, value.high)]
+
+
+def runs_csv(bench: Bench, work: UtilityPlan) -> str:
+    """One row a finished run: its figures without intervals, and its confusion matrix of patients as in the published table."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("run", "arm", "size", "seed", "real_patients", *(figure.name for figure in FIGURES), "TN", "FP", "FN", "TP"))
+    for run in work.runs:
+        if not bench.done(run):
+            continue
+        reading = bench.reading(run)
+        once = np.ones((1, len(per_patient(reading.slices))))
+        values = [float(figure.of(reading, once)[0]) for figure in FIGURES]
+        figures = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
+        table.writerow((run.name, run.arm.value, run.size, run.seed, len(run.patients), *figures, *of_patients(reading).confusion))
+    return text.getvalue()
+
+
+def write(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Path:
+    """Everything that is finished so far; returns the page."""
+    out, found = bench.out, gather(bench, work, learnt)
+    write_bytes(out / "runs.csv", runs_csv(bench, work).encode("utf-8"))
+    write_bytes(out / "utility.csv", to_csv(found).encode("utf-8"))
+    write_bytes(out / "utility.md", markdown(found).encode("utf-8"))
+    charts: Mapping[str, bytes] = utility_charts.charts(found) if found.groups else {}
+    for name, content in charts.items():
+        write_bytes(out / "charts" / f"{name}.svg", content)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    tables = [(title, rows(found, few=few)) for title, few in (("All training patients", False), ("Few training patients", True))]
+    page = environment.get_template("utility.html").render(
+        tested=found.tested,
+        note=NOTE,
+        learnt=found.learnt,
+        tables=[(title, table[0], table[1:]) for title, table in tables if len(table) > 1],
+        charts=[
+            (utility_charts.TITLES[name], "data:image/svg+xml;base64," + base64.b64encode(content).decode())
+            for name, content in charts.items()
+        ],
+    )
+    write_bytes(out / "utility.html", page.encode("utf-8"))
+    return out / "utility.html"

@@ -1,0 +1,260 @@
+"""What the utility experiment will do, settled before it does anything: arms, sizes, seeds, patients, and which samples each run needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from lgesynthnet.errors import RunError
+from lgesynthnet.files import shipped_or_path, weights_folder, write_json
+from lgesynthnet.workflow.comparing import Method
+
+SETTINGS, AUDITOR = "experiment.json", "reader-auditor"
+
+
+class Arm(StrEnum):
+    """What a segmenter is trained on. All but the first three add synthetic slices to the real ones."""
+
+    REAL = "real"
+    STRONG = "real-strong"
+    RESAMPLED = "real-resampled"
+    COPY_PASTE = "copy-paste"
+    PASTE = "paste"
+    SPADE_LIMITED = "spade-limited"
+    SPADE_FULL = "spade-full"
+    CONTROLNET = "controlnet"
+    UNFILTERED = "lgesynthnet-unfiltered"
+    LGESYNTHNET = "lgesynthnet"
+    READ = "lgesynthnet-read"
+    PHANTOM = "phantom"
+
+    @property
+    def words(self) -> str:
+        return WORDS[self]
+
+    @property
+    def alone(self) -> bool:
+        """Real slices only: it has one size."""
+        return self in (Arm.REAL, Arm.STRONG)
+
+
+WORDS = {
+    Arm.REAL: "real only",
+    Arm.STRONG: "real only, strong augmentation",
+    Arm.RESAMPLED: "+ real scarred slices again",
+    Arm.COPY_PASTE: "+ copied scars",
+    Arm.PASTE: "+ intensity paste",
+    Arm.SPADE_LIMITED: "+ SPADE-LC",
+    Arm.SPADE_FULL: "+ SPADE-FC",
+    Arm.CONTROLNET: "+ ControlNet",
+    Arm.UNFILTERED: "+ LGESynthNet, unfiltered",
+    Arm.LGESYNTHNET: "+ LGESynthNet",
+    Arm.READ: "+ LGESynthNet, labels as read",
+    Arm.PHANTOM: "+ phantom slices",
+}
+METHOD_OF = {
+    Arm.COPY_PASTE: Method.COPY_PASTE,
+    Arm.PASTE: Method.PASTE,
+    Arm.SPADE_LIMITED: Method.SPADE_LIMITED,
+    Arm.SPADE_FULL: Method.SPADE_FULL,
+    Arm.CONTROLNET: Method.CONTROLNET,
+    Arm.UNFILTERED: Method.LGESYNTHNET,
+    Arm.LGESYNTHNET: Method.LGESYNTHNET,
+    Arm.READ: Method.LGESYNTHNET,
+}
+FILTERED = (Arm.LGESYNTHNET, Arm.READ)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Synthetic slices that one or more runs draw their first so many from.
+
+    Attributes:
+        method: who paints; None are simulated patients.
+        model: a model that knows none of the patients, in place of the workshop's own; for the low-data curve.
+        patients: whose scar-free slices are painted into; none for simulated patients.
+        count: attempts needed.
+        kept: of them kept by the filter.
+    """
+
+    name: str
+    method: Method | None
+    model: str | None = None
+    patients: tuple[str, ...] = ()
+    count: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One segmenter to train and test.
+
+    Attributes:
+        size: synthetic slices.
+        patients: real patients, by name.
+        few: how many of the training patients they are, where not all.
+        pool: where the synthetic slices come from.
+    """
+
+    arm: Arm
+    size: int
+    seed: int
+    patients: tuple[str, ...]
+    few: int | None = None
+    pool: str | None = None
+
+    @property
+    def name(self) -> str:
+        few = f"p{self.few:02d}-" if self.few is not None else ""
+        return f"{few}{self.arm.value}-{self.size}-s{self.seed}" if self.size else f"{few}{self.arm.value}-s{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """The settings that decide every run; `OUT/experiment.json`.
+
+    Attributes:
+        sizes: synthetic slices; the first is that of every arm, the others only of LGESynthNet, filtered.
+        few: patients of the low-data curve.
+        few_model: what paints there; it must have learnt from none of the patients.
+        share: of synthetic slices in a batch; None is their share of the set.
+        tested: parts of the splits that are scored.
+    """
+
+    arms: tuple[Arm, ...]
+    sizes: tuple[int, ...]
+    seeds: int
+    tested: tuple[str, ...] = ("audit", "test")
+    few: tuple[int, ...] = ()
+    few_model: str = "phantom"
+    downstream: str = "small"
+    steps: int | None = None
+    init: str | None = None
+    share: float | None = None
+    prior: str = "ischaemic"
+    seed: int = 0
+
+    def decisive(self) -> dict[str, object]:
+        """What a finished run depends on; arms, sizes, seeds and patients may be added to later."""
+        names = ("tested", "few_model", "downstream", "steps", "init", "share", "prior", "seed")
+        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtilityPlan:
+    """Everything to make, in order."""
+
+    pools: tuple[Pool, ...]
+    runs: tuple[Run, ...]
+
+
+def plan(experiment: Experiment, train: Sequence[str], scarred: Mapping[str, bool]) -> UtilityPlan:
+    """Runs and the pools that they need.
+
+    Args:
+        train: names of the training patients.
+        scarred: which of them hold scar.
+    Raises:
+        RunError: the settings make no experiment.
+    """
+    if not experiment.arms or experiment.seeds < 1 or not experiment.sizes or min(experiment.sizes) < 1:
+        raise RunError("an experiment needs an arm, a seed and a size of 1 or more")
+    if any(not 2 <= few <= len(train) for few in experiment.few):
+        raise RunError(f"--low-data: between 2 and the {len(train)} training patients, got {', '.join(map(str, experiment.few))}")
+    everyone, runs, pools = tuple(sorted(train)), [], dict[str, Pool]()
+    for arm in experiment.arms:
+        sizes = (0,) if arm.alone else experiment.sizes if arm is Arm.LGESYNTHNET else experiment.sizes[:1]
+        for size in sizes:
+            pool = _pool(arm, size, everyone)
+            runs += [Run(arm=arm, size=size, seed=s, patients=everyone, pool=pool.name if pool else None) for s in range(experiment.seeds)]
+            if pool is not None:
+                pools[pool.name] = _larger(pools.get(pool.name), pool)
+    first = experiment.sizes[0]
+    for few in sorted(set(experiment.few)):
+        for s in range(experiment.seeds):
+            chosen = some_patients(everyone, scarred, few, seed=s)
+            name = f"few-{few:02d}-s{s}"
+            pools[name] = Pool(name=name, method=Method.LGESYNTHNET, model=experiment.few_model, patients=chosen, count=first, kept=first)
+            runs.append(Run(arm=Arm.REAL, size=0, seed=s, patients=chosen, few=few))
+            runs.append(Run(arm=Arm.LGESYNTHNET, size=first, seed=s, patients=chosen, few=few, pool=name))
+    return UtilityPlan(pools=tuple(sorted(pools.values(), key=lambda pool: -pool.count)), runs=tuple(runs))
+
+
+def _pool(arm: Arm, size: int, patients: tuple[str, ...]) -> Pool | None:
+    if arm is Arm.PHANTOM:
+        return Pool(name="phantom", method=None, count=size)
+    method = METHOD_OF.get(arm)
+    if method is None:
+        return None
+    return Pool(name=method.value, method=method, patients=patients, count=size, kept=size if arm in FILTERED else 0)
+
+
+def _larger(one: Pool | None, other: Pool) -> Pool:
+    if one is None:
+        return other
+    return Pool(name=one.name, method=one.method, patients=one.patients, count=max(one.count, other.count), kept=max(one.kept, other.kept))
+
+
+def some_patients(names: Sequence[str], scarred: Mapping[str, bool], count: int, *, seed: int) -> tuple[str, ...]:
+    """`count` patients, with scar and without in the proportion of all, one of each at least; those of a smaller count are among them."""
+    rng = np.random.default_rng([seed, 17])
+    groups = [[name for name in sorted(names) if scarred[name] is has] for has in (True, False)]
+    if not all(groups):
+        raise RunError("the low-data curve needs training patients with scar and without")
+    sick, sound = ([group[i] for i in rng.permutation(len(group))] for group in groups)
+    take = min(max(round(count * len(sick) / len(names)), 1, count - len(sound)), count - 1)
+    return tuple(sorted(sick[:take] + sound[: count - take]))
+
+
+def keep_settings(experiment: Experiment, out: Path, marks: Mapping[str, object]) -> None:
+    """Write `OUT/experiment.json`, or see that it says the same.
+
+    Args:
+        marks: what else decides a run: patients by part, fingerprints.
+    Raises:
+        RunError: the folder was begun with other settings.
+    """
+    record = json.loads(json.dumps(experiment.decisive() | dict(marks)))
+    path = out / SETTINGS
+    if path.is_file():
+        before = json.loads(path.read_text())
+        for name, value in record.items():
+            if before.get(name) != value:
+                raise RunError(f"{out}: was begun with {name} {_short(before.get(name))}, now {_short(value)}; choose another --out")
+        return
+    write_json(path, record)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def patients_behind(model: str | Path) -> set[str] | None:
+    """Patients that a model's stages learnt from, the auditor's aside, as its receipts name them; None where they do not say.
+
+    Looks in the model folder's `reports.json`, and in the `report.json` beside a stage's `model/`.
+    """
+    folder = shipped_or_path(model)
+    if folder.parent == weights_folder():  # simulated patients alone, some of whom bear the names of real ones
+        return set()
+    found: set[str] = set()
+    told = False
+    for path in (folder / "reports.json", folder / "report.json", folder.parent / "report.json"):
+        if not path.is_file():
+            continue
+        content = json.loads(path.read_text())
+        named = content if path.name == "reports.json" else {"": content}
+        stages = [stage for name, stage in named.items() if name != AUDITOR]  # it only reports: nothing painted or kept depends on it
+        for stage in stages:
+            if isinstance(stage, dict) and isinstance(stage.get("names"), list):
+                found |= {str(name) for name in stage["names"]}
+                told = True
+            elif isinstance(stage, dict) and stage.get("patients"):
+                return None
+    return found if told else None

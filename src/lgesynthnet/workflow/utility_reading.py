@@ -1,0 +1,67 @@
+"""A trained segmenter on validation and test patients: its thresholds from the first, slice by slice figures of the second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.metrics import compute_hausdorff_distance
+
+from lgesynthnet.errors import InputError
+from lgesynthnet.evaluate.utility import Reading, SliceScore, cut_off, evidence_ml, per_patient
+from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
+from lgesynthnet.segmenter.whole import Segmenter, decided
+from lgesynthnet.train.segmenters import best_threshold
+
+
+def read_patients(segmenter: Segmenter, validation: Sequence[Stack], tested: Sequence[Stack]) -> Reading:
+    """Set scar threshold and detection cut-offs on `validation`, then read `tested`; the segmenter's threshold is changed.
+
+    Raises:
+        InputError: validation lacks slices or patients of one class.
+    """
+    segmenter.threshold = best_threshold(segmenter, validation)
+    seen = [row for stack in validation for row in score_stack(segmenter, stack)]
+    patients = list(per_patient(seen).values())
+    try:
+        slice_cut = cut_off([row.evidence_mm2 for row in seen], [row.truth_mm2 > 0 for row in seen])
+        patient_cut = cut_off([evidence_ml(rows) for rows in patients], [any(row.truth_mm2 > 0 for row in rows) for rows in patients])
+    except ValueError as fault:
+        raise InputError(f"validation patients {', '.join(stack.patient for stack in validation)}: {fault}") from None
+    rows = [row for stack in tested for row in score_stack(segmenter, stack)]
+    return Reading(slices=rows, slice_cut_mm2=slice_cut, patient_cut_ml=patient_cut)
+
+
+def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
+    """Every slice whose heart is labelled."""
+    chance = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
+    labels = decided(chance, stack.spacing_mm, segmenter.threshold)
+    scar = (chance[Label.SCAR] + chance[Label.NO_REFLOW]) * wall_of(labels)
+    pixel_mm2 = float(np.prod(stack.spacing_mm))
+    found = []
+    for k in range(len(stack)):
+        truth, read = scar_of(stack.labels[:, :, k]), scar_of(labels[:, :, k])
+        if not wall_of(stack.labels[:, :, k]).any():
+            continue
+        found.append(
+            SliceScore(
+                patient=stack.patient,
+                index=k,
+                truth_mm2=round(float(truth.sum()) * pixel_mm2, 3),
+                found_mm2=round(float(read.sum()) * pixel_mm2, 3),
+                overlap_mm2=round(float((truth & read).sum()) * pixel_mm2, 3),
+                hd95_mm=hausdorff_95(read, truth, stack.spacing_mm),
+                evidence_mm2=round(float(scar[:, :, k].sum()) * pixel_mm2, 3),
+                step_mm=stack.slice_step_mm,
+            )
+        )
+    return found
+
+
+def hausdorff_95(one: Mask, other: Mask, spacing_mm: tuple[float, float]) -> float | None:
+    """95th percentile of the distances between two outlines, mm; None where one is empty."""
+    if not one.any() or not other.any():
+        return None
+    a, b = (torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (one, other))
+    return round(float(compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=list(spacing_mm))), 3)

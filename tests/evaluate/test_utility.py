@@ -1,0 +1,132 @@
+"""Scores of a training set: what a figure must be where the answer is known, and that arms are compared on the same draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lgesynthnet.evaluate.utility import (
+    BALANCED,
+    DICE,
+    FIGURES,
+    Reading,
+    Resampling,
+    SliceScore,
+    burden_ml,
+    cut_off,
+    interval,
+    of_patients,
+    per_patient,
+    quarters,
+    signed_rank,
+)
+
+
+def row(patient, index, truth, found, overlap, evidence=None, hd=None):
+    return SliceScore(
+        patient=patient,
+        index=index,
+        truth_mm2=truth,
+        found_mm2=found,
+        overlap_mm2=overlap,
+        hd95_mm=hd,
+        evidence_mm2=found if evidence is None else evidence,
+        step_mm=10.0,
+    )
+
+
+def reading(rows, slice_cut=50.0, patient_cut=0.5):
+    return Reading(slices=rows, slice_cut_mm2=slice_cut, patient_cut_ml=patient_cut)
+
+
+SICK = [row("P1", 0, 100, 100, 80, hd=2.0), row("P1", 1, 200, 0, 0), row("P2", 0, 50, 150, 50, hd=6.0)]
+SOUND = [row("N1", 0, 0, 0, 0), row("N1", 1, 0, 60, 0), row("N2", 0, 0, 0, 0)]
+ONE = reading(SICK + SOUND)
+
+
+def value(name, *readings):
+    figure = next(figure for figure in FIGURES if figure.name == name)
+    patients = len(per_patient(readings[0].slices))
+    return interval(Resampling.of(patients, len(readings)).values(figure, readings), len(readings[0].slices))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (DICE, (0.8 + 0 + 0.5) / 3),
+        ("Dice, all slices", (0.8 + 0 + 0.5 + 1 + 0 + 1) / 6),
+        ("Hausdorff 95, mm", 4.0),
+        ("scar found at all", 2 / 3),
+        ("false scar on other slices", 1 / 3),
+        ("false scar, mm2", 20.0),
+        ("burden error, ml", (2 + 1 + 0.6 + 0) / 4),
+        (BALANCED, (2 / 3 + 2 / 3) / 2),
+        ("accuracy, slices", 4 / 6),
+        ("AUC, slices", 7 / 9),
+        ("balanced accuracy, patients", (1 + 0.5) / 2),
+        ("AUC, patients", 1.0),
+    ],
+)
+def test_each_figure_is_what_a_hand_count_gives(name, expected):
+    assert value(name, ONE).value == pytest.approx(expected)
+
+
+def test_the_area_under_the_curve_counts_pairs_of_slices_and_ties_half():
+    # found: scarred 100, 0, 150; others 0, 60, 0. Wins: 3, (0 ties twice -> 1, loses once), 3.
+    assert value("AUC, slices", ONE).value == pytest.approx((3 + 1 + 3) / 9)
+
+
+def test_an_interval_holds_its_estimate_and_widens_where_patients_differ():
+    same = reading([row(f"P{i}", 0, 100, 100, 80) for i in range(9)] + SOUND)
+    mixed = reading([row(f"P{i}", 0, 100, 100, 90 if i % 2 else 10) for i in range(9)] + SOUND)
+    narrow, wide = value(DICE, same), value(DICE, mixed)
+    assert narrow.low == pytest.approx(narrow.high)
+    assert wide.low < wide.value < wide.high
+
+
+def test_seeds_are_resampled_with_the_patients():
+    good, bad = (reading([row("P1", 0, 100, 100, overlap), *SOUND]) for overlap in (100, 0))
+    both = value(DICE, good, bad)
+    assert (both.low, both.value, both.high) == (0.0, 0.5, 1.0)
+
+
+def test_a_paired_difference_is_tighter_than_the_two_intervals():
+    base = [row(f"P{i}", 0, 100, 100, 10 * i) for i in range(10)]
+    better = [replace(r, overlap_mm2=min(r.overlap_mm2 + 5, 100)) for r in base]
+    figure = next(figure for figure in FIGURES if figure.name == DICE)
+    draws = Resampling.of(10, 1)
+    change = draws.values(figure, [reading(better)]) - draws.values(figure, [reading(base)])
+    found = interval(change, 10)
+    assert found.low == pytest.approx(0.05)
+    assert found.high == pytest.approx(0.05)
+    assert signed_rank([reading(better)], [reading(base)]) < 0.01
+    assert signed_rank([reading(base)], [reading(base)]) is None
+
+
+def test_the_cut_parts_what_can_be_parted_and_stands_midway():
+    assert cut_off([0, 1, 9, 10], [False, False, True, True]) == 5.0
+    assert cut_off([0, 10], [False, True]) == 5.0
+    with pytest.raises(ValueError, match="with scar and without"):
+        cut_off([1, 2], [True, True])
+
+
+def test_confusion_is_in_the_order_of_the_published_table():
+    assert of_patients(ONE).confusion == (1, 1, 0, 2)  # N2 right, N1 called sick, both sick found
+
+
+def test_burden_is_area_times_the_step():
+    assert burden_ml(SICK[:2], found=False) == pytest.approx(3.0)
+
+
+def test_quarters_hold_every_scarred_slice_once():
+    rows = [row(f"P{i}", 0, 10.0 * (i + 1), 0, 0) for i in range(8)]
+    weights = np.ones((1, 8))
+    values = [figure.of(reading(rows), weights) for figure in quarters([reading(rows)])]
+    assert len(values) == 4
+    assert all(v == 0 for v in np.concatenate(values))
+
+
+def test_a_reading_survives_its_record():
+    assert Reading.of_record(ONE.record()) == replace(ONE, slices=list(ONE.slices))

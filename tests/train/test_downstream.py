@@ -1,0 +1,131 @@
+"""The segmenter that weighs training sets: what its batches hold, that it resumes, and that equal sets give equal weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lgesynthnet.data import open_cohort
+from lgesynthnet.errors import InputError, ModelError, RunError
+from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.records import Label
+from lgesynthnet.segmenter.densenet import DenseNetUNet
+from lgesynthnet.segmenter.whole import CLASSES, Kind, Segmenter, build_segmenter
+from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, MixedTask, jaccard_loss, train_downstream
+from lgesynthnet.train.whole import whole_slices
+
+TINY = DOWNSTREAM["tiny"]
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("downstream")
+    return whole_slices(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)), folder / "whole.safetensors")
+
+
+def black(slices):
+    return replace(slices, image=np.zeros_like(slices.image), labels=np.zeros_like(slices.labels))
+
+
+class Counting(torch.nn.Module):
+    """Counts the black pictures that it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.black, self.all = 0, 0
+
+    def forward(self, x):
+        self.black += int((x.flatten(1).std(1) < 1e-6).sum())
+        self.all += len(x)
+        return self.weight.expand(len(x), CLASSES, *x.shape[2:])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.9])
+def test_batches_hold_the_share_of_synthetic_slices(slices, share):
+    network = Counting()
+    task = MixedTask(network, slices, black(slices), share=share, side=48)
+    for step in range(40):
+        task.loss(np.random.default_rng(step), 10)
+    assert network.all == 400
+    assert network.black / network.all == pytest.approx(share, abs=0.06)
+
+
+def test_a_batch_of_synthetic_slices_alone_is_refused(slices):
+    with pytest.raises(InputError, match="below 1"):
+        MixedTask(Counting(), slices, slices, share=1.0, side=48)
+
+
+def test_the_natural_share_is_that_of_the_set(slices, tmp_path):
+    one = train_downstream(slices, slices, tmp_path / "one", TINY, seed=1)
+    other = train_downstream(slices, slices, tmp_path / "other", TINY, seed=1, share=0.5)
+    assert same(one, other)
+    third = train_downstream(slices, slices, tmp_path / "third", TINY, seed=2)
+    assert not same(one, third)
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True))
+
+
+def test_killed_and_resumed_is_straight_through_and_other_settings_are_refused(slices, tmp_path):
+    def kill(done, total, loss):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    straight = train_downstream(slices, None, tmp_path / "straight", TINY)
+    with pytest.raises(KeyboardInterrupt):
+        train_downstream(slices, None, tmp_path / "killed", TINY, progress=kill)
+    assert same(straight, train_downstream(slices, None, tmp_path / "killed", TINY))
+    with pytest.raises(RunError):
+        train_downstream(slices, slices, tmp_path / "killed", TINY)
+
+
+def test_augmentations_differ_and_keep_the_heart(slices):
+    for augmentation in Augmentation:
+        task = MixedTask(build_segmenter(TINY.filters), slices, None, share=0.0, side=96, augmentation=augmentation)
+        assert np.isfinite(float(task.loss(np.random.default_rng(0), 4)))
+    geometric, strong = (
+        float(MixedTask(Counting(), slices, None, share=0.0, side=96, augmentation=a).loss(np.random.default_rng(0), 4))
+        for a in Augmentation
+    )
+    assert geometric == pytest.approx(strong)  # the same places and labels, in other contrast
+
+
+def test_jaccard_is_zero_for_the_truth_and_one_for_its_opposite():
+    truth = torch.zeros(2, 16, 16, dtype=torch.long)
+    truth[:, 2:6, 2:6], truth[:, 6:9, 2:6], truth[:, 9:12, 2:6] = Label.CAVITY, Label.WALL, Label.SCAR
+    told = 20.0 * torch.nn.functional.one_hot(truth, CLASSES).permute(0, 3, 1, 2).float()
+    assert float(jaccard_loss(told, truth)) < 0.01
+    assert float(jaccard_loss(told.roll(8, dims=3), truth)) > 0.9
+
+
+def test_the_published_encoder_reads_any_slice_and_survives_its_file(tmp_path):
+    torch.manual_seed(0)
+    network = DenseNetUNet(CLASSES, (8, 8, 8, 8, 8)).eval()
+    assert network(torch.randn(1, 1, 64, 96)).shape == (1, CLASSES, 64, 96)
+    with pytest.raises(ValueError, match="5 levels"):
+        DenseNetUNet(CLASSES, (8, 8))
+    segmenter = Segmenter(network, (8, 8, 8, 8, 8), kind=Kind.DENSENET121)
+    segmenter.save(tmp_path)
+    again = Segmenter.from_pretrained(tmp_path)
+    image = np.random.default_rng(0).integers(1, 200, (70, 90)).astype(np.int16)
+    assert again.kind is Kind.DENSENET121
+    assert np.array_equal(again.probabilities(image, (1.4, 1.4)), segmenter.probabilities(image, (1.4, 1.4)))
+
+
+def test_first_weights_of_another_size_are_refused(slices, tmp_path):
+    made = train_downstream(slices, None, tmp_path / "one", TINY)
+    made.save(tmp_path / "model")
+    again = train_downstream(slices, None, tmp_path / "two", TINY, init=tmp_path / "model")
+    assert not same(made, again)
+    with pytest.raises(ModelError, match="has filters"):
+        train_downstream(slices, None, tmp_path / "three", replace(TINY, filters=(4, 4, 4)), init=tmp_path / "model")
+
+
+def test_real_slices_without_any_scar_are_refused(slices, tmp_path):
+    with pytest.raises(InputError, match="no real slice with scar"):
+        train_downstream(slices.taken(np.flatnonzero(~slices.scarred)), None, tmp_path, TINY)
