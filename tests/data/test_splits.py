@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from lgesynthnet.data import read_splits, split_patients
-from lgesynthnet.data.splits import write_splits
+from lgesynthnet.data import open_cohort, read_splits, split_patients
+from lgesynthnet.data.splits import split_cohort, write_splits
 from lgesynthnet.errors import InputError
+from lgesynthnet.phantom.cohort import write_cohort
 
 NAMES = [f"P{i:03d}" for i in range(75)]
 SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}
@@ -52,3 +53,14 @@ def test_split_files_that_make_no_sense_are_refused(tmp_path, text, says):
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(InputError, match=says):
         read_splits(tmp_path / "s.json")
+
+
+def test_every_part_gets_its_share_of_patients_with_scar(tmp_path):
+    cohort = open_cohort(write_cohort(tmp_path / "hearts", patients=10, seed=3, positive=0.6))
+    told = []
+    parts = split_cohort(cohort, 1, {"train": 0.5, "test": 0.5}, on_case=lambda done, total: told.append((done, total)))
+    assert {part: sum(name.startswith("P") for name in names) for part, names in parts.items()} == {"train": 3, "test": 3}
+    assert [len(names) for names in parts.values()] == [5, 5]
+    assert told[-1] == (10, 10)
+    with pytest.raises(InputError, match="too few for a part tiny"):
+        split_cohort(cohort, 1, {"train": 0.99, "tiny": 0.01})

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,7 +67,7 @@ def test_every_arm_stands_in_the_table_beside_the_published_row(finished):
     assert "0.72 | 0.32 | 0.77 | 0.73" in table
     assert "2 patients, real only" in table
     assert page.is_file()
-    with (one.out / "runs.csv").open() as file:
+    with (one.folder / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * (len(ARMS) + 1) + 4  # two seeds; LGESynthNet at two sizes; two patients with and without
     assert all(int(row["TN"]) + int(row["FP"]) + int(row["FN"]) + int(row["TP"]) == 2 for row in rows)
@@ -119,9 +118,20 @@ def test_a_low_data_run_knows_its_own_patients_only(finished):
 
 def test_a_folder_of_other_settings_is_refused(finished):
     one, _, _ = finished
-    other = replace(one, experiment=replace(one.experiment, steps=5))
-    with pytest.raises(RunError, match="begun with steps null, now 5"):
+    other = replace(one, experiment=replace(one.experiment, prior="uniform"))
+    with pytest.raises(RunError, match='begun with prior "ischaemic", now "uniform"'):
         measure(other, note=lambda _: None, on_job=quietly)
+
+
+def test_another_way_of_training_shares_the_samples_and_has_a_folder_of_its_own(finished):
+    one, _, _ = finished
+    arms = (Arm.REAL, Arm.PASTE)
+    other = replace(one, experiment=replace(one.experiment, arms=arms, sizes=(2,), steps=2, share=0.5))
+    before = (one.shelf.run("paste") / "samples.csv").stat().st_mtime_ns
+    measure(other, note=lambda _: None, on_job=quietly)
+    assert other.folder == one.out / "tiny-2-steps-share-0.5"
+    assert (other.folder / "runs.csv").is_file()
+    assert (one.shelf.run("paste") / "samples.csv").stat().st_mtime_ns == before
 
 
 def test_who_learnt_from_a_tested_patient_is_refused(data, tmp_path):
@@ -184,10 +194,10 @@ def test_killed_twice_it_ends_with_the_same_tables(data, finished, tmp_path):
     for wanted in (1, 5):
         process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 240
-        while len(list(tmp_path.glob("run/runs/*/record.json"))) < wanted and process.poll() is None and time.monotonic() < until:
+        while len(list(tmp_path.glob("run/tiny/runs/*/record.json"))) < wanted and process.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     subprocess.run(command, check=True, capture_output=True, timeout=400)
     for name in ("runs.csv", "utility.csv", "utility.md"):
-        assert Path(tmp_path / "run" / name).read_bytes() == (one.out / name).read_bytes()
+        assert (tmp_path / "run" / "tiny" / name).read_bytes() == (one.folder / name).read_bytes()

@@ -1,4 +1,4 @@
-"""`lgesynthnet verify`, `phantom`, `info`: look at data, make some, see what is installed."""
+"""`lgesynthnet verify`, `split`, `phantom`, `info`: look at data, divide them, make some, see what is installed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from lgesynthnet.cli import console
 from lgesynthnet.cli.options import BaseFirst, Dataset, Flip, FlipOption, Labels, Landmarks, Seed
+from lgesynthnet.errors import RunError
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
 INCOMPATIBLE = ("torchvision",)
@@ -39,6 +40,40 @@ def verify(
     typer.echo(report.to_json() if as_json else "\n".join(report.lines()))
     if report.count(Severity.ERROR):
         raise typer.Exit(2)
+
+
+def split(
+    folder: Annotated[Path, typer.Argument(help="Folder of patients with scar labels.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON of part -> patients, as `--splits` reads it.")],
+    shares: Annotated[
+        str,
+        typer.Option(
+            help="Parts and their shares of the patients: train learns, val sets thresholds, audit is the judge's own, test is new."
+        ),
+    ] = "train=0.55,val=0.1,audit=0.15,test=0.2",
+    seed: Seed = 0,
+    dataset: Dataset = None,
+    labels: Labels = None,
+) -> None:
+    """Draw parts by patient, each with its share of patients with scar. Do it once, before anything is trained, and keep the file."""
+    from lgesynthnet.data.cohort import open_cohort
+    from lgesynthnet.data.label_maps import parse_label_map
+    from lgesynthnet.data.splits import split_cohort, write_splits
+
+    if out.exists():
+        raise RunError(f"{out}: is there already, and models may rest on it; write to another --out")
+    cohort = open_cohort(folder, dataset=dataset, label_map=parse_label_map(labels) if labels else None)
+    with console.bar("reading labels", len(cohort)) as advance:
+        parts = split_cohort(cohort, seed, _shares(shares), on_case=advance)
+    write_splits(out, parts)
+    typer.echo(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
+
+
+def _shares(text: str) -> dict[str, float]:
+    try:
+        return {part.strip(): float(share) for part, _, share in (each.partition("=") for each in text.split(","))}
+    except ValueError:
+        raise typer.BadParameter(f"--shares: write train=0.6,val=0.1,test=0.3, got {text}") from None
 
 
 def phantom(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.declaration import read_json
 from lgesynthnet.data.layout import patient_name
 from lgesynthnet.errors import InputError
 from lgesynthnet.files import write_bytes
+from lgesynthnet.records import Skipped, scar_of
 
 
 def read_splits(path: Path) -> dict[str, list[str]]:
@@ -67,6 +69,29 @@ def split_patients(names: Iterable[str], seed: int, fractions: Mapping[str, floa
     return {
         part: sorted(pool[i] for i in order[start:end]) for part, start, end in zip(fractions, starts.tolist(), ends.tolist(), strict=True)
     }
+
+
+def split_cohort(
+    cohort: Cohort, seed: int, fractions: Mapping[str, float], *, on_case: Callable[[int, int], None] | None = None
+) -> dict[str, list[str]]:
+    """Parts in which patients with scar and without stand in equal shares, as far as whole patients allow; reads every label once.
+
+    Raises:
+        InputError: see `split_patients`; or a part would hold nobody.
+    """
+    groups: dict[bool, list[str]] = {True: [], False: []}
+    for done, stack in enumerate(cohort.stacks(), start=1):
+        if not isinstance(stack, Skipped):
+            groups[bool(scar_of(stack.labels).any())].append(stack.patient)
+        if on_case is not None:
+            on_case(done, len(cohort))
+    each = [split_patients(names, seed, fractions) for names in groups.values() if names]
+    parts = {part: sorted(name for one in each for name in one[part]) for part in fractions}
+    if empty := [part for part, names in parts.items() if not names]:
+        raise InputError(
+            f"{cohort.root}: {len(cohort)} patients are too few for a part {empty[0]}; give it a larger share, or leave it out"
+        )
+    return parts
 
 
 def checked_splits(splits: Mapping[str, list[str]], *, place: str) -> dict[str, list[str]]:

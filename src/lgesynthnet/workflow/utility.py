@@ -45,6 +45,11 @@ class Bench:
         return self.shelf.out
 
     @property
+    def folder(self) -> Path:
+        """Runs and tables of this way of training."""
+        return self.out / self.experiment.variant
+
+    @property
     def splits(self) -> Mapping[str, list[str]]:
         return self.shelf.workshop.splits
 
@@ -82,7 +87,7 @@ class Bench:
         return plan(self.experiment, self.splits["train"], scarred)
 
     def record_of(self, run: Run) -> Path:
-        return self.out / "runs" / run.name / RECORD
+        return self.folder / "runs" / run.name / RECORD
 
     def done(self, run: Run) -> bool:
         return self.record_of(run).is_file()
@@ -154,7 +159,7 @@ def measure(
             carry_out(bench, work, pool, on_job=on_job)
     finally:  # stopped half-way, what is finished can be read
         page = write(bench, work, learnt)
-    return (bench.out / "utility.md").read_text(), page
+    return (bench.folder / "utility.md").read_text(), page
 
 
 def missing_stages(bench: Bench, work: UtilityPlan) -> list[str]:
@@ -181,8 +186,9 @@ def carry_out(bench: Bench, work: UtilityPlan, executor: Executor, *, on_job: Ca
     Raises:
         RunError: the folder was begun with other settings.
     """
-    marks = {"train": sorted(bench.splits["train"]), "val": sorted(bench.splits["val"]), "who": sorted(bench.tested)}
-    keep_settings(bench.experiment, bench.out, marks)
+    experiment, who = bench.experiment, {part: sorted(bench.splits[part]) for part in ("train", "val", *bench.experiment.tested)}
+    keep_settings(experiment.painting | {"train": who["train"]}, bench.out)
+    keep_settings(experiment.training | {"patients": who}, bench.folder)
     pools = {pool.name: pool for pool in work.pools}
     waiting = [run for run in work.runs if not bench.done(run)]
     # The longest pool first; runs that need none fill the other processes meanwhile.

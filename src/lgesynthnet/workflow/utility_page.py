@@ -1,4 +1,4 @@
-"""The utility experiment as `runs.csv`, `utility.csv` (every figure), `utility.md` and one HTML page with its charts."""
+"""The utility experiment in `OUT/VARIANT`: `runs.csv`, `utility.csv` (every figure), `utility.md` and one HTML page with its charts."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def runs_csv(bench: Bench, work: UtilityPlan) -> str:
 
 def write(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Path:
     """Everything that is finished so far; returns the page."""
-    out, found = bench.out, gather(bench, work, learnt)
+    out, found = bench.folder, gather(bench, work, learnt)
     write_bytes(out / "runs.csv", runs_csv(bench, work).encode("utf-8"))
     write_bytes(out / "utility.csv", to_csv(found).encode("utf-8"))
     write_bytes(out / "utility.md", markdown(found).encode("utf-8"))

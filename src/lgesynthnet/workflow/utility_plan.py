@@ -116,7 +116,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """The settings that decide every run; `OUT/experiment.json`.
+    """What to find out. Painting is settled in `OUT/experiment.json`, training and testing in `OUT/VARIANT/experiment.json`.
 
     Attributes:
         sizes: synthetic slices; the first is that of every arm, the others only of LGESynthNet, filtered.
@@ -139,10 +139,23 @@ class Experiment:
     prior: str = "ischaemic"
     seed: int = 0
 
-    def decisive(self) -> dict[str, object]:
-        """What a finished run depends on; arms, sizes, seeds and patients may be added to later."""
-        names = ("tested", "few_model", "downstream", "steps", "init", "share", "prior", "seed")
-        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+    @property
+    def variant(self) -> str:
+        """Folder of the runs that were trained so; samples are shared between variants. Arms, sizes, seeds and patients may be added to."""
+        steps = [] if self.steps is None else [f"{self.steps}-steps"]
+        share = [] if self.share is None else [f"share-{self.share:g}"]
+        init = [] if self.init is None else [f"from-{Path(self.init).name}"]
+        return "-".join([self.downstream, *steps, *share, *init])
+
+    @property
+    def painting(self) -> dict[str, object]:
+        """What a pool depends on, beside its size."""
+        return {"prior": self.prior, "seed": self.seed, "few_model": self.few_model}
+
+    @property
+    def training(self) -> dict[str, object]:
+        """What a run depends on, beside its arm, size, seed and patients."""
+        return {"downstream": self.downstream, "steps": self.steps, "share": self.share, "init": self.init, "tested": list(self.tested)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,15 +224,13 @@ def some_patients(names: Sequence[str], scarred: Mapping[str, bool], count: int,
     return tuple(sorted(sick[:take] + sound[: count - take]))
 
 
-def keep_settings(experiment: Experiment, out: Path, marks: Mapping[str, object]) -> None:
+def keep_settings(settings: Mapping[str, object], out: Path) -> None:
     """Write `OUT/experiment.json`, or see that it says the same.
 
-    Args:
-        marks: what else decides a run: patients by part, fingerprints.
     Raises:
         RunError: the folder was begun with other settings.
     """
-    record = json.loads(json.dumps(experiment.decisive() | dict(marks)))
+    record = json.loads(json.dumps(dict(settings)))
     path = out / SETTINGS
     if path.is_file():
         before = json.loads(path.read_text())
