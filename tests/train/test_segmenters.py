@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
-from lgesynthnet.records import Label, Stack
+from lgesynthnet.records import Label, Stack, wall_of
 from lgesynthnet.segmenter.whole import CLASSES, Segmenter, build_segmenter
 from lgesynthnet.train import randomise
 from lgesynthnet.train.segmenters import SegmenterTask, compared, segmentation_loss, summary, train_segmenter
-from lgesynthnet.train.whole import CANVAS, whole_slices
+from lgesynthnet.train.whole import CANVAS, read_whole, whole_slices, write_whole
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +158,13 @@ def test_scores_are_by_patient_for_the_heart_by_slice_for_scar_and_in_square_mil
     assert (wrong.wall, wrong.scar) == (1.0, [0.0])
     assert wrong.false_scar_mm2 == [16 * 2.0 * 1.5]
     assert summary([perfect, wrong]) == {"dice_cavity": 1.0, "dice_wall": 1.0, "dice_scar": 0.5, "false_scar": 0.5}
+
+
+def test_the_wall_is_the_same_whatever_of_it_is_scar(cohort, tmp_path):
+    stacks = [stack for stack in cohort.stacks() if isinstance(stack, Stack)]
+    healthy = [replace(stack, labels=np.where(wall_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)) for stack in stacks]
+    for name, made in (("own", stacks), ("healthy", healthy)):
+        write_whole(made, tmp_path / f"{name}.safetensors", source=name, place=name)
+    own, other = (read_whole(tmp_path / f"{name}.safetensors").labels for name in ("own", "healthy"))
+    assert np.array_equal(wall_of(own), wall_of(other))
+    assert np.array_equal(own == Label.CAVITY, other == Label.CAVITY)

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.files import write_bytes
-from lgesynthnet.records import Label, Skipped, Stack, scar_of
+from lgesynthnet.records import Label, Labels, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.whole import CLASSES, grey, to_grid
 from lgesynthnet.train.prepare import read_prepared, refuse_other_data, source_of
 
@@ -123,13 +123,25 @@ def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
             grid = to_grid(grey(slice_.image), slice_.spacing_mm)
         except InputError:  # flat: `verify` says so
             continue
-        # The most likely label after averaging, as the network's own output is averaged back: nearest would fray thin walls.
-        each = np.stack([to_grid((slice_.labels == label).astype(np.float32), slice_.spacing_mm).numpy() for label in range(CLASSES)])
         image = _on_canvas(np.rint(grid.numpy() * 255).astype(np.uint8))
-        labels = _on_canvas(each.argmax(axis=0).astype(np.uint8))
+        labels = _on_canvas(_labels_on_grid(slice_.labels, slice_.spacing_mm))
         heart = (labels != Label.BACKGROUND) & (labels != Label.RV)
         where = np.nonzero(heart if heart.any() else image > 0)
         yield image, labels, np.asarray([where[0].mean(), where[1].mean()], np.float32)
+
+
+def _labels_on_grid(labels: Labels, spacing_mm: tuple[float, float]) -> UInt8[np.ndarray, "gridrows gridcols"]:
+    """The most likely label after averaging, as the network's own output is averaged back: nearest would fray thin walls.
+
+    First which tissue, the wall with its scar as one, then what of the wall: a pixel half wall is not lost to blood because its wall is
+    part healthy and part scar.
+    """
+    each = np.stack([to_grid((labels == label).astype(np.float32), spacing_mm).numpy() for label in range(CLASSES)])
+    parts = [Label.WALL, Label.SCAR, Label.NO_REFLOW]
+    tissue = each.copy()
+    tissue[Label.WALL], tissue[Label.SCAR], tissue[Label.NO_REFLOW] = each[parts].sum(axis=0), 0, 0
+    found = tissue.argmax(axis=0).astype(np.uint8)
+    return np.where(found == Label.WALL, np.asarray(parts, np.uint8)[each[parts].argmax(axis=0)], found).astype(np.uint8)
 
 
 def _on_canvas(grid: np.ndarray) -> np.ndarray:
