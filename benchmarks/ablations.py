@@ -22,10 +22,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from generator import ABOVE, Bench, options_of, scar_levels
+from generator import Bench, as_numbers, options_of, scar_levels
 
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.evaluate.alignment import ABOVE
 from lgesynthnet.evaluate.intervals import Interval, difference, mean, ratio
 from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
@@ -80,7 +81,8 @@ def main() -> None:
         figures[name] = {key: str(value) for key, value in row.items()}
         if options.words:
             alone = replace(sampling, guidance=asked.words_guidance, edges=False, whole_wall=True)
-            figures[name] |= {f"words: {key}": value for key, value in bench.words(painter_of(folder, alone, asked.guide)).items()}
+            said = as_numbers(bench.words(painter_of(folder, alone, asked.guide)))
+            figures[name] |= {f"words: {key}": value for key, value in said.items()}
         if options.out:
             write_json(options.out, figures)
 

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from intervals import bootstrap
 
 from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.conditioning.roi import Roi
@@ -28,6 +27,7 @@ from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data import open_cohort
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.model.autoencoder import decode, encode
 from lgesynthnet.model.checkpoint import load_inpainter
@@ -106,11 +106,10 @@ def real_slices(autoencoder: AutoencoderKL, reader: Reader, options: argparse.Na
         window, wall = HeartWindow.of(host.slice_), host.frame.wall
         error = window.to_unit(image)[wall].astype(float) - window.to_unit(host.slice_.image)[wall]
         noise[entry.patient].append(float(-10 * np.log10(np.mean(error**2))))
-    lost = {name: [a - b for a, b in zip(before[name], after[name], strict=True)] for name in before}
     print(f"{options.part}, {sum(map(len, before.values()))} slices with scar, read by {reader.fingerprint}")
-    for name, values in (("Dice before", before), ("after", after), ("lost", lost), ("PSNR in the wall, dB", noise)):
-        mean, low, high = bootstrap(values)
-        print(f"  {name}: {mean:.3f} [{low:.3f}, {high:.3f}]")
+    figures = {"Dice before": mean(before), "after": mean(after), "lost": difference(before, after), "PSNR in the wall, dB": mean(noise)}
+    for name, value in figures.items():
+        print(f"  {name}: {value}")
 
 
 def rebuilt(autoencoder: AutoencoderKL, host: Host) -> np.ndarray:

@@ -15,11 +15,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from intervals import bootstrap
 from scipy.stats import spearmanr
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
@@ -32,8 +32,7 @@ from lgesynthnet.workflow.synthesize import read_back
 
 
 def interval(values: dict[str, list[float]]) -> str:
-    mean, low, high = bootstrap(values)
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}] (n={sum(map(len, values.values()))})"
+    return f"{mean(values)} (n={sum(map(len, values.values()))})"
 
 
 def jaccard(one: frozenset[int], other: frozenset[int]) -> float:

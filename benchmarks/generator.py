@@ -20,35 +20,35 @@ import json
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from intervals import bootstrap
 
-from lgesynthnet.anatomy.aha import NAME_OF, SECTOR_START_DEG, SEGMENTS
-from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.anatomy.aha import SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.files import shipped_or_path
+from lgesynthnet.evaluate.alignment import ABOVE, Scores, by_patient, readings, score
+from lgesynthnet.evaluate.cases import Case
+from lgesynthnet.evaluate.intervals import Interval, correlation, difference, mean, ratio
+from lgesynthnet.evaluate.strata import in_order
+from lgesynthnet.files import shipped_or_path, write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.quality.enhancement import full_width_half_maximum, n_sd
-from lgesynthnet.records import Level, Mask, ShortAxisSlice, scar_of
+from lgesynthnet.records import Level, Mask, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.guiding import ReaderGuide
 from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.repainting import own_scar
 
-ByPatient = dict[str, list[float]]
-ABOVE = 0.6
-EXTENTS = (0.4, 0.6, 0.8)  # close to the quartiles of what the ischaemic prior draws
-AREAS_MM2 = (100, 200, 350)
+SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > ABOVE}
+READINGS = ("auditor", "5 SD", "half maximum")
 
 
 def options_of(words: list[str] | None = None) -> argparse.Namespace:
@@ -91,9 +91,7 @@ def main() -> None:
     if "words" in tables:
         figures["words"] = bench.words(bench.painter(options.model, bench.by_words))
     if options.out:
-        partial = options.out.with_name(f".{options.out.name}.partial")
-        partial.write_text(json.dumps(figures, indent=2, default=float))
-        partial.replace(options.out)
+        write_json(options.out, as_numbers(figures))
 
 
 class Bench:
@@ -103,7 +101,6 @@ class Bench:
         self.options, self.auditor = options, auditor
         shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
         self.hosts = [shelf.fetch(entry) for entry in shelf.entries if entry.patient in patients][:: options.limit]
-        self.patient = {shelf.fetch(e).name: e.patient for e in shelf.entries if e.patient in patients}
 
     @property
     def by_words(self) -> Sampling:
@@ -119,88 +116,58 @@ class Bench:
         return LGESynthNet.from_pretrained(model, sampling=sampling, guide=guide)
 
     def read(self, host: Host, image: np.ndarray) -> Mask:
-        return scar_of(self.auditor.read(_with_image(host.slice_, image)))
+        return scar_of(self.auditor.read(replace(host.slice_, image=image)))
 
-    def repaint(self, painter: LGESynthNet, other: LGESynthNet | None) -> dict[str, object]:
+    def repaint(self, painter: LGESynthNet, other: LGESynthNet | None) -> dict[str, dict[str, Interval | None]]:
         levels = scar_levels(self.options.model)
-        real, own, versus = (defaultdict(list) for _ in range(3))
-        asked, who_of, depths = [], [], defaultdict(lambda: defaultdict(list))
+        real, own, versus = [], [], []
         for host in _shown([h for h in self.hosts if h.slice_.scar.any()], "repaint"):
-            who, truth = self.patient[host.name], host.slice_.scar
-            real[who].append(dice(self.read(host, host.slice_.image), truth) or 0.0)
+            real.append(score(Case.of_real(host), self.auditor))
             for model, scores in ((painter, own), (other, versus)):
                 if model is not None:
-                    image = repainted(model, host, levels, seed=self.options.seed)
-                    scores[who].append(dice(self.read(host, image), truth) or 0.0)
-                    if model is painter:
-                        self._depths(host, image, depths["painted"])
-            self._depths(host, host.slice_.image, depths["real"])
-            asked.append(measure(truth, host.frame).transmurality)
-            who_of.append(who)
-        print(f"repaint, {sum(map(len, own.values()))} slices with scar")
+                    scores.append(score(repainted(model, host, levels, seed=self.options.seed), self.auditor))
+        print(f"repaint, {len(own)} slices with scar")
         figures = {}
-        for name, above in (("Dice", False), ("above 0.6", True)):
-            ceiling, painted, rival = (_above(x) if above else x for x in (real, own, versus))
-            figures[name] = {"real": bootstrap(ceiling), "painted": bootstrap(painted), "of the ceiling": _ratio(painted, ceiling)}
+        for name, of in SCORES.items():
+            ceiling, painted, rival = (by_patient(scores, of) for scores in (real, own, versus))
+            figures[name] = {"real": mean(ceiling), "painted": mean(painted), "of the ceiling": ratio(painted, ceiling)}
             if rival:
-                figures[name] |= {"versus": bootstrap(rival), "difference": bootstrap(_minus(painted, rival))}
-            print("  " + f"{name:>9}: " + ", ".join(f"{key} {_figure(value)}" for key, value in figures[name].items()))
-        for kind, seen in depths.items():
-            for name, found in seen.items():
-                figures[f"extent, {kind}, by {name}"] = agreed = _agreement(asked, found, who_of)
-                print(f"  extent, {kind:>7}, by {name:>12}: " + ", ".join(f"{k} {_figure(v)}" for k, v in agreed.items()))
+                figures[name] |= {"versus": mean(rival), "difference": difference(painted, rival)}
+            print(f"  {name:>9}: {_listed(figures[name])}")
+        for kind, scores in (("painted", own), ("real", real)):
+            for name in READINGS:
+                figures[f"extent, {kind}, by {name}"] = agreed = _agreement(scores, name)
+                print(f"  extent, {kind:>7}, by {name:>12}: {_listed(agreed)}")
         return figures
 
-    def _depths(self, host: Host, image: np.ndarray, seen: dict[str, list[float | None]]) -> None:
-        frame, scar = host.frame, host.slice_.scar
-        hidden = hidden_round(scar, frame.wall, frame.spacing_mm)
-        for name, mask in _readings(image, frame.wall, hidden, scar, self.read(host, image)).items():
-            seen[name].append(measure(mask, frame).transmurality)
-
-    def novel(self, painter: LGESynthNet, ceiling: dict) -> dict[str, object]:
+    def novel(self, painter: LGESynthNet, ceiling: dict[str, dict[str, Interval | None]]) -> dict[str, object]:
         rng = np.random.default_rng(self.options.seed)
-        scores, nothing = defaultdict(lambda: defaultdict(list)), defaultdict(list)
-        asked, seen = [], defaultdict(list)
-        right, who_of = defaultdict(list), []
+        scores, untouched = [], defaultdict(list)
         free = [h for h in self.hosts if not h.slice_.scar.any()]
         for host in _shown([h for h in free for _ in range(self.options.per_slice)], "novel"):
-            who = self.patient[host.name]
             wish = draw(Prior.ISCHAEMIC, host.frame.level, rng)
             try:
                 sample = painter.paint(host, wish, seed=int(rng.integers(2**31)))
             except PrescriptionError:
                 continue
             assert sample.max_change_outside == 0
-            found = self.read(host, sample.image)
-            value = dice(found, sample.intended) or 0.0
-            wanted = measure(sample.intended, host.frame)
-            groups = [
-                "all",
-                f"extent {_quartile(wanted.transmurality, (0.4, 0.6, 0.8))}",
-                f"area {_quartile(wanted.area_mm2, (100, 200, 350))}",
-            ]
-            for group in [*groups, *(f"segment {s} {NAME_OF[s]}" for s in wanted.segments)]:
-                scores[group][who].append(value)
-            nothing[who].append(dice(self.read(host, host.slice_.image), sample.intended) or 0.0)
-            asked.append(wanted.transmurality)
-            who_of.append(who)
-            for name, mask in _readings(sample.image, host.frame.wall, sample.hidden, sample.intended, found).items():
-                seen[name].append(measure(mask, host.frame).transmurality)
-            by_segment = {s: int((found & (host.frame.segments == s)).sum()) for s in SEGMENTS[host.frame.level]}
-            right[who].append(float(found.any() and max(by_segment, key=by_segment.__getitem__) in wanted.segments))
-        figures: dict[str, object] = {"nothing painted": bootstrap(nothing), "segment right": bootstrap(right)}
-        print(f"novel, {len(asked)} samples; Dice with nothing painted {_figure(bootstrap(nothing))}")
-        top = ceiling["above 0.6"]["real"][0]
-        for group in sorted(scores):
-            score, above = bootstrap(scores[group]), bootstrap(_above(scores[group]))
-            n = sum(map(len, scores[group].values()))
-            figures[group] = {"n": n, "Dice": score, "above 0.6": above, "of the ceiling": above[0] / top}
-            share = f"above 0.6 {_figure(above)} ({above[0] / top:.2f} of the ceiling)"
-            print(f"  {group:>32}: n {n:>3}, {share}, Dice {_figure(score)}")
-        print(f"  segment with most scar is a prescribed one: {_figure(bootstrap(right))}")
-        for name, found in seen.items():
-            figures[f"extent by {name}"] = _agreement(asked, found, who_of)
-            print(f"  extent by {name:>12}: " + ", ".join(f"{k} {_figure(v)}" for k, v in figures[f"extent by {name}"].items()))
+            scores.append(score(Case.of_sample(sample), self.auditor))
+            untouched[host.slice_.patient].append(dice(self.read(host, host.slice_.image), sample.intended) or 0.0)
+        nothing, right = mean(untouched), mean(by_patient(scores, lambda s: s.main_segment))
+        figures: dict[str, object] = {"nothing painted": nothing, "segment right": right}
+        print(f"novel, {len(scores)} samples; Dice with nothing painted {_figure(nothing)}")
+        top = ceiling["above 0.6"]["real"]
+        for group in in_order({group for one in scores for group in one.groups}):
+            row = {name: mean(by_patient((s for s in scores if group in s.groups), of)) for name, of in SCORES.items()}
+            above = row["above 0.6"]
+            share = above.value / top.value if top and top.value else None
+            figures[group] = row | {"n": above.n, "of the ceiling": share}
+            of_it = "" if share is None else f" ({share:.2f} of the ceiling)"
+            print(f"  {group:>32}: n {above.n:>3}, above 0.6 {above}{of_it}, Dice {row['Dice']}")
+        print(f"  segment with most scar is a prescribed one: {_figure(right)}")
+        for name in READINGS:
+            figures[f"extent by {name}"] = agreed = _agreement(scores, name)
+            print(f"  extent by {name:>12}: {_listed(agreed)}")
         return figures
 
     def words(self, painter: LGESynthNet) -> dict[str, object]:
@@ -209,48 +176,38 @@ class Bench:
         angles, centres = [], []
         hosts = [h for h in self.hosts if not h.slice_.scar.any() and h.frame.level is not Level.APICAL]
         for host in _shown(hosts, "words"):
-            who = self.patient[host.name]
+            who = host.slice_.patient
             for segment in rng.choice(SEGMENTS[host.frame.level], 2, replace=False):
                 seed, extents = int(rng.integers(2**31)), []
                 for pattern, share in ((Pattern.SUBENDOCARDIAL, 0.4), (Pattern.TRANSMURAL, 0.9)):
                     wish = ScarPrescription(segments=frozenset({int(segment)}), pattern=pattern, transmurality=share)
                     sample = painter.paint(host, wish, seed=seed)
-                    found = self.read(host, sample.image)
+                    case = Case.of_sample(sample)
+                    found = case.read(self.auditor)
                     centre = (SECTOR_START_DEG[int(segment)] + 30.0) % 360.0
                     angle = _mean_angle(host.frame.nominal_deg[found]) if found.sum() >= 5 else None
                     hit[who].append(float(angle is not None and _apart(angle, centre) <= 30))
                     if angle is not None:
                         angles.append(angle)
                         centres.append(centre)
-                    masks = (found, _readings(sample.image, host.frame.wall, sample.hidden, sample.intended, found)["5 SD"])
-                    extents.append([measure(mask, host.frame).transmurality or 0.0 for mask in masks])
+                    masks = readings(case, found)
+                    extents.append([measure(masks[name], host.frame).transmurality or 0.0 for name in ("auditor", "5 SD")])
                 deeper[who].append(float(extents[1][0] > extents[0][0]))
                 deeper_sd[who].append(float(extents[1][1] > extents[0][1]))
         chance = np.mean([_apart(a, c) <= 30 for i, a in enumerate(angles) for j, c in enumerate(centres) if i != j])
-        figures = {"in the named wall": bootstrap(hit), "deeper, auditor": bootstrap(deeper), "deeper, 5 SD": bootstrap(deeper_sd)}
+        figures = {"in the named wall": mean(hit), "deeper, auditor": mean(deeper), "deeper, 5 SD": mean(deeper_sd)}
         print(f"words alone, {sum(map(len, hit.values()))} samples, guidance {painter.sampling.guidance:g}; chance {chance:.2f}")
         for name, value in figures.items():
             print(f"  {name:>18}: {_figure(value)}")
         return figures | {"chance": float(chance)}
 
 
-def _readings(image: np.ndarray, wall: Mask, hidden: Mask, scar: Mask, found: Mask) -> dict[str, Mask]:
-    """What each reading of the picture calls scar; `found` is the auditor's."""
-    # With all of the wall hidden, the wall opposite the scar is the remote one.
-    remote = wall & ~hidden if (wall & ~hidden).sum() >= 20 else wall & ~found & ~scar
-    return {
-        "auditor": found,
-        "5 SD": n_sd(image, wall, remote),
-        "half maximum": full_width_half_maximum(image, wall, remote, within=hidden),
-    }
-
-
-def repainted(painter: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int) -> np.ndarray:
-    """The host with its own scar hidden and painted again, in its own grid."""
+def repainted(painter: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int) -> Case:
+    """The host with its own scar hidden and painted again."""
     painted, wish = own_scar(host, levels)
     sample = painter.fill(host, painted, wish, seed=seed)
     assert sample.max_change_outside == 0
-    return sample.image
+    return Case.of_sample(sample)
 
 
 def scar_levels(model: str) -> np.ndarray:
@@ -260,52 +217,17 @@ def scar_levels(model: str) -> np.ndarray:
     return np.asarray(json.loads(path.read_text())["scar_levels"])
 
 
-def _with_image(slice_: ShortAxisSlice, image: np.ndarray) -> ShortAxisSlice:
-    from dataclasses import replace
-
-    return replace(slice_, image=image)
-
-
-def _above(scores: ByPatient) -> ByPatient:
-    return {name: [float(value > ABOVE) for value in values] for name, values in scores.items()}
+def as_numbers(found: object) -> object:
+    """Intervals as (value, low, high), as JSON holds them."""
+    if isinstance(found, dict):
+        return {key: as_numbers(value) for key, value in found.items()}
+    return (found.value, found.low, found.high) if isinstance(found, Interval) else found
 
 
-def _minus(one: ByPatient, other: ByPatient) -> ByPatient:
-    return {name: [a - b for a, b in zip(one[name], other[name], strict=True)] for name in one}
-
-
-def _ratio(one: ByPatient, other: ByPatient, draws: int = 2000) -> tuple[float, float, float]:
-    """Ratio of the two means, its interval from resampling patients jointly."""
-    rng, names = np.random.default_rng(0), list(one)
-
-    def of(chosen: list[str]) -> float:
-        return float(np.mean([v for n in chosen for v in one[n]]) / max(np.mean([v for n in chosen for v in other[n]]), 1e-9))
-
-    low, high = np.quantile([of([names[i] for i in rng.integers(len(names), size=len(names))]) for _ in range(draws)], (0.025, 0.975))
-    return of(names), float(low), float(high)
-
-
-def _agreement(asked: list[float], found: list[float | None], who: list[str]) -> dict[str, tuple[float, float, float]]:
+def _agreement(scores: list[Scores], reading: str) -> dict[str, Interval | None]:
     """Mean error and correlation of transmural extent; where nothing was found the extent is 0."""
-    x, y = np.asarray(asked), np.asarray([value or 0.0 for value in found])
-    error: ByPatient = defaultdict(list)
-    rows: dict[str, list[int]] = defaultdict(list)
-    for i, name in enumerate(who):
-        error[name].append(float(abs(x[i] - y[i])))
-        rows[name].append(i)
-    rng, names = np.random.default_rng(0), list(rows)
-    draws = []
-    for _ in range(1000):
-        chosen = [i for j in rng.integers(len(names), size=len(names)) for i in rows[names[j]]]
-        draws.append(np.corrcoef(x[chosen], y[chosen])[0, 1])
-    low, high = np.nanquantile(draws, (0.025, 0.975))
-    return {"mean error": bootstrap(error), "correlation": (float(np.corrcoef(x, y)[0, 1]), float(low), float(high))}
-
-
-def _quartile(value: float, edges: tuple[float, float, float]) -> str:
-    bounds = (0.0, *edges)
-    which = sum(value > edge for edge in edges)
-    return f"{which + 1} (> {bounds[which]:g})"
+    asked, read = by_patient(scores, lambda s: s.extent), by_patient(scores, lambda s: s.extents[reading])
+    return {"mean error": mean(by_patient(scores, lambda s: abs(s.extents[reading] - s.extent))), "correlation": correlation(asked, read)}
 
 
 def _mean_angle(degrees: np.ndarray) -> float:
@@ -317,8 +239,12 @@ def _apart(one: float, other: float) -> float:
     return abs((one - other + 180) % 360 - 180)
 
 
-def _figure(value: object) -> str:
-    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]" if isinstance(value, tuple) else f"{value:.3f}"
+def _figure(value: Interval | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _listed(figures: dict[str, Interval | None]) -> str:
+    return ", ".join(f"{key} {_figure(value)}" for key, value in figures.items())
 
 
 def _shown(items: list[Host], name: str) -> Iterator[Host]:

@@ -16,10 +16,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from intervals import bootstrap
-
 from lgesynthnet.data import open_cohort, usable_slices
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.evaluate.intervals import Interval, mean
 from lgesynthnet.files import weights_folder
 from lgesynthnet.records import Skipped
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, ReadSlice, reliability, score
@@ -76,10 +75,10 @@ def report(part: str, slices: list[ReadSlice], threshold: float) -> None:
     misread = {name: [float(area > FALSE_SCAR_MM2) for area in values] for name, values in false.items()}
     whole = score(slices, threshold)
     print(f"{part}: {len({s.patient for s in slices})} patients")
-    print(f"  with scar, {sum(map(len, overlap.values()))} slices: Dice {_shown(bootstrap(overlap))}, above 0.6 {_shown(bootstrap(above))}")
+    print(f"  with scar, {sum(map(len, overlap.values()))} slices: Dice {_shown(mean(overlap))}, above 0.6 {_shown(mean(above))}")
     print(
-        f"  without, {sum(map(len, false.values()))} slices: more than {FALSE_SCAR_MM2:g} mm2 in {_shown(bootstrap(misread))}, "
-        f"mean {_shown(bootstrap(false))} mm2; in {_share(whole.false_patients)} of the patients without any scar"
+        f"  without, {sum(map(len, false.values()))} slices: more than {FALSE_SCAR_MM2:g} mm2 in {_shown(mean(misread))}, "
+        f"mean {_shown(mean(false))} mm2; in {_share(whole.false_patients)} of the patients without any scar"
     )
     bins, error = reliability(slices)
     print(f"  calibration error {error:.3f}; chance -> observed: " + ", ".join(f"{b.mean_chance:.2f} -> {b.observed:.2f}" for b in bins))
@@ -89,8 +88,8 @@ def _share(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f}"
 
 
-def _shown(figure: tuple[float, float, float]) -> str:
-    return f"{figure[0]:.2f} [{figure[1]:.2f}, {figure[2]:.2f}]"
+def _shown(figure: Interval | None) -> str:
+    return "none" if figure is None else f"{figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}]"
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from intervals import bootstrap
 from sim_to_real import FIGURES, stacks_of
 
 from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.whole import Segmenter
 from lgesynthnet.train.recipes import RECIPES
@@ -85,13 +85,14 @@ def main() -> None:
                 for row in scores:
                     found[figure][arm].setdefault(row.patient, []).append(list(values(row)))
             means = {figure: np.mean([v for row in scores for v in values(row)]) for figure, values in FIGURES.items()}
-            shown = ", ".join(f"{figure} {mean:.3f}" for figure, mean in means.items())
+            shown = ", ".join(f"{figure} {value:.3f}" for figure, value in means.items())
             print(f"  {arm} seed {seed}: {shown} ({time.perf_counter() - began:.0f} s)", flush=True)
     for figure, by_arm in found.items():
-        mean = {arm: {p: np.mean(rows, axis=0).tolist() for p, rows in of.items() if rows[0]} for arm, of in by_arm.items()}
-        change = {p: np.subtract(mean["phantom"][p], mean["scratch"][p]).tolist() for p in mean["scratch"]}
-        both = ", ".join("{} {:.3f} [{:.3f}, {:.3f}]".format(arm, *bootstrap(mean[arm])) for arm in ARMS)
-        print("{}: {}; phantom - scratch {:+.3f} [{:+.3f}, {:+.3f}]".format(figure, both, *bootstrap(change)))
+        of_arm = {arm: {p: np.mean(rows, axis=0).tolist() for p, rows in of.items()} for arm, of in by_arm.items()}
+        both = ", ".join(f"{arm} {mean(of_arm[arm])}" for arm in ARMS)
+        change = difference(of_arm["phantom"], of_arm["scratch"])
+        gain = "-" if change is None else f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+        print(f"{figure}: {both}; phantom - scratch {gain}")
 
 
 if __name__ == "__main__":

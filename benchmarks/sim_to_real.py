@@ -16,10 +16,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from intervals import bootstrap
-
 from lgesynthnet.data import open_cohort, read_splits
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.records import Stack
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 from lgesynthnet.segmenter.whole import Segmenter
@@ -44,8 +43,7 @@ def evaluated(segmenter: Segmenter, stacks: list[Stack]) -> tuple[list[PatientSc
 def figures(scores: list[PatientScore]) -> dict[str, str]:
     shown = {}
     for name, values in FIGURES.items():
-        by_patient = {s.patient: list(values(s)) for s in scores if list(values(s))}
-        shown[name] = "{:.3f} [{:.3f}, {:.3f}]".format(*bootstrap(by_patient)) if by_patient else "-"
+        shown[name] = str(mean({s.patient: list(values(s)) for s in scores}) or "-")
     return shown
 
 

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from intervals import bootstrap
 from torch import Tensor
 from torch.nn import functional
 
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.model.text import MAX_TOKENS, build_bert, hidden_states, load_external, pooled
 from lgesynthnet.prescription.language import caption
 from lgesynthnet.prescription.paraphrasing import Meaning, meaning, paraphrase
@@ -229,8 +229,7 @@ def most_common(wanted: Tensor) -> float:
 
 
 def interval(right: np.ndarray) -> str:
-    mean, low, high = bootstrap({str(i): [float(v)] for i, v in enumerate(right)})
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return str(mean({str(i): [float(v)] for i, v in enumerate(right)}))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -66,7 +67,7 @@ def score(case: Case, auditor: ScarReader) -> Scores:
         raise ValueError(f"{case.name}: no scar was asked for")
     read = case.read(auditor)
     wished, seen = measure(case.scar, case.frame), measure(read, case.frame)
-    readings = {name: measure(mask, case.frame) for name, mask in _readings(case, read).items()}
+    measured = {name: measure(mask, case.frame) for name, mask in readings(case, read).items()}
     both = wished.segments | seen.segments
     by_segment = {s: int((read & (case.frame.segments == s)).sum()) for s in np.unique(case.frame.segments[case.frame.wall])}
     return Scores(
@@ -78,20 +79,30 @@ def score(case: Case, auditor: ScarReader) -> Scores:
         main_segment=bool(read.any() and max(by_segment, key=by_segment.__getitem__) in wished.segments),
         extent=wished.transmurality or 0.0,
         burden=wished.burden,
-        extents={name: found.transmurality or 0.0 for name, found in readings.items()},
-        burdens={name: found.burden for name, found in readings.items()},
+        extents={name: found.transmurality or 0.0 for name, found in measured.items()},
+        burdens={name: found.burden for name, found in measured.items()},
         groups=strata(wished.transmurality or 0.0, wished.area_mm2, wished.segments),
     )
 
 
-def _readings(case: Case, read: Mask) -> dict[str, Mask]:
-    """The auditor's scar, and what brightness alone calls scar."""
+def readings(case: Case, read: Mask) -> dict[str, Mask]:
+    """The auditor's scar, which is `read`, and what brightness alone calls scar."""
     wall, remote, free = case.frame.wall, case.remote(read), ~case.existing
     found = {"auditor": read} | {f"{n} SD": n_sd(case.image, wall, remote, n=n) & free for n in SDS}
     return found | {"half maximum": full_width_half_maximum(case.image, wall, remote, within=case.hidden) & free}
 
 
 Value = Callable[[Scores], float | None]
+
+
+def by_patient(scores: Iterable[Scores], of: Value) -> dict[str, list[float]]:
+    """One value a case, as `intervals` takes them; a case without it is left out."""
+    rows: dict[str, list[float]] = defaultdict(list)
+    for one in scores:
+        value = of(one)
+        if value is not None:
+            rows[one.patient].append(float(value))
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,15 +143,7 @@ def compared(painted: Iterable[Scores], real: Iterable[Scores]) -> list[Line]:
 
 def figures(scores: list[Scores]) -> dict[str, Interval | None]:
     """Means over cases with intervals over patients; errors are absolute."""
-
-    def over(of: Value) -> dict[str, list[float]]:
-        rows: dict[str, list[float]] = defaultdict(list)
-        for one in scores:
-            value = of(one)
-            if value is not None:
-                rows[one.patient].append(float(value))
-        return rows
-
+    over = partial(by_patient, scores)
     found = {
         "Dice": mean(over(lambda s: s.dice)),
         "above 0.6": mean(over(lambda s: s.dice > ABOVE)),
