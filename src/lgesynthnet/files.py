@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from pathlib import Path
 
-from lgesynthnet.errors import RunError
+from lgesynthnet.errors import LicenceNotice, RunError
+
+OWN_LICENCE = "apache-2.0"
 
 
 def write_bytes(out_path: Path, content: bytes) -> None:
@@ -62,6 +65,18 @@ def licence_of(model: Path) -> str | None:
     head = card.read_text()[:2000].split("---")
     lines = head[1].splitlines() if len(head) > 2 and not head[0].strip() else []
     return next((line.partition(":")[2].strip().lower() for line in lines if line.startswith("license:")), None)
+
+
+def notice_licence(weights: Path, *beside: Path) -> None:
+    """Warn the caller's caller, once a card, where a folder of weights is under other terms than the program.
+
+    Args:
+        beside: further folders whose card holds for the weights too.
+    """
+    for card in (weights, *beside):
+        if (licence := licence_of(card)) not in (None, OWN_LICENCE):
+            notice = f"the weights in {weights} are under {licence}: their terms hold for what they paint"
+            warnings.warn(notice, LicenceNotice, stacklevel=3)
 
 
 def part_folder(model: str | Path, part: str) -> Path:

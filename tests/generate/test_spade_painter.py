@@ -1,5 +1,6 @@
 """The SPADE rivals: what each is shown, what is handed out, and how much grain is added."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.condition import NEUTRAL, Context, condition, semantic_map
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.errors import ModelError
+from lgesynthnet.errors import LicenceNotice, ModelError
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
 from lgesynthnet.generate.spade import SpadePainter
@@ -80,6 +81,16 @@ def test_a_smooth_picture_gets_the_hosts_grain(host):
     for parameter in model.parameters():
         parameter.data.zero_()  # paints one even grey
     assert noise_ratio(Case.of_sample(SpadePainter(model, mark="m").paint(noisy, WISH, seed=1))) == pytest.approx(1, abs=0.35)
+
+
+def test_the_card_of_the_model_above_says_under_what_terms_its_spade_stands(tmp_path):
+    save_spade(small(Context.FULL), tmp_path / "spade-full")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LicenceNotice)
+        SpadePainter.from_pretrained(tmp_path, Context.FULL)
+    (tmp_path / "README.md").write_text("---\nlicense: cc-by-nc-sa-4.0\n---\n")
+    with pytest.warns(LicenceNotice, match=r"spade-full are under cc-by-nc-sa-4\.0"):
+        SpadePainter.from_pretrained(tmp_path, Context.FULL)
 
 
 def test_a_folder_comes_back_as_it_was_saved_and_another_is_refused(host, tmp_path):

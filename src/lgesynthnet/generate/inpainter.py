@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,8 +18,8 @@ from torch import Tensor
 from lgesynthnet.conditioning.condition import Condition, Template, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.errors import InputError, LicenceNotice, ModelError
-from lgesynthnet.files import fingerprint, licence_of, shipped_or_path
+from lgesynthnet.errors import InputError, ModelError
+from lgesynthnet.files import fingerprint, notice_licence, shipped_or_path
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
 from lgesynthnet.generate.grain import VERSION, missing_grain
@@ -136,9 +135,7 @@ class LGESynthNet(Generator):
         part = next((each for each in (folder / "inpainter", folder) if (each / "unet").is_dir()), None)
         if part is None:
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists what there is")
-        if (licence := licence_of(folder)) not in (None, "apache-2.0"):
-            notice = f"the weights in {folder} are under {licence}: their terms hold for what they paint"
-            warnings.warn(notice, LicenceNotice, stacklevel=2)
+        notice_licence(folder)
         mark = fingerprint(part, role="inpainter")
         return cls(load_inpainter(part), mark=mark, sampling=sampling, device=_device(device), guide=guide, templates=templates)
 

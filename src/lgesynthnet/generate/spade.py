@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ from scipy import ndimage
 from lgesynthnet.conditioning.condition import Condition, Context, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.errors import LicenceNotice
-from lgesynthnet.files import fingerprint, licence_of, part_folder
+from lgesynthnet.files import fingerprint, notice_licence, part_folder
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
 from lgesynthnet.generate.grain import VERSION, missing_grain
@@ -51,10 +49,7 @@ class SpadePainter(Generator):
         """
         place = Path(folder) if context is None else part_folder(folder, spade_part(context))
         model = load_spade(place, context)
-        for card in (place, place.parent):
-            if (licence := licence_of(card)) not in (None, "apache-2.0"):
-                notice = f"the weights in {place} are under {licence}: their terms hold for what they paint"
-                warnings.warn(notice, LicenceNotice, stacklevel=2)
+        notice_licence(place, place.parent)
         return cls(model, mark=fingerprint(place, role=spade_part(model.size.context)), keep_host=keep_host, device=device)
 
     @property
