@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -181,6 +182,26 @@ class TestSynthesize:
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1].startswith("error: ")
         assert named in done.stderr
+        assert not (tmp_path / "run").exists()
+
+    def test_a_part_of_the_splits_is_painted_into_and_nobody_else(self, tmp_path):
+        write_cohort(tmp_path / "hosts", patients=3, seed=4, positive=0.0)
+        (tmp_path / "splits.json").write_text(json.dumps({"train": ["Case_N001", "N003"], "test": ["N002"]}))
+        more = ("--prior", "uniform", "--keep-all", "-n", 12, "--splits", tmp_path / "splits.json")
+        for part, chosen, painted in (("train", (), {"N001", "N003"}), ("test", ("--part", "test"), {"N002"})):
+            done = run(*self.words(tmp_path / "hosts", tmp_path / part, *more, *chosen))
+            assert done.returncode == 0, done.stderr
+            with (tmp_path / part / "samples.csv").open(newline="", encoding="utf-8") as lines:
+                assert {row["host"] for row in csv.DictReader(lines)} == painted
+            assert set(json.loads((tmp_path / part / "plan.json").read_text())["patients"]) == painted
+
+    def test_a_part_that_is_not_there_is_one_line_with_those_that_are(self, hosts, tmp_path):
+        (tmp_path / "splits.json").write_text(json.dumps({"train": ["N001"], "test": ["N002"]}))
+        done = run(*self.words(hosts, tmp_path / "run", "--prior", "uniform", "--splits", tmp_path / "splits.json", "--part", "val"))
+        assert done.returncode == 2
+        [line] = done.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert "no part val; it has train, test" in line
         assert not (tmp_path / "run").exists()
 
     def test_an_empty_folder_is_one_line(self, tmp_path):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lgesynthnet.data import open_cohort, read_splits, split_patients
-from lgesynthnet.data.splits import split_cohort, write_splits
+from lgesynthnet.data.splits import part_of, split_cohort, write_splits
 from lgesynthnet.errors import InputError
 from lgesynthnet.phantom.cohort import write_cohort
 
@@ -37,6 +37,14 @@ def test_splits_survive_the_file_and_lose_the_case_prefix(tmp_path):
     assert read_splits(tmp_path / "s.json") == parts
     (tmp_path / "s.json").write_text(json.dumps({"train": ["Case_N006", "samplePositive"]}))
     assert read_splits(tmp_path / "s.json") == {"train": ["N006", "samplePositive"]}
+
+
+def test_one_part_is_its_patients_and_an_unknown_one_is_refused_with_those_there_are(tmp_path):
+    (tmp_path / "s.json").write_text(json.dumps({"train": ["Case_N006", "P001"], "val": [], "test": ["N002"]}))
+    assert part_of(tmp_path / "s.json", "train") == ("N006", "P001")
+    assert part_of(tmp_path / "s.json", "val") == ()
+    with pytest.raises(InputError, match="no part audit; it has train, val, test"):
+        part_of(tmp_path / "s.json", "audit")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_a_file_of_parts_makes_one_fold_and_leaves_the_others_out(request_for, t
 @pytest.mark.parametrize(
     ("parts", "named"),
     [
-        ({"train": ["P001", "N003"], "val": ["N004"], "audit": ["P002"]}, "P002 stands in audit.*synthesize from the patients of train"),
+        ({"train": ["P001", "N003"], "val": ["N004"], "audit": ["P002"]}, "P002 stands in audit.*synthesize --splits .* --part train"),
         ({"train": ["P001", "P002"], "val": ["N004"]}, "N003 stands in no part"),
         ({"train": ["P001", "P002", "N003", "N004"]}, 'no patients in "val"'),
     ],

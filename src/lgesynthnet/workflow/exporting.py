@@ -108,7 +108,7 @@ def _refuse_leaks(parts: Mapping[str, list[str]], hosts: list[str], place: str) 
             where = f"stands in {part}" if part else "stands in no part"
             raise RunError(
                 f"{place}: patient {host} {where}, and the run painted into that heart, which would then train the model; "
-                f"synthesize from the patients of {TRAIN} alone, or move {host} to {TRAIN}"
+                f"paint again with `synthesize --splits {place} --part {TRAIN}`, or move {host} to {TRAIN}"
             )
 
 
@@ -148,7 +148,7 @@ def _listed(gathered: Gathered, lists: list[CaseLists] | None, parts: Mapping[st
         if left:
             gathered.notes.append(f"{left} {origin} cases were left out: no fold names them")
     if not listed:
-        raise RunError(f"{gathered.summary.run}: none of its samples may train; synthesize from the patients of {TRAIN}")
+        raise RunError(f"{gathered.summary.run}: none of its samples may train; paint again with `synthesize --splits FILE --part {TRAIN}`")
     return listed
 
 
