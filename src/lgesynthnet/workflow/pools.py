@@ -93,7 +93,7 @@ class Shelf:
             return {row["id"]: row["kept"] == "1" for row in csv.DictReader(file) if row["file"]}
 
     def _paint(self, pool: Pool, tell: Callable[[int, int], None]) -> None:
-        painter = self._painter(pool)
+        painter: Painter | None = None
         while True:
             known = self.samples(pool.name)
             kept = sum(known.values())
@@ -117,6 +117,7 @@ class Shelf:
                 seed=self.seed,
             )
             before = len(known)
+            painter = painter or self._painter(pool)
             planned = plan_synthesis(request, painter=painter)
             synthesize(planned, self.run(pool.name), on_attempt=lambda done, _, all_=request.count: tell(done, all_))  # type: ignore[misc]
             if len(self.samples(pool.name)) == before:

@@ -19,7 +19,6 @@ from lgesynthnet.segmenter.whole import ROLE
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, DownstreamRecipe, train_downstream
 from lgesynthnet.train.whole import WholeSlices, read_whole, whole_slices
-from lgesynthnet.workflow.comparing import Method
 from lgesynthnet.workflow.executing import Executor, executor
 from lgesynthnet.workflow.pools import Shelf
 from lgesynthnet.workflow.utility_plan import FILTERED, Arm, Experiment, Pool, Run, UtilityPlan, keep_settings, patients_behind, plan
@@ -165,10 +164,9 @@ def measure(
 def missing_stages(bench: Bench, work: UtilityPlan) -> list[str]:
     """Stages of the painters and of their filter that are still to be trained."""
     wanted = list(dict.fromkeys(pool.method for pool in work.pools if pool.method is not None and pool.model is None))
-    stages = bench.shelf.workshop.missing(wanted)
-    own = any(name != Method.LGESYNTHNET for name in wanted) and bench.shelf.workshop.filter() is None
-    kept = [stage for stage in stages if stage != "reader-auditor"]  # nobody is audited here
-    return kept if not own or "reader-filter" in kept else ["reader-filter", *kept]
+    stages = [stage for stage in bench.shelf.workshop.missing(wanted) if stage != "reader-auditor"]  # nobody is audited here
+    unjudged = bool(wanted) and bench.shelf.workshop.filter() is None and "reader-filter" not in stages
+    return ["reader-filter", *stages] if unjudged else stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +232,7 @@ def make_run(bench: Bench, run: Run) -> float:
             augmentation=Augmentation.STRONG if run.arm is Arm.STRONG else Augmentation.GEOMETRIC,
             init=Path(bench.experiment.init) if bench.experiment.init is not None else None,
             seed=run.seed,
-            device="cpu",
+            device=bench.shelf.workshop.device,
         )
         reading = read_patients(segmenter, list(_stacks(bench, bench.splits["val"])), list(_stacks(bench, bench.tested)))
     segmenter.save(folder / "model" / ROLE, half=True)
