@@ -76,6 +76,7 @@ def table1(
     """
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
+    from lgesynthnet.files import shipped_or_path
     from lgesynthnet.workflow.comparing import Method, Workshop
     from lgesynthnet.workflow.table1 import compare
     from lgesynthnet.workflow.table1_page import markdown, write
@@ -84,7 +85,7 @@ def table1(
         cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),
         splits=read_splits(splits),
         work=out / "work",
-        models=models,
+        models=models and shipped_or_path(models),
         control=control,
         init=init,
         recipe=recipe.value,
@@ -154,6 +155,7 @@ def utility(
     """
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
+    from lgesynthnet.files import shipped_or_path
     from lgesynthnet.workflow.comparing import Workshop
     from lgesynthnet.workflow.lock import locked
     from lgesynthnet.workflow.pools import Shelf
@@ -164,7 +166,7 @@ def utility(
         cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),
         splits=read_splits(splits),
         work=work or out / "work",
-        models=models,
+        models=models and shipped_or_path(models),
         control=control,
         init=init,
         recipe=recipe.value,
