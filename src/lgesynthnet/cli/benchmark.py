@@ -127,11 +127,12 @@ def utility(
     init: Annotated[Path, typer.Option(help="Weights that the generator and the readers start from.")] = Path("phantom"),
     recipe: RecipeOption = RecipeName.CPU,
     downstream: Annotated[
-        str, typer.Option(help="The segmenter: small (minutes on one core), published (DenseNet-121, for a GPU), tiny (for tests).")
+        str,
+        typer.Option(help="The segmenter: small (starts from the phantom), scratch, published (DenseNet-121, a GPU), tiny (tests)."),
     ] = "small",
     downstream_init: Annotated[
         str | None,
-        typer.Option(help='Weights that the segmenter starts from, e.g. "phantom" with a fitting --downstream.', show_default="none"),
+        typer.Option(help="Weights that it starts from: a segmenter's or a model's folder.", show_default="that of --downstream"),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of every segmenter.", show_default="its own")] = None,
     share: Annotated[

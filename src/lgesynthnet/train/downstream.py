@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class DownstreamRecipe:
     Attributes:
         side: of the training crops, pixels of 1.5 mm.
         jaccard: the published loss in place of cross-entropy and Dice.
-        finetune_lr: learning rate from another segmenter's weights.
+        init: a segmenter to start from, or a model that holds one; None is random weights.
     """
 
     kind: Kind
@@ -47,7 +47,7 @@ class DownstreamRecipe:
     loop: StageRecipe
     side: int
     jaccard: bool = False
-    finetune_lr: float = 5e-4
+    init: str | None = None
 
 
 DOWNSTREAM: dict[str, DownstreamRecipe] = {
@@ -55,6 +55,13 @@ DOWNSTREAM: dict[str, DownstreamRecipe] = {
         kind=Kind.DYNUNET, filters=(4, 8, 8), loop=StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2), side=32
     ),
     "small": DownstreamRecipe(
+        kind=Kind.DYNUNET,
+        filters=(12, 24, 48, 96, 128),
+        loop=StageRecipe(steps=400, batch=8, lr=5e-4, warmup=50, ema_decay=0.99, checkpoint_every=100),
+        side=96,
+        init="phantom",
+    ),
+    "scratch": DownstreamRecipe(
         kind=Kind.DYNUNET,
         filters=(8, 16, 32, 64, 96),
         loop=StageRecipe(steps=1500, batch=8, lr=2e-3, ema_decay=0.995, checkpoint_every=250),
@@ -149,13 +156,13 @@ def train_downstream(
         raise InputError("no real slice with scar to train on; choose patients with scar labels")
     torch.manual_seed(seed)
     network = build_segmenter(recipe.filters, recipe.kind)
-    loop, origin = recipe.loop, "random weights"
+    origin = "random weights"
     if init is not None:
         start = Segmenter.from_pretrained(part_folder(init, ROLE))
         if (start.filters, start.kind) != (recipe.filters, recipe.kind):
             raise ModelError(f"{init}: has filters {start.filters}, wanted are {recipe.filters}; give another --init or --downstream")
         network.load_state_dict(start.network.state_dict())
-        loop, origin = replace(loop, lr=recipe.finetune_lr), start.fingerprint
+        origin = start.fingerprint
     count = 0 if synthetic is None else len(synthetic)
     natural = count / (count + len(real))
     task = MixedTask(
@@ -167,6 +174,6 @@ def train_downstream(
         augmentation=augmentation,
         jaccard=recipe.jaccard,
     )
-    fit(task, loop, folder, seed=seed, origin=f"{origin}, {len(real)} + {count}", device=device, progress=progress)
+    fit(task, recipe.loop, folder, seed=seed, origin=f"{origin}, {len(real)} + {count}", device=device, progress=progress)
     halve(network.cpu())
     return Segmenter(network, recipe.filters, kind=recipe.kind)

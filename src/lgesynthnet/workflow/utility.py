@@ -61,6 +61,11 @@ class Bench:
         recipe = DOWNSTREAM[self.experiment.downstream]
         return recipe if self.experiment.steps is None else replace(recipe, loop=replace(recipe.loop, steps=self.experiment.steps))
 
+    @property
+    def init(self) -> str | None:
+        """First weights of every segmenter."""
+        return self.experiment.init or self.recipe.init
+
     def check(self) -> None:
         """See that parts are there and apart, before anything is painted.
 
@@ -111,8 +116,8 @@ def refuse_leaks(bench: Bench, pools: tuple[Pool, ...]) -> list[str]:
             models["filter"] = (folder := workshop.filter()) and folder.parent
             if pool.name == Arm.COPY_PASTE.value:
                 words.append(f"donors of copied scars: the {len(bench.splits['train'])} training patients")
-    if bench.experiment.init is not None:
-        models["first weights of the segmenter"] = bench.experiment.init
+    if bench.init is not None:
+        models["first weights of the segmenter"] = bench.init
     for who, model in models.items():
         if model is None:
             continue
@@ -230,7 +235,7 @@ def make_run(bench: Bench, run: Run) -> float:
             bench.recipe,
             share=bench.experiment.share,
             augmentation=Augmentation.STRONG if run.arm is Arm.STRONG else Augmentation.GEOMETRIC,
-            init=Path(bench.experiment.init) if bench.experiment.init is not None else None,
+            init=None if bench.init is None else Path(bench.init),
             seed=run.seed,
             device=bench.shelf.workshop.device,
         )
@@ -243,7 +248,6 @@ def make_run(bench: Bench, run: Run) -> float:
         "seed": run.seed,
         "few": run.few,
         "real_slices": len(real),
-        "threshold": segmenter.threshold,
         "seconds": round(seconds, 1),
     }
     write_json(bench.record_of(run), reading.record() | about)

@@ -35,7 +35,7 @@ def estimate(bench: Bench, *, workers: int) -> str:
         lines.append(f"pool {pool.name}: {wanted}, {there} there, hosts of {len(pool.patients) or 'simulated'} patients")
     for run in work.runs:
         lines.append(f"run {run.name}: {len(run.patients)} patients + {run.size} slices{', done' if bench.done(run) else ''}")
-    slices = 8 * (len(bench.tested) + 3 * len(bench.splits["val"]))
+    slices = 8 * (len(bench.tested) + len(bench.splits["val"]))
     seconds = painting + len(left) * (_step_seconds(bench) * bench.recipe.loop.steps + slices * SLICE_SECONDS)
     lines.append(f"{len(left)} of {len(work.runs)} runs left, about {seconds / max(workers, 1) / 60:.0f} minutes with {workers} idle cores")
     return "\n".join(lines)

@@ -1,7 +1,8 @@
-"""A trained segmenter on validation and test patients: its thresholds from the first, slice by slice figures of the second."""
+"""A trained segmenter on validation and test patients: its detection cut-offs from the first, slice by slice figures of the second."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,16 +13,17 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.utility import Reading, SliceScore, cut_off, evidence_ml, per_patient
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.whole import Segmenter, decided
-from lgesynthnet.train.segmenters import best_threshold
 
 
 def read_patients(segmenter: Segmenter, validation: Sequence[Stack], tested: Sequence[Stack]) -> Reading:
-    """Set scar threshold and detection cut-offs on `validation`, then read `tested`; the segmenter's threshold is changed.
+    """Set the detection cut-offs on `validation`, then read `tested`.
+
+    Scar is where its probability is half of the wall's or more, in every arm: a few validation patients would place a threshold of their
+    own so badly that it would be the largest difference between arms.
 
     Raises:
         InputError: validation lacks slices or patients of one class.
     """
-    segmenter.threshold = best_threshold(segmenter, validation)
     seen = [row for stack in validation for row in score_stack(segmenter, stack)]
     patients = list(per_patient(seen).values())
     try:
@@ -63,5 +65,8 @@ def hausdorff_95(one: Mask, other: Mask, spacing_mm: tuple[float, float]) -> flo
     """95th percentile of the distances between two outlines, mm; None where one is empty."""
     if not one.any() or not other.any():
         return None
+    # The metric itself passes an argument that MONAI has deprecated.
     a, b = (torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (one, other))
-    return round(float(compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=list(spacing_mm))), 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return round(float(compute_hausdorff_distance(a, b, include_background=True, percentile=95, spacing=list(spacing_mm))), 3)
