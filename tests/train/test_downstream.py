@@ -54,6 +54,19 @@ def test_batches_hold_the_share_of_synthetic_slices(slices, share):
     assert network.black / network.all == pytest.approx(share, abs=0.06)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_samples_that_all_hold_scar_can_leave_its_prevalence_alone(slices, share):
+    samples = black(slices.taken(np.flatnonzero(slices.scarred)))
+    task = MixedTask(Counting(), slices, samples, share=share, side=48, same_prevalence=True)
+    drawn = [part for seed in range(40) for part in task._drawn(np.random.default_rng(seed), 20)]
+    made = sum(len(part) for part in drawn if not part.image.any())
+    with_scar = made + sum(int(part.scarred.sum()) for part in drawn)
+    prevalence = slices.scarred.mean()
+    assert sum(len(part) for part in drawn) == 800
+    assert with_scar / 800 == pytest.approx(prevalence, abs=0.05)
+    assert made / 800 == pytest.approx(share * prevalence, abs=0.05)
+
+
 def test_a_batch_of_synthetic_slices_alone_is_refused(slices):
     with pytest.raises(InputError, match="below 1"):
         MixedTask(Counting(), slices, slices, share=1.0, side=48)

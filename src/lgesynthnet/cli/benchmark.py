@@ -138,6 +138,10 @@ def utility(
     share: Annotated[
         float | None, typer.Option(min=0, max=0.95, help="Synthetic share of a batch.", show_default="synthetic share of the set")
     ] = None,
+    same_prevalence: Annotated[
+        bool,
+        typer.Option("--same-prevalence", help="Draw scarred slices as often as they stand among the real ones; samples all hold scar."),
+    ] = False,
     prior: Annotated[str, typer.Option(help="Population of the scars: ischaemic, non-ischaemic, uniform.")] = "ischaemic",
     workers: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 1,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster that shares OUT, or `local`.", show_default="none")] = None,
@@ -185,6 +189,7 @@ def utility(
         steps=steps,
         init=downstream_init,
         share=share,
+        same_prevalence=same_prevalence,
         prior=prior,
         seed=seed,
     )

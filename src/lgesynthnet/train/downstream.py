@@ -78,7 +78,12 @@ DOWNSTREAM: dict[str, DownstreamRecipe] = {
 
 
 class MixedTask:
-    """Each slice of a batch from the synthetic ones with probability `share`, else from the real ones; nothing else is balanced."""
+    """Each slice of a batch from the synthetic ones with probability `share`, else from the real ones; nothing else is balanced.
+
+    Args:
+        same_prevalence: draw scarred slices as often as they stand among the real ones: from the real and the synthetic ones by `share`,
+            and the others from the real ones. Else samples, which all hold scar, teach that scar is common.
+    """
 
     def __init__(
         self,
@@ -90,17 +95,17 @@ class MixedTask:
         side: int,
         augmentation: Augmentation = Augmentation.GEOMETRIC,
         jaccard: bool = False,
+        same_prevalence: bool = False,
     ) -> None:
         if not 0 <= share < 1:
             raise InputError(f"the share of synthetic slices is {share:g}; it must be 0 or more and below 1")
         self.trained = network
         self.real, self.synthetic, self.share = real, synthetic, share if synthetic is not None else 0.0
-        self.side, self.augmentation, self.jaccard = side, augmentation, jaccard
+        self.side, self.augmentation, self.jaccard, self.same_prevalence = side, augmentation, jaccard, same_prevalence
+        self.scarred, self.others = np.flatnonzero(real.scarred), np.flatnonzero(~real.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        made = rng.random(batch) < self.share
-        parts = [(self.real, int((~made).sum()))] + ([(self.synthetic, int(made.sum()))] if self.synthetic is not None else [])
-        drawn = [each.taken(rng.integers(len(each), size=count)) for each, count in parts if count]
+        drawn = self._drawn(rng, batch)
         image, labels, centre, has_rv = (
             np.concatenate([getattr(d, name) for d in drawn]) for name in ("image", "labels", "centre", "has_rv")
         )
@@ -116,6 +121,18 @@ class MixedTask:
         if self.jaccard:
             return jaccard_loss(logits, target.to(device))
         return segmentation_loss(logits, target.to(device), known.to(device))
+
+    def _drawn(self, rng: np.random.Generator, batch: int) -> list[WholeSlices]:
+        made = rng.random(batch) < self.share
+        real = rng.integers(len(self.real), size=batch)
+        if self.same_prevalence and self.others.size:
+            healthy = rng.random(batch) < self.others.size / len(self.real)
+            made &= ~healthy
+            real = np.where(healthy, self.others[rng.integers(self.others.size, size=batch)], self.scarred[real % self.scarred.size])
+        drawn = [self.real.taken(real[~made])] if not made.all() else []
+        if self.synthetic is not None and made.any():
+            drawn.append(self.synthetic.taken(rng.integers(len(self.synthetic), size=int(made.sum()))))
+        return drawn
 
 
 def jaccard_loss(logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"]) -> Float[Tensor, ""]:
@@ -137,6 +154,7 @@ def train_downstream(
     *,
     share: float | None = None,
     augmentation: Augmentation = Augmentation.GEOMETRIC,
+    same_prevalence: bool = False,
     init: Path | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -146,6 +164,7 @@ def train_downstream(
 
     Args:
         share: of synthetic slices in a batch; None is their share of the set.
+        same_prevalence: see `MixedTask`; the share is then one of scarred slices.
         init: a segmenter to start from, or a model that holds one.
     Raises:
         InputError: no real slice with scar.
@@ -164,7 +183,7 @@ def train_downstream(
         network.load_state_dict(start.network.state_dict())
         origin = start.fingerprint
     count = 0 if synthetic is None else len(synthetic)
-    natural = count / (count + len(real))
+    natural = count / (count + (int(real.scarred.sum()) if same_prevalence else len(real)))
     task = MixedTask(
         network,
         real,
@@ -173,7 +192,16 @@ def train_downstream(
         side=recipe.side,
         augmentation=augmentation,
         jaccard=recipe.jaccard,
+        same_prevalence=same_prevalence,
     )
-    fit(task, recipe.loop, folder, seed=seed, origin=f"{origin}, {len(real)} + {count}", device=device, progress=progress)
+    fit(
+        task,
+        recipe.loop,
+        folder,
+        seed=seed,
+        origin=f"{origin}, {len(real)} + {count}{', same prevalence' if same_prevalence else ''}",
+        device=device,
+        progress=progress,
+    )
     halve(network.cpu())
     return Segmenter(network, recipe.filters, kind=recipe.kind)

@@ -123,6 +123,7 @@ class Experiment:
         few: patients of the low-data curve.
         few_model: what paints there; it must have learnt from none of the patients.
         share: of synthetic slices in a batch; None is their share of the set.
+        same_prevalence: scarred slices are drawn as often as they stand among the real ones, in every arm.
         tested: parts of the splits that are scored.
     """
 
@@ -136,6 +137,7 @@ class Experiment:
     steps: int | None = None
     init: str | None = None
     share: float | None = None
+    same_prevalence: bool = False
     prior: str = "ischaemic"
     seed: int = 0
 
@@ -145,7 +147,8 @@ class Experiment:
         steps = [] if self.steps is None else [f"{self.steps}-steps"]
         share = [] if self.share is None else [f"share-{self.share:g}"]
         init = [] if self.init is None else [f"from-{Path(self.init).name}"]
-        return "-".join([self.downstream, *steps, *share, *init])
+        same = ["same-prevalence"] if self.same_prevalence else []
+        return "-".join([self.downstream, *steps, *share, *same, *init])
 
     @property
     def painting(self) -> dict[str, object]:
@@ -155,7 +158,8 @@ class Experiment:
     @property
     def training(self) -> dict[str, object]:
         """What a run depends on, beside its arm, size, seed and patients."""
-        return {"downstream": self.downstream, "steps": self.steps, "share": self.share, "init": self.init, "tested": list(self.tested)}
+        names = ("downstream", "steps", "share", "same_prevalence", "init", "tested")
+        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
