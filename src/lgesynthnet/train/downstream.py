@@ -124,15 +124,15 @@ class MixedTask:
 
     def _drawn(self, rng: np.random.Generator, batch: int) -> list[WholeSlices]:
         made = rng.random(batch) < self.share
-        real = rng.integers(len(self.real), size=batch)
         if self.same_prevalence and self.others.size:
             healthy = rng.random(batch) < self.others.size / len(self.real)
             made &= ~healthy
-            real = np.where(healthy, self.others[rng.integers(self.others.size, size=batch)], self.scarred[real % self.scarred.size])
-        drawn = [self.real.taken(real[~made])] if not made.all() else []
-        if self.synthetic is not None and made.any():
-            drawn.append(self.synthetic.taken(rng.integers(len(self.synthetic), size=int(made.sum()))))
-        return drawn
+            wanted = [(self.real, self.others, healthy), (self.real, self.scarred, ~healthy & ~made)]
+        else:
+            wanted = [(self.real, np.arange(len(self.real)), ~made)]
+        if self.synthetic is not None:
+            wanted.append((self.synthetic, np.arange(len(self.synthetic)), made))
+        return [each.taken(among[rng.integers(len(among), size=int(which.sum()))]) for each, among, which in wanted if which.any()]
 
 
 def jaccard_loss(logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"]) -> Float[Tensor, ""]:
