@@ -37,7 +37,8 @@ class DownstreamRecipe:
     """One downstream segmenter and its loop.
 
     Attributes:
-        side: of the training crops, pixels of 1.5 mm.
+        side: of the training crops, pixels of 1.5 mm. Instance norm takes its statistics from what it is shown, and whole slices are read: a network
+            of 144 mm crops reads them worse than before it was trained (wall Dice 0.70, then 0.77 with 216 mm).
         jaccard: the published loss in place of cross-entropy and Dice.
         init: a segmenter to start from, or a model that holds one; None is random weights.
     """
@@ -57,15 +58,15 @@ DOWNSTREAM: dict[str, DownstreamRecipe] = {
     "small": DownstreamRecipe(
         kind=Kind.DYNUNET,
         filters=(12, 24, 48, 96, 128),
-        loop=StageRecipe(steps=400, batch=8, lr=5e-4, warmup=50, ema_decay=0.99, checkpoint_every=100),
-        side=96,
+        loop=StageRecipe(steps=300, batch=8, lr=5e-4, warmup=50, ema_decay=0.99, checkpoint_every=50),
+        side=144,
         init="phantom",
     ),
     "scratch": DownstreamRecipe(
         kind=Kind.DYNUNET,
         filters=(8, 16, 32, 64, 96),
-        loop=StageRecipe(steps=1500, batch=8, lr=2e-3, ema_decay=0.995, checkpoint_every=250),
-        side=96,
+        loop=StageRecipe(steps=1500, batch=8, lr=2e-3, ema_decay=0.995, checkpoint_every=100),
+        side=144,
     ),
     "published": DownstreamRecipe(
         kind=Kind.DENSENET121,

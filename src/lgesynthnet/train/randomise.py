@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from lgesynthnet.segmenter.whole import normalised
+from lgesynthnet.segmenter.whole import PADDING, normalised
 from lgesynthnet.train.tasks import normal
 
 SIDE = 144  # 216 mm: a crop holds the heart and what it is told from
@@ -59,9 +59,14 @@ def bent(
     rng: np.random.Generator,
     side: int = SIDE,
 ) -> tuple[Float[Tensor, "b 1 side side"], Int[Tensor, "b side side"]]:
-    """A crop of each canvas, turned, scaled and bent, in its own contrast: the geometric and elastic half of `randomised`."""
-    moved, target = placed(image, labels, centre, rng, side)
-    return normalised(moved, moved > 0.5 / 255), target[:, 0].long()
+    """A crop of each canvas, turned, scaled and bent, in its own contrast: the geometric and elastic half of `randomised`.
+
+    The grey scale is that of the whole canvas, as when a slice is read: a crop round the heart has another mean, and nothing here
+    draws contrast anew to make up for it.
+    """
+    unit = normalised(image, image > 0.5 / 255) - PADDING
+    moved, target = placed(unit, labels, centre, rng, side)  # beyond the canvas is padding
+    return moved + PADDING, target[:, 0].long()
 
 
 def placed(
