@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Dataset, Labels, Seed
 from lgesynthnet.cli.train import Device, RecipeName, RecipeOption
+
+if TYPE_CHECKING:
+    from lgesynthnet.workflow.comparing import Workshop
 
 app = typer.Typer(no_args_is_help=True, help="Compare the methods on your own patients, each with its interval and the real ceiling.")
 
@@ -74,23 +77,22 @@ def table1(
 
     Example: lgesynthnet benchmark table1 --data emidec --splits emidec/splits.json --models weights/emidec --out runs/table1
     """
-    from lgesynthnet.data import open_cohort, parse_label_map
-    from lgesynthnet.data.splits import read_splits
-    from lgesynthnet.files import shipped_or_path
-    from lgesynthnet.workflow.comparing import Method, Workshop
+    from lgesynthnet.workflow.comparing import Method
     from lgesynthnet.workflow.table1 import compare
     from lgesynthnet.workflow.table1_page import markdown, write
 
-    workshop = Workshop(
-        cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),
-        splits=read_splits(splits),
-        work=out / "work",
-        models=models and shipped_or_path(models),
+    workshop = _workshop(
+        data,
+        splits,
+        out / "work",
+        models=models,
         control=control,
         init=init,
-        recipe=recipe.value,
+        recipe=recipe,
         seed=seed,
         device=device,
+        dataset=dataset,
+        labels=labels,
     )
     chosen = [Method(name.value) for name in methods or MethodName]
     if dry_run:
@@ -158,25 +160,23 @@ def utility(
 
     Example: lgesynthnet benchmark utility --data emidec --splits emidec/splits.json --models weights/emidec --out runs/utility --workers 2
     """
-    from lgesynthnet.data import open_cohort, parse_label_map
-    from lgesynthnet.data.splits import read_splits
-    from lgesynthnet.files import shipped_or_path
-    from lgesynthnet.workflow.comparing import Workshop
     from lgesynthnet.workflow.lock import locked
     from lgesynthnet.workflow.pools import Shelf
     from lgesynthnet.workflow.utility import Bench, State, measure
     from lgesynthnet.workflow.utility_plan import Arm, Experiment
 
-    workshop = Workshop(
-        cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),
-        splits=read_splits(splits),
-        work=work or out / "work",
-        models=models and shipped_or_path(models),
+    workshop = _workshop(
+        data,
+        splits,
+        work or out / "work",
+        models=models,
         control=control,
         init=init,
-        recipe=recipe.value,
+        recipe=recipe,
         seed=seed,
         device=device,
+        dataset=dataset,
+        labels=labels,
     )
     experiment = Experiment(
         arms=tuple(Arm(name.value) for name in arms or ArmName),
@@ -223,3 +223,35 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise typer.BadParameter(f"{option}: whole numbers separated by commas, got {text}") from None
+
+
+def _workshop(
+    data: Path,
+    splits: Path,
+    work: Path,
+    *,
+    models: Path | None,
+    control: Path | None,
+    init: Path,
+    recipe: RecipeName,
+    seed: int,
+    device: str,
+    dataset: str | None,
+    labels: str | None,
+) -> Workshop:
+    from lgesynthnet.data import open_cohort, parse_label_map
+    from lgesynthnet.data.splits import read_splits
+    from lgesynthnet.files import shipped_or_path
+    from lgesynthnet.workflow.comparing import Workshop
+
+    return Workshop(
+        cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),
+        splits=read_splits(splits),
+        work=work,
+        models=models and shipped_or_path(models),
+        control=control,
+        init=init,
+        recipe=recipe.value,
+        seed=seed,
+        device=device,
+    )

@@ -74,8 +74,7 @@ class RewardTask:
         noisy = noised(clean, noise, alpha, sigma)
         estimate = clean_estimate(noisy, d.model(noisy, step, to_inputs(made, d.model.text, device)), alpha, sigma)
         image, target = decode(d.model.autoencoder, estimate), Target.of(made, device)
-        looks = self.recipe.brightness * off_brightness(image, target, *own_brightness(target))
-        return (self.reward.loss(image, target) + looks + self.recipe.surroundings * off_surroundings(image, target)).mean()
+        return missed(self.reward, self.recipe, image, target, *own_brightness(target)).mean()
 
 
 class PolicyTask:
@@ -101,9 +100,7 @@ class PolicyTask:
         latent = denoise(d.model, noise, inputs, steps=self.recipe.policy_steps, with_gradient=self.recipe.policy_gradient_steps)
         image, target = decode(d.model.autoencoder, latent), Target.of(made, device)
         asked = asked_brightness(made, d.examples.scar_levels).to(device)
-        looks = self.recipe.brightness * off_brightness(image, target, asked, asked - CORE_DROP)
-        reward = self.reward.loss(image, target) + looks + self.recipe.surroundings * off_surroundings(image, target)
-        return d.loss(rng, batch) + self.recipe.weight * reward.mean()
+        return d.loss(rng, batch) + self.recipe.weight * missed(self.reward, self.recipe, image, target, asked, asked - CORE_DROP).mean()
 
     def _wish(self, rng: np.random.Generator) -> Condition:
         if self.diffusion.scarred.size and rng.random() < self.recipe.own_scars:
@@ -111,6 +108,19 @@ class PolicyTask:
         prior = Prior.NON_ISCHAEMIC if rng.random() < self.recipe.non_ischaemic else Prior.ISCHAEMIC
         d = self.diffusion
         return novel(d.examples, d.healthy, rng, prior=prior, words_alone=self.recipe.words_alone, cored=self.recipe.cored)
+
+
+def missed(
+    reward: Reward,
+    recipe: RewardRecipe,
+    image: Float[Tensor, "b 1 128 128"],
+    target: Target,
+    scar: Float[Tensor, " b"],
+    core: Float[Tensor, " b"],
+) -> Float[Tensor, " b"]:
+    """The reward's loss, and what holds a picture to the asked brightness of scar and core and to the host round them."""
+    looks = recipe.brightness * off_brightness(image, target, scar, core)
+    return reward.loss(image, target) + looks + recipe.surroundings * off_surroundings(image, target)
 
 
 def off_brightness(

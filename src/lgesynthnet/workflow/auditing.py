@@ -40,7 +40,7 @@ def parties_of(plan: SynthesisPlan) -> dict[str, str]:
     """Fingerprint -> what the reader of that fingerprint did in making a run, as far as the run and its model tell."""
     model = shipped_or_path(plan.model)
     found: dict[str, str] = {}
-    taught = _report(model / "reports.json").get("reward")
+    taught = read_report(model / "reports.json").get("reward")
     if isinstance(taught, dict):
         for key, did in (("judge", "chose the weights of the run's generator"), ("reward", "taught the run's generator")):
             if isinstance(taught.get(key), str):
@@ -72,7 +72,12 @@ def reader_mark(folder: Path) -> str | None:
     return fingerprint(folder, role=str(role))
 
 
-def _report(path: Path) -> dict[str, object]:
+def read_report(path: Path) -> dict[str, object]:
+    """A model's receipts; empty where there are none.
+
+    Raises:
+        ModelError: damaged.
+    """
     if not path.is_file():
         return {}
     try:

@@ -148,7 +148,7 @@ class SynthesisPlan(_Record):
         ours, theirs = self._decisive(), other._decisive()
         for name in ours:
             if name in theirs and ours[name] != theirs[name]:
-                return f"{name} was {_short(ours[name])}, is now {_short(theirs[name])}"
+                return f"{name} was {short(ours[name])}, is now {short(theirs[name])}"
         return None
 
     def _decisive(self) -> dict[str, Any]:
@@ -328,6 +328,7 @@ def _first(fault: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc'])) or 'plan'}: {first['msg']}, got {str(first.get('input'))[:40]!r}"
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A setting as one word of a message."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -13,9 +13,10 @@ import numpy as np
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.cohort import write_cohort
-from lgesynthnet.records import Label, Skipped, Stack, scar_of
+from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.prepare import prepared_of
 from lgesynthnet.train.whole import WholeSlices, read_whole, write_whole
 from lgesynthnet.workflow.comparing import Method, Workshop
 from lgesynthnet.workflow.models import Painter, load_painter
@@ -65,7 +66,7 @@ class Shelf:
         for labels in (False, True) if read else (False,):
             source = f"{pool.name}: {len(self.samples(pool.name))} samples"
             path = self.whole(pool.name, read=labels)
-            if not path.is_file() or read_whole(path).source != source:
+            if not path.is_file() or prepared_of(path) != source:
                 write_whole(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
 
     def slices(self, pool: str, size: int, *, kept: bool, read: bool = False) -> WholeSlices:
@@ -135,7 +136,7 @@ class Shelf:
 
     def _simulate(self, pool: Pool) -> None:
         path, source = self.whole(pool.name), f"{pool.name}: {pool.count} slices"
-        if path.is_file() and read_whole(path).source == source:
+        if path.is_file() and prepared_of(path) == source:
             return
         folder = write_cohort(self.run(pool.name), patients=math.ceil(pool.count / SCARRED_A_PATIENT) + 2, seed=self.seed, positive=1.0)
         stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
@@ -145,8 +146,6 @@ class Shelf:
         cohort = open_cohort(self.run(pool))
         for case in cohort.cases:
             stack = cohort.read(case)
-            if isinstance(stack, Skipped):
-                continue
             if read:
                 seen = cohort.read(replace(case, label_path=self.run(pool) / "read" / case.label_path.name)).labels
                 labels = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)

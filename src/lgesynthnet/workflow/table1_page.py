@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.lines import COLUMNS, cells
 from lgesynthnet.evaluate.strata import ALL
 from lgesynthnet.files import write_bytes
 from lgesynthnet.workflow.comparing import Method
+from lgesynthnet.workflow.pages import markdown_table, page, picture
 from lgesynthnet.workflow.published import SLICES, TABLE_1
 from lgesynthnet.workflow.table1 import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, Judged
 
-TEMPLATES = Path(__file__).parent / "templates"
 NOTE = f"Published: {SLICES} slices of another data set, judged by another segmenter; only its rows may be compared with each other."
 
 
@@ -81,9 +78,7 @@ def _published(method: str) -> list[str]:
 
 
 def markdown(found: Comparison) -> str:
-    head, *body = rows(found)
-    lines = [head, ["---"] * len(head), *body]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    table = markdown_table(rows(found))
     return f"# The published comparison on part {found.part}\n\nJudged by {found.auditor}. {NOTE}\n\n{table}\n"
 
 
@@ -103,15 +98,10 @@ def write(found: Comparison, out: Path) -> Path:
     write_bytes(out / "table1.csv", to_csv(found).encode("utf-8"))
     write_bytes(out / "table1.md", markdown(found).encode("utf-8"))
     shown = [REAL, *(one.method for one in found.judged)]
-    pictures = {method: [_data(path) for path in sorted((out / "pictures" / method).glob("*.png"))] for method in shown}
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    pictures = {
+        method: [picture(path.read_bytes(), "png") for path in sorted((out / "pictures" / method).glob("*.png"))] for method in shown
+    }
     head, *body = rows(found)
-    page = environment.get_template("table1.html").render(
-        part=found.part, auditor=found.auditor, note=NOTE, head=head, body=body, pictures=pictures
-    )
-    write_bytes(out / "table1.html", page.encode("utf-8"))
+    content = page("table1.html", part=found.part, auditor=found.auditor, note=NOTE, head=head, body=body, pictures=pictures)
+    write_bytes(out / "table1.html", content)
     return out / "table1.html"
-
-
-def _data(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,6 @@ import numpy as np
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility import Reading
 from lgesynthnet.files import write_json
-from lgesynthnet.records import Skipped, Stack
 from lgesynthnet.segmenter.whole import ROLE
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, DownstreamRecipe, train_downstream
@@ -240,7 +239,10 @@ def make_run(bench: Bench, run: Run) -> float:
             seed=run.seed,
             device=bench.shelf.workshop.device,
         )
-        reading = read_patients(segmenter, list(_stacks(bench, bench.splits["val"])), list(_stacks(bench, bench.tested)))
+        cohort = bench.shelf.workshop.cohort
+        reading = read_patients(
+            segmenter, [cohort.stack(name) for name in bench.splits["val"]], [cohort.stack(name) for name in bench.tested]
+        )
     segmenter.save(folder / "model" / ROLE, half=True)
     seconds = time.monotonic() - began
     about = {
@@ -265,11 +267,3 @@ def training_set(bench: Bench, run: Run) -> tuple[WholeSlices, WholeSlices | Non
     if run.pool is None:
         return real, None
     return real, bench.shelf.slices(run.pool, run.size, kept=run.arm in FILTERED, read=run.arm is Arm.READ)
-
-
-def _stacks(bench: Bench, names: list[str]) -> Iterator[Stack]:
-    cohort = bench.shelf.workshop.cohort
-    for name in names:
-        stack = cohort.stack(name)
-        if not isinstance(stack, Skipped):
-            yield stack

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility import (
@@ -26,11 +24,11 @@ from lgesynthnet.evaluate.utility import (
 )
 from lgesynthnet.files import write_bytes
 from lgesynthnet.workflow import utility_charts
+from lgesynthnet.workflow.pages import markdown_table, page, picture
 from lgesynthnet.workflow.published import UTILITY
 from lgesynthnet.workflow.utility import Bench
 from lgesynthnet.workflow.utility_plan import Arm, UtilityPlan
 
-TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = (
     "Dice, slices with scar",
     "Dice, all slices",
@@ -154,14 +152,17 @@ def _cell(value: Interval | None, *, sign: bool = False) -> str:
     return f"{value.value:{plus}.{digits}f} [{value.low:{plus}.{digits}f}, {value.high:{plus}.{digits}f}]"
 
 
-def markdown(found: Found) -> str:
+def tables(found: Found) -> list[tuple[str, list[list[str]]]]:
+    """Title, and head with rows, of each table that has any."""
+    made = [(title, rows(found, few=few)) for title, few in (("All training patients", False), ("Few training patients", True))]
+    return [(title, table) for title, table in made if len(table) > 1]
+
+
+def markdown(found: Found, made: Sequence[tuple[str, list[list[str]]]]) -> str:
     text = [f"# What the samples are worth\n\nTested on {found.tested}. {NOTE}\n"]
     text += [f"- {line}" for line in found.learnt]
-    for title, few in (("All training patients", False), ("Few training patients", True)):
-        head, *body = rows(found, few=few)
-        if body:
-            lines = [head, ["---"] * len(head), *body]
-            text.append(f"\n## {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
+    for title, table in made:
+        text.append(f"\n## {title}\n\n{markdown_table(table)}")
     return "\n".join(text) + "\n"
 
 
@@ -221,23 +222,20 @@ def runs_csv(bench: Bench, work: UtilityPlan) -> str:
 def write(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Path:
     """Everything that is finished so far; returns the page."""
     out, found = bench.folder, gather(bench, work, learnt)
+    made = tables(found)
     write_bytes(out / "runs.csv", runs_csv(bench, work).encode("utf-8"))
     write_bytes(out / "utility.csv", to_csv(found).encode("utf-8"))
-    write_bytes(out / "utility.md", markdown(found).encode("utf-8"))
+    write_bytes(out / "utility.md", markdown(found, made).encode("utf-8"))
     charts: Mapping[str, bytes] = utility_charts.charts(found) if found.groups else {}
     for name, content in charts.items():
         write_bytes(out / "charts" / f"{name}.svg", content)
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    tables = [(title, rows(found, few=few)) for title, few in (("All training patients", False), ("Few training patients", True))]
-    page = environment.get_template("utility.html").render(
+    content = page(
+        "utility.html",
         tested=found.tested,
         note=NOTE,
         learnt=found.learnt,
-        tables=[(title, table[0], table[1:]) for title, table in tables if len(table) > 1],
-        charts=[
-            (utility_charts.TITLES[name], "data:image/svg+xml;base64," + base64.b64encode(content).decode())
-            for name, content in charts.items()
-        ],
+        tables=[(title, table[0], table[1:]) for title, table in made],
+        charts=[(utility_charts.TITLES[name], picture(content, "svg+xml")) for name, content in charts.items()],
     )
-    write_bytes(out / "utility.html", page.encode("utf-8"))
+    write_bytes(out / "utility.html", content)
     return out / "utility.html"

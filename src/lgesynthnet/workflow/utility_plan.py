@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from lgesynthnet.errors import RunError
 from lgesynthnet.files import shipped_or_path, weights_folder, write_json
+from lgesynthnet.workflow.auditing import read_report
 from lgesynthnet.workflow.comparing import Method
+from lgesynthnet.workflow.plan import short
 
 SETTINGS, AUDITOR = "experiment.json", "reader-auditor"
 
@@ -214,7 +216,7 @@ def _pool(arm: Arm, size: int, patients: tuple[str, ...]) -> Pool | None:
 def _larger(one: Pool | None, other: Pool) -> Pool:
     if one is None:
         return other
-    return Pool(name=one.name, method=one.method, patients=one.patients, count=max(one.count, other.count), kept=max(one.kept, other.kept))
+    return replace(one, count=max(one.count, other.count), kept=max(one.kept, other.kept))
 
 
 def some_patients(names: Sequence[str], scarred: Mapping[str, bool], count: int, *, seed: int) -> tuple[str, ...]:
@@ -240,14 +242,9 @@ def keep_settings(settings: Mapping[str, object], out: Path) -> None:
         before = json.loads(path.read_text())
         for name, value in record.items():
             if before.get(name) != value:
-                raise RunError(f"{out}: was begun with {name} {_short(before.get(name))}, now {_short(value)}; choose another --out")
+                raise RunError(f"{out}: was begun with {name} {short(before.get(name))}, now {short(value)}; choose another --out")
         return
     write_json(path, record)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def patients_behind(model: str | Path) -> set[str] | None:
@@ -261,10 +258,8 @@ def patients_behind(model: str | Path) -> set[str] | None:
     found: set[str] = set()
     told = False
     for path in (folder / "reports.json", folder / "report.json", folder.parent / "report.json"):
-        if not path.is_file():
-            continue
-        content = json.loads(path.read_text())
-        named = content if path.name == "reports.json" else {"": content}
+        content = read_report(path)
+        named: dict[str, object] = content if path.name == "reports.json" else {"": content}
         stages = [stage for name, stage in named.items() if name != AUDITOR]  # it only reports: nothing painted or kept depends on it
         for stage in stages:
             if isinstance(stage, dict) and isinstance(stage.get("names"), list):
