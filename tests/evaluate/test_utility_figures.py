@@ -11,9 +11,12 @@ from lgesynthnet.evaluate.utility import (
     BALANCED,
     DICE,
     FIGURES,
+    HALF,
+    THRESHOLDS,
     Reading,
     Resampling,
     SliceScore,
+    at_equal_alarm,
     burden_ml,
     cut_off,
     interval,
@@ -126,6 +129,39 @@ def test_quarters_hold_every_scarred_slice_once():
     values = [figure.of(reading(rows), weights) for figure in quarters([reading(rows)])]
     assert len(values) == 4
     assert all(v == 0 for v in np.concatenate(values))
+
+
+def by_threshold(chances, truths, *, bolder=0.0):
+    """A reading of slices whose pixels, 1 mm2 each, hold these probabilities; a bolder reader adds to every one."""
+    rows = []
+    for i, (chance, truth) in enumerate(zip(chances, truths, strict=True)):
+        called = [chance + bolder >= threshold for threshold in THRESHOLDS]
+        found, overlap = (tuple(float((some & kind).sum()) for some in called) for kind in (np.ones_like(truth), truth))
+        one = row(f"P{i}", 0, float(truth.sum()), found[HALF], overlap[HALF])
+        rows.append(replace(one, found_at_mm2=found, overlap_at_mm2=overlap))
+    return reading(rows)
+
+
+def test_a_bolder_reader_gains_dice_and_none_of_it_at_equal_false_alarm_but_a_better_one_does():
+    rng = np.random.default_rng(0)
+    truths = [np.arange(400) < (150 if i % 2 else 0) for i in range(40)]
+    bias = rng.normal(0, 0.08, 40)  # of each slice, so that false alarms come and go
+    chances = [np.clip(0.30 + 0.15 * truth + b + rng.normal(0, 0.1, 400), 0, 1) for truth, b in zip(truths, bias, strict=True)]
+    shy = by_threshold(chances, truths)
+    bold = by_threshold(chances, truths, bolder=0.1)
+    better = by_threshold([chance + 0.1 * truth for chance, truth in zip(chances, truths, strict=True)], truths)
+    draws = Resampling.of(40, 1)
+
+    def dice(one):
+        return value(DICE, one).value
+
+    assert dice(bold) > dice(shy) + 0.05
+    ours, others = at_equal_alarm([bold], [shy], draws)
+    assert others[0] == pytest.approx(dice(shy))
+    assert ours[0] - others[0] == pytest.approx(0, abs=0.02)
+    ours, others = at_equal_alarm([better], [shy], draws)
+    assert ours[0] - others[0] > 0.05
+    assert at_equal_alarm([shy], [reading(SICK)], draws) is None  # a record of before
 
 
 def test_a_reading_survives_its_record():

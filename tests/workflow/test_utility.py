@@ -17,6 +17,7 @@ import pytest
 from lgesynthnet.cli.benchmark import ArmName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.evaluate.utility import HALF, Reading
 from lgesynthnet.files import weights_folder, write_json
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.workflow.comparing import Workshop
@@ -83,6 +84,16 @@ def test_the_same_command_does_nothing_twice_and_writes_the_same_bytes(finished)
     assert {path: path.stat().st_mtime_ns for path in one.out.rglob("record.json")} == before
 
 
+def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_finds_no_more(finished):
+    one, _, _ = finished
+    for path in one.out.rglob("record.json"):
+        for row in Reading.of_record(json.loads(path.read_text())).slices:
+            assert row.found_at_mm2[HALF] == pytest.approx(row.found_mm2, rel=0.02, abs=10)
+            assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.02, abs=10)
+            assert sorted(row.found_at_mm2, reverse=True) == list(row.found_at_mm2)
+            assert all(both <= found for both, found in zip(row.overlap_at_mm2, row.found_at_mm2, strict=True))
+
+
 def test_synthetic_slices_come_from_training_patients_and_the_filter_decides(finished):
     one, _, _ = finished
     pool = json.loads((one.shelf.run("lgesynthnet") / "plan.json").read_text())
@@ -132,6 +143,35 @@ def test_another_way_of_training_shares_the_samples_and_has_a_folder_of_its_own(
     assert other.folder == one.out / "tiny-2-steps-share-0.5"
     assert (other.folder / "runs.csv").is_file()
     assert (one.shelf.run("paste") / "samples.csv").stat().st_mtime_ns == before
+
+
+def test_only_samples_that_were_asked_to_be_bright_are_used_and_more_are_painted_until_there_are_enough(finished):
+    one, _, _ = finished
+    experiment = replace(one.experiment, arms=(Arm.REAL, Arm.LGESYNTHNET), sizes=(3,), seeds=1, steps=1, brighter=60)
+    other = replace(one, experiment=experiment)
+    measure(other, note=lambda _: None, on_job=quietly)
+    assert other.folder.name == "tiny-1-steps-brighter-60"
+    run = Run(arm=Arm.LGESYNTHNET, size=3, seed=0, patients=tuple(one.splits["train"]), pool="lgesynthnet")
+    _, bright = training_set(other, run)
+    _, any_ = training_set(one, run)
+    with (one.shelf.run("lgesynthnet") / "samples.csv").open() as file:
+        asked = {row["id"]: json.loads(row["prescription"])["intensity_percentile"] for row in csv.DictReader(file)}
+    assert min(asked[name] for name in bright.patients) >= 60
+    assert min(asked[name] for name in any_.patients) < 60
+
+
+def test_lgesynthnet_less_real_only_is_the_change_of_the_first_table(finished):
+    _, table, _ = finished
+    lines = table.splitlines()
+    less = next(i for i, line in enumerate(lines) if line.startswith("| LGESynthNet less"))
+    real = next(line for line in lines[less:] if line.startswith("| real only |"))
+    ours = next(line for line in lines if line.startswith("| + LGESynthNet 2 |"))
+    assert real.split(" | ")[1] in ours
+    others = [line for line in lines[less + 2 : less + 2 + len(ARMS)] if line.startswith("| ")]
+    assert [line.split(" | ")[0] for line in others if line.startswith("| + LGESynthNet")] == [
+        "| + LGESynthNet, unfiltered 2",
+        "| + LGESynthNet, labels as read 2",
+    ]
 
 
 def test_who_learnt_from_a_tested_patient_is_refused(data, tmp_path):

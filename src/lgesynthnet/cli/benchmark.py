@@ -144,6 +144,9 @@ def utility(
         bool,
         typer.Option("--same-prevalence", help="Draw scarred slices as often as they stand among the real ones; samples all hold scar."),
     ] = False,
+    brighter: Annotated[
+        int, typer.Option(min=0, max=95, help="Use only samples that were asked to be at this percentile of scars' brightness or above.")
+    ] = 0,
     prior: Annotated[str, typer.Option(help="Population of the scars: ischaemic, non-ischaemic, uniform.")] = "ischaemic",
     workers: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 1,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster that shares OUT, or `local`.", show_default="none")] = None,
@@ -190,6 +193,7 @@ def utility(
         init=downstream_init,
         share=share,
         same_prevalence=same_prevalence,
+        brighter=brighter,
         prior=prior,
         seed=seed,
     )

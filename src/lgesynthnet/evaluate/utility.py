@@ -19,6 +19,9 @@ from lgesynthnet.evaluate.intervals import DRAWS, Interval
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 
 Weights = Float[np.ndarray, "draws patients"]
+# Shares of the wall's probability above which a pixel may be called scar; one half is that of every mask.
+THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(1, 20))
+HALF = THRESHOLDS.index(0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class SliceScore:
         hd95_mm: 95th percentile of the distances between the two outlines; None unless both hold scar.
         evidence_mm2: probability of scar summed over the wall that was found; the detector's score.
         step_mm: distance to the next slice, so that areas become volumes.
+        found_at_mm2, overlap_at_mm2: the same areas at each of `THRESHOLDS`; empty in records of before they were kept.
     """
 
     patient: str
@@ -40,6 +44,8 @@ class SliceScore:
     hd95_mm: float | None
     evidence_mm2: float
     step_mm: float
+    found_at_mm2: Sequence[float] = ()
+    overlap_at_mm2: Sequence[float] = ()
 
     @property
     def dice(self) -> float:
@@ -67,7 +73,7 @@ class Reading:
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Reading:
         return cls(
-            slices=[SliceScore(**row) for row in record["slices"]],
+            slices=[SliceScore(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}) for row in record["slices"]],
             slice_cut_mm2=float(record["slice_cut_mm2"]),
             patient_cut_ml=float(record["patient_cut_ml"]),
         )
@@ -303,6 +309,47 @@ def interval(values: Float[np.ndarray, " draws"], n: int) -> Interval | None:
         return None
     low, high = np.nanquantile(values[1:], (0.025, 0.975))
     return Interval(float(values[0]), float(low), float(high), n)
+
+
+def at_equal_alarm(
+    ours: Sequence[Reading], others: Sequence[Reading], resampling: Resampling
+) -> tuple[Float[np.ndarray, " draws"], Float[np.ndarray, " draws"]] | None:
+    """Dice on slices with scar where our false alarm is that of the others at one half, and the others' Dice there.
+
+    A segmenter that calls more of everything scar has a better Dice where scar is and more false scar where none is; here both stand at
+    one false alarm. False alarm: share of the other slices with more than 25 mm2 of scar. Between two thresholds it is interpolated, and
+    matched anew in each draw.
+
+    Returns:
+        Two rows of draws; None where a record holds no areas by threshold.
+    """
+    if not all(row.found_at_mm2 for reading in (*ours, *others) for row in reading.slices):
+        return None
+    (dice, alarm), (wanted, limit) = _by_threshold(ours, resampling), _by_threshold(others, resampling)
+    met = [np.interp(goal, a[::-1], d[::-1]) for goal, a, d in zip(limit[:, HALF], alarm, dice, strict=True)]
+    return np.array(met), wanted[:, HALF]
+
+
+def _by_threshold(readings: Sequence[Reading], resampling: Resampling) -> tuple[np.ndarray, np.ndarray]:
+    """Dice on slices with scar, and false alarm on the others, (draws, thresholds)."""
+    both = np.stack([[_sums_by_threshold(some) for some in per_patient(reading.slices).values()] for reading in readings])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_seeds = [np.einsum("dp,spt->dst", resampling.patients, both[:, :, i]) for i in range(4)]
+        rates = [(over / under * resampling.seeds[:, :, None]).sum(axis=1) for over, under in (of_seeds[:2], of_seeds[2:])]
+    dice, alarm = (rate / resampling.seeds.sum(axis=1, keepdims=True) for rate in rates)
+    return dice, alarm
+
+
+def _sums_by_threshold(slices: Sequence[SliceScore]) -> Float[np.ndarray, "4 thresholds"]:
+    """One patient: Dice and number of slices with scar, false alarms and number of the others."""
+    sums = np.zeros((4, len(THRESHOLDS)))
+    for row in slices:
+        found, overlap = np.asarray(row.found_at_mm2), np.asarray(row.overlap_at_mm2)
+        if _scarred(row):
+            sums[:2] += np.stack([2 * overlap / (row.truth_mm2 + found), np.ones(len(THRESHOLDS))])
+        else:
+            sums[2:] += np.stack([found > FALSE_SCAR_MM2, np.ones(len(THRESHOLDS))])
+    return sums
 
 
 def signed_rank(ours: Sequence[Reading], others: Sequence[Reading]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -69,8 +70,8 @@ class Shelf:
             if not path.is_file() or prepared_of(path) != source:
                 write_whole(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
 
-    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False) -> WholeSlices:
-        """The first `size` slices, of all or of those that the filter kept.
+    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False, brighter: int = 0) -> WholeSlices:
+        """The first `size` slices, of all or of those that the filter kept; `brighter` as in `Pool`.
 
         Raises:
             RunError: there are fewer.
@@ -79,38 +80,39 @@ class Shelf:
         if not (self.run(pool) / "samples.csv").is_file():  # simulated patients
             index = np.flatnonzero(made.scarred)
         else:
-            good = {name for name, ok in self.samples(pool).items() if ok or not kept}
+            good = {name for name, ok in self.samples(pool, brighter=brighter).items() if ok or not kept}
             index = np.array([i for i, name in enumerate(made.patients) if name in good], dtype=int)
         if len(index) < size:
             raise RunError(f"{self.run(pool)}: holds {len(index)} usable slices, wanted are {size}; the same command paints more")
         return made.taken(index[:size])
 
-    def samples(self, pool: str) -> dict[str, bool]:
-        """Painted samples in the order of their attempts, and whether the filter kept each."""
+    def samples(self, pool: str, *, brighter: int = 0) -> dict[str, bool]:
+        """Painted samples in the order of their attempts, and whether the filter kept each; see `Pool.brighter`."""
         path = self.run(pool) / "samples.csv"
         if not path.is_file():
             return {}
         with path.open(newline="") as file:
-            return {row["id"]: row["kept"] == "1" for row in csv.DictReader(file) if row["file"]}
+            return {row["id"]: row["kept"] == "1" for row in csv.DictReader(file) if row["file"] and _brightness(row) >= brighter}
 
     def _paint(self, pool: Pool, tell: Callable[[int, int], None]) -> None:
         painter: Painter | None = None
         while True:
-            known = self.samples(pool.name)
-            kept = sum(known.values())
-            if len(known) >= pool.count and kept >= pool.kept:
+            known, wanted = self.samples(pool.name), self.samples(pool.name, brighter=pool.brighter)
+            kept = sum(wanted.values())
+            if len(wanted) >= pool.count and kept >= pool.kept:
                 return
-            if len(known) >= max(100, pool.count) and kept < 0.05 * len(known) and pool.kept:
+            if len(known) >= max(100, pool.count) and kept < 0.05 * len(wanted) and pool.kept:
                 raise RunError(
-                    f"{self.run(pool.name)}: the filter kept {kept} of {len(known)}; see its report, the model does not fit these hosts"
+                    f"{self.run(pool.name)}: the filter kept {kept} of {len(wanted)}; see its report, the model does not fit these hosts"
                 )
-            rate = kept / len(known) if kept else 1.0
-            missing = math.ceil((pool.kept - kept) / rate * ROOM) if pool.kept > kept else 0
+            usable, rate = len(wanted) / len(known) if wanted else 1.0, kept / len(wanted) if kept else 1.0
+            lacking = max(pool.count - len(wanted), (pool.kept - kept) / rate, 0)
+            missing = math.ceil(lacking / usable * (ROOM if usable * rate < 1 else 1))
             request = SynthesisRequest(
                 hosts=self.workshop.cohort.root,
                 dataset=self.dataset,
                 labels=self.labels,
-                count=max(pool.count, len(known) + missing),
+                count=len(known) + missing,
                 model=pool.model or (pool.method.value if pool.method else ""),
                 prior=self.prior,
                 patients=pool.patients,
@@ -151,3 +153,8 @@ class Shelf:
                 labels = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)
                 stack = replace(stack, labels=np.where(scar_of(seen), seen, labels).astype(np.uint8))
             yield stack
+
+
+def _brightness(row: dict[str, str]) -> float:
+    """Percentile of the scars' brightness that a sample was asked for."""
+    return float(json.loads(row["prescription"])["intensity_percentile"])

@@ -16,6 +16,7 @@ from lgesynthnet.evaluate.utility import (
     Figure,
     Reading,
     Resampling,
+    at_equal_alarm,
     interval,
     of_patients,
     per_patient,
@@ -42,6 +43,8 @@ SHOWN = (
 )
 NOTE = (
     "Intervals: 95 % bootstrap over patients and seeds together; differences are to real only on the same draws. "
+    "At real only's false alarm: the threshold is moved until as many scar-free slices hold false scar, since who calls more of everything "
+    "scar has a better Dice where scar is. "
     "Published: 53 patients of another data set, another segmenter; only its rows may be compared with each other."
 )
 
@@ -86,6 +89,14 @@ class Found:
         values = self.resampling.values(figure, group.readings) - self.resampling.values(figure, other.readings)
         return interval(values, _count(group))
 
+    def at_equal_alarm(self, group: Group, other: Group) -> tuple[Interval | None, Interval | None]:
+        """Dice of a group where its false alarm is the other's, and the difference to the other there."""
+        found = at_equal_alarm(group.readings, other.readings, self.resampling)
+        if found is None:
+            return None, None
+        ours, others = found
+        return interval(ours, _count(group)), interval(ours - others, _count(group))
+
 
 def gather(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Found:
     """The groups of which all seeds are finished."""
@@ -114,7 +125,8 @@ def _count(group: Group) -> int:
 def rows(found: Found, *, few: bool) -> list[list[str]]:
     """Head and one row a group: values, and the differences in the two figures that the experiment is about."""
     chosen = [figure for name in SHOWN for figure in FIGURES if figure.name == name]
-    head = ["trained on", *(figure.name for figure in chosen), *(f"change in {name}" for name in (SHOWN[0], SHOWN[5])), "p, signed rank"]
+    head = ["trained on", *(figure.name for figure in chosen), f"change in {SHOWN[0]}", "p, signed rank"]
+    head += ["the same at real only's false alarm", f"change in {SHOWN[5]}"]
     head += [] if few else list(PUBLISHED)
     lines = [head]
     for group in found.groups:
@@ -123,11 +135,11 @@ def rows(found: Found, *, few: bool) -> list[list[str]]:
         cells = [group.words, *(_cell(found.value(group, figure)) for figure in chosen)]
         other = found.baseline(group)
         if other is None or other is group:
-            cells += ["", "", ""]
+            cells += ["", "", "", ""]
         else:
-            cells += [_cell(found.change(group, other, figure), sign=True) for figure in (chosen[0], chosen[5])]
             p = signed_rank(group.readings, other.readings)
-            cells.append("" if p is None else f"{p:.3f}")
+            cells += [_cell(found.change(group, other, chosen[0]), sign=True), "" if p is None else f"{p:.3f}"]
+            cells += [_cell(found.at_equal_alarm(group, other)[1], sign=True), _cell(found.change(group, other, chosen[5]), sign=True)]
         lines.append(cells + ([] if few else _published(group)))
     return lines
 
@@ -144,6 +156,26 @@ def _published(group: Group) -> list[str]:
     )
 
 
+AGAINST = (*SHOWN[:1], "false scar on other slices", "balanced accuracy, slices", "AUC, slices", "balanced accuracy, patients")
+
+
+def against(found: Found) -> list[list[str]]:
+    """Head and one row for every other arm of all patients: LGESynthNet's figures less that arm's, on the same draws."""
+    chosen = [figure for name in AGAINST for figure in FIGURES if figure.name == name]
+    everyone = [group for group in found.groups if group.few is None]
+    ours = next((group for group in everyone if group.arm is Arm.LGESYNTHNET), None)  # that of the size which every arm has
+    lines = [["LGESynthNet less", *(figure.name for figure in chosen), "Dice at that arm's false alarm", "p, signed rank of Dice"]]
+    if ours is None:
+        return lines
+    for group in everyone:
+        if group.arm is not Arm.LGESYNTHNET:
+            p = signed_rank(ours.readings, group.readings)
+            cells = [_cell(found.change(ours, group, figure), sign=True) for figure in chosen]
+            cells.append(_cell(found.at_equal_alarm(ours, group)[1], sign=True))
+            lines.append([group.words, *cells, "" if p is None else f"{p:.3f}"])
+    return lines
+
+
 def _cell(value: Interval | None, *, sign: bool = False) -> str:
     if value is None:
         return ""
@@ -154,7 +186,11 @@ def _cell(value: Interval | None, *, sign: bool = False) -> str:
 
 def tables(found: Found) -> list[tuple[str, list[list[str]]]]:
     """Title, and head with rows, of each table that has any."""
-    made = [(title, rows(found, few=few)) for title, few in (("All training patients", False), ("Few training patients", True))]
+    made = [
+        ("All training patients", rows(found, few=False)),
+        ("LGESynthNet against every other arm", against(found)),
+        ("Few training patients", rows(found, few=True)),
+    ]
     return [(title, table) for title, table in made if len(table) > 1]
 
 
@@ -195,6 +231,10 @@ def to_csv(found: Found) -> str:
             few = "all" if group.few is None else str(group.few)
             better = "more" if figure.better > 0 else "less"
             head = (group.arm.value, group.size, few, len(group.readings), figure.name, better)
+            table.writerow((*head, *_numbers(value), *_numbers(change), _count(group)))
+        if other is not None and other is not group:
+            value, change = found.at_equal_alarm(group, other)
+            head = (group.arm.value, group.size, few, len(group.readings), "Dice at real only's false alarm", "more")
             table.writerow((*head, *_numbers(value), *_numbers(change), _count(group)))
     return text.getvalue()
 

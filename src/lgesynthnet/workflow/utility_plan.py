@@ -82,6 +82,7 @@ class Pool:
         patients: whose scar-free slices are painted into; none for simulated patients.
         count: attempts needed.
         kept: of them kept by the filter.
+        brighter: only samples that were asked to be at this percentile of brightness or above count.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Pool:
     patients: tuple[str, ...] = ()
     count: int = 0
     kept: int = 0
+    brighter: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,7 @@ class Experiment:
         few_model: what paints there; it must have learnt from none of the patients.
         share: of synthetic slices in a batch; None is their share of the set.
         same_prevalence: scarred slices are drawn as often as they stand among the real ones, in every arm.
+        brighter: percentile of a scar's brightness, 0 to 100, that a sample was asked to have at the least.
         tested: parts of the splits that are scored.
     """
 
@@ -140,6 +143,7 @@ class Experiment:
     init: str | None = None
     share: float | None = None
     same_prevalence: bool = False
+    brighter: int = 0
     prior: str = "ischaemic"
     seed: int = 0
 
@@ -150,7 +154,8 @@ class Experiment:
         share = [] if self.share is None else [f"share-{self.share:g}"]
         init = [] if self.init is None else [f"from-{Path(self.init).name}"]
         same = ["same-prevalence"] if self.same_prevalence else []
-        return "-".join([self.downstream, *steps, *share, *same, *init])
+        bright = [f"brighter-{self.brighter}"] if self.brighter else []
+        return "-".join([self.downstream, *steps, *share, *same, *bright, *init])
 
     @property
     def painting(self) -> dict[str, object]:
@@ -161,7 +166,8 @@ class Experiment:
     def training(self) -> dict[str, object]:
         """What a run depends on, beside its arm, size, seed and patients."""
         names = ("downstream", "steps", "share", "same_prevalence", "init", "tested")
-        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        chosen = {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        return chosen | ({"brighter": self.brighter} if self.brighter else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +207,8 @@ def plan(experiment: Experiment, train: Sequence[str], scarred: Mapping[str, boo
             pools[name] = Pool(name=name, method=Method.LGESYNTHNET, model=experiment.few_model, patients=chosen, count=first, kept=first)
             runs.append(Run(arm=Arm.REAL, size=0, seed=s, patients=chosen, few=few))
             runs.append(Run(arm=Arm.LGESYNTHNET, size=first, seed=s, patients=chosen, few=few, pool=name))
-    return UtilityPlan(pools=tuple(sorted(pools.values(), key=lambda pool: -pool.count)), runs=tuple(runs))
+    made = (pool if pool.method is None else replace(pool, brighter=experiment.brighter) for pool in pools.values())
+    return UtilityPlan(pools=tuple(sorted(made, key=lambda pool: -pool.count)), runs=tuple(runs))
 
 
 def _pool(arm: Arm, size: int, patients: tuple[str, ...]) -> Pool | None:

@@ -10,7 +10,7 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 
 from lgesynthnet.errors import InputError
-from lgesynthnet.evaluate.utility import Reading, SliceScore, cut_off, evidence_ml, per_patient
+from lgesynthnet.evaluate.utility import THRESHOLDS, Reading, SliceScore, cut_off, evidence_ml, per_patient
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.whole import Segmenter, decided
 
@@ -39,8 +39,9 @@ def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
     """Every slice whose heart is labelled."""
     chance = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
     labels = decided(chance, stack.spacing_mm, segmenter.threshold)
-    scar = (chance[Label.SCAR] + chance[Label.NO_REFLOW]) * wall_of(labels)
-    pixel_mm2 = float(np.prod(stack.spacing_mm))
+    wall, pixel_mm2 = wall_of(labels), float(np.prod(stack.spacing_mm))
+    scar = (chance[Label.SCAR] + chance[Label.NO_REFLOW]) * wall
+    called = [wall & (scar >= threshold * (scar + chance[Label.WALL])) for threshold in THRESHOLDS]
     found = []
     for k in range(len(stack)):
         truth, read = scar_of(stack.labels[:, :, k]), scar_of(labels[:, :, k])
@@ -56,6 +57,8 @@ def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
                 hd95_mm=hausdorff_95(read, truth, stack.spacing_mm),
                 evidence_mm2=round(float(scar[:, :, k].sum()) * pixel_mm2, 3),
                 step_mm=stack.slice_step_mm,
+                found_at_mm2=tuple(round(float(some[:, :, k].sum()) * pixel_mm2, 3) for some in called),
+                overlap_at_mm2=tuple(round(float((truth & some[:, :, k]).sum()) * pixel_mm2, 3) for some in called),
             )
         )
     return found
