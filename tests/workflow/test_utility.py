@@ -137,11 +137,13 @@ def test_a_folder_of_other_settings_is_refused(finished):
 def test_another_way_of_training_shares_the_samples_and_has_a_folder_of_its_own(finished):
     one, _, _ = finished
     arms = (Arm.REAL, Arm.PASTE)
-    other = replace(one, experiment=replace(one.experiment, arms=arms, sizes=(2,), steps=2, share=0.5))
+    other = replace(one, experiment=replace(one.experiment, arms=arms, sizes=(2,), few=(), steps=2, share=0.5))
     before = (one.shelf.run("paste") / "samples.csv").stat().st_mtime_ns
     measure(other, note=lambda _: None, on_job=quietly)
     assert other.folder == one.out / "tiny-2-steps-share-0.5"
     assert (other.folder / "runs.csv").is_file()
+    runs = {path.parent.relative_to(one.out).as_posix() for path in one.out.glob("tiny-2-steps*/runs/*/record.json")}
+    assert {name.rpartition("-s")[0] for name in runs} == {"tiny-2-steps/runs/real", "tiny-2-steps-share-0.5/runs/paste-2"}
     assert (one.shelf.run("paste") / "samples.csv").stat().st_mtime_ns == before
 
 

@@ -72,8 +72,9 @@ class Reading:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Reading:
+        rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in record["slices"]]
         return cls(
-            slices=[SliceScore(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}) for row in record["slices"]],
+            slices=[SliceScore(**row) for row in rows],
             slice_cut_mm2=float(record["slice_cut_mm2"]),
             patient_cut_ml=float(record["patient_cut_ml"]),
         )

@@ -90,7 +90,8 @@ class Bench:
         return plan(self.experiment, self.splits["train"], scarred)
 
     def record_of(self, run: Run) -> Path:
-        return self.folder / "runs" / run.name / RECORD
+        experiment = self.experiment if run.size else self.experiment.without_samples
+        return self.out / experiment.variant / "runs" / run.name / RECORD
 
     def done(self, run: Run) -> bool:
         return self.record_of(run).is_file()
@@ -190,7 +191,8 @@ def carry_out(bench: Bench, work: UtilityPlan, executor: Executor, *, on_job: Ca
     """
     experiment, who = bench.experiment, {part: sorted(bench.splits[part]) for part in ("train", "val", *bench.experiment.tested)}
     keep_settings(experiment.painting | {"train": who["train"]}, bench.out)
-    keep_settings(experiment.training | {"patients": who}, bench.folder)
+    for each in (experiment.without_samples, experiment):
+        keep_settings(each.training | {"patients": who}, bench.out / each.variant)
     pools = {pool.name: pool for pool in work.pools}
     waiting = [run for run in work.runs if not bench.done(run)]
     # The longest pool first; runs that need none fill the other processes meanwhile.

@@ -158,6 +158,11 @@ class Experiment:
         return "-".join([self.downstream, *steps, *share, *same, *bright, *init])
 
     @property
+    def without_samples(self) -> Experiment:
+        """The same without what concerns samples alone: runs that use none are made once, whatever is done with samples elsewhere."""
+        return replace(self, share=None, brighter=0)
+
+    @property
     def painting(self) -> dict[str, object]:
         """What a pool depends on, beside its size."""
         return {"prior": self.prior, "seed": self.seed, "few_model": self.few_model}
