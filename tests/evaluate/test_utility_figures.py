@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lgesynthnet.evaluate.intervals import estimate
 from lgesynthnet.evaluate.utility import (
     BALANCED,
     DICE,
@@ -19,7 +20,6 @@ from lgesynthnet.evaluate.utility import (
     at_equal_alarm,
     burden_ml,
     cut_off,
-    interval,
     of_patients,
     per_patient,
     quarters,
@@ -52,7 +52,7 @@ ONE = reading(SICK + SOUND)
 def value(name, *readings):
     figure = next(figure for figure in FIGURES if figure.name == name)
     patients = len(per_patient(readings[0].slices))
-    return interval(Resampling.of(patients, len(readings)).values(figure, readings), len(readings[0].slices))
+    return estimate(Resampling.of(patients, len(readings)).values(figure, readings), len(readings[0].slices))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_paired_difference_is_tighter_than_the_two_intervals():
     figure = next(figure for figure in FIGURES if figure.name == DICE)
     draws = Resampling.of(10, 1)
     change = draws.values(figure, [reading(better)]) - draws.values(figure, [reading(base)])
-    found = interval(change, 10)
+    found = estimate(change, 10)
     assert found.low == pytest.approx(0.05)
     assert found.high == pytest.approx(0.05)
     assert signed_rank([reading(better)], [reading(base)]) < 0.01

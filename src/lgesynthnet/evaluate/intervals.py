@@ -80,13 +80,24 @@ def reweighted(patients: int, of: Callable[[Float[np.ndarray, " patients"]], flo
         of: the statistic, NaN where a draw leaves it undefined.
         n: values behind it.
     """
-    estimate = of(np.ones(patients))
-    if not patients or not math.isfinite(estimate):
+    if not patients:
         return None
-    draws = np.random.default_rng(0).multinomial(patients, np.full(patients, 1 / patients), size=DRAWS)
     with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = np.nanquantile([of(draw.astype(float)) for draw in draws], (0.025, 0.975))
-    return Interval(float(estimate), float(low), float(high), n)
+        return estimate(np.array([of(weight) for weight in draws(patients, np.random.default_rng(0))]), n)
+
+
+def draws(count: int, rng: np.random.Generator) -> Float[np.ndarray, "draws count"]:
+    """How often each of `count` counts: row 0 is the sample itself, each once; the others are bootstrap draws."""
+    chosen = rng.multinomial(count, np.full(count, 1 / count), size=DRAWS)
+    return np.vstack([np.ones(count), chosen])
+
+
+def estimate(values: Float[np.ndarray, " draws"], n: int) -> Interval | None:
+    """A statistic under every row of `draws`: the first and the middle 95 % of the others; None where it is not defined."""
+    if not math.isfinite(values[0]):
+        return None
+    low, high = np.nanquantile(values[1:], (0.025, 0.975))
+    return Interval(float(values[0]), float(low), float(high), n)
 
 
 def _resampled(by_patient: Mapping[str, Sequence[object]], of: Callable[[list[np.ndarray]], float]) -> Interval | None:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
-from lgesynthnet.evaluate.intervals import DRAWS, Interval
+from lgesynthnet.evaluate.intervals import draws
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 
 Weights = Float[np.ndarray, "draws patients"]
@@ -292,24 +292,14 @@ class Resampling:
     seeds: Float[np.ndarray, "draws seeds"]
 
     @classmethod
-    def of(cls, patients: int, seeds: int, *, draws: int = DRAWS) -> Resampling:
+    def of(cls, patients: int, seeds: int) -> Resampling:
         rng = np.random.default_rng(0)
-        who = rng.multinomial(patients, np.full(patients, 1 / patients), size=draws)
-        which = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
-        return cls(patients=np.vstack([np.ones(patients), who]), seeds=np.vstack([np.ones(seeds), which]))
+        return cls(patients=draws(patients, rng), seeds=draws(seeds, rng))
 
     def values(self, figure: Figure, readings: Sequence[Reading]) -> Float[np.ndarray, " draws"]:
         """The figure under every draw, averaged over the seeds that the draw holds."""
         each = np.stack([figure.of(reading, self.patients) for reading in readings], axis=1)
         return np.asarray((each * self.seeds).sum(axis=1) / self.seeds.sum(axis=1))
-
-
-def interval(values: Float[np.ndarray, " draws"], n: int) -> Interval | None:
-    """The estimate in row 0 and the middle 95 % of the others; None where it is not defined."""
-    if not np.isfinite(values[0]):
-        return None
-    low, high = np.nanquantile(values[1:], (0.025, 0.975))
-    return Interval(float(values[0]), float(low), float(high), n)
 
 
 def at_equal_alarm(

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.evaluate.intervals import Interval
+from lgesynthnet.evaluate.intervals import Interval, estimate
 from lgesynthnet.evaluate.utility import (
     FIGURES,
     Figure,
     Reading,
     Resampling,
     at_equal_alarm,
-    interval,
     of_patients,
     per_patient,
     quarters,
@@ -82,12 +81,12 @@ class Found:
         return next((one for one in self.groups if one.arm is Arm.REAL and one.few == group.few), None)
 
     def value(self, group: Group, figure: Figure) -> Interval | None:
-        return interval(self.resampling.values(figure, group.readings), _count(group))
+        return estimate(self.resampling.values(figure, group.readings), _count(group))
 
     def change(self, group: Group, other: Group, figure: Figure) -> Interval | None:
         """Difference to another group on the same draws."""
         values = self.resampling.values(figure, group.readings) - self.resampling.values(figure, other.readings)
-        return interval(values, _count(group))
+        return estimate(values, _count(group))
 
     def at_equal_alarm(self, group: Group, other: Group) -> tuple[Interval | None, Interval | None]:
         """Dice of a group where its false alarm is the other's, and the difference to the other there."""
@@ -95,7 +94,7 @@ class Found:
         if found is None:
             return None, None
         ours, others = found
-        return interval(ours, _count(group)), interval(ours - others, _count(group))
+        return estimate(ours, _count(group)), estimate(ours - others, _count(group))
 
 
 def gather(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Found:
