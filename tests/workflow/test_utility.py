@@ -149,10 +149,10 @@ def test_another_way_of_training_shares_the_samples_and_has_a_folder_of_its_own(
 
 def test_only_samples_that_were_asked_to_be_bright_are_used_and_more_are_painted_until_there_are_enough(finished):
     one, _, _ = finished
-    experiment = replace(one.experiment, arms=(Arm.REAL, Arm.LGESYNTHNET), sizes=(3,), seeds=1, steps=1, brighter=60)
+    experiment = replace(one.experiment, arms=(Arm.REAL, Arm.LGESYNTHNET), sizes=(3,), seeds=1, steps=1, brightness=(60, 100))
     other = replace(one, experiment=experiment)
     measure(other, note=lambda _: None, on_job=quietly)
-    assert other.folder.name == "tiny-1-steps-brighter-60"
+    assert other.folder.name == "tiny-1-steps-brightness-60-100"
     run = Run(arm=Arm.LGESYNTHNET, size=3, seed=0, patients=tuple(one.splits["train"]), pool="lgesynthnet")
     _, bright = training_set(other, run)
     _, any_ = training_set(one, run)

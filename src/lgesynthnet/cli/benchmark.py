@@ -144,9 +144,9 @@ def utility(
         bool,
         typer.Option("--same-prevalence", help="Draw scarred slices as often as they stand among the real ones; samples all hold scar."),
     ] = False,
-    brighter: Annotated[
-        int, typer.Option(min=0, max=95, help="Use only samples that were asked to be at this percentile of scars' brightness or above.")
-    ] = 0,
+    brightness: Annotated[
+        str, typer.Option(help="Use only samples that were asked to be between these percentiles of scars' brightness.")
+    ] = "0,100",
     prior: Annotated[str, typer.Option(help="Population of the scars: ischaemic, non-ischaemic, uniform.")] = "ischaemic",
     workers: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 1,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster that shares OUT, or `local`.", show_default="none")] = None,
@@ -193,7 +193,7 @@ def utility(
         init=downstream_init,
         share=share,
         same_prevalence=same_prevalence,
-        brighter=brighter,
+        brightness=_two(brightness, "--brightness"),
         prior=prior,
         seed=seed,
     )
@@ -227,6 +227,13 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise typer.BadParameter(f"{option}: whole numbers separated by commas, got {text}") from None
+
+
+def _two(text: str, option: str) -> tuple[int, int]:
+    numbers = _numbers(text, option)
+    if len(numbers) != 2:
+        raise typer.BadParameter(f"{option}: two whole numbers separated by a comma, got {text}")
+    return numbers[0], numbers[1]
 
 
 def _workshop(

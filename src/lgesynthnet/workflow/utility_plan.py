@@ -17,6 +17,7 @@ from lgesynthnet.workflow.comparing import Method
 from lgesynthnet.workflow.plan import short
 
 SETTINGS, AUDITOR = "experiment.json", "reader-auditor"
+ANY_BRIGHTNESS = (0, 100)
 
 
 class Arm(StrEnum):
@@ -82,7 +83,7 @@ class Pool:
         patients: whose scar-free slices are painted into; none for simulated patients.
         count: attempts needed.
         kept: of them kept by the filter.
-        brighter: only samples that were asked to be at this percentile of brightness or above count.
+        brightness: only samples that were asked to be between these percentiles of scars' brightness count, the ends included.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Pool:
     patients: tuple[str, ...] = ()
     count: int = 0
     kept: int = 0
-    brighter: int = 0
+    brightness: tuple[int, int] = ANY_BRIGHTNESS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,7 @@ class Experiment:
         few_model: what paints there; it must have learnt from none of the patients.
         share: of synthetic slices in a batch; None is their share of the set.
         same_prevalence: scarred slices are drawn as often as they stand among the real ones, in every arm.
-        brighter: percentile of a scar's brightness, 0 to 100, that a sample was asked to have at the least.
+        brightness: percentiles of scars' brightness between which a sample was asked to be.
         tested: parts of the splits that are scored.
     """
 
@@ -143,7 +144,7 @@ class Experiment:
     init: str | None = None
     share: float | None = None
     same_prevalence: bool = False
-    brighter: int = 0
+    brightness: tuple[int, int] = ANY_BRIGHTNESS
     prior: str = "ischaemic"
     seed: int = 0
 
@@ -154,13 +155,14 @@ class Experiment:
         share = [] if self.share is None else [f"share-{self.share:g}"]
         init = [] if self.init is None else [f"from-{Path(self.init).name}"]
         same = ["same-prevalence"] if self.same_prevalence else []
-        bright = [f"brighter-{self.brighter}"] if self.brighter else []
+        low, high = self.brightness
+        bright = [] if self.brightness == ANY_BRIGHTNESS else [f"brightness-{low}-{high}"]
         return "-".join([self.downstream, *steps, *share, *same, *bright, *init])
 
     @property
     def without_samples(self) -> Experiment:
         """The same without what concerns samples alone: runs that use none are made once, whatever is done with samples elsewhere."""
-        return replace(self, share=None, brighter=0)
+        return replace(self, share=None, brightness=ANY_BRIGHTNESS)
 
     @property
     def painting(self) -> dict[str, object]:
@@ -172,7 +174,7 @@ class Experiment:
         """What a run depends on, beside its arm, size, seed and patients."""
         names = ("downstream", "steps", "share", "same_prevalence", "init", "tested")
         chosen = {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
-        return chosen | ({"brighter": self.brighter} if self.brighter else {})
+        return chosen if self.brightness == ANY_BRIGHTNESS else chosen | {"brightness": list(self.brightness)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +196,9 @@ def plan(experiment: Experiment, train: Sequence[str], scarred: Mapping[str, boo
     """
     if not experiment.arms or experiment.seeds < 1 or not experiment.sizes or min(experiment.sizes) < 1:
         raise RunError("an experiment needs an arm, a seed and a size of 1 or more")
+    low, high = experiment.brightness
+    if not 0 <= low < high <= 100:
+        raise RunError(f"--brightness: two percentiles from 0 to 100, the lower first, got {low},{high}")
     if any(not 2 <= few <= len(train) for few in experiment.few):
         raise RunError(f"--low-data: between 2 and the {len(train)} training patients, got {', '.join(map(str, experiment.few))}")
     everyone, runs, pools = tuple(sorted(train)), [], dict[str, Pool]()
@@ -212,7 +217,7 @@ def plan(experiment: Experiment, train: Sequence[str], scarred: Mapping[str, boo
             pools[name] = Pool(name=name, method=Method.LGESYNTHNET, model=experiment.few_model, patients=chosen, count=first, kept=first)
             runs.append(Run(arm=Arm.REAL, size=0, seed=s, patients=chosen, few=few))
             runs.append(Run(arm=Arm.LGESYNTHNET, size=first, seed=s, patients=chosen, few=few, pool=name))
-    made = (pool if pool.method is None else replace(pool, brighter=experiment.brighter) for pool in pools.values())
+    made = (pool if pool.method is None else replace(pool, brightness=experiment.brightness) for pool in pools.values())
     return UtilityPlan(pools=tuple(sorted(made, key=lambda pool: -pool.count)), runs=tuple(runs))
 
 
