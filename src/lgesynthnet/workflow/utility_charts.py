@@ -110,7 +110,8 @@ def _roc(found: Found) -> Canvas | None:
         axis.plot(x, y, color=colour, linewidth=2 if group.arm in marked else 0.9, label=group.words if group.arm in marked else None)
     axis.set_xlabel("false positive rate")
     axis.set_ylabel("sensitivity")
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    if any(group.arm in marked for group in groups):
+        axis.legend(frameon=False, fontsize=8, loc="lower right")
     return canvas
 
 
