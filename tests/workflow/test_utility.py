@@ -23,7 +23,7 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.workflow.comparing import Workshop
 from lgesynthnet.workflow.pools import Shelf
 from lgesynthnet.workflow.utility import Bench, measure, refuse_leaks, training_set
-from lgesynthnet.workflow.utility_plan import Arm, Experiment, Run, patients_behind, plan, some_patients
+from lgesynthnet.workflow.utility_plan import Arm, Choice, Experiment, Run, patients_behind, plan, some_patients
 
 ARMS = (Arm.REAL, Arm.RESAMPLED, Arm.PASTE, Arm.UNFILTERED, Arm.LGESYNTHNET, Arm.READ)
 MODEL = weights_folder() / "phantom"
@@ -153,13 +153,24 @@ def test_only_samples_that_were_asked_to_be_bright_are_used_and_more_are_painted
     other = replace(one, experiment=experiment)
     measure(other, note=lambda _: None, on_job=quietly)
     assert other.folder.name == "tiny-1-steps-brightness-60-100"
-    run = Run(arm=Arm.LGESYNTHNET, size=3, seed=0, patients=tuple(one.splits["train"]), pool="lgesynthnet")
+    run = next(run for run in other.plan().runs if run.size == 3 and run.few is None)
     _, bright = training_set(other, run)
-    _, any_ = training_set(one, run)
+    _, any_ = training_set(one, replace(run, choice=Choice()))
     with (one.shelf.run("lgesynthnet") / "samples.csv").open() as file:
         asked = {row["id"]: json.loads(row["prescription"])["intensity_percentile"] for row in csv.DictReader(file)}
     assert min(asked[name] for name in bright.patients) >= 60
     assert min(asked[name] for name in any_.patients) < 60
+
+
+def test_hosts_of_scarred_patients_alone_when_asked(data, tmp_path):
+    one = bench(data, tmp_path, arms=(Arm.LGESYNTHNET, Arm.REAL), scarred_hosts=True)
+    work = one.plan()
+    run = next(run for run in work.runs if run.arm is Arm.LGESYNTHNET)
+    assert {name[0] for name in run.choice.hosts} == {"P"}
+    assert run.choice == next(pool.choice for pool in work.pools)
+    assert run.choice.takes(run.choice.hosts[0], 5.0)
+    assert not run.choice.takes(next(name for name in run.patients if name[0] == "N"), 50.0)
+    assert {path.parts[-4] for path in map(one.record_of, work.runs)} == {"tiny", "tiny-scarred-hosts"}
 
 
 def test_lgesynthnet_less_real_only_is_the_change_of_the_first_table(finished):

@@ -147,6 +147,9 @@ def utility(
     brightness: Annotated[
         str, typer.Option(help="Use only samples that were asked to be between these percentiles of scars' brightness.")
     ] = "0,100",
+    scarred_hosts: Annotated[
+        bool, typer.Option("--scarred-hosts", help="Use only samples painted into patients who have scar in other slices.")
+    ] = False,
     prior: Annotated[str, typer.Option(help="Population of the scars: ischaemic, non-ischaemic, uniform.")] = "ischaemic",
     workers: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 1,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster that shares OUT, or `local`.", show_default="none")] = None,
@@ -194,6 +197,7 @@ def utility(
         share=share,
         same_prevalence=same_prevalence,
         brightness=_two(brightness, "--brightness"),
+        scarred_hosts=scarred_hosts,
         prior=prior,
         seed=seed,
     )

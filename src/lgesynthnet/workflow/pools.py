@@ -23,9 +23,10 @@ from lgesynthnet.workflow.comparing import Method, Workshop
 from lgesynthnet.workflow.models import Painter, load_painter
 from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
 from lgesynthnet.workflow.synthesize import synthesize
-from lgesynthnet.workflow.utility_plan import ANY_BRIGHTNESS, Pool
+from lgesynthnet.workflow.utility_plan import Choice, Pool
 
 SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average
+ALL = Choice()
 ROOM = 1.1  # attempts beyond what the filter's rate so far asks for
 
 
@@ -70,8 +71,8 @@ class Shelf:
             if not path.is_file() or prepared_of(path) != source:
                 write_whole(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
 
-    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False, brightness: tuple[int, int] = ANY_BRIGHTNESS) -> WholeSlices:
-        """The first `size` slices, of all or of those that the filter kept; `brightness` as in `Pool`.
+    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False, choice: Choice = ALL) -> WholeSlices:
+        """The first `size` slices of the choice, and of them all or those that the filter kept.
 
         Raises:
             RunError: there are fewer.
@@ -80,25 +81,25 @@ class Shelf:
         if not (self.run(pool) / "samples.csv").is_file():  # simulated patients
             index = np.flatnonzero(made.scarred)
         else:
-            good = {name for name, ok in self.samples(pool, brightness=brightness).items() if ok or not kept}
+            good = {name for name, ok in self.samples(pool, choice).items() if ok or not kept}
             index = np.array([i for i, name in enumerate(made.patients) if name in good], dtype=int)
         if len(index) < size:
             raise RunError(f"{self.run(pool)}: holds {len(index)} usable slices, wanted are {size}; the same command paints more")
         return made.taken(index[:size])
 
-    def samples(self, pool: str, *, brightness: tuple[int, int] = ANY_BRIGHTNESS) -> dict[str, bool]:
-        """Painted samples in the order of their attempts, and whether the filter kept each; see `Pool.brightness`."""
+    def samples(self, pool: str, choice: Choice = ALL) -> dict[str, bool]:
+        """Painted samples of the choice in the order of their attempts, and whether the filter kept each."""
         path = self.run(pool) / "samples.csv"
         if not path.is_file():
             return {}
         with path.open(newline="") as file:
-            low, high = brightness
-            return {row["id"]: row["kept"] == "1" for row in csv.DictReader(file) if row["file"] and low <= _asked_brightness(row) <= high}
+            rows = [row for row in csv.DictReader(file) if row["file"]]
+        return {row["id"]: row["kept"] == "1" for row in rows if choice.takes(row["host"], _asked_brightness(row))}
 
     def _paint(self, pool: Pool, tell: Callable[[int, int], None]) -> None:
         painter: Painter | None = None
         while True:
-            known, wanted = self.samples(pool.name), self.samples(pool.name, brightness=pool.brightness)
+            known, wanted = self.samples(pool.name), self.samples(pool.name, pool.choice)
             kept = sum(wanted.values())
             if len(wanted) >= pool.count and kept >= pool.kept:
                 return

@@ -268,7 +268,5 @@ def training_set(bench: Bench, run: Run) -> tuple[WholeSlices, WholeSlices | Non
         return real, real.taken(rng.choice(np.flatnonzero(real.scarred), run.size))
     if run.pool is None:
         return real, None
-    made = bench.shelf.slices(
-        run.pool, run.size, kept=run.arm in FILTERED, read=run.arm is Arm.READ, brightness=bench.experiment.brightness
-    )
+    made = bench.shelf.slices(run.pool, run.size, kept=run.arm in FILTERED, read=run.arm is Arm.READ, choice=run.choice)
     return real, made

@@ -28,7 +28,7 @@ def estimate(bench: Bench, *, workers: int) -> str:
     lines += [f"learnt from: {line}" for line in learnt]
     painting = 0.0
     for pool in work.pools:
-        there = len(bench.shelf.samples(pool.name, brightness=pool.brightness))
+        there = len(bench.shelf.samples(pool.name, pool.choice))
         missing = max(pool.count, pool.kept) - there if any(run.pool == pool.name for run in left) else 0
         painting += max(missing, 0) * SAMPLE_SECONDS
         wanted = f"{pool.kept} kept" if pool.kept else f"{pool.count} painted"

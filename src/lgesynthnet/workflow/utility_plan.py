@@ -17,7 +17,6 @@ from lgesynthnet.workflow.comparing import Method
 from lgesynthnet.workflow.plan import short
 
 SETTINGS, AUDITOR = "experiment.json", "reader-auditor"
-ANY_BRIGHTNESS = (0, 100)
 
 
 class Arm(StrEnum):
@@ -74,6 +73,23 @@ FILTERED = (Arm.LGESYNTHNET, Arm.READ)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which painted samples are used.
+
+    Attributes:
+        brightness: percentiles of scars' brightness between which a sample was asked to be, the ends included.
+        hosts: patients into whom it was painted; empty takes all.
+    """
+
+    brightness: tuple[int, int] = (0, 100)
+    hosts: tuple[str, ...] = ()
+
+    def takes(self, host: str, brightness: float) -> bool:
+        low, high = self.brightness
+        return low <= brightness <= high and (not self.hosts or host in self.hosts)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pool:
     """Synthetic slices that one or more runs draw their first so many from.
 
@@ -83,7 +99,7 @@ class Pool:
         patients: whose scar-free slices are painted into; none for simulated patients.
         count: attempts needed.
         kept: of them kept by the filter.
-        brightness: only samples that were asked to be between these percentiles of scars' brightness count, the ends included.
+        choice: only such samples count.
     """
 
     name: str
@@ -92,7 +108,7 @@ class Pool:
     patients: tuple[str, ...] = ()
     count: int = 0
     kept: int = 0
-    brightness: tuple[int, int] = ANY_BRIGHTNESS
+    choice: Choice = Choice()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +120,7 @@ class Run:
         patients: real patients, by name.
         few: how many of the training patients they are, where not all.
         pool: where the synthetic slices come from.
+        choice: which of them are used.
     """
 
     arm: Arm
@@ -112,6 +129,7 @@ class Run:
     patients: tuple[str, ...]
     few: int | None = None
     pool: str | None = None
+    choice: Choice = Choice()
 
     @property
     def name(self) -> str:
@@ -129,7 +147,8 @@ class Experiment:
         few_model: what paints there; it must have learnt from none of the patients.
         share: of synthetic slices in a batch; None is their share of the set.
         same_prevalence: scarred slices are drawn as often as they stand among the real ones, in every arm.
-        brightness: percentiles of scars' brightness between which a sample was asked to be.
+        brightness: see `Choice`.
+        scarred_hosts: only samples are used that were painted into patients who have scar in other slices.
         tested: parts of the splits that are scored.
     """
 
@@ -144,7 +163,8 @@ class Experiment:
     init: str | None = None
     share: float | None = None
     same_prevalence: bool = False
-    brightness: tuple[int, int] = ANY_BRIGHTNESS
+    brightness: tuple[int, int] = Choice.brightness
+    scarred_hosts: bool = False
     prior: str = "ischaemic"
     seed: int = 0
 
@@ -156,13 +176,14 @@ class Experiment:
         init = [] if self.init is None else [f"from-{Path(self.init).name}"]
         same = ["same-prevalence"] if self.same_prevalence else []
         low, high = self.brightness
-        bright = [] if self.brightness == ANY_BRIGHTNESS else [f"brightness-{low}-{high}"]
-        return "-".join([self.downstream, *steps, *share, *same, *bright, *init])
+        chosen = [] if self.brightness == Choice.brightness else [f"brightness-{low}-{high}"]
+        chosen += ["scarred-hosts"] if self.scarred_hosts else []
+        return "-".join([self.downstream, *steps, *share, *same, *chosen, *init])
 
     @property
     def without_samples(self) -> Experiment:
         """The same without what concerns samples alone: runs that use none are made once, whatever is done with samples elsewhere."""
-        return replace(self, share=None, brightness=ANY_BRIGHTNESS)
+        return replace(self, share=None, brightness=Choice.brightness, scarred_hosts=False)
 
     @property
     def painting(self) -> dict[str, object]:
@@ -174,7 +195,8 @@ class Experiment:
         """What a run depends on, beside its arm, size, seed and patients."""
         names = ("downstream", "steps", "share", "same_prevalence", "init", "tested")
         chosen = {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
-        return chosen if self.brightness == ANY_BRIGHTNESS else chosen | {"brightness": list(self.brightness)}
+        chosen |= {} if self.brightness == Choice.brightness else {"brightness": list(self.brightness)}
+        return chosen | ({"scarred_hosts": True} if self.scarred_hosts else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +239,11 @@ def plan(experiment: Experiment, train: Sequence[str], scarred: Mapping[str, boo
             pools[name] = Pool(name=name, method=Method.LGESYNTHNET, model=experiment.few_model, patients=chosen, count=first, kept=first)
             runs.append(Run(arm=Arm.REAL, size=0, seed=s, patients=chosen, few=few))
             runs.append(Run(arm=Arm.LGESYNTHNET, size=first, seed=s, patients=chosen, few=few, pool=name))
-    made = (pool if pool.method is None else replace(pool, brightness=experiment.brightness) for pool in pools.values())
-    return UtilityPlan(pools=tuple(sorted(made, key=lambda pool: -pool.count)), runs=tuple(runs))
+    hosts = tuple(name for name in everyone if scarred[name]) if experiment.scarred_hosts else ()
+    choice = Choice(brightness=experiment.brightness, hosts=hosts)
+    made = (pool if pool.method is None else replace(pool, choice=choice) for pool in pools.values())
+    used = (run if run.pool is None else replace(run, choice=choice) for run in runs)
+    return UtilityPlan(pools=tuple(sorted(made, key=lambda pool: -pool.count)), runs=tuple(used))
 
 
 def _pool(arm: Arm, size: int, patients: tuple[str, ...]) -> Pool | None:
