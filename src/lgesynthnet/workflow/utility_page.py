@@ -136,8 +136,8 @@ def rows(found: Found, *, few: bool) -> list[list[str]]:
         if other is None or other is group:
             cells += ["", "", "", ""]
         else:
-            p = signed_rank(group.readings, other.readings)
-            cells += [_cell(found.change(group, other, chosen[0]), sign=True), "" if p is None else f"{p:.3f}"]
+            p = _p(signed_rank(group.readings, other.readings))
+            cells += [_cell(found.change(group, other, chosen[0]), sign=True), p]
             cells += [_cell(found.at_equal_alarm(group, other)[1], sign=True), _cell(found.change(group, other, chosen[5]), sign=True)]
         lines.append(cells + ([] if few else _published(group)))
     return lines
@@ -168,11 +168,14 @@ def against(found: Found) -> list[list[str]]:
         return lines
     for group in everyone:
         if group.arm is not Arm.LGESYNTHNET:
-            p = signed_rank(ours.readings, group.readings)
             cells = [_cell(found.change(ours, group, figure), sign=True) for figure in chosen]
             cells.append(_cell(found.at_equal_alarm(ours, group)[1], sign=True))
-            lines.append([group.words, *cells, "" if p is None else f"{p:.3f}"])
+            lines.append([group.words, *cells, _p(signed_rank(ours.readings, group.readings))])
     return lines
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _cell(value: Interval | None, *, sign: bool = False) -> str:
