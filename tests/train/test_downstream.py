@@ -97,6 +97,24 @@ def test_killed_and_resumed_is_straight_through_and_other_settings_are_refused(s
         train_downstream(slices, slices, tmp_path / "killed", TINY)
 
 
+def test_what_is_learnt_last_is_real_alone_and_resumes(slices, tmp_path):
+    calls = []
+
+    def kill(done, total, loss):
+        calls.append((done, total))
+        if len(calls) == TINY.loop.steps + 3:
+            raise KeyboardInterrupt
+
+    straight = train_downstream(slices, slices, tmp_path / "straight", TINY, real_last=4)
+    with pytest.raises(KeyboardInterrupt):
+        train_downstream(slices, slices, tmp_path / "killed", TINY, real_last=4, progress=kill)
+    assert calls[-1] == (3, 4)
+    # Other samples, as many: if the last steps drew one of them, the weights would differ.
+    assert same(straight, train_downstream(slices, black(slices), tmp_path / "killed", TINY, real_last=4))
+    assert not same(straight, train_downstream(slices, black(slices), tmp_path / "other", TINY, real_last=4))
+    assert not same(straight, train_downstream(slices, slices, tmp_path / "without", TINY))
+
+
 def test_augmentations_differ_and_keep_the_heart(slices):
     for augmentation in Augmentation:
         task = MixedTask(build_segmenter(TINY.filters), slices, None, share=0.0, side=96, augmentation=augmentation)

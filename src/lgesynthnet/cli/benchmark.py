@@ -144,6 +144,7 @@ def utility(
         bool,
         typer.Option("--same-prevalence", help="Draw scarred slices as often as they stand among the real ones; samples all hold scar."),
     ] = False,
+    real_last: Annotated[int, typer.Option(min=0, help="So many further steps on real slices alone, in every arm.")] = 0,
     brightness: Annotated[
         str, typer.Option(help="Use only samples that were asked to be between these percentiles of scars' brightness.")
     ] = "0,100",
@@ -196,6 +197,7 @@ def utility(
         init=downstream_init,
         share=share,
         same_prevalence=same_prevalence,
+        real_last=real_last,
         brightness=_two(brightness, "--brightness"),
         scarred_hosts=scarred_hosts,
         prior=prior,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from lgesynthnet.train.randomise import bent, randomised
 from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters import segmentation_loss
 from lgesynthnet.train.whole import WholeSlices
+
+ANOTHER_SEED = 1_000_003  # between the batches of the two stages
 
 
 class Augmentation(StrEnum):
@@ -156,6 +158,7 @@ def train_downstream(
     share: float | None = None,
     augmentation: Augmentation = Augmentation.GEOMETRIC,
     same_prevalence: bool = False,
+    real_last: int = 0,
     init: Path | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -166,6 +169,8 @@ def train_downstream(
     Args:
         share: of synthetic slices in a batch; None is their share of the set.
         same_prevalence: see `MixedTask`; the share is then one of scarred slices.
+        real_last: so many more steps on the real slices alone, warmed up and slowed down anew. Samples shift what a segmenter believes of
+            how common and how large scar is; what it learns last it keeps.
         init: a segmenter to start from, or a model that holds one.
     Raises:
         InputError: no real slice with scar.
@@ -185,24 +190,22 @@ def train_downstream(
         origin = start.fingerprint
     count = 0 if synthetic is None else len(synthetic)
     natural = count / (count + (int(real.scarred.sum()) if same_prevalence else len(real)))
-    task = MixedTask(
-        network,
-        real,
-        synthetic,
-        share=natural if share is None or synthetic is None else share,
-        side=recipe.side,
-        augmentation=augmentation,
-        jaccard=recipe.jaccard,
-        same_prevalence=same_prevalence,
-    )
-    fit(
-        task,
-        recipe.loop,
-        folder,
-        seed=seed,
-        origin=f"{origin}, {len(real)} + {count}{', same prevalence' if same_prevalence else ''}",
-        device=device,
-        progress=progress,
-    )
+    origin = f"{origin}, {len(real)} + {count}{', same prevalence' if same_prevalence else ''}"
+    stages = [(synthetic, recipe.loop, folder, origin)]
+    if real_last:
+        stages = [(synthetic, recipe.loop, folder / "mixed", origin)]
+        stages += [(None, replace(recipe.loop, steps=real_last), folder, f"{origin}, {recipe.loop.steps} steps; real last")]
+    for i, (made, loop, place, known) in enumerate(stages):
+        task = MixedTask(
+            network,
+            real,
+            made,
+            share=natural if share is None or made is None else share,
+            side=recipe.side,
+            augmentation=augmentation,
+            jaccard=recipe.jaccard,
+            same_prevalence=same_prevalence and made is not None,
+        )
+        fit(task, loop, place, seed=seed + i * ANOTHER_SEED, origin=known, device=device, progress=progress)
     halve(network.cpu())
     return Segmenter(network, recipe.filters, kind=recipe.kind)

@@ -237,6 +237,7 @@ def make_run(bench: Bench, run: Run) -> float:
             share=bench.experiment.share,
             augmentation=Augmentation.STRONG if run.arm is Arm.STRONG else Augmentation.GEOMETRIC,
             same_prevalence=bench.experiment.same_prevalence,
+            real_last=bench.experiment.real_last,
             init=None if bench.init is None else Path(bench.init),
             seed=run.seed,
             device=bench.shelf.workshop.device,

@@ -36,7 +36,9 @@ def estimate(bench: Bench, *, workers: int) -> str:
     for run in work.runs:
         lines.append(f"run {run.name}: {len(run.patients)} patients + {run.size} slices{', done' if bench.done(run) else ''}")
     slices = 8 * (len(bench.tested) + len(bench.splits["val"]))
-    seconds = painting + len(left) * (_step_seconds(bench) * bench.recipe.loop.steps + slices * SLICE_SECONDS)
+    seconds = painting + len(left) * (
+        _step_seconds(bench) * (bench.recipe.loop.steps + bench.experiment.real_last) + slices * SLICE_SECONDS
+    )
     lines.append(f"{len(left)} of {len(work.runs)} runs left, about {seconds / max(workers, 1) / 60:.0f} minutes with {workers} idle cores")
     return "\n".join(lines)
 

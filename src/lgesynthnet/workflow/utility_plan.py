@@ -147,6 +147,7 @@ class Experiment:
         few_model: what paints there; it must have learnt from none of the patients.
         share: of synthetic slices in a batch; None is their share of the set.
         same_prevalence: scarred slices are drawn as often as they stand among the real ones, in every arm.
+        real_last: further steps on real slices alone, in every arm; see `train_downstream`.
         brightness: see `Choice`.
         scarred_hosts: only samples are used that were painted into patients who have scar in other slices.
         tested: parts of the splits that are scored.
@@ -163,6 +164,7 @@ class Experiment:
     init: str | None = None
     share: float | None = None
     same_prevalence: bool = False
+    real_last: int = 0
     brightness: tuple[int, int] = Choice.brightness
     scarred_hosts: bool = False
     prior: str = "ischaemic"
@@ -175,10 +177,11 @@ class Experiment:
         share = [] if self.share is None else [f"share-{self.share:g}"]
         init = [] if self.init is None else [f"from-{Path(self.init).name}"]
         same = ["same-prevalence"] if self.same_prevalence else []
+        last = [f"real-last-{self.real_last}"] if self.real_last else []
         low, high = self.brightness
         chosen = [] if self.brightness == Choice.brightness else [f"brightness-{low}-{high}"]
         chosen += ["scarred-hosts"] if self.scarred_hosts else []
-        return "-".join([self.downstream, *steps, *share, *same, *chosen, *init])
+        return "-".join([self.downstream, *steps, *share, *same, *last, *chosen, *init])
 
     @property
     def without_samples(self) -> Experiment:
@@ -195,6 +198,7 @@ class Experiment:
         """What a run depends on, beside its arm, size, seed and patients."""
         names = ("downstream", "steps", "share", "same_prevalence", "init", "tested")
         chosen = {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        chosen |= {"real_last": self.real_last} if self.real_last else {}
         chosen |= {} if self.brightness == Choice.brightness else {"brightness": list(self.brightness)}
         return chosen | ({"scarred_hosts": True} if self.scarred_hosts else {})
 
