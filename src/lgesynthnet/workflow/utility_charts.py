@@ -103,14 +103,15 @@ def _roc(found: Found) -> Canvas | None:
     canvas = Canvas(figsize=(5, 4.4))
     axis = canvas.subplots()
     axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
-    marked = {Arm.REAL: INK, Arm.LGESYNTHNET: ACCENT}
+    marked: dict[Arm, str] = {Arm.REAL: INK, Arm.LGESYNTHNET: ACCENT}
     for group in groups:
         x, y = _mean_curve(group.readings)
-        colour = marked.get(group.arm, "#d6d3d1")
-        axis.plot(x, y, color=colour, linewidth=2 if group.arm in marked else 0.9, label=group.words if group.arm in marked else None)
+        colour = marked.pop(group.arm, None)  # of LGESynthNet the size that every arm has
+        width, above = (2, 2) if colour else (0.9, 1)
+        axis.plot(x, y, color=colour or "#d6d3d1", linewidth=width, zorder=above, label=group.words if colour else None)
     axis.set_xlabel("false positive rate")
     axis.set_ylabel("sensitivity")
-    if any(group.arm in marked for group in groups):
+    if axis.get_legend_handles_labels()[0]:
         axis.legend(frameon=False, fontsize=8, loc="lower right")
     return canvas
 
@@ -139,8 +140,10 @@ def _confusion(found: Found) -> Canvas | None:
         axis.axis("off")
     for axis, group in zip(grid, groups, strict=False):
         counts = np.sum([of_patients(reading).confusion for reading in group.readings], axis=0).reshape(2, 2)
-        axis.imshow(counts / counts.sum(axis=1, keepdims=True).clip(min=1), cmap="Greys", vmin=0, vmax=1.4)
+        shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+        axis.imshow(shares, cmap="Greys", vmin=0, vmax=1.1)
         for (i, j), count in np.ndenumerate(counts):
-            axis.text(j, i, f"{('TN', 'FP', 'FN', 'TP')[2 * i + j]} {count}", ha="center", va="center", fontsize=8, color=ACCENT)
+            words, colour = f"{('TN', 'FP', 'FN', 'TP')[2 * i + j]} {count}", "white" if shares[i, j] > 0.6 else INK
+            axis.text(j, i, words, ha="center", va="center", fontsize=8, color=colour)
         axis.set_title(group.words, fontsize=8)
     return canvas
