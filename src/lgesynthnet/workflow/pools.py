@@ -27,6 +27,7 @@ from lgesynthnet.workflow.utility_plan import Choice, Pool
 
 SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average
 ALL = Choice()
+HOPELESS = 0.02  # share of usable samples below which nothing more is painted
 ROOM = 1.1  # attempts beyond what the filter's rate so far asks for
 
 
@@ -103,9 +104,11 @@ class Shelf:
             kept = sum(wanted.values())
             if len(wanted) >= pool.count and kept >= pool.kept:
                 return
-            if len(known) >= max(100, pool.count) and kept < 0.05 * len(wanted) and pool.kept:
+            useful = kept if pool.kept else len(wanted)
+            if len(known) >= max(100, pool.count) and useful < HOPELESS * len(known):
                 raise RunError(
-                    f"{self.run(pool.name)}: the filter kept {kept} of {len(wanted)}; see its report, the model does not fit these hosts"
+                    f"{self.run(pool.name)}: of {len(known)} samples {len(wanted)} are of the chosen brightness and hosts, and the filter "
+                    f"kept {kept} of them; see its report: the model does not fit these hosts, or the choice is too narrow"
                 )
             usable, rate = len(wanted) / len(known) if wanted else 1.0, kept / len(wanted) if kept else 1.0
             lacking = max(pool.count - len(wanted), (pool.kept - kept) / rate, 0)
