@@ -94,6 +94,13 @@ def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_find
             assert all(both <= found for both, found in zip(row.overlap_at_mm2, row.found_at_mm2, strict=True))
 
 
+def test_a_command_for_one_arm_more_writes_of_all_that_is_finished(finished):
+    one, table, _ = finished
+    few, _ = measure(replace(one, experiment=replace(one.experiment, arms=(Arm.REAL,), few=())), note=lambda _: None, on_job=quietly)
+    assert [line for line in few.splitlines() if line.startswith("|")] == [line for line in table.splitlines() if line.startswith("|")]
+    assert measure(one, note=lambda _: None, on_job=quietly)[0] == table  # whose painters are named follows from what was asked
+
+
 def test_synthetic_slices_come_from_training_patients_and_the_filter_decides(finished):
     one, _, _ = finished
     pool = json.loads((one.shelf.run("lgesynthnet") / "plan.json").read_text())

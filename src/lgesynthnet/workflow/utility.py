@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.evaluate.utility import Reading
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.whole import ROLE
 from lgesynthnet.threads import one_thread
@@ -96,9 +94,6 @@ class Bench:
     def done(self, run: Run) -> bool:
         return self.record_of(run).is_file()
 
-    def reading(self, run: Run) -> Reading:
-        return Reading.of_record(json.loads(self.record_of(run).read_text()))
-
 
 def refuse_leaks(bench: Bench, pools: tuple[Pool, ...]) -> list[str]:
     """See that nobody who paints, teaches or filters has learnt from a patient who is tested; returns who learnt from whom, in words.
@@ -162,7 +157,7 @@ def measure(
         with executor(workers, ray=ray) as pool:
             carry_out(bench, work, pool, on_job=on_job)
     finally:  # stopped half-way, what is finished can be read
-        page = write(bench, work, learnt)
+        page = write(bench, learnt)
     return (bench.folder / "utility.md").read_text(), page
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,8 @@ from lgesynthnet.files import write_bytes
 from lgesynthnet.workflow import utility_charts
 from lgesynthnet.workflow.pages import markdown_table, page, picture
 from lgesynthnet.workflow.published import UTILITY
-from lgesynthnet.workflow.utility import Bench
-from lgesynthnet.workflow.utility_plan import Arm, UtilityPlan
+from lgesynthnet.workflow.utility import RECORD, Bench
+from lgesynthnet.workflow.utility_plan import Arm
 
 SHOWN = (
     "Dice, slices with scar",
@@ -97,12 +98,44 @@ class Found:
         return estimate(ours, _count(group)), estimate(ours - others, _count(group))
 
 
-def gather(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Found:
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """One finished run, whichever command made it.
+
+    Attributes:
+        few: real patients, where not all.
+    """
+
+    arm: Arm
+    size: int
+    seed: int
+    few: int | None
+    name: str
+    reading: Reading
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        return (self.few or 0, list(Arm).index(self.arm), self.size, self.seed)
+
+
+def finished(bench: Bench) -> list[Finished]:
+    """Every finished run of this way of training, in the order of the tables: a command for a few arms more writes of all of them."""
+    shared = bench.out / bench.experiment.without_samples.variant
+    paths = {path for folder in (bench.folder, shared) for path in folder.glob(f"runs/*/{RECORD}")}
+    found = []
+    for path in paths:
+        record = json.loads(path.read_text())
+        if record["seed"] < bench.experiment.seeds and (path.is_relative_to(bench.folder) or not record["size"]):
+            about = {"size": record["size"], "seed": record["seed"], "few": record["few"], "name": path.parent.name}
+            found.append(Finished(arm=Arm(record["arm"]), reading=Reading.of_record(record), **about))
+    return sorted(found, key=lambda run: run.place)
+
+
+def gather(bench: Bench, runs: Sequence[Finished], learnt: Sequence[str]) -> Found:
     """The groups of which all seeds are finished."""
     by_group: dict[tuple[Arm, int, int | None], list[Reading]] = {}
-    for run in work.runs:
-        if bench.done(run):
-            by_group.setdefault((run.arm, run.size, run.few), []).append(bench.reading(run))
+    for run in runs:
+        by_group.setdefault((run.arm, run.size, run.few), []).append(run.reading)
     groups = [
         Group(arm=arm, size=size, few=few, readings=tuple(readings))
         for (arm, size, few), readings in by_group.items()
@@ -245,27 +278,26 @@ def _numbers(value: Interval | None) -> list[str]:
     return [""] * 3 if value is None else [f"{v:.6g}" for v in (value.value, value.low, value.high)]
 
 
-def runs_csv(bench: Bench, work: UtilityPlan) -> str:
+def runs_csv(bench: Bench, runs: Sequence[Finished]) -> str:
     """One row a finished run: its figures without intervals, and its confusion matrix of patients as in the published table."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("run", "arm", "size", "seed", "real_patients", *(figure.name for figure in FIGURES), "TN", "FP", "FN", "TP"))
-    for run in work.runs:
-        if not bench.done(run):
-            continue
-        reading = bench.reading(run)
-        once = np.ones((1, len(per_patient(reading.slices))))
-        values = [float(figure.of(reading, once)[0]) for figure in FIGURES]
+    for run in runs:
+        once = np.ones((1, len(per_patient(run.reading.slices))))
+        values = [float(figure.of(run.reading, once)[0]) for figure in FIGURES]
         figures = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
-        table.writerow((run.name, run.arm.value, run.size, run.seed, len(run.patients), *figures, *of_patients(reading).confusion))
+        patients = run.few or len(bench.splits["train"])
+        table.writerow((run.name, run.arm.value, run.size, run.seed, patients, *figures, *of_patients(run.reading).confusion))
     return text.getvalue()
 
 
-def write(bench: Bench, work: UtilityPlan, learnt: Sequence[str]) -> Path:
+def write(bench: Bench, learnt: Sequence[str]) -> Path:
     """Everything that is finished so far; returns the page."""
-    out, found = bench.folder, gather(bench, work, learnt)
+    runs = finished(bench)
+    out, found = bench.folder, gather(bench, runs, learnt)
     made = tables(found)
-    write_bytes(out / "runs.csv", runs_csv(bench, work).encode("utf-8"))
+    write_bytes(out / "runs.csv", runs_csv(bench, runs).encode("utf-8"))
     write_bytes(out / "utility.csv", to_csv(found).encode("utf-8"))
     write_bytes(out / "utility.md", markdown(found, made).encode("utf-8"))
     charts: Mapping[str, bytes] = utility_charts.charts(found) if found.groups else {}
