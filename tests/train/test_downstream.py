@@ -84,6 +84,11 @@ def same(one, other):
     return all(torch.equal(a, b) for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True))
 
 
+def test_real_only_is_drawn_by_prevalence_too_when_asked(slices, tmp_path):
+    plain = train_downstream(slices, None, tmp_path / "plain", TINY)
+    assert not same(plain, train_downstream(slices, None, tmp_path / "drawn", TINY, same_prevalence=True))
+
+
 def test_killed_and_resumed_is_straight_through_and_other_settings_are_refused(slices, tmp_path):
     def kill(done, total, loss):
         if done == 3:

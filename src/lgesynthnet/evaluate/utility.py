@@ -259,6 +259,12 @@ FIGURES: tuple[Figure, ...] = (
 )
 
 
+def figures(names: Sequence[str]) -> list[Figure]:
+    """Those of `FIGURES`, in the order of the names."""
+    by_name = {figure.name: figure for figure in FIGURES}
+    return [by_name[name] for name in names]
+
+
 def quarters(readings: Sequence[Reading]) -> tuple[Figure, ...]:
     """Dice on slices with scar by quarter of their true area, edges from the slices themselves."""
     areas = [s.truth_mm2 for s in readings[0].slices if _scarred(s)]

@@ -200,11 +200,11 @@ def train_downstream(
             network,
             real,
             made,
-            share=natural if share is None or made is None else share,
+            share=natural if share is None else share,
             side=recipe.side,
             augmentation=augmentation,
             jaccard=recipe.jaccard,
-            same_prevalence=same_prevalence and made is not None,
+            same_prevalence=same_prevalence,
         )
         fit(task, loop, place, seed=seed + i * ANOTHER_SEED, origin=known, device=device, progress=progress)
     halve(network.cpu())

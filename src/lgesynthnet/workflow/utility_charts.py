@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.utility import BALANCED, DICE, FIGURES, Reading, of_patients, patient_changes
+from lgesynthnet.evaluate.utility import BALANCED, DICE, Reading, figures, of_patients, patient_changes
 from lgesynthnet.workflow.utility_plan import Arm
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ TITLES = {
     "confusion": "Patients, at the cut-off of the validation patients; all seeds together",
 }
 INK, ACCENT, GREY = "#1c1917", "#b91c1c", "#78716c"
-_SHOWN = [figure for name in (DICE, BALANCED) for figure in FIGURES if figure.name == name]
+_SHOWN = figures((DICE, BALANCED))
 
 
 def charts(found: Found) -> dict[str, bytes]:

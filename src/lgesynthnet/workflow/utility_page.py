@@ -18,6 +18,7 @@ from lgesynthnet.evaluate.utility import (
     Reading,
     Resampling,
     at_equal_alarm,
+    figures,
     of_patients,
     per_patient,
     quarters,
@@ -28,7 +29,7 @@ from lgesynthnet.workflow import utility_charts
 from lgesynthnet.workflow.pages import markdown_table, page, picture
 from lgesynthnet.workflow.published import UTILITY
 from lgesynthnet.workflow.utility import RECORD, Bench
-from lgesynthnet.workflow.utility_plan import Arm
+from lgesynthnet.workflow.utility_plan import Arm, TrainingSet
 
 SHOWN = (
     "Dice, slices with scar",
@@ -50,22 +51,10 @@ NOTE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
-    """All seeds of one arm at one size, and the group that it is compared with.
+class Group(TrainingSet):
+    """All seeds of one arm at one size."""
 
-    Attributes:
-        few: real patients, where not all.
-    """
-
-    arm: Arm
-    size: int
-    few: int | None
     readings: tuple[Reading, ...]
-
-    @property
-    def words(self) -> str:
-        few = f"{self.few} patients, " if self.few is not None else ""
-        return f"{few}{self.arm.words}{f' {self.size}' if self.size else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,23 +88,12 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """One finished run, whichever command made it.
+class Finished(TrainingSet):
+    """One finished run, whichever command made it."""
 
-    Attributes:
-        few: real patients, where not all.
-    """
-
-    arm: Arm
-    size: int
     seed: int
-    few: int | None
     name: str
     reading: Reading
-
-    @property
-    def place(self) -> tuple[int, int, int, int]:
-        return (self.few or 0, list(Arm).index(self.arm), self.size, self.seed)
 
 
 def finished(bench: Bench) -> list[Finished]:
@@ -128,7 +106,7 @@ def finished(bench: Bench) -> list[Finished]:
         if record["seed"] < bench.experiment.seeds and (path.is_relative_to(bench.folder) or not record["size"]):
             about = {"size": record["size"], "seed": record["seed"], "few": record["few"], "name": path.parent.name}
             found.append(Finished(arm=Arm(record["arm"]), reading=Reading.of_record(record), **about))
-    return sorted(found, key=lambda run: run.place)
+    return sorted(found, key=lambda run: (run.place, run.seed))
 
 
 def gather(bench: Bench, runs: Sequence[Finished], learnt: Sequence[str]) -> Found:
@@ -156,7 +134,7 @@ def _count(group: Group) -> int:
 
 def rows(found: Found, *, few: bool) -> list[list[str]]:
     """Head and one row a group: values, and the differences in the two figures that the experiment is about."""
-    chosen = [figure for name in SHOWN for figure in FIGURES if figure.name == name]
+    chosen = figures(SHOWN)
     head = ["trained on", *(figure.name for figure in chosen), f"change in {SHOWN[0]}", "p, signed rank"]
     head += ["the same at real only's false alarm", f"change in {SHOWN[5]}"]
     head += [] if few else list(PUBLISHED)
@@ -193,7 +171,7 @@ AGAINST = (*SHOWN[:1], "false scar on other slices", "balanced accuracy, slices"
 
 def against(found: Found) -> list[list[str]]:
     """Head and one row for every other arm of all patients: LGESynthNet's figures less that arm's, on the same draws."""
-    chosen = [figure for name in AGAINST for figure in FIGURES if figure.name == name]
+    chosen = figures(AGAINST)
     everyone = [group for group in found.groups if group.few is None]
     ours = next((group for group in everyone if group.arm is Arm.LGESYNTHNET), None)  # that of the size which every arm has
     lines = [["LGESynthNet less", *(figure.name for figure in chosen), "Dice at that arm's false alarm", "p, signed rank of Dice"]]
@@ -286,9 +264,9 @@ def runs_csv(bench: Bench, runs: Sequence[Finished]) -> str:
     for run in runs:
         once = np.ones((1, len(per_patient(run.reading.slices))))
         values = [float(figure.of(run.reading, once)[0]) for figure in FIGURES]
-        figures = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
+        shown = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
         patients = run.few or len(bench.splits["train"])
-        table.writerow((run.name, run.arm.value, run.size, run.seed, patients, *figures, *of_patients(run.reading).confusion))
+        table.writerow((run.name, run.arm.value, run.size, run.seed, patients, *shown, *of_patients(run.reading).confusion))
     return text.getvalue()
 
 

@@ -112,22 +112,41 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One segmenter to train and test.
+class TrainingSet:
+    """What a segmenter is trained on, whatever its seed.
 
     Attributes:
         size: synthetic slices.
-        patients: real patients, by name.
-        few: how many of the training patients they are, where not all.
-        pool: where the synthetic slices come from.
-        choice: which of them are used.
+        few: how many of the training patients are in, where not all.
     """
 
     arm: Arm
     size: int
+    few: int | None = None
+
+    @property
+    def words(self) -> str:
+        few = f"{self.few} patients, " if self.few is not None else ""
+        return f"{few}{self.arm.words}{f' {self.size}' if self.size else ''}"
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Where it stands in a table."""
+        return (self.few or 0, list(Arm).index(self.arm), self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(TrainingSet):
+    """One segmenter to train and test.
+
+    Attributes:
+        patients: real patients, by name.
+        pool: where the synthetic slices come from.
+        choice: which of them are used.
+    """
+
     seed: int
     patients: tuple[str, ...]
-    few: int | None = None
     pool: str | None = None
     choice: Choice = Choice()
 
