@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -125,3 +127,14 @@ def test_the_targets_that_the_readme_names_exist():
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.M))
     named = {target for _, text in texts() for target in re.findall(r"`make ([a-z-]+)", text)}
     assert {"demo", "test"} <= named <= targets
+
+
+@pytest.mark.parametrize("tool", [("ruff", "check", "--no-cache"), ("mypy", "--cache-dir", "/dev/null")], ids=lambda tool: tool[0])
+def test_an_undefined_name_in_a_module_fails_lint(tool, tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text("def broken() -> int:\n    return undefined_name\n")
+    name, *options = tool
+    settings = ("--config" if name == "ruff" else "--config-file", str(PROJECT / "pyproject.toml"))
+    found = subprocess.run([sys.executable, "-m", name, *options, *settings, str(module)], capture_output=True, text=True)
+    assert found.returncode == 1, found.stderr
+    assert "undefined_name" in found.stdout

@@ -148,7 +148,7 @@ def synthetic_case(
     )
 
 
-def write_case(case: ExportCase, image_out: Path, label_out: Path, number_of: UInt8[np.ndarray, "labels"] = UNCHANGED) -> None:
+def write_case(case: ExportCase, image_out: Path, label_out: Path, number_of: UInt8[np.ndarray, " labels"] = UNCHANGED) -> None:
     """Write image and label as (columns, rows, 1) with one affine, in the case's own place in space.
 
     A synthetic image is the run's file, byte for byte, and its label carries the same mark; a real one keeps its header's words.

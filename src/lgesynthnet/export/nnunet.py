@@ -46,7 +46,7 @@ class Coding:
 
     names: dict[str, int | list[int]]
     order: list[int] | None
-    number_of: UInt8[np.ndarray, "labels"]
+    number_of: UInt8[np.ndarray, " labels"]
     lost_rv: bool = False
 
 
