@@ -16,7 +16,8 @@ from lgesynthnet.workflow.auditing import read_report
 from lgesynthnet.workflow.comparing import Method
 from lgesynthnet.workflow.plan import short
 
-SETTINGS, AUDITOR = "experiment.json", "reader-auditor"
+SETTINGS = "experiment.json"
+AUDITOR = "reader-auditor"
 
 
 class Arm(StrEnum):

@@ -1,6 +1,6 @@
 """Does the phantom help where patients are few? Ten real patients, from scratch against from the phantom's weights.
 
-    python benchmarks/sim_helps_real.py PHANTOM_MODEL --work FOLDER [--data FOLDER] [--seeds 3] [--steps 600] [--parts test audit]
+    python experiments/sim_helps_real.py PHANTOM_MODEL --work FOLDER [--data FOLDER] [--seeds 3] [--steps 600] [--parts test audit]
 
 PHANTOM_MODEL is the model folder of `lgesynthnet train segmenter` on simulated patients. Ten EMIDEC `train` patients, seven with scar,
 are drawn once; each arm trains on them with equal steps, from three seeds, and is tested on --parts. The scar threshold is

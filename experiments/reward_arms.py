@@ -1,10 +1,10 @@
 """The reward's weight and window: one start, one seed, one number of steps, and the reward alone differs.
 
-    python benchmarks/reward_arms.py --control WORK/control/model --work FOLDER [--steps 100] [--reader weights/emidec] [--data emidec]
+    python experiments/reward_arms.py --control WORK/control/model --work FOLDER [--steps 100] [--reader weights/emidec] [--data emidec]
 
 Trains, from the control stage on the `train` patients of splits.json: lambda 0 (as many steps without reward), 0.1, 0.5 and 1 in the
 low-noise window, and 0.5 in the high-noise window and everywhere; offline, without on-policy half, and nobody chooses among steps, so that
-nothing else tells the arms apart. FOLDER/ARM/model is then read by `benchmarks/ablations.py`. A finished arm is not trained again.
+nothing else tells the arms apart. FOLDER/ARM/model is then read by `experiments/ablations.py`. A finished arm is not trained again.
 """
 
 from __future__ import annotations

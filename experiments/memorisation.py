@@ -1,6 +1,6 @@
 """Does a model that was trained on patients give them away? Nearest training slice of each sample, against real slices' distances.
 
-    python benchmarks/memorisation.py --model MODEL [--count 200] [--auditor weights/emidec/auditor] [--part train]
+    python experiments/memorisation.py --model MODEL [--count 200] [--auditor weights/emidec/auditor] [--part train]
 
 Two distances, both from the repainted region to every slice of other patients in --part: root mean square difference in heart units
 over the repainted wall, unrolled to 72 angles x 6 depths; and Euclidean distance of the auditor's last features, averaged over the

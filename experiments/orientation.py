@@ -1,6 +1,6 @@
 """RV insertions and stack order against marks read by eye: errors, wrong AHA segments, honesty of the confidence, failures.
 
-    python benchmarks/orientation.py [--data FOLDER] [--failures 10] [--single] [--turns] [--segmenter FOLDER] [--parts train val]
+    python experiments/orientation.py [--data FOLDER] [--failures 10] [--single] [--turns] [--segmenter FOLDER] [--parts train val]
 
 Three estimators: the rules, the RV of a segmenter (default: the shipped one, trained on simulated hearts alone), and both together,
 which is what the program uses.

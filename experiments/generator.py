@@ -1,6 +1,6 @@
 """Does the generator obey? The auditor reads what it painted into real patients, beside what it reads on the real slices.
 
-    python benchmarks/generator.py --model MODEL [--part test] [--tables repaint,novel,words] [--versus OTHER] [--out FILE]
+    python experiments/generator.py --model MODEL [--part test] [--tables repaint,novel,words] [--versus OTHER] [--out FILE]
 
 repaint  every real positive slice with its own mask painted again; the auditor on the real slice is the ceiling. Transmural extent of
          the mask and as measured, in the real and in the painted slice: what a reading of brightness can say at best.

@@ -1,8 +1,8 @@
 """What each part of the generator is worth: conditioning Dice of its variants on the same slices, each against the first by pairs.
 
-    python benchmarks/ablations.py [--part test] [--words] [--out FILE] NAME=MODEL[?SETTING=VALUE&...] ...
+    python experiments/ablations.py [--part test] [--words] [--out FILE] NAME=MODEL[?SETTING=VALUE&...] ...
 
-    python benchmarks/ablations.py "as shipped=weights/emidec" "no caption=weights/emidec?words=0" "8 steps=weights/emidec?steps=8"
+    python experiments/ablations.py "as shipped=weights/emidec" "no caption=weights/emidec?words=0" "8 steps=weights/emidec?steps=8"
 
 MODEL is a model folder, or a stage's `model` folder of a work folder; a setting is a field of `Sampling`. Columns: the auditor's Dice
 and share above 0.6 of real positive slices with their own masks painted again; of new ischaemic scars in scar-free slices; how much

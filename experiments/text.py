@@ -1,6 +1,6 @@
 """Which text encoder knows what a caption means? Ours against a general one and against random weights.
 
-    python benchmarks/text.py [--encoder FOLDER|ID ...] [--seed 7] [--unseen 100]
+    python experiments/text.py [--encoder FOLDER|ID ...] [--seed 7] [--unseen 100]
 
 Paraphrase retrieval at 1 among 500 meanings, caption to paraphrase and back; the same among siblings, which differ in one attribute;
 attribute probes (logistic regression on the frozen mean-pooled vector, 1,500 captions to learn from, 500 of other meanings to be judged

@@ -1,6 +1,6 @@
 """How the phantom's look differs from real images: brightness by tissue, contrast to noise, texture, and a classifier between the two.
 
-    python benchmarks/look.py --phantom FOLDER [--data FOLDER] [--patients 60]
+    python experiments/phantom_look.py --phantom FOLDER [--data FOLDER] [--patients 60]
 
 FOLDER of --data (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; its
 `train` patients alone are read. Slices count equally; the RV label of the phantom counts as background, as EMIDEC has none.

@@ -1,6 +1,6 @@
 """Prescription round trips: sentence to prescription and back, and paint to measurement on phantom anatomy at 1 mm.
 
-python benchmarks/prescriptions.py [--count 10000] [--painted 1500]
+python experiments/prescriptions.py [--count 10000] [--painted 1500]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Seconds a sample, where they go, and the ratio to the stock diffusers pipeline for inpainting with a control branch.
 
-    python benchmarks/speed.py --hosts FOLDER [--model phantom] [--count 30] [--threads 2] [--skip-stock]
+    python experiments/speed.py --hosts FOLDER [--model phantom] [--count 30] [--threads 2] [--skip-stock]
 
 The stock pipeline is Stable Diffusion 1.5 in size (U-Net of 860 million parameters, its ControlNet, its autoencoder) at 512 x 512
 with 10 guided steps, random weights, float32: one guided step, one encoding and one decoding are measured in this run and added up.

@@ -1,6 +1,6 @@
 """What a reader reads on real patients: a filter's ceiling for pass rates, an auditor's own error.
 
-    python benchmarks/readers.py [--reader FOLDER] [--role filter] [--data FOLDER] [--parts val,test]
+    python experiments/scar_segmenters.py [--reader FOLDER] [--role filter] [--data FOLDER] [--parts val,test]
 
 --reader (default: the shipped phantom's filter) holds config.json and model.safetensors. --data (default: the environment variable
 LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --parts may also name `all`. Nothing is tuned here.

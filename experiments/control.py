@@ -1,6 +1,6 @@
 """Does a model do as it is told? Drawn prescriptions painted into scar-free hosts, read back by the filter.
 
-    python benchmarks/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps N] [--guidance G]
+    python experiments/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps N] [--guidance G]
                                  [--no-edges] [--whole-wall] [--no-grain]
 
 Prints pass rate and Dice with 95 % intervals (bootstrap over host patients), by extent and by area, how brightness follows the

@@ -1,6 +1,6 @@
 """Same seed, same bytes: one run repeated, killed and resumed, in shards, and with one and two threads; every file compared.
 
-python benchmarks/same_bytes.py --hosts FOLDER [--model phantom] [--attempts 8]
+python experiments/same_bytes.py --hosts FOLDER [--model phantom] [--attempts 8]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From the phantom to patients: segmenters of the image alone, tested on EMIDEC patients that trained none of them.
 
-    python benchmarks/sim_to_real.py phantom=FOLDER real=FOLDER [--data FOLDER] [--parts test audit] [--phantom FOLDER]
+    python experiments/sim_to_real.py phantom=FOLDER real=FOLDER [--data FOLDER] [--parts test audit] [--phantom FOLDER]
 
 Each NAME=FOLDER is the model folder of `lgesynthnet train segmenter` (WORK/segmenter/model). --data (default: the environment
 variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --phantom holds simulated patients that trained

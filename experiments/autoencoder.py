@@ -1,10 +1,10 @@
 """What the autoencoder costs: does a thin scar survive it, and does a reader see the same on real slices after the round trip?
 
-    python benchmarks/autoencoder.py --hosts FOLDER [--model phantom] [--placements 2000] [--filter weights/emidec/filter] [--part test]
+    python experiments/autoencoder.py --hosts FOLDER [--model phantom] [--placements 2000] [--filter weights/emidec/filter] [--part test]
 
 placements  rule-painted scars of 25 % x 40 degrees at random places of simulated hosts (FOLDER): contrast kept; a scar that keeps
             less than half is lost.
-real slices (skipped without data, see benchmarks/generator.py): the filter's Dice on slices with scar before and after the round
+real slices (skipped without data, see experiments/generator.py): the filter's Dice on slices with scar before and after the round
             trip, and the peak signal-to-noise ratio inside the wall, with 1 heart unit (blood minus wall) as the peak.
 """
 
