@@ -21,7 +21,7 @@ from pathlib import Path
 from generator import Bench, options_of
 
 from lgesynthnet.data import open_cohort
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.recipes import RECIPES, Stage

@@ -34,8 +34,9 @@ from lgesynthnet.evaluate.alignment import ABOVE, Scores, by_patient, readings, 
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.intervals import Interval, correlation, difference, mean, ratio
 from lgesynthnet.evaluate.strata import in_order
-from lgesynthnet.files import shipped_or_path, write_json
+from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw

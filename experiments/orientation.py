@@ -27,7 +27,7 @@ from lgesynthnet.anatomy.insertions import Evidence, insertions_from_image, sept
 from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, levels, locate_all_insertions, order_stack
 from lgesynthnet.data import open_cohort, read_splits
 from lgesynthnet.errors import AnatomyError
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
 
 HEADER = (

@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lgesynthnet.data import open_cohort
-from lgesynthnet.files import fingerprint, part_folder, write_json
+from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
+from lgesynthnet.model_store import fingerprint, part_folder
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader

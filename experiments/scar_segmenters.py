@@ -19,7 +19,7 @@ from pathlib import Path
 from lgesynthnet.data import open_cohort, usable_slices
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.evaluate.intervals import Interval, mean
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Skipped
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, ReadSlice, reliability, score
 from lgesynthnet.segmenter.networks import Role

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import warnings
 from pathlib import Path
 
-from lgesynthnet.errors import LicenceNotice, RunError
-
-OWN_LICENCE = "apache-2.0"
+from lgesynthnet.errors import InputError, RunError
 
 
 def write_bytes(out_path: Path, content: bytes) -> None:
@@ -46,50 +42,20 @@ def write_json(path: Path, record: dict[str, object]) -> None:
     write_bytes(path, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
 
 
-def weights_folder() -> Path:
-    """The package's own weights; may not exist."""
-    return Path(__file__).parent / "weights"
+def read_json(path: Path, limit_bytes: int = 2**26) -> dict:
+    """A JSON object from a file of at most `limit_bytes`.
 
-
-def shipped_or_path(model: str | Path) -> Path:
-    """The folder of a shipped model by its name, else the path itself; may not exist."""
-    shipped = weights_folder() / model
-    return shipped if str(model) and Path(model).name == str(model) and shipped.is_dir() else Path(model)
-
-
-def licence_of(model: Path) -> str | None:
-    """The licence in the head of a model folder's card, in lower case; None without a card or a licence in it."""
-    card = model / "README.md"
-    if not card.is_file():
-        return None
-    head = card.read_text()[:2000].split("---")
-    lines = head[1].splitlines() if len(head) > 2 and not head[0].strip() else []
-    return next((line.partition(":")[2].strip().lower() for line in lines if line.startswith("license:")), None)
-
-
-def notice_licence(weights: Path, *beside: Path) -> None:
-    """Warn the caller's caller, once a card, where a folder of weights is under other terms than the program.
-
-    Args:
-        beside: further folders whose card holds for the weights too.
+    Raises:
+        InputError: not there, too large, not JSON, not an object.
     """
-    for card in (weights, *beside):
-        if (licence := licence_of(card)) not in (None, OWN_LICENCE):
-            notice = f"the weights in {weights} are under {licence}: their terms hold for what they paint"
-            warnings.warn(notice, LicenceNotice, stacklevel=3)
-
-
-def part_folder(model: str | Path, part: str) -> Path:
-    """One part of a model: of a shipped one by name, of a model or work folder, or the part's own folder; may not exist."""
-    folder = shipped_or_path(model)
-    inside = (folder / part, folder / f"reader-{part}" / "model", folder / part / "model")
-    return next((found for found in inside if (found / "config.json").is_file()), folder)
-
-
-def fingerprint(folder: Path, *, role: str) -> str:
-    """`role-` and 12 hex digits over every weight and config file of a folder; equal weights in equal roles agree."""
-    digest = hashlib.sha256(role.encode())
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
-    return f"{role}-{digest.hexdigest()[:12]}"
+    try:
+        if path.stat().st_size > limit_bytes:
+            raise InputError(f"{path}: is larger than {limit_bytes >> 20} MiB; that is not the JSON file expected here")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}") from None
+    except (ValueError, RecursionError) as fault:
+        raise InputError(f"{path}: is not JSON ({fault}); mend or replace it") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold a JSON object, holds a {type(content).__name__}")
+    return content

@@ -11,8 +11,8 @@ from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.alignment import figures, score, table
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.strata import ALL
-from lgesynthnet.files import weights_folder
 from lgesynthnet.generate.paste import IntensityPaste
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.segmenter.networks import Role

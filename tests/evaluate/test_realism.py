@@ -21,8 +21,8 @@ from lgesynthnet.evaluate.similarity import similarity
 from lgesynthnet.evaluate.texture import border_gradient, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, wasserstein
 from lgesynthnet.evaluate.twosample import auc, statistics, tell_apart
-from lgesynthnet.files import weights_folder
 from lgesynthnet.generate.paste import IntensityPaste
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, ShortAxisSlice

@@ -10,10 +10,10 @@ import torch
 
 from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.errors import LicenceNotice, ModelError
-from lgesynthnet.files import weights_folder
 from lgesynthnet.generate.guide import Guide
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.model.checkpoint import load_inpainter
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.workflow.guiding import ReaderGuide
 
 

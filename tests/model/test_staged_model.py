@@ -8,13 +8,13 @@ import torch
 
 from lgesynthnet.conditioning.condition import NEUTRAL, Condition, control_image, edges
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint
 from lgesynthnet.model.autoencoder import build_autoencoder, decode, encode, fit_scale
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule, clean_estimate, noised, signal_and_noise, snr, velocity
 from lgesynthnet.model.tensors import loss_weight, to_inputs
 from lgesynthnet.model.text import build_text_encoder
+from lgesynthnet.model_store import fingerprint
 
 
 def tiny_model(control=True):

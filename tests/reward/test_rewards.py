@@ -8,7 +8,7 @@ import torch
 
 from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.reward.base import Reward, Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward

@@ -10,8 +10,8 @@ from ring_hosts import SPACING_MM, ring_patient
 from safetensors.torch import load_file, save_file
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import weights_folder
 from lgesynthnet.model.checkpoint import halve
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, ShortAxisSlice
 from lgesynthnet.segmenter.networks import Role, build_network
 from lgesynthnet.segmenter.reader import Reader

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lgesynthnet.data import open_cohort, read_splits, usable_slices
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import scar_of

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import fingerprint, weights_folder
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule, snr
 from lgesynthnet.model.text import build_text_encoder
+from lgesynthnet.model_store import fingerprint, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.reward.base import Target

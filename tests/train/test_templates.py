@@ -8,10 +8,10 @@ from ring_hosts import write_patient
 from lgesynthnet.conditioning.condition import NEUTRAL, control_image
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import weights_folder
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import with_template
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label

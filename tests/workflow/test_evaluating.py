@@ -11,12 +11,12 @@ import pytest
 from lgesynthnet.data.declaration import DECLARATION
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.evaluate.lines import COLUMNS
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import reader_mark, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.auditing import auditor_of, parties_of, reader_mark
+from lgesynthnet.workflow.auditing import auditor_of, parties_of
 from lgesynthnet.workflow.evaluating import EvaluationRequest, evaluate_alignment, evaluate_realism, gathered
 from lgesynthnet.workflow.plan import SynthesisPlan, SynthesisRequest, plan_synthesis
 from lgesynthnet.workflow.reading_back import host_cohort, host_shelf, painted_cases

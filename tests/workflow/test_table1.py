@@ -11,7 +11,7 @@ from lgesynthnet.cli.benchmark import MethodName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.strata import ALL
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.workflow.comparing import Method, Workshop
 from lgesynthnet.workflow.published import TABLE_1

@@ -18,12 +18,13 @@ from lgesynthnet.cli.benchmark import ArmName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility import HALF, Reading
-from lgesynthnet.files import weights_folder, write_json
+from lgesynthnet.files import write_json
+from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.workflow.comparing import Workshop
 from lgesynthnet.workflow.pools import Shelf
 from lgesynthnet.workflow.utility import Bench, measure, refuse_leaks, training_set
-from lgesynthnet.workflow.utility_plan import Arm, Choice, Experiment, Run, patients_behind, plan, some_patients
+from lgesynthnet.workflow.utility_plan import Arm, Choice, Experiment, Run, plan, some_patients
 
 ARMS = (Arm.REAL, Arm.RESAMPLED, Arm.PASTE, Arm.UNFILTERED, Arm.LGESYNTHNET, Arm.READ)
 MODEL = weights_folder() / "phantom"

@@ -258,7 +258,7 @@ def _workshop(
 ) -> Workshop:
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
-    from lgesynthnet.files import shipped_or_path
+    from lgesynthnet.model_store import shipped_or_path
     from lgesynthnet.workflow.comparing import Workshop
 
     return Workshop(

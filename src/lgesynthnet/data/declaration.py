@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files import read_json, write_bytes
 
 DECLARATION = "lgesynthnet.json"
 
@@ -56,22 +56,3 @@ def read_declaration(folder: Path) -> Declaration:
     if (labels is not None and labels not in LABEL_MAPS) or base_first not in (None, True, False):
         raise InputError(f"{path}: labels must be one of {', '.join(LABEL_MAPS)} and base_first true, false or null")
     return Declaration(labels=labels, base_first=base_first)
-
-
-def read_json(path: Path, limit_bytes: int = 2**26) -> dict:
-    """A JSON object from a file of at most `limit_bytes`.
-
-    Raises:
-        InputError: not there, too large, not JSON, not an object.
-    """
-    try:
-        if path.stat().st_size > limit_bytes:
-            raise InputError(f"{path}: is larger than {limit_bytes >> 20} MiB; that is not the JSON file expected here")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}") from None
-    except (ValueError, RecursionError) as fault:
-        raise InputError(f"{path}: is not JSON ({fault}); mend or replace it") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold a JSON object, holds a {type(content).__name__}")
-    return content

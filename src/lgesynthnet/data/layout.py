@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from lgesynthnet.data.declaration import read_json
 from lgesynthnet.data.label_maps import label_map_from_names
 from lgesynthnet.errors import InputError
+from lgesynthnet.files import read_json
 from lgesynthnet.records import Label, Skipped
 
 ENDINGS = (".nii.gz", ".nii")

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.data.declaration import read_json
 from lgesynthnet.data.layout import patient_name
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files import read_json, write_bytes
 from lgesynthnet.records import Skipped, scar_of
 
 

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lgesynthnet.data.declaration import read_json
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files import read_json, write_bytes
 
 MARK = "lgesynthnet"  # the entry of a JSON file that tells who made the folder
 TABLE, NOTICE = "cases.csv", "README.txt"

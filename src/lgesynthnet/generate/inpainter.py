@@ -19,7 +19,6 @@ from lgesynthnet.conditioning.condition import Condition, Template, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import fingerprint, notice_licence, shipped_or_path
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
 from lgesynthnet.generate.grain import VERSION, missing_grain
@@ -29,6 +28,7 @@ from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.schedule import clean_estimate, signal_and_noise, snr
 from lgesynthnet.model.tensors import images, to_inputs
+from lgesynthnet.model_store import fingerprint, notice_licence, shipped_or_path
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread

@@ -13,12 +13,12 @@ from scipy import ndimage
 from lgesynthnet.conditioning.condition import Condition, Context, condition
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.files import fingerprint, notice_licence, part_folder
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
 from lgesynthnet.generate.grain import VERSION, missing_grain
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
 from lgesynthnet.model.tensors import to_maps
+from lgesynthnet.model_store import fingerprint, notice_licence, part_folder
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread

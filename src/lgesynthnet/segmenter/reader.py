@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint, write_bytes, write_json
+from lgesynthnet.files import write_bytes, write_json
+from lgesynthnet.model_store import fingerprint
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
 from lgesynthnet.segmenter.networks import Role, build_network, fill, weights_of
 from lgesynthnet.threads import one_thread

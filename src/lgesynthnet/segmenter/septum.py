@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lgesynthnet.anatomy.insertions import ANGLES_DEG, ARCS_DEG, STEP_DEG, Evidence, sample_around, septum_evidence
-from lgesynthnet.files import weights_folder
+from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, ShortAxisSlice
 from lgesynthnet.segmenter.whole import Segmenter
 

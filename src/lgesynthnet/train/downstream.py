@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import part_folder
 from lgesynthnet.model.checkpoint import halve
+from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.whole import CLASSES, ROLE, Kind, Segmenter, build_segmenter
 from lgesynthnet.train.loop import fit

@@ -11,12 +11,13 @@ import torch
 from diffusers import AutoencoderKL
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint, part_folder, shipped_or_path, write_json
+from lgesynthnet.files import write_json
 from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet, with_template
 from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import BertModel, BertTokenizerFast, TextEncoder, build_bert, load_external, load_text_encoder, save_bert
+from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
 from lgesynthnet.reward.base import Reward
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward

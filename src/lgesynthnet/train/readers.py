@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from lgesynthnet.conditioning.roi import PIXEL_MM
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import part_folder, write_json
+from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve
+from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.calibration import ReadSlice, best_threshold, reliability
 from lgesynthnet.segmenter.networks import OUT_CHANNELS, Role, build_network

@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import part_folder, write_json
+from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve
+from lgesynthnet.model_store import part_folder
 from lgesynthnet.overlap import dice
 from lgesynthnet.records import Label, Skipped, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2

@@ -18,11 +18,12 @@ from lgesynthnet.conditioning.condition import Condition, Context, edges
 from lgesynthnet.conditioning.roi import SIZE
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import fingerprint, part_folder, shipped_or_path, write_bytes, write_json
+from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.model.autoencoder import features
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade, noise_of, save_spade, spade_part
 from lgesynthnet.model.tensors import images, to_maps
+from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.pictures import COUNT, EVERY, grey, write_sheet
 from lgesynthnet.train.prepare import Examples, Progress, prepared

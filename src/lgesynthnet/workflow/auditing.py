@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lgesynthnet.errors import ModelError, RunError
-from lgesynthnet.files import fingerprint, part_folder, shipped_or_path
+from lgesynthnet.errors import RunError
+from lgesynthnet.model_store import part_folder, shipped_or_path
 from lgesynthnet.workflow.plan import SynthesisPlan
 
 if TYPE_CHECKING:
     from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.model_store import read_report, reader_mark
 
 AUDITOR, PARTIES = "auditor", ("filter", "reward")
 DEFAULT = "phantom"
@@ -61,27 +61,3 @@ def refuse_party(folder: Path, parties: dict[str, str]) -> None:
     mark = reader_mark(folder)
     if mark in parties:
         raise RunError(f"{folder}: {mark} {parties[mark]}, so it cannot judge it; give --auditor a reader of role auditor")
-
-
-def reader_mark(folder: Path) -> str | None:
-    """Fingerprint of a reader's folder in the role that it says it has; None where there is no reader."""
-    try:
-        role = json.loads((folder / "config.json").read_text())["role"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return fingerprint(folder, role=str(role))
-
-
-def read_report(path: Path) -> dict[str, object]:
-    """A model's receipts; empty where there are none.
-
-    Raises:
-        ModelError: damaged.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as fault:
-        raise ModelError(f"{path}: cannot be understood ({fault}), so nobody knows who taught this model; restore the file") from None
-    return found if isinstance(found, dict) else {}

@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import part_folder, weights_folder
 from lgesynthnet.generate.base import Generator
+from lgesynthnet.model_store import part_folder, weights_folder
 from lgesynthnet.segmenter.networks import Role
 
 Tell = Callable[[str, int, int], None]

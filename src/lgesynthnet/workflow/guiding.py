@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lgesynthnet.conditioning.condition import Condition
-from lgesynthnet.files import part_folder
+from lgesynthnet.model_store import part_folder
 from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role

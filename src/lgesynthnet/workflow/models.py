@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import fingerprint, part_folder, shipped_or_path, weights_folder
 from lgesynthnet.generate.base import Generator
+from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path, weights_folder
 from lgesynthnet.segmenter.base import ScarReader
 
 BASELINE = "paste"

@@ -24,6 +24,7 @@ from lgesynthnet.evaluate.lines import Aim, Line
 from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
+from lgesynthnet.model_store import reader_mark
 from lgesynthnet.prescription.painting import PaintedScar, paint
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import ScarPrescription
@@ -31,7 +32,7 @@ from lgesynthnet.records import Image
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.pictures import grey
-from lgesynthnet.workflow.auditing import reader_mark, refuse_party
+from lgesynthnet.workflow.auditing import refuse_party
 from lgesynthnet.workflow.comparing import Method, Tell, Workshop
 from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.repainting import own_scar

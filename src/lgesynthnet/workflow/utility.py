@@ -12,13 +12,14 @@ import numpy as np
 
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_json
+from lgesynthnet.model_store import patients_behind
 from lgesynthnet.segmenter.whole import ROLE
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, DownstreamRecipe, train_downstream
 from lgesynthnet.train.whole import WholeSlices, read_whole, whole_slices
 from lgesynthnet.workflow.executing import Executor, executor
 from lgesynthnet.workflow.pools import Shelf
-from lgesynthnet.workflow.utility_plan import FILTERED, Arm, Experiment, Pool, Run, UtilityPlan, keep_settings, patients_behind, plan
+from lgesynthnet.workflow.utility_plan import FILTERED, Arm, Experiment, Pool, Run, UtilityPlan, keep_settings, plan
 from lgesynthnet.workflow.utility_reading import read_patients
 
 REAL, RECORD = "real", "record.json"

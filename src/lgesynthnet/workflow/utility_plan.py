@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.files import shipped_or_path, weights_folder, write_json
-from lgesynthnet.workflow.auditing import read_report
+from lgesynthnet.files import write_json
 from lgesynthnet.workflow.comparing import Method
 from lgesynthnet.workflow.plan import short
 
 SETTINGS = "experiment.json"
-AUDITOR = "reader-auditor"
 
 
 class Arm(StrEnum):
@@ -311,26 +309,3 @@ def keep_settings(settings: Mapping[str, object], out: Path) -> None:
                 raise RunError(f"{out}: was begun with {name} {short(before.get(name))}, now {short(value)}; choose another --out")
         return
     write_json(path, record)
-
-
-def patients_behind(model: str | Path) -> set[str] | None:
-    """Patients that a model's stages learnt from, the auditor's aside, as its receipts name them; None where they do not say.
-
-    Looks in the model folder's `reports.json`, and in the `report.json` beside a stage's `model/`.
-    """
-    folder = shipped_or_path(model)
-    if folder.parent == weights_folder():  # simulated patients alone, some of whom bear the names of real ones
-        return set()
-    found: set[str] = set()
-    told = False
-    for path in (folder / "reports.json", folder / "report.json", folder.parent / "report.json"):
-        content = read_report(path)
-        named: dict[str, object] = content if path.name == "reports.json" else {"": content}
-        stages = [stage for name, stage in named.items() if name != AUDITOR]  # it only reports: nothing painted or kept depends on it
-        for stage in stages:
-            if isinstance(stage, dict) and isinstance(stage.get("names"), list):
-                found |= {str(name) for name in stage["names"]}
-                told = True
-            elif isinstance(stage, dict) and stage.get("patients"):
-                return None
-    return found if told else None
