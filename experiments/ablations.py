@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from generator import Bench, as_numbers, options_of, scar_levels
 
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.evaluate.alignment import ABOVE
 from lgesynthnet.evaluate.intervals import Interval, difference, mean, ratio
 from lgesynthnet.files import write_json

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.data import open_cohort
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.prescription.measuring import measure

@@ -5,7 +5,7 @@
 FOLDER of --data (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; its
 `train` patients alone are read. Slices count equally; the RV label of the phantom counts as background, as EMIDEC has none.
 
-Units: `image` maps the 1st to 99th percentile of an image's non-zero pixels to 0..1, `heart` is `data.intensity.HeartWindow`.
+Units: `image` maps the 1st to 99th percentile of an image's non-zero pixels to 0..1, `heart` is `conditioning.intensity.HeartWindow`.
 Noise is the robust SD (1.48 MAD) of the image less its 3 mm Gaussian, inside the blood pool 2 mm off the wall: grain, trabeculae
 and slow flow together. Published contrast to noise (scar-wall 31-38, scar-blood 3-4) divides by the noise of air on magnitude
 images; phase-sensitive and interpolated images have no such air, so only the ratio of the two contrasts (about 10) can be compared.
@@ -25,8 +25,8 @@ import numpy as np
 from scipy import ndimage, optimize, stats
 
 from lgesynthnet.anatomy.frame import wall_thickness_mm
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.data import open_cohort, usable_slices
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.records import Label, ShortAxisSlice
 
 TISSUES = {"blood": Label.CAVITY, "wall": Label.WALL, "scar": Label.SCAR, "no-reflow": Label.NO_REFLOW, "background": Label.BACKGROUND}

@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import SyntheticSample
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.data import open_cohort
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import Verdict, inspect

@@ -9,10 +9,10 @@ from scipy import ndimage
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.condition import NEUTRAL, condition, control_image, edges
-from lgesynthnet.conditioning.hidden import BEYOND_MM, MARGIN_MM, feather, hidden_round, random_hidden
-from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.repaint_region import BEYOND_MM, MARGIN_MM, feather, hidden_round, random_hidden
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.priors import draw

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, frechet, frechet_distances, kernel_distance, kernel_distances
 from lgesynthnet.evaluate.halves import halvings

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
 from lgesynthnet.generate.composite import laid_into

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.conditioning.roi import Roi
 from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError, PrescriptionError
 from lgesynthnet.generate.composite import composite
 from lgesynthnet.generate.grain import grain

@@ -10,8 +10,8 @@ from ring_hosts import SPACING_MM, ring_patient
 
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.condition import NEUTRAL, Context, condition, semantic_map
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import LicenceNotice, ModelError
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio

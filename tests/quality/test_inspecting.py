@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription

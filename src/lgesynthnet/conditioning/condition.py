@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from scipy import ndimage
 
-from lgesynthnet.conditioning.hidden import BEYOND_MM, hidden_round
-from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.repaint_region import BEYOND_MM, hidden_round
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.prescription.language import caption
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from lgesynthnet.anatomy.frame import HeartFrame
-from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.records import Image, Label, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.base import ScarReader
 

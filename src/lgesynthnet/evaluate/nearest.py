@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.segmenter.features import slice_features
 from lgesynthnet.segmenter.reader import Reader

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.similarity import scaled

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from lgesynthnet.data.intensity import HeartWindow
-from lgesynthnet.data.noise import fine_detail
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.noise import fine_detail
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.quality.looks import border_step
 from lgesynthnet.records import Mask

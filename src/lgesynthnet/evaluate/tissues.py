@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.data.intensity import HIGHEST, LOWEST
+from lgesynthnet.conditioning.intensity import HIGHEST, LOWEST
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import belongs
 from lgesynthnet.evaluate.halves import in_halves

@@ -7,10 +7,10 @@ import time
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.conditioning.hidden import feather
-from lgesynthnet.conditioning.roi import Roi
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.repaint_region import feather
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.prescription.language import caption
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription

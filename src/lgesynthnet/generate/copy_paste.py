@@ -14,9 +14,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from lgesynthnet.anatomy.frame import HeartFrame
-from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from lgesynthnet.conditioning.noise import fine_detail
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.noise import fine_detail
 from lgesynthnet.records import Image, Mask
 
 VERSION = 2  # of `missing_grain`; raised when the rule changes, so that a resumed run notices

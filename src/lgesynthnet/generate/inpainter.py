@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lgesynthnet.conditioning.condition import Condition, Template, condition
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into

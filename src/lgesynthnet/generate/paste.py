@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
-from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.generate.base import Generator

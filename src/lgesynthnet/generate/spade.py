@@ -11,8 +11,8 @@ from jaxtyping import Float
 from scipy import ndimage
 
 from lgesynthnet.conditioning.condition import Condition, Context, condition
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
 from lgesynthnet.generate.grain import VERSION, missing_grain

@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lgesynthnet.conditioning.condition import Context
-from lgesynthnet.conditioning.roi import SIZE
+from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files import write_bytes, write_json
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import SyntheticSample
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.records import Mask
 
 SPILLED = 0.5  # heart units: half of the way from wall to blood

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lgesynthnet.anatomy.frame import HeartFrame
-from lgesynthnet.conditioning.roi import Roi
-from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError
 from lgesynthnet.records import Image, ShortAxisSlice
 from lgesynthnet.segmenter.reader import Reader

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lgesynthnet.conditioning.roi import Roi
-from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.model_store import fingerprint

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
 from lgesynthnet.conditioning.condition import edges
+from lgesynthnet.conditioning.intensity import grey
 from lgesynthnet.files import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
 from lgesynthnet.model.inpainter import Inpainter
@@ -52,7 +53,3 @@ def write_sheet(columns: list[UInt8[np.ndarray, "rows 128"]], folder: Path, step
     file = io.BytesIO()
     Image.fromarray(np.concatenate(columns, axis=1)).save(file, "PNG", optimize=True)
     write_bytes(folder / "pictures" / f"step-{step:06d}.png", file.getvalue())
-
-
-def grey(unit: Float[np.ndarray, "128 128"]) -> UInt8[np.ndarray, "128 128"]:
-    return np.clip((unit + 1.2) / 2.6 * 255, 0, 255).astype(np.uint8)

@@ -16,11 +16,11 @@ from safetensors.numpy import save
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.anatomy.orientation import levels, locate_all_insertions, order_stack
 from lgesynthnet.conditioning.condition import Condition, Template
-from lgesynthnet.conditioning.hidden import random_hidden
-from lgesynthnet.conditioning.roi import SIZE, Roi
+from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.repaint_region import random_hidden
+from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.data import usable_slices
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.errors import InputError, LGESynthNetError, RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.describing import describe

@@ -13,7 +13,7 @@ from monai.losses import DiceLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lgesynthnet.conditioning.roi import PIXEL_MM
+from lgesynthnet.conditioning.working_grid import PIXEL_MM
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve

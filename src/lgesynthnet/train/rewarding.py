@@ -20,7 +20,7 @@ from torch.nn import functional
 from lgesynthnet.anatomy.aha import segment_at
 from lgesynthnet.anatomy.frame import ASSUMED, HeartFrame, wall_depth
 from lgesynthnet.conditioning.condition import Condition
-from lgesynthnet.conditioning.hidden import BEYOND_MM, MARGIN_MM, hidden_round
+from lgesynthnet.conditioning.repaint_region import BEYOND_MM, MARGIN_MM, hidden_round
 from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode

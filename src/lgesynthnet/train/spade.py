@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lgesynthnet.conditioning.condition import Condition, Context, edges
-from lgesynthnet.conditioning.roi import SIZE
+from lgesynthnet.conditioning.intensity import grey
+from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import write_bytes, write_json
@@ -25,7 +26,7 @@ from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade,
 from lgesynthnet.model.tensors import images, to_maps
 from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.pictures import COUNT, EVERY, grey, write_sheet
+from lgesynthnet.train.pictures import COUNT, EVERY, write_sheet
 from lgesynthnet.train.prepare import Examples, Progress, prepared
 from lgesynthnet.train.recipes import recipe_named
 from lgesynthnet.train.run import machine

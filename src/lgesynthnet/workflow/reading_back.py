@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.conditioning.hidden import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort, open_cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data.intensity import HeartWindow
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription

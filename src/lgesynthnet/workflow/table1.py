@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image as Picture
 
-from lgesynthnet.conditioning.hidden import hidden_round
-from lgesynthnet.conditioning.roi import SIZE, Roi
+from lgesynthnet.conditioning.intensity import HeartWindow, grey
+from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.data.intensity import HeartWindow
+from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.alignment import Scores, compared, score
 from lgesynthnet.evaluate.cases import Case
@@ -31,7 +31,6 @@ from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.train.pictures import grey
 from lgesynthnet.workflow.auditing import refuse_party
 from lgesynthnet.workflow.comparing import Method, Tell, Workshop
 from lgesynthnet.workflow.hosts import find_hosts

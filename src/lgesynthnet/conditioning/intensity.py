@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float, Float32, Shaped, UInt8
 
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import ShortAxisSlice
@@ -51,3 +51,7 @@ class HeartWindow:
     def to_stored(self, unit: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
         """Heart units to stored numbers as float64; not rounded, not clipped to any dtype."""
         return (unit.astype(np.float64) + 0.5) * self.span + self.wall
+
+
+def grey(unit: Float[np.ndarray, "128 128"]) -> UInt8[np.ndarray, "128 128"]:
+    return np.clip((unit + 1.2) / 2.6 * 255, 0, 255).astype(np.uint8)
