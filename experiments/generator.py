@@ -33,7 +33,6 @@ from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.alignment import ABOVE, Scores, by_patient, readings, score
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.intervals import Interval, correlation, difference, mean, ratio
-from lgesynthnet.evaluate.strata import in_order
 from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.model_store import shipped_or_path
@@ -41,6 +40,7 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.prescription.strata import in_order
 from lgesynthnet.records import Level, Mask, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader

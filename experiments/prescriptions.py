@@ -16,8 +16,8 @@ from lgesynthnet.phantom.heart import contours, labels_of, window_of
 from lgesynthnet.phantom.infarct import level_of
 from lgesynthnet.prescription.language import parse, write
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Source
 
 

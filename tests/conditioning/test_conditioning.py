@@ -14,8 +14,8 @@ from lgesynthnet.conditioning.repaint_region import BEYOND_MM, MARGIN_MM, feathe
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.phantom.patient import simulate
-from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 
 

@@ -19,7 +19,7 @@ from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.generate.spade import SpadePainter
 from lgesynthnet.model.spade import Spade, SpadeSize
-from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 

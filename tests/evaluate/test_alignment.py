@@ -10,11 +10,11 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.alignment import figures, score, table
 from lgesynthnet.evaluate.cases import Case
-from lgesynthnet.evaluate.strata import ALL
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 

@@ -9,7 +9,7 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.copy_paste import CopyPaste, Donor, arc_of
-from lgesynthnet.prescription.painting import PaintedScar, paint
+from lgesynthnet.prescription.rasterize import PaintedScar, paint
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 

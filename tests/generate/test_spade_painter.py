@@ -17,7 +17,7 @@ from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
 from lgesynthnet.generate.spade import SpadePainter
 from lgesynthnet.model.spade import Spade, SpadeSize, load_spade, noise_of, save_spade
-from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, ShortAxisSlice
 

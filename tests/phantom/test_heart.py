@@ -11,7 +11,7 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.body import Remodelling, Tissue, draw_body
 from lgesynthnet.phantom.heart import contours, cut, labels_of, window_of
 from lgesynthnet.phantom.infarct import NOTHING, WallMap, between, scarred, wall_map
-from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source
 

@@ -10,9 +10,9 @@ import pytest
 from lgesynthnet.cli.benchmark import MethodName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.evaluate.strata import ALL
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.workflow.comparing import Method, Workshop
 from lgesynthnet.workflow.published import TABLE_1
 from lgesynthnet.workflow.table1 import OUTSIDE, REPAINT, compare

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.strata import ALL
+from lgesynthnet.prescription.strata import ALL
 
 
 class Aim(StrEnum):

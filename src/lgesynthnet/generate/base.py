@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.prescription.painting import PaintedScar, paint
+from lgesynthnet.prescription.rasterize import PaintedScar, paint
 from lgesynthnet.prescription.scar import ScarPrescription
 
 

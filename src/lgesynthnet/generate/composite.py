@@ -12,7 +12,7 @@ from lgesynthnet.conditioning.repaint_region import feather
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.prescription.language import caption
-from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image, Label, Labels, Mask
 

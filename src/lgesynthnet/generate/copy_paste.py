@@ -22,7 +22,7 @@ from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.paste import erased, healthy_wall
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 

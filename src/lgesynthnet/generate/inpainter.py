@@ -29,7 +29,7 @@ from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.schedule import clean_estimate, signal_and_noise, snr
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.model_store import fingerprint, notice_licence, shipped_or_path
-from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
 

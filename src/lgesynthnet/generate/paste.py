@@ -17,7 +17,7 @@ from lgesynthnet.errors import AnatomyError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
-from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label
 

@@ -19,7 +19,7 @@ from lgesynthnet.generate.grain import VERSION, missing_grain
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
 from lgesynthnet.model.tensors import to_maps
 from lgesynthnet.model_store import fingerprint, notice_licence, part_folder
-from lgesynthnet.prescription.painting import PaintedScar
+from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
 

@@ -11,8 +11,8 @@ from scipy import ndimage
 from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.phantom.body import BINS, Body, Remodelling
 from lgesynthnet.phantom.heart import Contours, Window
-from lgesynthnet.prescription.painting import PaintedScar
 from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
 

@@ -14,7 +14,7 @@ from lgesynthnet.phantom.infarct import NON_ISCHAEMIC, NOTHING, Plan, WallMap, b
 from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, scan_of_slice, tissue_signal, to_stored
 from lgesynthnet.phantom.thorax import surroundings
 from lgesynthnet.prescription.measuring import Measurement, measure
-from lgesynthnet.prescription.painting import PaintedScar, paint
+from lgesynthnet.prescription.rasterize import PaintedScar, paint
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
 

@@ -29,8 +29,8 @@ from lgesynthnet.model.sampling import denoise
 from lgesynthnet.model.schedule import clean_estimate, noised, signal_and_noise, snr
 from lgesynthnet.model.tensors import to_inputs
 from lgesynthnet.prescription.language import caption
-from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Level
 from lgesynthnet.reward.base import Reward, Target, mean_over

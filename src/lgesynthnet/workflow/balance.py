@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from lgesynthnet.evaluate.strata import EXTENTS, band
+from lgesynthnet.prescription.strata import EXTENTS, band
 from lgesynthnet.workflow.drawing import Drawn
 
 SURPLUS = "surplus"

@@ -13,8 +13,8 @@ from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import RunError
 from lgesynthnet.evaluate.cases import Case, in_order
 from lgesynthnet.evaluate.lines import Line, to_csv, to_markdown
-from lgesynthnet.evaluate.strata import ALL
 from lgesynthnet.files import write_bytes
+from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.workflow.auditing import auditor_of
 from lgesynthnet.workflow.plan import SynthesisPlan
 from lgesynthnet.workflow.reading_back import host_cohort, host_shelf, painted_cases, real_cases

@@ -14,7 +14,7 @@ from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, LGESynthNetError, RunError
 from lgesynthnet.evaluate.cases import Case
-from lgesynthnet.prescription.painting import paint
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.records import Label, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.workflow.hosts import HostShelf, find_hosts
 from lgesynthnet.workflow.plan import SynthesisPlan

@@ -12,8 +12,8 @@ from typing import Any
 
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
-from lgesynthnet.evaluate.strata import in_order, strata
 from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.prescription.strata import in_order, strata
 from lgesynthnet.records import Source
 
 KEPT = "kept"

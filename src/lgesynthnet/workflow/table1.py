@@ -25,8 +25,8 @@ from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import reader_mark
-from lgesynthnet.prescription.painting import PaintedScar, paint
 from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.rasterize import PaintedScar, paint
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
 from lgesynthnet.segmenter.networks import Role

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.lines import COLUMNS, cells
-from lgesynthnet.evaluate.strata import ALL
 from lgesynthnet.files import write_bytes
+from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.workflow.comparing import Method
 from lgesynthnet.workflow.pages import markdown_table, page, picture
 from lgesynthnet.workflow.published import SLICES, TABLE_1

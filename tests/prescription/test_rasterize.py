@@ -10,8 +10,8 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.painting import paint
 from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 
