@@ -14,7 +14,7 @@ from lgesynthnet.anatomy.frame import HeartFrame, locate
 from lgesynthnet.phantom.body import draw_body
 from lgesynthnet.phantom.heart import contours, labels_of, window_of
 from lgesynthnet.phantom.infarct import level_of
-from lgesynthnet.prescription.language import parse, write
+from lgesynthnet.prescription.grammar.language import parse, write
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.rasterize import paint

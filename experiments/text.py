@@ -28,10 +28,10 @@ from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.model.text import MAX_TOKENS, build_bert, hidden_states, load_external, pooled
-from lgesynthnet.prescription.language import caption
-from lgesynthnet.prescription.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.language import caption
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.prescription.vocabulary import EXTENT_BINS
 from lgesynthnet.records import Level
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import RECIPES, Stage

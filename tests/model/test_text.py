@@ -26,8 +26,8 @@ from lgesynthnet.model.text import (
     pooled,
     save_bert,
 )
-from lgesynthnet.prescription.language import every_caption_word, every_report_word
-from lgesynthnet.prescription.paraphrasing import paraphrase
+from lgesynthnet.prescription.grammar.language import every_caption_word, every_report_word
+from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.records import Level
 

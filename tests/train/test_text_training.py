@@ -12,8 +12,8 @@ from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.tensors import to_inputs
 from lgesynthnet.model.text import build_bert, build_text_encoder, load_text_encoder, save_bert
 from lgesynthnet.phantom.cohort import write_cohort
-from lgesynthnet.prescription.language import NO_ENHANCEMENT
-from lgesynthnet.prescription.paraphrasing import Meaning, meaning
+from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning
 from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Label
 from lgesynthnet.train.prepare import Dropout, Examples

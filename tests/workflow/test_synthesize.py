@@ -14,7 +14,7 @@ from ring_hosts import write_hosts, write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
-from lgesynthnet.prescription.language import parse
+from lgesynthnet.prescription.grammar.language import parse
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.workflow.balance import kind_of, quotas
 from lgesynthnet.workflow.drawing import draw_attempt

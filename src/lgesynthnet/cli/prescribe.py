@@ -29,7 +29,7 @@ def prescribe(
     Example: lgesynthnet prescribe --prior ischaemic --count 20 > twenty.jsonl
     """
     from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.language import caption, write
+    from lgesynthnet.prescription.grammar.language import caption, write
 
     if (text is None) == (prior is None):
         raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')

@@ -13,7 +13,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import BEYOND_MM, hidden_round
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.prescription.language import caption
+from lgesynthnet.prescription.grammar.language import caption
 from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask

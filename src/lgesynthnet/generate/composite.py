@@ -11,7 +11,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import feather
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.prescription.language import caption
+from lgesynthnet.prescription.grammar.language import caption
 from lgesynthnet.prescription.rasterize import PaintedScar
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image, Label, Labels, Mask

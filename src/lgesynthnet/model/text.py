@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoTokenizer, BertConfig, BertModel, BertT
 from transformers.utils import logging as transformers_logging
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.prescription.language import every_caption_word, every_report_word
+from lgesynthnet.prescription.grammar.language import every_caption_word, every_report_word
 
 MAX_TOKENS = 48
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

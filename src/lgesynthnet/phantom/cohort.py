@@ -15,7 +15,7 @@ from lgesynthnet.errors import RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.phantom.infarct import NON_ISCHAEMIC
 from lgesynthnet.phantom.patient import Patient, simulate
-from lgesynthnet.prescription.language import write
+from lgesynthnet.prescription.grammar.language import write
 
 COLUMNS = (
     "case", "slice", "level", "anterior_deg", "inferior_deg", "burden", "transmurality", "segments", "mvo_share", "area_mm2", "sentence",

@@ -142,8 +142,8 @@ class ScarPrescription:
 
     @classmethod
     def parse(cls, text: str) -> ScarPrescription:
-        """From a sentence in the wording of reports; see `prescription.language`."""
-        from lgesynthnet.prescription.language import parse
+        """From a sentence in the wording of reports; see `prescription.grammar.language`."""
+        from lgesynthnet.prescription.grammar.language import parse
 
         return parse(text)
 

@@ -24,8 +24,8 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, LGESynthNetError, RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.describing import describe
-from lgesynthnet.prescription.language import NO_ENHANCEMENT, caption
-from lgesynthnet.prescription.paraphrasing import paraphrase
+from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption
+from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Skipped, Stack
 from lgesynthnet.segmenter.septum import read_septum
 

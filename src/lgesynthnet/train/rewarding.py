@@ -28,7 +28,7 @@ from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.sampling import denoise
 from lgesynthnet.model.schedule import clean_estimate, noised, signal_and_noise, snr
 from lgesynthnet.model.tensors import to_inputs
-from lgesynthnet.prescription.language import caption
+from lgesynthnet.prescription.grammar.language import caption
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.prescription.scar import ScarPrescription

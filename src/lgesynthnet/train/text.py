@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.model.text import MAX_TOKENS, SPECIAL, BertModel, BertTokenizerFast, hidden_states, pooled
-from lgesynthnet.prescription.language import caption
-from lgesynthnet.prescription.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.language import caption
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
-from lgesynthnet.prescription.vocabulary import EXTENT_BINS
 from lgesynthnet.records import Level
 
 TEMPERATURE = 0.07

@@ -14,7 +14,7 @@ from lgesynthnet.data.declaration import DECLARATION, declare
 from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
 from lgesynthnet.export.samples import PARTS, REJECTED, folder_of, write_sample
 from lgesynthnet.files import write_bytes
-from lgesynthnet.prescription.language import caption, write
+from lgesynthnet.prescription.grammar.language import caption, write
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
 from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of

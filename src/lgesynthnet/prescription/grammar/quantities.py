@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.grammar.vocabulary import DEFAULT_MVO_SHARE, Wall
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern
-from lgesynthnet.prescription.vocabulary import DEFAULT_MVO_SHARE, Wall
 
 SEGMENT_LIST = "SEGMENTS"  # marks where a segment list stood; upper case, which no user's word has once the text is lowered
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SHORT_AXIS_SEGMENTS
 from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.grammar.vocabulary import LATERAL, SEPTUM, Item, Kind, Wall
 from lgesynthnet.prescription.scar import Arc
-from lgesynthnet.prescription.vocabulary import LATERAL, SEPTUM, Item, Kind, Wall
 from lgesynthnet.records import Level
 
 _LEVELS = tuple(Level)

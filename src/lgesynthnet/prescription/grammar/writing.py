@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from lgesynthnet.anatomy.aha import APICAL_WALL_NAMES, SEGMENTS, WALL_NAMES, WALL_OF
-from lgesynthnet.prescription.quantities import same_arc
-from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription, default_depth
-from lgesynthnet.prescription.vocabulary import (
+from lgesynthnet.prescription.grammar.quantities import same_arc
+from lgesynthnet.prescription.grammar.vocabulary import (
     BORDER_WORDS,
     BRIGHTNESS_WORDS,
     DEFAULT_IRREGULARITY,
@@ -19,6 +18,7 @@ from lgesynthnet.prescription.vocabulary import (
     EXTENT_BINS,
     PATTERN_WORDS,
 )
+from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription, default_depth
 from lgesynthnet.records import Level
 
 NO_ENHANCEMENT = "No late enhancement"

@@ -3,8 +3,8 @@
 The words are in `vocabulary`; `quantities` reads the numbers, `location` the levels and walls.
 """
 
-from lgesynthnet.prescription.parsing import LONGEST_TEXT, parse
-from lgesynthnet.prescription.vocabulary import every_report_word
-from lgesynthnet.prescription.writing import NO_ENHANCEMENT, caption, every_caption_word, write
+from lgesynthnet.prescription.grammar.parsing import LONGEST_TEXT, parse
+from lgesynthnet.prescription.grammar.vocabulary import every_report_word
+from lgesynthnet.prescription.grammar.writing import NO_ENHANCEMENT, caption, every_caption_word, write
 
 __all__ = ["LONGEST_TEXT", "NO_ENHANCEMENT", "caption", "every_caption_word", "every_report_word", "parse", "write"]

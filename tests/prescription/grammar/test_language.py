@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.prescription.language import LONGEST_TEXT, NO_ENHANCEMENT, caption, every_caption_word, parse, write
+from lgesynthnet.prescription.grammar.language import LONGEST_TEXT, NO_ENHANCEMENT, caption, every_caption_word, parse, write
+from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
-from lgesynthnet.prescription.vocabulary import EXTENT_BINS
 from lgesynthnet.records import Level
 
 ISCHAEMIC = (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
@@ -110,9 +110,7 @@ def test_at_full_speed(check):
 
 
 def test_the_language_needs_none_of_the_heavy_packages():
-    script = (
-        "import sys, lgesynthnet.prescription.language; print(*{'torch', 'scipy', 'skimage', 'monai', 'matplotlib'} & set(sys.modules))"
-    )
+    script = "import sys, lgesynthnet.prescription.grammar.language; print(*{'torch', 'scipy', 'skimage', 'monai', 'matplotlib'} & set(sys.modules))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

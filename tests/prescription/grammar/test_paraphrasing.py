@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lgesynthnet.prescription.language import NO_ENHANCEMENT, caption, parse
-from lgesynthnet.prescription.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption, parse
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level

@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.prescription.location import segments_of
-from lgesynthnet.prescription.quantities import SEGMENT_LIST, Extent, take_quantities
-from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
-from lgesynthnet.prescription.vocabulary import (
+from lgesynthnet.prescription.grammar.location import segments_of
+from lgesynthnet.prescription.grammar.quantities import SEGMENT_LIST, Extent, take_quantities
+from lgesynthnet.prescription.grammar.vocabulary import (
     DEFAULT_IRREGULARITY,
     DEFAULT_PERCENTILE,
     DEFAULT_TRANSMURALITY,
@@ -22,6 +21,7 @@ from lgesynthnet.prescription.vocabulary import (
     Kind,
     Wall,
 )
+from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
 
 LONGEST_TEXT = 1000  # characters; the longest sentence that `write` makes stays well below
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgesynthnet.anatomy.aha import SEGMENTS, WALL_OF
+from lgesynthnet.prescription.grammar.vocabulary import DEFAULT_TRANSMURALITY, EXTENT_BINS, PATTERN_WORDS
+from lgesynthnet.prescription.grammar.writing import NO_ENHANCEMENT
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
-from lgesynthnet.prescription.vocabulary import DEFAULT_TRANSMURALITY, EXTENT_BINS, PATTERN_WORDS
-from lgesynthnet.prescription.writing import NO_ENHANCEMENT
 from lgesynthnet.records import Level
 
 _NO_SCAR = (NO_ENHANCEMENT, "No late gadolinium enhancement", "No enhancement", "No LGE", "No scar", "No myocardial scar", "No infarct")

@@ -1,0 +1,1 @@
+"""The grammar: prescriptions as sentences, written and parsed."""
