@@ -12,7 +12,7 @@ from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.quality.looks import looks
+from lgesynthnet.quality.appearance import looks
 from lgesynthnet.quality.verdict import Reason, Rules, inspect
 
 HALF = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, intensity_percentile=60)

@@ -8,7 +8,7 @@ from scipy import ndimage
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.noise import fine_detail
 from lgesynthnet.evaluate.cases import Case
-from lgesynthnet.quality.looks import border_step
+from lgesynthnet.quality.appearance import border_step
 from lgesynthnet.records import Mask
 
 ENERGY_OF_MEDIAN = 2.1981  # variance of normal noise over the squared median of its size

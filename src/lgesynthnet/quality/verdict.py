@@ -10,7 +10,7 @@ import numpy as np
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.quality.looks import looks
+from lgesynthnet.quality.appearance import looks
 from lgesynthnet.records import Mask
 
 DICE_ABOVE = 0.6  # the paper's filter: a sample is kept when Dice(intended, read) is above 0.6
