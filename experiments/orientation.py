@@ -84,8 +84,8 @@ def slice_by_slice(stack: Stack) -> list[Insertions | None]:
 
 def by_network(folder: Path, *, rules: bool) -> Locate:
     """By a segmenter's RV, alone or with the rules; with them and the shipped segmenter it is what the program does."""
+    from lgesynthnet.segmenter.heart import Segmenter
     from lgesynthnet.segmenter.septum import rv_evidence
-    from lgesynthnet.segmenter.whole import Segmenter
 
     segmenter = Segmenter.from_pretrained(folder)
 

@@ -22,9 +22,10 @@ from sim_to_real import FIGURES, stacks_of
 from lgesynthnet.data import open_cohort, read_splits
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.files import write_json
-from lgesynthnet.segmenter.whole import Segmenter
+from lgesynthnet.segmenter.heart import Segmenter
+from lgesynthnet.segmenter.scoring import PatientScore, score
 from lgesynthnet.train.recipes import RECIPES
-from lgesynthnet.train.segmenters import PatientScore, score, train_segmenter
+from lgesynthnet.train.segmenters import train_segmenter
 
 ARMS = ("scratch", "phantom")
 WITH_SCAR, WITHOUT = 7, 3

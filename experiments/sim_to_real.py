@@ -21,8 +21,8 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.records import Stack
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
-from lgesynthnet.segmenter.whole import Segmenter
-from lgesynthnet.train.segmenters import PatientScore, score
+from lgesynthnet.segmenter.heart import Segmenter
+from lgesynthnet.segmenter.scoring import PatientScore, score
 
 FIGURES: dict[str, Callable[[PatientScore], Iterable[float]]] = {
     "cavity": lambda s: [] if s.cavity is None else [s.cavity],

@@ -13,7 +13,7 @@ from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.densenet import DenseNetUNet
-from lgesynthnet.segmenter.whole import CLASSES, Kind, Segmenter, build_segmenter
+from lgesynthnet.segmenter.heart import CLASSES, Kind, Segmenter, build_segmenter
 from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, MixedTask, jaccard_loss, train_downstream
 from lgesynthnet.train.whole import whole_slices
 

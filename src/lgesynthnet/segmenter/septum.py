@@ -11,7 +11,7 @@ from jaxtyping import Float
 from lgesynthnet.anatomy.insertions import ANGLES_DEG, ARCS_DEG, STEP_DEG, Evidence, sample_around, septum_evidence
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, ShortAxisSlice
-from lgesynthnet.segmenter.whole import Segmenter
+from lgesynthnet.segmenter.heart import Segmenter
 
 BAND = slice(1, 6)  # 0.1 to 0.3 LV radii beyond the epicardium: past the septum's edge, short of the RV's free wall
 CERTAIN = 3.0  # natural log-odds; a network is never as sure as it says

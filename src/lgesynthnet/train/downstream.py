@@ -17,7 +17,7 @@ from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.whole import CLASSES, ROLE, Kind, Segmenter, build_segmenter
+from lgesynthnet.segmenter.heart import CLASSES, ROLE, Kind, Segmenter, build_segmenter
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.randomise import bent, randomised
 from lgesynthnet.train.recipes import StageRecipe

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from lgesynthnet.segmenter.whole import PADDING, normalised
+from lgesynthnet.segmenter.heart import PADDING, normalised
 from lgesynthnet.train.tasks import normal
 
 SIDE = 144  # 216 mm: a crop holds the heart and what it is told from

@@ -15,10 +15,10 @@ from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.model.spade import load_spade, spade_part
+from lgesynthnet.segmenter.heart import ROLE as SEGMENTER
+from lgesynthnet.segmenter.heart import Segmenter
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.segmenter.whole import ROLE as SEGMENTER
-from lgesynthnet.segmenter.whole import Segmenter
 from lgesynthnet.train.generator import Job, finished, train_autoencoder, train_base, train_control, train_reward, train_text
 from lgesynthnet.train.prepare import Progress, prepared, prepared_of, source_of
 from lgesynthnet.train.readers import train_reader

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
-from lgesynthnet.overlap import dice
-from lgesynthnet.records import Label, Skipped, Stack, scar_of, wall_of
-from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
-from lgesynthnet.segmenter.whole import CLASSES, ROLE, Segmenter, build_segmenter, decided
+from lgesynthnet.records import Label, Skipped, Stack
+from lgesynthnet.segmenter.heart import CLASSES, ROLE, Segmenter, build_segmenter
+from lgesynthnet.segmenter.scoring import best_threshold, score, summary
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.randomise import randomised
 from lgesynthnet.train.recipes import recipe_named
@@ -29,7 +27,6 @@ from lgesynthnet.train.whole import WholeSlices, whole_slices
 
 CLASS_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 4.0, 1.0)  # scar covers 0.3 % of an image
 SCAR_DRAWS = 0.6  # share of a batch that holds scar
-THRESHOLDS = tuple(round(0.2 + 0.1 * i, 1) for i in range(7))
 
 
 class SegmenterTask:
@@ -129,74 +126,6 @@ def train_segmenter(
     report |= {"started_from": origin, "names": sorted(set(slices.patients))}
     write_json(folder / "report.json", report)
     return report
-
-
-@dataclass(frozen=True, kw_only=True)
-class PatientScore:
-    """How a patient was segmented against the labels.
-
-    Attributes:
-        cavity, wall: Dice over all slices together; None where neither side has any.
-        scar: Dice of each slice that holds scar (with no-reflow).
-        false_scar_mm2: scar found on each slice of a labelled wall without scar.
-    """
-
-    patient: str
-    cavity: float | None
-    wall: float | None
-    scar: list[float]
-    false_scar_mm2: list[float]
-
-
-def score(segmenter: Segmenter, stack: Stack) -> PatientScore:
-    """Segment a patient and compare; slices without a labelled heart count for cavity and wall only."""
-    return compared(segmenter.read_stack(stack.image, stack.spacing_mm), stack)
-
-
-def compared(found: np.ndarray, stack: Stack) -> PatientScore:
-    truth = stack.labels
-    scar: list[float] = []
-    false_mm2: list[float] = []
-    for k in range(len(stack)):
-        read, real = scar_of(found[:, :, k]), scar_of(truth[:, :, k])
-        if real.any():
-            scar.append(dice(read, real) or 0.0)
-        elif wall_of(truth[:, :, k]).any():
-            false_mm2.append(float(read.sum()) * stack.spacing_mm[0] * stack.spacing_mm[1])
-    return PatientScore(
-        patient=stack.patient,
-        cavity=dice(found == Label.CAVITY, truth == Label.CAVITY),
-        wall=dice(wall_of(found), wall_of(truth)),
-        scar=scar,
-        false_scar_mm2=false_mm2,
-    )
-
-
-def summary(scores: Iterable[PatientScore]) -> dict[str, float | None]:
-    """Means: cavity and wall over patients, scar over slices that hold it, share of the others with more than 25 mm² of false scar."""
-    rows = list(scores)
-    found = {
-        "dice_cavity": [s.cavity for s in rows if s.cavity is not None],
-        "dice_wall": [s.wall for s in rows if s.wall is not None],
-        "dice_scar": [d for s in rows for d in s.scar],
-        "false_scar": [float(a > FALSE_SCAR_MM2) for s in rows for a in s.false_scar_mm2],
-    }
-    return {name: round(float(np.mean(values)), 4) if values else None for name, values in found.items()}
-
-
-def best_threshold(segmenter: Segmenter, stacks: Iterable[Stack]) -> float:
-    """The scar threshold with the best mean scar Dice less half the share of slices with false scar."""
-    by_threshold: dict[float, list[PatientScore]] = {t: [] for t in THRESHOLDS}
-    for stack in stacks:
-        chance = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
-        for threshold, rows in by_threshold.items():
-            rows.append(compared(decided(chance, stack.spacing_mm, threshold), stack))
-
-    def merit(threshold: float) -> float:
-        found = summary(by_threshold[threshold])
-        return (found["dice_scar"] or 0.0) - 0.5 * (found["false_scar"] or 0.0)
-
-    return max(THRESHOLDS, key=merit)
 
 
 def _stacks(cohort: Cohort, patients: list[str] | None) -> list[Stack]:

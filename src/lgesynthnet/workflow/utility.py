@@ -13,7 +13,7 @@ import numpy as np
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind
-from lgesynthnet.segmenter.whole import ROLE
+from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, DownstreamRecipe, train_downstream
 from lgesynthnet.train.whole import WholeSlices, read_whole, whole_slices

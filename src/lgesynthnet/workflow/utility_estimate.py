@@ -7,7 +7,7 @@ import time
 import numpy as np
 import torch
 
-from lgesynthnet.segmenter.whole import build_segmenter
+from lgesynthnet.segmenter.heart import build_segmenter
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.downstream import MixedTask
 from lgesynthnet.workflow.utility import Bench, missing_stages, refuse_leaks

@@ -12,7 +12,7 @@ from monai.metrics import compute_hausdorff_distance
 from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.utility import THRESHOLDS, Reading, SliceScore, cut_off, evidence_ml, per_patient
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
-from lgesynthnet.segmenter.whole import Segmenter, decided
+from lgesynthnet.segmenter.heart import Segmenter, decided
 
 
 def read_patients(segmenter: Segmenter, validation: Sequence[Stack], tested: Sequence[Stack]) -> Reading:

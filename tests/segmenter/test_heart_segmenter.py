@@ -9,7 +9,7 @@ import torch
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.whole import PIXEL_MM, Segmenter, build_segmenter, decided, grey, to_grid
+from lgesynthnet.segmenter.heart import PIXEL_MM, Segmenter, build_segmenter, decided, grey, to_grid
 
 
 @pytest.fixture(scope="module")
