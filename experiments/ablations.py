@@ -30,13 +30,13 @@ from lgesynthnet.evaluate.alignment import ABOVE
 from lgesynthnet.evaluate.intervals import Interval, difference, mean, ratio
 from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.guiding import ReaderGuide
-from lgesynthnet.workflow.repainting import own_scar
 
 CORE_PIXELS = 12
 ByPatient = dict[str, list[float]]

@@ -29,6 +29,7 @@ from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.generate.paste import IntensityPaste
+from lgesynthnet.hosts.pool import HostShelf, find_hosts
 from lgesynthnet.model.autoencoder import decode, encode
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.overlap import dice
@@ -36,7 +37,6 @@ from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.hosts import HostShelf, find_hosts
 from lgesynthnet.workflow.models import model_folder
 
 

@@ -21,12 +21,12 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.data import open_cohort
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import judge
 from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.models import model_folder
 from lgesynthnet.workflow.synthesize import read_back
 

@@ -35,6 +35,8 @@ from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.intervals import Interval, correlation, difference, mean, ratio
 from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+from lgesynthnet.hosts.own_scar import own_scar
+from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
@@ -45,8 +47,6 @@ from lgesynthnet.records import Level, Mask, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.guiding import ReaderGuide
-from lgesynthnet.workflow.hosts import find_hosts
-from lgesynthnet.workflow.repainting import own_scar
 
 SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > ABOVE}
 READINGS = ("auditor", "5 SD", "half maximum")

@@ -26,10 +26,10 @@ from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.nearest import PERCENTILE, feature_spread, in_features, in_wall, look, nearest
 from lgesynthnet.generate.inpainter import LGESynthNet
+from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.hosts import find_hosts
 
 ALLOWED = 0.025
 

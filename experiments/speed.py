@@ -25,8 +25,8 @@ from torch import nn
 from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.data import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
+from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.models import model_folder
 
 STEPS = 10

@@ -19,12 +19,12 @@ from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.data import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
+from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.card import PHANTOM_TRUTH
-from lgesynthnet.workflow.hosts import find_hosts
 from lgesynthnet.workflow.models import model_folder
 from lgesynthnet.workflow.synthesize import read_back
 

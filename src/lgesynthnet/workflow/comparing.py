@@ -155,7 +155,7 @@ class Workshop:
             InputError: it has not been trained yet.
         """
         from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
-        from lgesynthnet.workflow.donors import donor_bank
+        from lgesynthnet.hosts.donors import donor_bank
         from lgesynthnet.workflow.models import load_rival
 
         if method is Method.COPY_PASTE:

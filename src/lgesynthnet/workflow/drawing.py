@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lgesynthnet.hosts.pool import HostEntry
 from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.scar import ScarPrescription
-from lgesynthnet.workflow.hosts import HostEntry
 from lgesynthnet.workflow.plan import SynthesisPlan
 
 

@@ -74,7 +74,7 @@ def load_rival(
 
     Args:
         folder: a SPADE's own folder, or a model or work folder that holds it; for `template` a model folder or `WORK/control/model`.
-        donors: slices with scar that copy-paste and `template` take from, of training patients; see `workflow.donors.donor_bank`.
+        donors: slices with scar that copy-paste and `template` take from, of training patients; see `hosts.donors.donor_bank`.
         keep_host: False lets a network hand out the whole working grid as it renders it, as published.
     Raises:
         ModelError: no such rival, or its folder is missing or damaged.

@@ -16,10 +16,10 @@ from lgesynthnet import __version__
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.label_maps import parse_label_map
 from lgesynthnet.errors import LGESynthNetError, PrescriptionError, RunError
+from lgesynthnet.hosts.pool import HostShelf, find_hosts
 from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.quality.verdict import DICE_ABOVE
-from lgesynthnet.workflow.hosts import HostShelf, find_hosts
 from lgesynthnet.workflow.models import Painter, load_painter
 
 ATTEMPTS_PER_SAMPLE = 8  # default budget

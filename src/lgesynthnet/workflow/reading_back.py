@@ -14,9 +14,9 @@ from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, LGESynthNetError, RunError
 from lgesynthnet.evaluate.cases import Case
+from lgesynthnet.hosts.pool import HostShelf, find_hosts
 from lgesynthnet.prescription.rasterize import paint
 from lgesynthnet.records import Label, Mask, ShortAxisSlice, scar_of
-from lgesynthnet.workflow.hosts import HostShelf, find_hosts
 from lgesynthnet.workflow.plan import SynthesisPlan
 from lgesynthnet.workflow.summary import Sample, summarise
 

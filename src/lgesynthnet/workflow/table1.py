@@ -24,6 +24,8 @@ from lgesynthnet.evaluate.lines import Aim, Line
 from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
+from lgesynthnet.hosts.own_scar import own_scar
+from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import reader_mark
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.rasterize import PaintedScar, paint
@@ -33,8 +35,6 @@ from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.workflow.auditing import refuse_party
 from lgesynthnet.workflow.comparing import Method, Tell, Workshop
-from lgesynthnet.workflow.hosts import find_hosts
-from lgesynthnet.workflow.repainting import own_scar
 
 PICTURES, SIDE = 10, 88
 REPAINT, NOVEL, REAL = "repaint", "novel", "real"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
-from lgesynthnet.workflow.hosts import find_hosts
+from lgesynthnet.hosts.pool import find_hosts
 
 
 def donor_bank(cohort: Cohort, patients: Collection[str] | None = None) -> list[Host]:

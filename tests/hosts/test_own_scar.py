@@ -9,9 +9,9 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.generate.paste import IntensityPaste
+from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import Label
-from lgesynthnet.workflow.repainting import own_scar
 
 LEVELS = np.linspace(-0.2, 1.4, 21)
 

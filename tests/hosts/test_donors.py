@@ -5,7 +5,7 @@ from ring_hosts import write_patient
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError
-from lgesynthnet.workflow.donors import donor_bank
+from lgesynthnet.hosts.donors import donor_bank
 from lgesynthnet.workflow.models import Rival, load_rival
 
 

@@ -1,0 +1,1 @@
+"""Hosts: the slices that can be painted into, each with its heart located."""
