@@ -5,8 +5,8 @@ from ring_hosts import write_patient
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError
+from lgesynthnet.generate.rivals import Rival, load_rival
 from lgesynthnet.hosts.donors import donor_bank
-from lgesynthnet.workflow.models import Rival, load_rival
 
 
 def test_only_chosen_patients_give_and_only_their_scarred_slices(tmp_path):

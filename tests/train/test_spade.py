@@ -10,6 +10,7 @@ import torch
 from lgesynthnet.conditioning.condition import Context
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import ModelError, RunError
+from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize
 from lgesynthnet.phantom.cohort import write_cohort
@@ -18,7 +19,6 @@ from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
 from lgesynthnet.train.run import pack_parts
 from lgesynthnet.train.spade import SpadeTask, train_spade
-from lgesynthnet.workflow.models import load_rival
 
 STEPS = StageRecipe(steps=4, batch=2, lr=1e-2, warmup=1, checkpoint_every=2)
 

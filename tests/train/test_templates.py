@@ -9,6 +9,7 @@ from lgesynthnet.conditioning.condition import NEUTRAL, control_image
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+from lgesynthnet.generate.rivals import Rival, load_rival
 from lgesynthnet.hosts.donors import donor_bank
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import with_template
@@ -19,7 +20,6 @@ from lgesynthnet.records import Label
 from lgesynthnet.train.prepare import Dropout, prepare
 from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.run import train
-from lgesynthnet.workflow.models import Rival, load_rival
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, seed=5)
 

@@ -155,8 +155,8 @@ class Workshop:
             InputError: it has not been trained yet.
         """
         from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
+        from lgesynthnet.generate.rivals import load_rival
         from lgesynthnet.hosts.donors import donor_bank
-        from lgesynthnet.workflow.models import load_rival
 
         if method is Method.COPY_PASTE:
             return load_rival("copy-paste", donors=donor_bank(self.cohort, self.splits["train"]))
