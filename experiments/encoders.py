@@ -25,7 +25,7 @@ from lgesynthnet.model_store import weights_folder
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.recipes import RECIPES, Stage
-from lgesynthnet.train.run import train
+from lgesynthnet.train.stages import train
 
 
 def main() -> None:

@@ -12,10 +12,11 @@ from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import Role, build_network
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.prepare import Examples
 from lgesynthnet.train.readers import ReaderTask, augmented, calibrate, reading_loss, to_stack, train_reader, training_patients
 from lgesynthnet.train.recipes import RECIPES, recipe_named
-from lgesynthnet.train.run import pack_parts, reader_folder
+from lgesynthnet.train.stages import reader_folder
 
 SPLITS = {"train": ["P1", "N1"], "val": ["P2"], "audit": ["P3"], "test": ["P4"]}
 TINY = recipe_named("tiny").readers

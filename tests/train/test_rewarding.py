@@ -24,10 +24,11 @@ from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import fit
+from lgesynthnet.train.packing import pack
 from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe, Window
 from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, off_brightness, off_surroundings, own_brightness, window_steps
-from lgesynthnet.train.run import pack, train
+from lgesynthnet.train.stages import train
 from lgesynthnet.train.tasks import DiffusionTask, latents_of
 
 RECIPE = replace(RECIPES["tiny"].reward, batch=3)

@@ -15,9 +15,9 @@ from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.train.loop import fit
+from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
-from lgesynthnet.train.run import pack_parts
 from lgesynthnet.train.spade import SpadeTask, train_spade
 
 STEPS = StageRecipe(steps=4, batch=2, lr=1e-2, warmup=1, checkpoint_every=2)

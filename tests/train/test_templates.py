@@ -19,7 +19,7 @@ from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label
 from lgesynthnet.train.prepare import Dropout, prepare
 from lgesynthnet.train.recipes import Stage
-from lgesynthnet.train.run import train
+from lgesynthnet.train.stages import train
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, seed=5)
 

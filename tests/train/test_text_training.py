@@ -18,7 +18,7 @@ from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Label
 from lgesynthnet.train.prepare import Dropout, Examples
 from lgesynthnet.train.recipes import Stage
-from lgesynthnet.train.run import train
+from lgesynthnet.train.stages import train
 from lgesynthnet.train.text import CaptionTask, attributes, draw_pairs
 
 

@@ -312,7 +312,7 @@ def everything(
 @app.command()
 def pack(work: Work, out: Out) -> None:
     """Collect trained stages as a model folder."""
-    from lgesynthnet.train.run import pack as collect
+    from lgesynthnet.train.packing import pack as collect
 
     card = f"# {out.name}\n\nA model of lgesynthnet, made by `lgesynthnet {shlex.join(sys.argv[1:])}`. Scores: `reports.json`.\n"
     typer.echo(f"model: {collect(work, out, card=card)}")
@@ -321,7 +321,7 @@ def pack(work: Work, out: Out) -> None:
 @app.command("pack-parts")
 def pack_parts(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the parts into.")]) -> None:
     """Collect whatever is trained: generator, readers, segmenter, a folder each; other files of --out (a card, a licence) stay."""
-    from lgesynthnet.train.run import pack_parts as collect
+    from lgesynthnet.train.packing import pack_parts as collect
 
     typer.echo(f"parts: {collect(work, out)}")
 
@@ -345,7 +345,7 @@ class _Job:
 def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings: Any) -> None:
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
-    from lgesynthnet.train.run import train
+    from lgesynthnet.train.stages import train
 
     label_map = parse_label_map(job.labels) if job.labels else None
     cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map) if job.data is not None else None

@@ -25,8 +25,8 @@ from lgesynthnet.reward.transmurality import TransmuralityReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.loop import Task, fit
-from lgesynthnet.train.pictures import EVERY, Pictures
 from lgesynthnet.train.prepare import Dropout, Examples
+from lgesynthnet.train.previews import EVERY, Pictures
 from lgesynthnet.train.recipes import Recipe, RewardKind, RewardRecipe, Stage, StageRecipe, Window
 from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch
 from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of

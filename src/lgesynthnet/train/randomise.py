@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lgesynthnet.segmenter.heart import PADDING, normalised
-from lgesynthnet.train.tasks import normal
+from lgesynthnet.train.batches import normal
 
 SIDE = 144  # 216 mm: a crop holds the heart and what it is told from
 TURN_DEG = 45.0  # beyond the two ways hearts lie; no mirror, since the RV is on the viewer's left

@@ -22,10 +22,10 @@ from lgesynthnet.records import Label
 from lgesynthnet.segmenter.calibration import ReadSlice, best_threshold, reliability
 from lgesynthnet.segmenter.networks import OUT_CHANNELS, Role, build_network
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.prepare import Examples
 from lgesynthnet.train.recipes import ReaderRecipe
-from lgesynthnet.train.tasks import drawn_from, normal
 
 SCARRED_SHARE = 0.5  # of a batch: half its slices must teach when to say nothing
 PARTS_OF = {Role.REWARD: ("train",), Role.FILTER: ("train",), Role.AUDITOR: ("train", "audit")}

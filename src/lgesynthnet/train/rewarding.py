@@ -35,9 +35,10 @@ from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Level
 from lgesynthnet.reward.base import Reward, Target, mean_over
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.prepare import CONTROL_DROPOUT, Dropout, Examples
 from lgesynthnet.train.recipes import RewardRecipe, Window
-from lgesynthnet.train.tasks import DiffusionTask, drawn_from, normal
+from lgesynthnet.train.tasks import DiffusionTask
 
 SCARRED_SHARE = 0.8  # of the reward's own mini-batch
 CORE_DROP = 0.45  # heart units from scar down to its no-reflow core; medians: 0.44 in 56 real training slices, 0.49 in simulated ones

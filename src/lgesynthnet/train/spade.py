@@ -25,12 +25,13 @@ from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade, noise_of, save_spade, spade_part
 from lgesynthnet.model.tensors import images, to_maps
 from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
+from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.pictures import COUNT, EVERY, write_sheet
 from lgesynthnet.train.prepare import Examples, Progress, prepared
+from lgesynthnet.train.previews import COUNT, EVERY, write_sheet
 from lgesynthnet.train.recipes import recipe_named
-from lgesynthnet.train.run import machine
-from lgesynthnet.train.tasks import HEALTHY_DRAWS, PATCH, drawn_from, normal
+from lgesynthnet.train.stages import machine
+from lgesynthnet.train.tasks import HEALTHY_DRAWS, PATCH
 
 FEATURE_WEIGHT = 10.0  # of both, as published
 PERCEPTUAL_WEIGHT = 10.0

@@ -7,32 +7,20 @@ from dataclasses import replace
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE
 from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.schedule import TRAIN_STEPS, noised, signal_and_noise, velocity
 from lgesynthnet.model.tensors import loss_weight, to_inputs
+from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.prepare import BASE_DROPOUT, CONTROL_DROPOUT, Examples
 
 PATCH = 64
 KL_WEIGHT = 1e-5
 HEALTHY_DRAWS = 0.2  # scar-free slices teach what healthy wall looks like; one in five draws is enough
 EVERYWHERE = 0.05  # a little loss outside the hidden region keeps the latent one picture
-
-
-def normal(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-
-
-def drawn_from(
-    one: Int[np.ndarray, " m"], other: Int[np.ndarray, " n"], share: float, batch: int, rng: np.random.Generator
-) -> Int[np.ndarray, " batch"]:
-    """A batch of indices, each from `one` with probability `share`, else from `other`; all from the one that is not empty."""
-    pools = [pool for pool in (one, other) if pool.size]
-    turns = [pools[int(rng.random() >= share) % len(pools)] for _ in range(batch)]
-    return np.array([int(rng.choice(pool)) for pool in turns])
 
 
 class AutoencoderTask:

@@ -88,8 +88,8 @@ class Workshop:
     def train(self, stage: str, tell: Tell) -> None:
         """Train one stage; begun before, it goes on."""
         from lgesynthnet.train.readers import training_patients
-        from lgesynthnet.train.run import train
         from lgesynthnet.train.spade import train_spade
+        from lgesynthnet.train.stages import train
 
         patients, val = self.splits["train"], self.splits.get("val")
         shared = {"work": self.work, "recipe": self.recipe, "seed": self.seed, "device": self.device}
