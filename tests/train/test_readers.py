@@ -12,9 +12,10 @@ from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import Role, build_network
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.prepare import Examples
-from lgesynthnet.train.readers import ReaderTask, augmented, calibrate, reading_loss, to_stack, train_reader, training_patients
+from lgesynthnet.train.readers import ReaderTask, calibrate, reading_loss, to_stack, train_reader, training_patients
 from lgesynthnet.train.recipes import RECIPES, recipe_named
 from lgesynthnet.train.stages import reader_folder
 

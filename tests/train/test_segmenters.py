@@ -13,7 +13,7 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, wall_of
 from lgesynthnet.segmenter.heart import CLASSES, Segmenter, build_segmenter
 from lgesynthnet.segmenter.scoring import compared, summary
-from lgesynthnet.train import randomise
+from lgesynthnet.train.augment import slices
 from lgesynthnet.train.segmenters import SegmenterTask, segmentation_loss, train_segmenter
 from lgesynthnet.train.whole import CANVAS, read_whole, whole_slices, write_whole
 

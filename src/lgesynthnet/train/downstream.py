@@ -18,8 +18,8 @@ from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.heart import CLASSES, ROLE, Kind, Segmenter, build_segmenter
+from lgesynthnet.train.augment.slices import bent, randomised
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.randomise import bent, randomised
 from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters import segmentation_loss
 from lgesynthnet.train.whole import WholeSlices

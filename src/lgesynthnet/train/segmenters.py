@@ -19,9 +19,9 @@ from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label, Skipped, Stack
 from lgesynthnet.segmenter.heart import CLASSES, ROLE, Segmenter, build_segmenter
 from lgesynthnet.segmenter.scoring import best_threshold, score, summary
+from lgesynthnet.train.augment.slices import randomised
 from lgesynthnet.train.batches import drawn_from
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.randomise import randomised
 from lgesynthnet.train.recipes import recipe_named
 from lgesynthnet.train.whole import WholeSlices, whole_slices
 
