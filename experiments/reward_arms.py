@@ -23,8 +23,8 @@ from lgesynthnet.model_store import fingerprint, part_folder
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.examples.prepare import load_examples, prepare
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.prepare import load_examples, prepare
 from lgesynthnet.train.recipes import RECIPES, Stage, Window
 from lgesynthnet.train.rewarding import RewardTask
 from lgesynthnet.train.tasks import DiffusionTask, latents_of

@@ -15,7 +15,7 @@ from lgesynthnet.records import Label
 from lgesynthnet.segmenter.densenet import DenseNetUNet
 from lgesynthnet.segmenter.heart import CLASSES, Kind, Segmenter, build_segmenter
 from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, MixedTask, jaccard_loss, train_downstream
-from lgesynthnet.train.whole import whole_slices
+from lgesynthnet.train.examples.slices import whole_slices
 
 TINY = DOWNSTREAM["tiny"]
 

@@ -13,8 +13,8 @@ from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import Role, build_network
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.augment.roi import augmented
+from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.packing import pack_parts
-from lgesynthnet.train.prepare import Examples
 from lgesynthnet.train.readers import ReaderTask, calibrate, reading_loss, to_stack, train_reader, training_patients
 from lgesynthnet.train.recipes import RECIPES, recipe_named
 from lgesynthnet.train.stages import reader_folder

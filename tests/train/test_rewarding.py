@@ -23,9 +23,9 @@ from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack
-from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe, Window
 from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, off_brightness, off_surroundings, own_brightness, window_steps
 from lgesynthnet.train.stages import train

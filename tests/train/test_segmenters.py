@@ -13,9 +13,9 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, wall_of
 from lgesynthnet.segmenter.heart import CLASSES, Segmenter, build_segmenter
 from lgesynthnet.segmenter.scoring import compared, summary
-from lgesynthnet.train.augment import slices
+from lgesynthnet.train.augment import slices as augment_slices
+from lgesynthnet.train.examples.slices import CANVAS, read_whole, whole_slices, write_whole
 from lgesynthnet.train.segmenters import SegmenterTask, segmentation_loss, train_segmenter
-from lgesynthnet.train.whole import CANVAS, read_whole, whole_slices, write_whole
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def batch_of(slices, rng_seed=0, b=6):
     image = torch.from_numpy(slices.image[index].astype(np.float32) / 255)[:, None]
     labels = torch.from_numpy(slices.labels[index].astype(np.float32))[:, None]
     where = torch.from_numpy(slices.centre[index]), torch.from_numpy(slices.has_rv[index])
-    return randomise.randomised(image, labels, *where, np.random.default_rng(rng_seed))
+    return augment_slices.randomised(image, labels, *where, np.random.default_rng(rng_seed))
 
 
 def test_slices_lie_on_the_canvas_with_heart_and_rv(cohort, slices):
@@ -82,7 +82,7 @@ def test_image_and_labels_move_together():
     image[:, :, 100:124, 40:70] = 0.9
     labels = (image > 0.5).float()
     centre = torch.tensor([[112.0, 55.0]] * 8)
-    x, target = randomise.randomised(image, labels, centre, torch.zeros(8, dtype=torch.bool), np.random.default_rng(0))
+    x, target = augment_slices.randomised(image, labels, centre, torch.zeros(8, dtype=torch.bool), np.random.default_rng(0))
     seen = [(a[0][t == 1].mean() - a[0][t == 0].mean()) / a[0].std() for a, t in zip(x, target, strict=True) if (t == 1).sum() > 100]
     assert len(seen) > 4
     assert float(torch.stack(seen).median()) > 1
@@ -90,9 +90,9 @@ def test_image_and_labels_move_together():
 
 def test_brighter_stays_brighter_inside_the_heart():
     ramp = torch.linspace(0, 1, 144).expand(16, 1, 144, 144)
-    rising = randomise.curved(ramp, np.random.default_rng(0), monotone=True).diff(dim=-1)
+    rising = augment_slices.curved(ramp, np.random.default_rng(0), monotone=True).diff(dim=-1)
     assert (rising >= 0).all()
-    assert (randomise.curved(ramp, np.random.default_rng(0), monotone=False).diff(dim=-1) < 0).any()
+    assert (augment_slices.curved(ramp, np.random.default_rng(0), monotone=False).diff(dim=-1) < 0).any()
 
 
 def test_new_surroundings_spare_the_heart_and_need_a_known_rv():
@@ -100,7 +100,7 @@ def test_new_surroundings_spare_the_heart_and_need_a_known_rv():
     heart = torch.zeros(16, 1, 144, 144, dtype=torch.bool)
     heart[:, :, 50:90, 50:90] = True
     known = torch.arange(16) < 8
-    out = randomise.surrounded(x, heart, known, np.random.default_rng(1))
+    out = augment_slices.surrounded(x, heart, known, np.random.default_rng(1))
     torch.testing.assert_close(out[:, :, 51:89, 51:89], x[:, :, 51:89, 51:89], rtol=0, atol=0)
     assert torch.equal(out[8:], x[8:])
     assert any(not torch.equal(a, b) for a, b in zip(out[:8], x[:8], strict=True))

@@ -14,9 +14,9 @@ from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize
 from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack_parts
-from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
 from lgesynthnet.train.spade import SpadeTask, train_spade
 

@@ -17,7 +17,8 @@ from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label
-from lgesynthnet.train.prepare import Dropout, prepare
+from lgesynthnet.train.examples.prepare import prepare
+from lgesynthnet.train.examples.roi import Dropout
 from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.stages import train
 

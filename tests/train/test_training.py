@@ -17,9 +17,9 @@ from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack
-from lgesynthnet.train.prepare import prepare
 from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe
 from lgesynthnet.train.stages import train
 from lgesynthnet.train.tasks import DiffusionTask, latents_of

@@ -19,10 +19,10 @@ from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.heart import CLASSES, ROLE, Kind, Segmenter, build_segmenter
 from lgesynthnet.train.augment.slices import bent, randomised
+from lgesynthnet.train.examples.slices import WholeSlices
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters import segmentation_loss
-from lgesynthnet.train.whole import WholeSlices
 
 ANOTHER_SEED = 1_000_003  # between the batches of the two stages
 

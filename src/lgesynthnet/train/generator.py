@@ -24,8 +24,8 @@ from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.reward.transmurality import TransmuralityReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.train.examples.roi import Dropout, Examples
 from lgesynthnet.train.loop import Task, fit
-from lgesynthnet.train.prepare import Dropout, Examples
 from lgesynthnet.train.previews import EVERY, Pictures
 from lgesynthnet.train.recipes import Recipe, RewardKind, RewardRecipe, Stage, StageRecipe, Window
 from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch

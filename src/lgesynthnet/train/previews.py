@@ -17,7 +17,7 @@ from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
 from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.sampling import denoise
 from lgesynthnet.model.tensors import to_inputs
-from lgesynthnet.train.prepare import Dropout, Examples
+from lgesynthnet.train.examples.roi import Dropout, Examples
 
 EVERY = 500  # steps
 COUNT = 8

@@ -24,8 +24,8 @@ from lgesynthnet.segmenter.networks import OUT_CHANNELS, Role, build_network
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.batches import drawn_from
+from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.prepare import Examples
 from lgesynthnet.train.recipes import ReaderRecipe
 
 SCARRED_SHARE = 0.5  # of a batch: half its slices must teach when to say nothing

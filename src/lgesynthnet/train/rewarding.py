@@ -36,7 +36,7 @@ from lgesynthnet.records import Label, Level
 from lgesynthnet.reward.base import Reward, Target, mean_over
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.batches import drawn_from, normal
-from lgesynthnet.train.prepare import CONTROL_DROPOUT, Dropout, Examples
+from lgesynthnet.train.examples.roi import CONTROL_DROPOUT, Dropout, Examples
 from lgesynthnet.train.recipes import RewardRecipe, Window
 from lgesynthnet.train.tasks import DiffusionTask
 

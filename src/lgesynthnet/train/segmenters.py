@@ -21,9 +21,9 @@ from lgesynthnet.segmenter.heart import CLASSES, ROLE, Segmenter, build_segmente
 from lgesynthnet.segmenter.scoring import best_threshold, score, summary
 from lgesynthnet.train.augment.slices import randomised
 from lgesynthnet.train.batches import drawn_from
+from lgesynthnet.train.examples.slices import WholeSlices, whole_slices
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import recipe_named
-from lgesynthnet.train.whole import WholeSlices, whole_slices
 
 CLASS_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 4.0, 1.0)  # scar covers 0.3 % of an image
 SCAR_DRAWS = 0.6  # share of a batch that holds scar

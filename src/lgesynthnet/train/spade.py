@@ -26,8 +26,9 @@ from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade,
 from lgesynthnet.model.tensors import images, to_maps
 from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
 from lgesynthnet.train.batches import drawn_from, normal
+from lgesynthnet.train.examples.prepare import Progress, prepared
+from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.prepare import Examples, Progress, prepared
 from lgesynthnet.train.previews import COUNT, EVERY, write_sheet
 from lgesynthnet.train.recipes import recipe_named
 from lgesynthnet.train.stages import machine

@@ -11,8 +11,9 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.train.examples.files import prepared_of, source_of
+from lgesynthnet.train.examples.prepare import Progress, prepared
 from lgesynthnet.train.generator import Job, train_autoencoder, train_base, train_control, train_reward, train_text
-from lgesynthnet.train.prepare import Progress, prepared, prepared_of, source_of
 from lgesynthnet.train.readers import train_reader
 from lgesynthnet.train.recipes import RewardKind, Stage, Window, recipe_named
 

@@ -15,7 +15,7 @@ from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.schedule import TRAIN_STEPS, noised, signal_and_noise, velocity
 from lgesynthnet.model.tensors import loss_weight, to_inputs
 from lgesynthnet.train.batches import drawn_from, normal
-from lgesynthnet.train.prepare import BASE_DROPOUT, CONTROL_DROPOUT, Examples
+from lgesynthnet.train.examples.roi import BASE_DROPOUT, CONTROL_DROPOUT, Examples
 
 PATCH = 64
 KL_WEIGHT = 1e-5

@@ -17,8 +17,8 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.train.prepare import prepared_of
-from lgesynthnet.train.whole import WholeSlices, read_whole, write_whole
+from lgesynthnet.train.examples.files import prepared_of
+from lgesynthnet.train.examples.slices import WholeSlices, read_whole, write_whole
 from lgesynthnet.workflow.comparing import Method, Workshop
 from lgesynthnet.workflow.models import Painter, load_painter
 from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis

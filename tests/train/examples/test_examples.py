@@ -9,7 +9,8 @@ from lgesynthnet.anatomy.aha import segment_at
 from lgesynthnet.data import open_cohort
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Level
-from lgesynthnet.train.prepare import Dropout, prepare
+from lgesynthnet.train.examples.prepare import prepare
+from lgesynthnet.train.examples.roi import Dropout
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Label, Labels, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.heart import CLASSES, grey, to_grid
-from lgesynthnet.train.prepare import read_prepared, refuse_other_data, source_of
+from lgesynthnet.train.examples.files import read_prepared, refuse_other_data, source_of
 
 CANVAS = 224  # 336 mm; larger images lose their margin, smaller ones are padded
 

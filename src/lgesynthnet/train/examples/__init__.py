@@ -1,0 +1,1 @@
+"""Training examples: prepared once from patients, then read by every stage."""
