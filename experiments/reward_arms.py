@@ -24,10 +24,11 @@ from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.examples.prepare import load_examples, prepare
+from lgesynthnet.train.generator.autoencoder import latents_of
+from lgesynthnet.train.generator.diffusion import DiffusionTask
+from lgesynthnet.train.generator.reward import RewardTask
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import RECIPES, Stage, Window
-from lgesynthnet.train.rewarding import RewardTask
-from lgesynthnet.train.tasks import DiffusionTask, latents_of
 
 ARMS = (
     ("lambda-0", 0.0, Window.LOW_NOISE),

@@ -33,9 +33,9 @@ from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, para
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level
+from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import RECIPES, Stage
-from lgesynthnet.train.text import CaptionTask, attributes, draw_pairs
 from lgesynthnet.workflow.models import model_folder
 
 LEARN, JUDGE = 1500, 500

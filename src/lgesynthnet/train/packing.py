@@ -15,7 +15,7 @@ from lgesynthnet.segmenter.heart import ROLE as SEGMENTER
 from lgesynthnet.segmenter.heart import Segmenter
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.train.generator import finished
+from lgesynthnet.train.generator.stages import finished
 from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.stages import reader_folder
 

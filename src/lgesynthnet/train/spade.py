@@ -28,11 +28,12 @@ from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
 from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.examples.prepare import Progress, prepared
 from lgesynthnet.train.examples.roi import Examples
+from lgesynthnet.train.generator.autoencoder import PATCH
+from lgesynthnet.train.generator.diffusion import HEALTHY_DRAWS
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.previews import COUNT, EVERY, write_sheet
 from lgesynthnet.train.recipes import recipe_named
 from lgesynthnet.train.stages import machine
-from lgesynthnet.train.tasks import HEALTHY_DRAWS, PATCH
 
 FEATURE_WEIGHT = 10.0  # of both, as published
 PERCEPTUAL_WEIGHT = 10.0

@@ -24,12 +24,16 @@ from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.examples.prepare import prepare
+from lgesynthnet.train.generator.autoencoder import latents_of
+from lgesynthnet.train.generator.diffusion import DiffusionTask
+from lgesynthnet.train.generator.monitor import Watch
+from lgesynthnet.train.generator.novel import novel
+from lgesynthnet.train.generator.penalties import off_brightness, off_surroundings, own_brightness
+from lgesynthnet.train.generator.reward import PolicyTask, RewardTask, window_steps
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack
 from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe, Window
-from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch, novel, off_brightness, off_surroundings, own_brightness, window_steps
 from lgesynthnet.train.stages import train
-from lgesynthnet.train.tasks import DiffusionTask, latents_of
 
 RECIPE = replace(RECIPES["tiny"].reward, batch=3)
 STEPS = StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2)

@@ -17,9 +17,9 @@ from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning
 from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Label
 from lgesynthnet.train.examples.roi import Dropout, Examples
+from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
 from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.stages import train
-from lgesynthnet.train.text import CaptionTask, attributes, draw_pairs
 
 
 @pytest.fixture

@@ -25,12 +25,14 @@ from lgesynthnet.reward.transmurality import TransmuralityReward
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.examples.roi import Dropout, Examples
+from lgesynthnet.train.generator.autoencoder import AutoencoderTask, latents_of
+from lgesynthnet.train.generator.diffusion import DiffusionTask
+from lgesynthnet.train.generator.monitor import Watch
+from lgesynthnet.train.generator.reward import PolicyTask, RewardTask
+from lgesynthnet.train.generator.text import CaptionTask
 from lgesynthnet.train.loop import Task, fit
 from lgesynthnet.train.previews import EVERY, Pictures
 from lgesynthnet.train.recipes import Recipe, RewardKind, RewardRecipe, Stage, StageRecipe, Window
-from lgesynthnet.train.rewarding import PolicyTask, RewardTask, Watch
-from lgesynthnet.train.tasks import AutoencoderTask, DiffusionTask, latents_of
-from lgesynthnet.train.text import CaptionTask
 
 Tell = Callable[[int, int, float], None]
 

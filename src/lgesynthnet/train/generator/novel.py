@@ -1,0 +1,83 @@
+"""New prescriptions in scar-free slices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Int
+
+from lgesynthnet.anatomy.aha import segment_at
+from lgesynthnet.anatomy.frame import ASSUMED, HeartFrame, wall_depth
+from lgesynthnet.conditioning.condition import Condition
+from lgesynthnet.conditioning.repaint_region import BEYOND_MM, MARGIN_MM, hidden_round
+from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.grammar.language import caption
+from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.records import Label, Level
+from lgesynthnet.train.examples.roi import Examples
+
+CORED_FROM = 0.6  # transmural extent; no-reflow is found in deep infarcts
+
+
+def novel(
+    examples: Examples,
+    healthy: Int[np.ndarray, " n"],
+    rng: np.random.Generator,
+    *,
+    prior: Prior = Prior.ISCHAEMIC,
+    words_alone: float = 0.0,
+    cored: float = 0.0,
+) -> Condition:
+    """A scar-free example with a prescription that nobody has painted there yet."""
+    while True:
+        i = int(rng.choice(healthy))
+        prescription = draw(prior, Level(examples.levels[i]), rng)
+        if prior is Prior.ISCHAEMIC and prescription.transmurality >= CORED_FROM and rng.random() < cored:
+            prescription = replace(prescription, mvo_share=float(rng.choice((0.1, 0.2, 0.3))))
+        try:
+            return _conditioned(examples, i, prescription, alone=bool(rng.random() < words_alone))
+        except PrescriptionError:  # no wall where it should fall: another draw
+            continue
+
+
+def _conditioned(examples: Examples, i: int, prescription: ScarPrescription, *, alone: bool) -> Condition:
+    level = Level(examples.levels[i])
+    frame = frame_of(examples, i)
+    painted = paint(prescription, frame)
+    return Condition(
+        image=examples.image[i].astype(np.float32),
+        hidden=hidden_round(frame.wall if alone else painted.scar, frame.wall, (1.0, 1.0), margin_mm=BEYOND_MM if alone else MARGIN_MM),
+        scar=painted.scar,
+        no_reflow=painted.no_reflow,
+        wall=frame.wall,
+        cavity=frame.cavity,
+        nominal_deg=frame.nominal_deg.astype(np.float32),
+        brightness=prescription.intensity_percentile / 100,
+        caption=caption(prescription, level),
+        show_edges=not alone,
+    )
+
+
+def frame_of(examples: Examples, i: int) -> HeartFrame:
+    """The heart coordinates of a prepared example, from its labels and its stored angles."""
+    labels, nominal = examples.labels[i], examples.nominal_deg[i].astype(np.float64)
+    wall, cavity = labels >= Label.WALL, labels == Label.CAVITY
+    depth, thickness = wall_depth(cavity, wall, (1.0, 1.0))
+    rows, cols = np.nonzero(cavity)
+    level = Level(examples.levels[i])
+    return HeartFrame(
+        name=f"{examples.patients[i]}, example {i}",
+        level=level,
+        insertions=ASSUMED,  # the angles are already bent; nothing reads this
+        centre=(float(rows.mean()), float(cols.mean())),
+        spacing_mm=(1.0, 1.0),
+        wall=wall,
+        cavity=cavity,
+        nominal_deg=nominal,
+        depth=depth,
+        thickness_mm=thickness,
+        segments=np.where(wall, segment_at(nominal, level), 0),
+    )
