@@ -25,7 +25,7 @@ from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.heart import Segmenter
 from lgesynthnet.segmenter.scoring import PatientScore, score
 from lgesynthnet.train.recipes import RECIPES
-from lgesynthnet.train.segmenters import train_segmenter
+from lgesynthnet.train.segmenters.heart import train_segmenter
 
 ARMS = ("scratch", "phantom")
 WITH_SCAR, WITHOUT = 7, 3

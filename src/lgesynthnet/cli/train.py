@@ -355,14 +355,14 @@ def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings:
         held_out, held_patients = open_cohort(job.validation, dataset=job.dataset, label_map=label_map), None
     patients = splits.get("train")
     if stage in ("reader", "segmenter"):
-        from lgesynthnet.train.readers import Role, training_patients
+        from lgesynthnet.train.segmenters.scar import Role, training_patients
 
         patients = training_patients(Role(settings.get("role", "filter")), splits, parts=parts or (), place=str(job.splits or "--splits"))
     watched = {} if stage == "spade" else {"validation": held_out, "validation_patients": held_patients}  # a rival is never looked at
     with _stoppable(job.work), console.bar(f"training {stage}") as advance:
         run: Any = partial(train, stage, resume=job.resume)
         if stage == "segmenter":
-            from lgesynthnet.train.segmenters import train_segmenter as run
+            from lgesynthnet.train.segmenters.heart import train_segmenter as run
         elif stage == "spade":
             from lgesynthnet.train.spade import train_spade as run
         report = run(

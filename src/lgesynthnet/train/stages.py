@@ -14,8 +14,8 @@ from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.train.examples.files import prepared_of, source_of
 from lgesynthnet.train.examples.prepare import Progress, prepared
 from lgesynthnet.train.generator.stages import Job, train_autoencoder, train_base, train_control, train_reward, train_text
-from lgesynthnet.train.readers import train_reader
 from lgesynthnet.train.recipes import RewardKind, Stage, Window, recipe_named
+from lgesynthnet.train.segmenters.scar import train_reader
 
 
 def train(

@@ -87,7 +87,7 @@ class Workshop:
 
     def train(self, stage: str, tell: Tell) -> None:
         """Train one stage; begun before, it goes on."""
-        from lgesynthnet.train.readers import training_patients
+        from lgesynthnet.train.segmenters.scar import training_patients
         from lgesynthnet.train.spade import train_spade
         from lgesynthnet.train.stages import train
 

@@ -15,8 +15,8 @@ from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind
 from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, DownstreamRecipe, train_downstream
 from lgesynthnet.train.examples.slices import WholeSlices, read_whole, whole_slices
+from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, Augmentation, DownstreamRecipe, train_downstream
 from lgesynthnet.workflow.executing import Executor, executor
 from lgesynthnet.workflow.pools import Shelf
 from lgesynthnet.workflow.utility_plan import FILTERED, Arm, Experiment, Pool, Run, UtilityPlan, keep_settings, plan

@@ -9,7 +9,7 @@ import torch
 
 from lgesynthnet.segmenter.heart import build_segmenter
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.downstream import MixedTask
+from lgesynthnet.train.segmenters.downstream import MixedTask
 from lgesynthnet.workflow.utility import Bench, missing_stages, refuse_leaks
 
 SAMPLE_SECONDS = 0.6  # painted, judged and written, on one core; `samples.csv` of a run tells one's own

@@ -15,8 +15,8 @@ from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.packing import pack_parts
-from lgesynthnet.train.readers import ReaderTask, calibrate, reading_loss, to_stack, train_reader, training_patients
 from lgesynthnet.train.recipes import RECIPES, recipe_named
+from lgesynthnet.train.segmenters.scar import ReaderTask, calibrate, reading_loss, to_stack, train_reader, training_patients
 from lgesynthnet.train.stages import reader_folder
 
 SPLITS = {"train": ["P1", "N1"], "val": ["P2"], "audit": ["P3"], "test": ["P4"]}

@@ -22,7 +22,7 @@ from lgesynthnet.train.augment.slices import bent, randomised
 from lgesynthnet.train.examples.slices import WholeSlices
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import StageRecipe
-from lgesynthnet.train.segmenters import segmentation_loss
+from lgesynthnet.train.segmenters.heart import segmentation_loss
 
 ANOTHER_SEED = 1_000_003  # between the batches of the two stages
 

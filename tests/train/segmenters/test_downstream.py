@@ -14,8 +14,8 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.densenet import DenseNetUNet
 from lgesynthnet.segmenter.heart import CLASSES, Kind, Segmenter, build_segmenter
-from lgesynthnet.train.downstream import DOWNSTREAM, Augmentation, MixedTask, jaccard_loss, train_downstream
 from lgesynthnet.train.examples.slices import whole_slices
+from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, Augmentation, MixedTask, jaccard_loss, train_downstream
 
 TINY = DOWNSTREAM["tiny"]
 

@@ -15,7 +15,7 @@ from lgesynthnet.segmenter.heart import CLASSES, Segmenter, build_segmenter
 from lgesynthnet.segmenter.scoring import compared, summary
 from lgesynthnet.train.augment import slices as augment_slices
 from lgesynthnet.train.examples.slices import CANVAS, read_whole, whole_slices, write_whole
-from lgesynthnet.train.segmenters import SegmenterTask, segmentation_loss, train_segmenter
+from lgesynthnet.train.segmenters.heart import SegmenterTask, segmentation_loss, train_segmenter
 
 
 @pytest.fixture(scope="module")
