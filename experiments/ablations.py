@@ -36,7 +36,7 @@ from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.guiding import ReaderGuide
+from lgesynthnet.synthesis.guiding import ReaderGuide
 
 CORE_PIXELS = 12
 ByPatient = dict[str, list[float]]

@@ -37,7 +37,7 @@ from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.models import model_folder
+from lgesynthnet.synthesis.painters import model_folder
 
 
 def main() -> None:

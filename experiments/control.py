@@ -27,8 +27,8 @@ from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import judge
 from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.models import model_folder
-from lgesynthnet.workflow.synthesize import read_back
+from lgesynthnet.synthesis.painters import model_folder
+from lgesynthnet.synthesis.synthesize import read_back
 
 
 def interval(values: dict[str, list[float]]) -> str:

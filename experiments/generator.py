@@ -46,7 +46,7 @@ from lgesynthnet.prescription.strata import in_order
 from lgesynthnet.records import Level, Mask, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.guiding import ReaderGuide
+from lgesynthnet.synthesis.guiding import ReaderGuide
 
 SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > ABOVE}
 READINGS = ("auditor", "5 SD", "half maximum")

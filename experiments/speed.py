@@ -27,7 +27,7 @@ from lgesynthnet.data import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.workflow.models import model_folder
+from lgesynthnet.synthesis.painters import model_folder
 
 STEPS = 10
 

@@ -33,10 +33,10 @@ from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, para
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level
+from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import RECIPES, Stage
-from lgesynthnet.workflow.models import model_folder
 
 LEARN, JUDGE = 1500, 500
 Scar = tuple[ScarPrescription, Level]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from lgesynthnet.workflow.card import host_licence
-from lgesynthnet.workflow.panels import Panel, sample_panels
-from lgesynthnet.workflow.report import spread
-from lgesynthnet.workflow.summary import summarise
+from lgesynthnet.report.panels import Panel, sample_panels
+from lgesynthnet.report.report import spread
+from lgesynthnet.run.licence import host_licence
+from lgesynthnet.run.summary import summarise
 
 ROWS, SIDE, GAP, HEAD = 3, 216, 6, 22
 

@@ -23,10 +23,10 @@ from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
+from lgesynthnet.run.licence import PHANTOM_TRUTH
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.card import PHANTOM_TRUTH
-from lgesynthnet.workflow.models import model_folder
-from lgesynthnet.workflow.synthesize import read_back
+from lgesynthnet.synthesis.painters import model_folder
+from lgesynthnet.synthesis.synthesize import read_back
 
 CROP, HEAD, GAP, COLUMNS = 88, 14, 4, 8
 

@@ -14,7 +14,7 @@ from lgesynthnet.generate.guide import Guide
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model_store import weights_folder
-from lgesynthnet.workflow.guiding import ReaderGuide
+from lgesynthnet.synthesis.guiding import ReaderGuide
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_other(wheel):
     }
     packed = {name for name in wheel if ".dist-info/" not in name}
     assert packed == files
-    assert "lgesynthnet/workflow/templates/report.html" in packed
+    assert "lgesynthnet/report/templates/report.html" in packed
 
 
 def test_the_wheel_holds_the_weights_with_their_card_in_at_most_40_mb(wheel):

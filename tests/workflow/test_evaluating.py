@@ -14,13 +14,15 @@ from lgesynthnet.evaluate.lines import COLUMNS
 from lgesynthnet.model_store import reader_mark, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, scar_of
+from lgesynthnet.run.hosts import host_cohort, host_shelf
+from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.workflow.auditing import auditor_of, parties_of
 from lgesynthnet.workflow.evaluating import EvaluationRequest, evaluate_alignment, evaluate_realism, gathered
-from lgesynthnet.workflow.plan import SynthesisPlan, SynthesisRequest, plan_synthesis
-from lgesynthnet.workflow.reading_back import host_cohort, host_shelf, painted_cases
-from lgesynthnet.workflow.synthesize import synthesize
+from lgesynthnet.workflow.reading_back import painted_cases
 
 PHANTOM = weights_folder() / "phantom"
 

@@ -20,10 +20,10 @@ from lgesynthnet.export.cases import LabelKind
 from lgesynthnet.export.nnunet import Classes
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
+from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.workflow.exportable import Source
 from lgesynthnet.workflow.exporting import NnunetRequest, export_nifti, export_nnunet
-from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
-from lgesynthnet.workflow.synthesize import synthesize
 
 
 @pytest.fixture(scope="module")

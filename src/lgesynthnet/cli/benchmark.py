@@ -167,7 +167,7 @@ def utility(
 
     Example: lgesynthnet benchmark utility --data emidec --splits emidec/splits.json --models weights/emidec --out runs/utility --workers 2
     """
-    from lgesynthnet.workflow.lock import locked
+    from lgesynthnet.run.lock import locked
     from lgesynthnet.workflow.pools import Shelf
     from lgesynthnet.workflow.utility import Bench, State, measure
     from lgesynthnet.workflow.utility_plan import Arm, Experiment

@@ -119,7 +119,7 @@ def gathered(*, ask_torch: bool = False) -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
     from lgesynthnet import __version__
-    from lgesynthnet.workflow.models import BASELINE, load_painter, shipped_models
+    from lgesynthnet.synthesis.painters import BASELINE, load_painter, shipped_models
 
     def installed(name: str) -> str | None:
         try:

@@ -11,7 +11,7 @@ from lgesynthnet.cli import console
 from lgesynthnet.cli.options import BaseFirst, Dataset, Flip, FlipOption, Labels, Landmarks, Seed
 
 if TYPE_CHECKING:
-    from lgesynthnet.workflow.synthesize import RunResult
+    from lgesynthnet.synthesis.synthesize import RunResult
 
 WHAT, HOW = "What to paint (one of)", "How"
 INTERRUPTED, INCOMPLETE = 130, 3
@@ -78,8 +78,8 @@ def synthesize(
     Example: lgesynthnet synthesize --hosts emidec --count 50 --out runs/first --prior ischaemic
     """
     from lgesynthnet.data.splits import part_of
-    from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
-    from lgesynthnet.workflow.synthesize import synthesize as run_plan
+    from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+    from lgesynthnet.synthesis.synthesize import synthesize as run_plan
 
     request = SynthesisRequest(
         hosts=hosts,
@@ -130,7 +130,7 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Simulate hearts, paint scars into them, and write a report: the whole program in about a minute, no data needed."""
-    from lgesynthnet.workflow.demo import paint_into, simulated_hosts
+    from lgesynthnet.synthesis.demo import paint_into, simulated_hosts
 
     try:
         with console.bar("simulating patients") as advance:

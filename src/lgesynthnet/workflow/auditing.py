@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import part_folder, shipped_or_path
-from lgesynthnet.workflow.plan import SynthesisPlan
+from lgesynthnet.run.plan import SynthesisPlan
 
 if TYPE_CHECKING:
     from lgesynthnet.segmenter.reader import Reader

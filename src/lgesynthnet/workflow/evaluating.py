@@ -15,9 +15,10 @@ from lgesynthnet.evaluate.cases import Case, in_order
 from lgesynthnet.evaluate.lines import Line, to_csv, to_markdown
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
+from lgesynthnet.run.hosts import host_cohort, host_shelf
+from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.workflow.auditing import auditor_of
-from lgesynthnet.workflow.plan import SynthesisPlan
-from lgesynthnet.workflow.reading_back import host_cohort, host_shelf, painted_cases, real_cases
+from lgesynthnet.workflow.reading_back import painted_cases, real_cases
 
 if TYPE_CHECKING:
     from lgesynthnet.segmenter.reader import Reader

@@ -12,10 +12,11 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase, LabelKind, real_cases, synthetic_case
 from lgesynthnet.export.notice import Licence
 from lgesynthnet.records import Skipped
-from lgesynthnet.workflow.card import LICENCES, PHANTOM_TRUTH, host_licence
-from lgesynthnet.workflow.plan import SynthesisPlan
-from lgesynthnet.workflow.reading_back import host_cohort
-from lgesynthnet.workflow.summary import Sample, Summary, summarise
+from lgesynthnet.run.hosts import host_cohort
+from lgesynthnet.run.licence import LICENCES, PHANTOM_TRUTH, host_licence
+from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.run.sample_row import Sample
+from lgesynthnet.run.summary import Summary, summarise
 
 Told = Callable[[int, int], None]
 PLAN = "plan.json"

@@ -15,7 +15,7 @@ from lgesynthnet.export.folds import CaseLists, Fold, Mix, case_lists, patient_f
 from lgesynthnet.export.nnunet import SPLITS, Classes, NnunetDataset, checked_name, coding_of, write_nnunet
 from lgesynthnet.export.notice import notice
 from lgesynthnet.export.pairs import write_pairs
-from lgesynthnet.workflow.card import host_licence
+from lgesynthnet.run.licence import host_licence
 from lgesynthnet.workflow.exportable import Gathered, Source, Told, gather
 
 TRAIN, VAL = "train", "val"

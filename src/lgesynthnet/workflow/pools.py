@@ -17,12 +17,12 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.synthesis.painters import Painter, load_painter
+from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.train.examples.files import prepared_of
 from lgesynthnet.train.examples.slices import WholeSlices, read_whole, write_whole
 from lgesynthnet.workflow.comparing import Method, Workshop
-from lgesynthnet.workflow.models import Painter, load_painter
-from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
-from lgesynthnet.workflow.synthesize import synthesize
 from lgesynthnet.workflow.utility_plan import Choice, Pool
 
 SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average

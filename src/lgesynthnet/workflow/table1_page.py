@@ -12,8 +12,8 @@ from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.lines import COLUMNS, cells
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
+from lgesynthnet.report.html import markdown_table, page, picture
 from lgesynthnet.workflow.comparing import Method
-from lgesynthnet.workflow.pages import markdown_table, page, picture
 from lgesynthnet.workflow.published import SLICES, TABLE_1
 from lgesynthnet.workflow.table1 import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, Judged
 

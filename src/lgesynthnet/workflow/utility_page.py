@@ -25,8 +25,8 @@ from lgesynthnet.evaluate.utility import (
     signed_rank,
 )
 from lgesynthnet.files import write_bytes
+from lgesynthnet.report.html import markdown_table, page, picture
 from lgesynthnet.workflow import utility_charts
-from lgesynthnet.workflow.pages import markdown_table, page, picture
 from lgesynthnet.workflow.published import UTILITY
 from lgesynthnet.workflow.utility import RECORD, Bench
 from lgesynthnet.workflow.utility_plan import Arm, TrainingSet

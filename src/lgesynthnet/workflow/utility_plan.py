@@ -12,8 +12,8 @@ import numpy as np
 
 from lgesynthnet.errors import RunError
 from lgesynthnet.files import write_json
+from lgesynthnet.run.plan import short
 from lgesynthnet.workflow.comparing import Method
-from lgesynthnet.workflow.plan import short
 
 SETTINGS = "experiment.json"
 

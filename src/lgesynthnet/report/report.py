@@ -9,10 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lgesynthnet.files import write_bytes
-from lgesynthnet.workflow.again import command_of
-from lgesynthnet.workflow.bullseye import counts_svg, prescription_svg
-from lgesynthnet.workflow.panels import HOST, Panel, sample_panels
-from lgesynthnet.workflow.summary import Sample, Summary, summarise, wilson_interval
+from lgesynthnet.report.bullseye import counts_svg, prescription_svg
+from lgesynthnet.report.command import command_of
+from lgesynthnet.report.panels import HOST, Panel, sample_panels
+from lgesynthnet.run.sample_row import Sample
+from lgesynthnet.run.summary import Summary, summarise, wilson_interval
 
 KEPT_SHOWN, REJECTED_SHOWN = 24, 12
 TEMPLATES = Path(__file__).parent / "templates"

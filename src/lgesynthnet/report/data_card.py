@@ -9,20 +9,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lgesynthnet.files import write_bytes
-from lgesynthnet.workflow.again import command_of
-from lgesynthnet.workflow.report import TEMPLATES, duration_text, outside_text, pass_rate_text, setup_rows
-from lgesynthnet.workflow.summary import Summary, summarise
-
-# A sample painted into a host is a derivative of it: the host's licence binds the sample too.
-LICENCES = {
-    "emidec": (
-        "cc-by-nc-sa-4.0",
-        "Lalande et al., Emidec: A Database Usable for the Automatic Evaluation of Myocardial Infarction, Data 2020, 5(4):89",
-    ),
-    "sunnybrook": ("cc0-1.0", "Radau et al., Evaluation Framework for Algorithms Segmenting Short Axis Cardiac MRI, MIDAS Journal 2009"),
-    "phantom": ("apache-2.0", "simulated by lgesynthnet; no patient's data"),
-}
-PHANTOM_TRUTH = "truth.csv"  # only a simulated cohort has one
+from lgesynthnet.report.command import command_of
+from lgesynthnet.report.report import TEMPLATES, duration_text, outside_text, pass_rate_text, setup_rows
+from lgesynthnet.run.licence import host_licence
+from lgesynthnet.run.summary import Summary, summarise
 
 
 def write_card(run: Path) -> Path:
@@ -55,14 +45,6 @@ def render_card(summary: Summary) -> str:
         licence=licence,
         source=source,
     )
-
-
-def host_licence(summary: Summary) -> tuple[str | None, str | None]:
-    """(licence, credit) of the hosts, where they are a data set that the program knows; None where nobody said what they are."""
-    hosts = summary.plan.get("hosts")
-    if hosts and (Path(str(hosts)) / PHANTOM_TRUTH).is_file():
-        return LICENCES["phantom"]
-    return LICENCES.get(str(summary.plan.get("dataset")), (None, None))
 
 
 def _header(summary: Summary, licence: str | None) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
 from lgesynthnet.prescription.grammar.language import parse
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.workflow.balance import kind_of, quotas
-from lgesynthnet.workflow.drawing import draw_attempt
-from lgesynthnet.workflow.plan import Shard, SynthesisRequest, plan_synthesis
-from lgesynthnet.workflow.synthesize import read_back, synthesize
+from lgesynthnet.run.plan import Shard
+from lgesynthnet.synthesis.attempts import draw_attempt
+from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.quotas import kind_of, quotas
+from lgesynthnet.synthesis.synthesize import read_back, synthesize
 
 
 def make(request, run, **more):

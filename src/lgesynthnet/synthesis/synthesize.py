@@ -12,18 +12,19 @@ import numpy as np
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.declaration import DECLARATION, declare
 from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
-from lgesynthnet.export.samples import PARTS, REJECTED, folder_of, write_sample
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.grammar.language import caption, write
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
 from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of
+from lgesynthnet.run.ledger import UNPAINTABLE, Attempt, Ledger
+from lgesynthnet.run.lock import LOCK, locked
+from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.run.sample_files import PARTS, REJECTED, folder_of, write_sample
 from lgesynthnet.segmenter.base import ScarReader
-from lgesynthnet.workflow.balance import SURPLUS, kind_of, quotas
-from lgesynthnet.workflow.drawing import Drawn, attempts_of, draw_attempt
-from lgesynthnet.workflow.ledger import UNPAINTABLE, Attempt, Ledger
-from lgesynthnet.workflow.lock import LOCK, locked
-from lgesynthnet.workflow.plan import Planned, SynthesisPlan
+from lgesynthnet.synthesis.attempts import Drawn, attempts_of, draw_attempt
+from lgesynthnet.synthesis.planning import Planned
+from lgesynthnet.synthesis.quotas import SURPLUS, kind_of, quotas
 
 PLAN = "plan.json"
 TABLE_EVERY_SECONDS = 20.0
@@ -65,8 +66,8 @@ def synthesize(planned: Planned, run: Path, *, on_attempt: Callable[[int, int], 
     Raises:
         RunError: the folder belongs to another plan or process, holds other things, is read-only or full.
     """
-    from lgesynthnet.workflow.card import write_card
-    from lgesynthnet.workflow.report import write_report
+    from lgesynthnet.report.data_card import write_card
+    from lgesynthnet.report.report import write_report
 
     began = time.monotonic()
     with locked(run):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from lgesynthnet.prescription.strata import EXTENTS, band
-from lgesynthnet.workflow.drawing import Drawn
+from lgesynthnet.synthesis.attempts import Drawn
 
 SURPLUS = "surplus"
 LOOKED_AT = 4  # attempts for each sample of the count, to learn how often each kind is drawn

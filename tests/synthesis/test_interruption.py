@@ -13,8 +13,8 @@ import time
 import pytest
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.workflow.ledger import COLUMNS, Attempt, Ledger
-from lgesynthnet.workflow.lock import locked
+from lgesynthnet.run.ledger import COLUMNS, Attempt, Ledger
+from lgesynthnet.run.lock import locked
 
 # The process kills itself, so that the moment is exact: on the fifth call of TARGET, before or after it has done its work.
 SUICIDE = """
@@ -22,7 +22,7 @@ import os, signal, sys
 from pathlib import Path
 from lgesynthnet.export import samples
 from lgesynthnet.workflow import ledger, synthesize
-from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
+from lgesynthnet.run.plan import SynthesisRequest, plan_synthesis
 
 # A shell that starts the tests in the background has SIGINT ignored, and Python inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,7 +10,7 @@ import pytest
 from lgesynthnet.anatomy.aha import SECTOR_DEG, SECTOR_START_DEG, segment_at
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
-from lgesynthnet.workflow.bullseye import HALF, _stretches, counts_svg, prescription_svg
+from lgesynthnet.report.bullseye import HALF, _stretches, counts_svg, prescription_svg
 
 
 def label_places(svg: str) -> dict[int, tuple[float, float]]:

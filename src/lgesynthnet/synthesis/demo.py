@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lgesynthnet.errors import RunError
 from lgesynthnet.prescription.priors import Prior
-from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
-from lgesynthnet.workflow.synthesize import RunResult, synthesize
+from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.synthesize import RunResult, synthesize
 
 PATIENTS = 4
 

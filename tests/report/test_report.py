@@ -20,12 +20,12 @@ from PIL import Image
 
 from lgesynthnet.errors import RunError
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.workflow.again import command_of
-from lgesynthnet.workflow.card import write_card
-from lgesynthnet.workflow.ledger import Attempt, Ledger
-from lgesynthnet.workflow.panels import INTENDED_RGB, READ_RGB
-from lgesynthnet.workflow.report import spread, write_report
-from lgesynthnet.workflow.summary import summarise, wilson_interval
+from lgesynthnet.report.command import command_of
+from lgesynthnet.report.data_card import write_card
+from lgesynthnet.report.panels import INTENDED_RGB, READ_RGB
+from lgesynthnet.report.report import spread, write_report
+from lgesynthnet.run.ledger import Attempt, Ledger
+from lgesynthnet.run.summary import summarise, wilson_interval
 
 SPACING_MM = (1.5, 1.0, 8.0)  # columns, rows, slices: pixels wider than high
 SIDE = 96

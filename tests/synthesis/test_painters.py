@@ -10,8 +10,8 @@ import pytest
 from lgesynthnet.errors import ModelError
 from lgesynthnet.segmenter.networks import Role, build_network
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.models import load_painter
-from lgesynthnet.workflow.plan import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.painters import load_painter
+from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 from lgesynthnet.hosts.pool import HostEntry
 from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.scar import ScarPrescription
-from lgesynthnet.workflow.plan import SynthesisPlan
+from lgesynthnet.run.plan import SynthesisPlan
 
 
 @dataclass(frozen=True, kw_only=True)

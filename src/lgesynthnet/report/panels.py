@@ -17,7 +17,7 @@ from scipy import ndimage
 from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Image, Label, Labels, Mask, scar_of, wall_of
-from lgesynthnet.workflow.summary import Sample
+from lgesynthnet.run.sample_row import Sample
 
 MARGIN_MM = 18.0  # what is shown round the epicardium: enough to see the RV and the seam
 SIDE_PX = 216

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from lgesynthnet.workflow.summary import Summary
+from lgesynthnet.run.summary import Summary
 
 # Option and entry of the plan; an entry that holds the default is left out.
 _VALUES: tuple[tuple[str, str, Any], ...] = (

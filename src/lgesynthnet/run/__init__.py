@@ -1,0 +1,1 @@
+"""The run folder: everything that one `synthesize` command wrote."""

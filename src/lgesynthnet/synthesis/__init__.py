@@ -1,0 +1,1 @@
+"""Synthesis: plan attempts, paint them, judge them, keep what passes."""
