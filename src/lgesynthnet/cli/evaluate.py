@@ -11,7 +11,7 @@ from lgesynthnet.cli import console
 from lgesynthnet.cli.options import BaseFirst, Dataset, Flip, FlipOption, Labels, Landmarks
 
 if TYPE_CHECKING:
-    from lgesynthnet.workflow.evaluating import Evaluated
+    from lgesynthnet.evaluate.run import Evaluated
 
 app = typer.Typer(no_args_is_help=True, help="Judge a finished run beside real slices; tables go to RUN/evaluation.")
 
@@ -59,7 +59,7 @@ def alignment(
 
     Example: lgesynthnet evaluate alignment runs/first --real emidec --splits emidec/splits.json --part test
     """
-    from lgesynthnet.workflow.evaluating import EvaluationRequest, evaluate_alignment
+    from lgesynthnet.evaluate.run import EvaluationRequest, evaluate_alignment
 
     request = EvaluationRequest(
         run=run,
@@ -100,7 +100,7 @@ def realism(
 
     Example: lgesynthnet evaluate realism runs/first --real emidec --splits emidec/splits.json --part test
     """
-    from lgesynthnet.workflow.evaluating import EvaluationRequest, evaluate_realism
+    from lgesynthnet.evaluate.run import EvaluationRequest, evaluate_realism
 
     request = EvaluationRequest(
         run=run,

@@ -15,12 +15,12 @@ import numpy as np
 from scipy import ndimage
 
 from lgesynthnet.evaluate.cases import Case
+from lgesynthnet.evaluate.enhancement import full_width_half_maximum, n_sd
 from lgesynthnet.evaluate.intervals import Interval, correlation, mean
 from lgesynthnet.evaluate.lines import Aim, Line
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.strata import in_order, strata
-from lgesynthnet.quality.enhancement import full_width_half_maximum, n_sd
 from lgesynthnet.records import Mask
 from lgesynthnet.segmenter.base import ScarReader
 

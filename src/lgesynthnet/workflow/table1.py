@@ -19,6 +19,7 @@ from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.alignment import Scores, compared, score
 from lgesynthnet.evaluate.cases import Case
+from lgesynthnet.evaluate.independence import refuse_party
 from lgesynthnet.evaluate.intervals import Interval, mean
 from lgesynthnet.evaluate.lines import Aim, Line
 from lgesynthnet.evaluate.realism import realism
@@ -33,7 +34,6 @@ from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.auditing import refuse_party
 from lgesynthnet.workflow.comparing import Method, Tell, Workshop
 
 PICTURES, SIDE = 10, 88

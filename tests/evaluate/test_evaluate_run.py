@@ -10,7 +10,10 @@ import pytest
 
 from lgesynthnet.data.declaration import DECLARATION
 from lgesynthnet.errors import InputError, ModelError, RunError
+from lgesynthnet.evaluate.independence import auditor_of, parties_of
 from lgesynthnet.evaluate.lines import COLUMNS
+from lgesynthnet.evaluate.run import EvaluationRequest, evaluate_alignment, evaluate_realism, gathered
+from lgesynthnet.evaluate.run_cases import painted_cases
 from lgesynthnet.model_store import reader_mark, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, scar_of
@@ -20,9 +23,6 @@ from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
-from lgesynthnet.workflow.auditing import auditor_of, parties_of
-from lgesynthnet.workflow.evaluating import EvaluationRequest, evaluate_alignment, evaluate_realism, gathered
-from lgesynthnet.workflow.reading_back import painted_cases
 
 PHANTOM = weights_folder() / "phantom"
 

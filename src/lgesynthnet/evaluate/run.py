@@ -12,13 +12,13 @@ from lgesynthnet.data.label_maps import parse_label_map
 from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import RunError
 from lgesynthnet.evaluate.cases import Case, in_order
+from lgesynthnet.evaluate.independence import auditor_of
 from lgesynthnet.evaluate.lines import Line, to_csv, to_markdown
+from lgesynthnet.evaluate.run_cases import painted_cases, real_cases
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.run.hosts import host_cohort, host_shelf
 from lgesynthnet.run.plan import SynthesisPlan
-from lgesynthnet.workflow.auditing import auditor_of
-from lgesynthnet.workflow.reading_back import painted_cases, real_cases
 
 if TYPE_CHECKING:
     from lgesynthnet.segmenter.reader import Reader

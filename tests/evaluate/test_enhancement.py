@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lgesynthnet.quality.enhancement import full_width_half_maximum, n_sd
+from lgesynthnet.evaluate.enhancement import full_width_half_maximum, n_sd
 
 
 @pytest.fixture
