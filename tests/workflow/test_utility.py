@@ -17,7 +17,7 @@ import pytest
 from lgesynthnet.cli.benchmark import ArmName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.evaluate.utility import HALF, Reading
+from lgesynthnet.evaluate.utility.scores import HALF, Reading
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort

@@ -10,7 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.utility import BALANCED, DICE, Reading, figures, of_patients, patient_changes
+from lgesynthnet.evaluate.utility.detection import of_patients
+from lgesynthnet.evaluate.utility.figures import figures
+from lgesynthnet.evaluate.utility.paired import patient_changes
+from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, Reading
 from lgesynthnet.workflow.utility_plan import Arm
 
 if TYPE_CHECKING:

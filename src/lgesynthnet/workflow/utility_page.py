@@ -12,18 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.evaluate.intervals import Interval, estimate
-from lgesynthnet.evaluate.utility import (
-    FIGURES,
-    Figure,
-    Reading,
-    Resampling,
-    at_equal_alarm,
-    figures,
-    of_patients,
-    per_patient,
-    quarters,
-    signed_rank,
-)
+from lgesynthnet.evaluate.utility.detection import of_patients
+from lgesynthnet.evaluate.utility.figures import FIGURES, Figure, figures, quarters
+from lgesynthnet.evaluate.utility.paired import Resampling, at_equal_alarm, signed_rank
+from lgesynthnet.evaluate.utility.scores import Reading, per_patient
 from lgesynthnet.files import write_bytes
 from lgesynthnet.report.html import markdown_table, page, picture
 from lgesynthnet.workflow import utility_charts

@@ -10,7 +10,8 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 
 from lgesynthnet.errors import InputError
-from lgesynthnet.evaluate.utility import THRESHOLDS, Reading, SliceScore, cut_off, evidence_ml, per_patient
+from lgesynthnet.evaluate.utility.detection import cut_off
+from lgesynthnet.evaluate.utility.scores import THRESHOLDS, Reading, SliceScore, evidence_ml, per_patient
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.heart import Segmenter, decided
 

@@ -8,23 +8,10 @@ import numpy as np
 import pytest
 
 from lgesynthnet.evaluate.intervals import estimate
-from lgesynthnet.evaluate.utility import (
-    BALANCED,
-    DICE,
-    FIGURES,
-    HALF,
-    THRESHOLDS,
-    Reading,
-    Resampling,
-    SliceScore,
-    at_equal_alarm,
-    burden_ml,
-    cut_off,
-    of_patients,
-    per_patient,
-    quarters,
-    signed_rank,
-)
+from lgesynthnet.evaluate.utility.detection import cut_off, of_patients
+from lgesynthnet.evaluate.utility.figures import FIGURES, quarters
+from lgesynthnet.evaluate.utility.paired import Resampling, at_equal_alarm, signed_rank
+from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, HALF, THRESHOLDS, Reading, SliceScore, burden_ml, per_patient
 
 
 def row(patient, index, truth, found, overlap, evidence=None, hd=None):

@@ -1,0 +1,1 @@
+"""Utility: what samples are worth to a segmenter."""
