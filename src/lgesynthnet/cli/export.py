@@ -12,7 +12,7 @@ from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Dataset, Labels, Seed
 
 if TYPE_CHECKING:
-    from lgesynthnet.workflow.exporting import Exported
+    from lgesynthnet.export.run import Exported
 
 app = typer.Typer(no_args_is_help=True, help="Write a finished run, and real slices beside it, as a training set.")
 
@@ -86,9 +86,9 @@ def nnunet(
     Example: lgesynthnet export nnunet runs/first $nnUNet_raw --dataset-id 501 --splits emidec/splits.json
     """
     from lgesynthnet.export.cases import LabelKind
+    from lgesynthnet.export.gather import Source
     from lgesynthnet.export.nnunet import Classes
-    from lgesynthnet.workflow.exportable import Source
-    from lgesynthnet.workflow.exporting import NnunetRequest, export_nnunet
+    from lgesynthnet.export.run import NnunetRequest, export_nnunet
 
     source = Source(run=run, data=data, no_real=no_real, dataset=dataset, labels=labels, label=LabelKind(label.value), kept_only=not every)
     request = NnunetRequest(
@@ -124,8 +124,8 @@ def nifti(
     Example: lgesynthnet export nifti runs/first pairs --no-real
     """
     from lgesynthnet.export.cases import LabelKind
-    from lgesynthnet.workflow.exportable import Source
-    from lgesynthnet.workflow.exporting import export_nifti
+    from lgesynthnet.export.gather import Source
+    from lgesynthnet.export.run import export_nifti
 
     source = Source(run=run, data=data, no_real=no_real, dataset=dataset, labels=labels, label=LabelKind(label.value), kept_only=not every)
     with console.bar("exporting") as advance:
