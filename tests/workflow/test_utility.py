@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lgesynthnet.benchmark.trained_methods import Workshop
 from lgesynthnet.cli.benchmark import ArmName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
@@ -21,7 +22,6 @@ from lgesynthnet.evaluate.utility.scores import HALF, Reading
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
-from lgesynthnet.workflow.comparing import Workshop
 from lgesynthnet.workflow.pools import Shelf
 from lgesynthnet.workflow.utility import Bench, measure, refuse_leaks, training_set
 from lgesynthnet.workflow.utility_plan import Arm, Choice, Experiment, Run, plan, some_patients

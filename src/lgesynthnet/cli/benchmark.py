@@ -14,13 +14,13 @@ from lgesynthnet.cli.options import Dataset, Labels, Seed
 from lgesynthnet.cli.train import Device, RecipeName, RecipeOption
 
 if TYPE_CHECKING:
-    from lgesynthnet.workflow.comparing import Workshop
+    from lgesynthnet.benchmark.trained_methods import Workshop
 
 app = typer.Typer(no_args_is_help=True, help="Compare the methods on your own patients, each with its interval and the real ceiling.")
 
 
 class MethodName(StrEnum):
-    """See `workflow.comparing.Method`."""
+    """See `benchmark.trained_methods.Method`."""
 
     PASTE = "paste"
     COPY_PASTE = "copy-paste"
@@ -77,9 +77,9 @@ def table1(
 
     Example: lgesynthnet benchmark table1 --data emidec --splits emidec/splits.json --models weights/emidec --out runs/table1
     """
-    from lgesynthnet.workflow.comparing import Method
-    from lgesynthnet.workflow.table1 import compare
-    from lgesynthnet.workflow.table1_page import markdown, write
+    from lgesynthnet.benchmark.methods import Method
+    from lgesynthnet.benchmark.reproduction import compare
+    from lgesynthnet.benchmark.reproduction_page import markdown, write
 
     workshop = _workshop(
         data,
@@ -256,10 +256,10 @@ def _workshop(
     dataset: str | None,
     labels: str | None,
 ) -> Workshop:
+    from lgesynthnet.benchmark.trained_methods import Workshop
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.model_store import shipped_or_path
-    from lgesynthnet.workflow.comparing import Workshop
 
     return Workshop(
         cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lgesynthnet.benchmark.jobs import Executor, executor
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind
@@ -17,7 +18,6 @@ from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import WholeSlices, read_whole, whole_slices
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, Augmentation, DownstreamRecipe, train_downstream
-from lgesynthnet.workflow.executing import Executor, executor
 from lgesynthnet.workflow.pools import Shelf
 from lgesynthnet.workflow.utility_plan import FILTERED, Arm, Experiment, Pool, Run, UtilityPlan, keep_settings, plan
 from lgesynthnet.workflow.utility_reading import read_patients

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lgesynthnet.benchmark.published import UTILITY
 from lgesynthnet.evaluate.intervals import Interval, estimate
 from lgesynthnet.evaluate.utility.detection import of_patients
 from lgesynthnet.evaluate.utility.figures import FIGURES, Figure, figures, quarters
@@ -19,7 +20,6 @@ from lgesynthnet.evaluate.utility.scores import Reading, per_patient
 from lgesynthnet.files import write_bytes
 from lgesynthnet.report.html import markdown_table, page, picture
 from lgesynthnet.workflow import utility_charts
-from lgesynthnet.workflow.published import UTILITY
 from lgesynthnet.workflow.utility import RECORD, Bench
 from lgesynthnet.workflow.utility_plan import Arm, TrainingSet
 

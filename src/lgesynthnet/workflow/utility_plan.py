@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.errors import RunError
 from lgesynthnet.files import write_json
 from lgesynthnet.run.plan import short
-from lgesynthnet.workflow.comparing import Method
 
 SETTINGS = "experiment.json"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from lgesynthnet.benchmark.methods import NEEDED, STAGES, Method
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
@@ -18,42 +18,6 @@ from lgesynthnet.model_store import part_folder, weights_folder
 from lgesynthnet.segmenter.networks import Role
 
 Tell = Callable[[str, int, int], None]
-
-
-class Method(StrEnum):
-    """What is compared; `-raw` hands out the whole working grid as the network renders it, as published."""
-
-    PASTE = "paste"
-    COPY_PASTE = "copy-paste"
-    SPADE_LIMITED = "spade-limited"
-    SPADE_LIMITED_RAW = "spade-limited-raw"
-    SPADE_FULL = "spade-full"
-    SPADE_FULL_RAW = "spade-full-raw"
-    CONTROLNET = "controlnet"
-    CONTROLNET_RAW = "controlnet-raw"
-    CONTROLNET_TEMPLATE = "controlnet-template"
-    CONTROLNET_TEMPLATE_RAW = "controlnet-template-raw"
-    LGESYNTHNET = "lgesynthnet"
-    LGESYNTHNET_RAW = "lgesynthnet-raw"
-
-    @property
-    def raw(self) -> bool:
-        return self.value.endswith("-raw")
-
-    @property
-    def trained_as(self) -> str:
-        """The method without its compositing: what is trained, and the row of the published table."""
-        return self.value.removesuffix("-raw")
-
-
-STAGES = ("reader-reward", "reader-filter", "reader-auditor", "spade-limited", "spade-full", "control", "template", "reward")
-NEEDED = {
-    "spade-limited": ("spade-limited",),
-    "spade-full": ("spade-full",),
-    "controlnet": ("control",),
-    "controlnet-template": ("template",),
-    "lgesynthnet": ("reader-reward", "reader-filter", "control", "reward"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

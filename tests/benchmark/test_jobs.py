@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from lgesynthnet.benchmark.jobs import executor
 from lgesynthnet.errors import RunError
-from lgesynthnet.workflow.executing import executor
 
 ORPHANS = """
 import os, sys, time
-from lgesynthnet.workflow.executing import executor
+from lgesynthnet.benchmark.jobs import executor
 if __name__ == "__main__":
     with executor(1) as pool:
         print(pool.submit(os.getpid).result(), flush=True)

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image as Picture
 
+from lgesynthnet.benchmark.methods import Method
+from lgesynthnet.benchmark.trained_methods import Tell, Workshop
 from lgesynthnet.conditioning.intensity import HeartWindow, grey
 from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
@@ -34,7 +36,6 @@ from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
 from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.workflow.comparing import Method, Tell, Workshop
 
 PICTURES, SIDE = 10, 88
 REPAINT, NOVEL, REAL = "repaint", "novel", "real"

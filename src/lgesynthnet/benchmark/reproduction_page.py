@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lgesynthnet.benchmark.methods import Method
+from lgesynthnet.benchmark.published import SLICES, TABLE_1
+from lgesynthnet.benchmark.reproduction import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, Judged
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.lines import COLUMNS, cells
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.report.html import markdown_table, page, picture
-from lgesynthnet.workflow.comparing import Method
-from lgesynthnet.workflow.published import SLICES, TABLE_1
-from lgesynthnet.workflow.table1 import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, Judged
 
 NOTE = f"Published: {SLICES} slices of another data set, judged by another segmenter; only its rows may be compared with each other."
 

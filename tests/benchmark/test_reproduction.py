@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from lgesynthnet.benchmark.methods import Method
+from lgesynthnet.benchmark.published import TABLE_1
+from lgesynthnet.benchmark.reproduction import OUTSIDE, REPAINT, compare
+from lgesynthnet.benchmark.reproduction_page import markdown, write
+from lgesynthnet.benchmark.trained_methods import Workshop
 from lgesynthnet.cli.benchmark import MethodName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.strata import ALL
-from lgesynthnet.workflow.comparing import Method, Workshop
-from lgesynthnet.workflow.published import TABLE_1
-from lgesynthnet.workflow.table1 import OUTSIDE, REPAINT, compare
-from lgesynthnet.workflow.table1_page import markdown, write
 
 METHODS = [Method.PASTE, Method.LGESYNTHNET, Method.LGESYNTHNET_RAW]
 

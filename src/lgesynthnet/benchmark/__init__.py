@@ -1,0 +1,1 @@
+"""The comparisons: painting as published, and utility."""
