@@ -37,7 +37,7 @@ class MethodName(StrEnum):
 
 
 class ArmName(StrEnum):
-    """See `workflow.utility_plan.Arm`."""
+    """See `benchmark.utility.plan.Arm`."""
 
     REAL = "real"
     STRONG = "real-strong"
@@ -167,10 +167,12 @@ def utility(
 
     Example: lgesynthnet benchmark utility --data emidec --splits emidec/splits.json --models weights/emidec --out runs/utility --workers 2
     """
+    from lgesynthnet.benchmark.utility.arms import Arm
+    from lgesynthnet.benchmark.utility.experiment import State, measure
+    from lgesynthnet.benchmark.utility.plan import Experiment
+    from lgesynthnet.benchmark.utility.pools import Shelf
+    from lgesynthnet.benchmark.utility.setup import Bench
     from lgesynthnet.run.lock import locked
-    from lgesynthnet.workflow.pools import Shelf
-    from lgesynthnet.workflow.utility import Bench, State, measure
-    from lgesynthnet.workflow.utility_plan import Arm, Experiment
 
     workshop = _workshop(
         data,
@@ -206,7 +208,7 @@ def utility(
     shelf = Shelf(workshop=workshop, out=out, dataset=dataset, labels=labels, prior=prior, seed=seed)
     bench = Bench(shelf=shelf, experiment=experiment, unchecked=unchecked)
     if dry_run:
-        from lgesynthnet.workflow.utility_estimate import estimate
+        from lgesynthnet.benchmark.utility.estimate import estimate
 
         typer.echo(estimate(bench, workers=workers))
         return

@@ -15,6 +15,13 @@ import numpy as np
 import pytest
 
 from lgesynthnet.benchmark.trained_methods import Workshop
+from lgesynthnet.benchmark.utility.arms import Arm
+from lgesynthnet.benchmark.utility.experiment import measure
+from lgesynthnet.benchmark.utility.leaks import refuse_leaks
+from lgesynthnet.benchmark.utility.plan import Choice, Experiment, Run, plan, some_patients
+from lgesynthnet.benchmark.utility.pools import Shelf
+from lgesynthnet.benchmark.utility.runs import training_set
+from lgesynthnet.benchmark.utility.setup import Bench
 from lgesynthnet.cli.benchmark import ArmName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
@@ -22,9 +29,6 @@ from lgesynthnet.evaluate.utility.scores import HALF, Reading
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
-from lgesynthnet.workflow.pools import Shelf
-from lgesynthnet.workflow.utility import Bench, measure, refuse_leaks, training_set
-from lgesynthnet.workflow.utility_plan import Arm, Choice, Experiment, Run, plan, some_patients
 
 ARMS = (Arm.REAL, Arm.RESAMPLED, Arm.PASTE, Arm.UNFILTERED, Arm.LGESYNTHNET, Arm.READ)
 MODEL = weights_folder() / "phantom"

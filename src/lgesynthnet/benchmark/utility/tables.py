@@ -1,27 +1,23 @@
-"""The utility experiment in `OUT/VARIANT`: `runs.csv`, `utility.csv` (every figure), `utility.md` and one HTML page with its charts."""
+"""Tables of the experiment."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
 from lgesynthnet.benchmark.published import UTILITY
-from lgesynthnet.evaluate.intervals import Interval, estimate
+from lgesynthnet.benchmark.utility.arms import Arm
+from lgesynthnet.benchmark.utility.results import Finished, Found, Group, _count
+from lgesynthnet.benchmark.utility.setup import Bench
+from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.detection import of_patients
-from lgesynthnet.evaluate.utility.figures import FIGURES, Figure, figures, quarters
-from lgesynthnet.evaluate.utility.paired import Resampling, at_equal_alarm, signed_rank
-from lgesynthnet.evaluate.utility.scores import Reading, per_patient
-from lgesynthnet.files import write_bytes
-from lgesynthnet.report.html import markdown_table, page, picture
-from lgesynthnet.workflow import utility_charts
-from lgesynthnet.workflow.utility import RECORD, Bench
-from lgesynthnet.workflow.utility_plan import Arm, TrainingSet
+from lgesynthnet.evaluate.utility.figures import FIGURES, figures, quarters
+from lgesynthnet.evaluate.utility.paired import signed_rank
+from lgesynthnet.evaluate.utility.scores import per_patient
+from lgesynthnet.report.html import markdown_table
 
 SHOWN = (
     "Dice, slices with scar",
@@ -34,94 +30,14 @@ SHOWN = (
     "balanced accuracy, patients",
     "AUC, patients",
 )
+
+
 NOTE = (
     "Intervals: 95 % bootstrap over patients and seeds together; differences are to real only on the same draws. "
     "At real only's false alarm: the threshold is moved until as many scar-free slices hold false scar, since who calls more of everything "
     "scar has a better Dice where scar is. "
     "Published: 53 patients of another data set, another segmenter; only its rows may be compared with each other."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group(TrainingSet):
-    """All seeds of one arm at one size."""
-
-    readings: tuple[Reading, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """Every finished group, those of all patients first, with the draws that they share."""
-
-    groups: tuple[Group, ...]
-    resampling: Resampling
-    learnt: tuple[str, ...]
-    tested: str
-
-    def baseline(self, group: Group) -> Group | None:
-        """Real only, of as many patients."""
-        return next((one for one in self.groups if one.arm is Arm.REAL and one.few == group.few), None)
-
-    def value(self, group: Group, figure: Figure) -> Interval | None:
-        return estimate(self.resampling.values(figure, group.readings), _count(group))
-
-    def change(self, group: Group, other: Group, figure: Figure) -> Interval | None:
-        """Difference to another group on the same draws."""
-        values = self.resampling.values(figure, group.readings) - self.resampling.values(figure, other.readings)
-        return estimate(values, _count(group))
-
-    def at_equal_alarm(self, group: Group, other: Group) -> tuple[Interval | None, Interval | None]:
-        """Dice of a group where its false alarm is the other's, and the difference to the other there."""
-        found = at_equal_alarm(group.readings, other.readings, self.resampling)
-        if found is None:
-            return None, None
-        ours, others = found
-        return estimate(ours, _count(group)), estimate(ours - others, _count(group))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished(TrainingSet):
-    """One finished run, whichever command made it."""
-
-    seed: int
-    name: str
-    reading: Reading
-
-
-def finished(bench: Bench) -> list[Finished]:
-    """Every finished run of this way of training, in the order of the tables: a command for a few arms more writes of all of them."""
-    shared = bench.out / bench.experiment.without_samples.variant
-    paths = {path for folder in (bench.folder, shared) for path in folder.glob(f"runs/*/{RECORD}")}
-    found = []
-    for path in paths:
-        record = json.loads(path.read_text())
-        if record["seed"] < bench.experiment.seeds and (path.is_relative_to(bench.folder) or not record["size"]):
-            about = {"size": record["size"], "seed": record["seed"], "few": record["few"], "name": path.parent.name}
-            found.append(Finished(arm=Arm(record["arm"]), reading=Reading.of_record(record), **about))
-    return sorted(found, key=lambda run: (run.place, run.seed))
-
-
-def gather(bench: Bench, runs: Sequence[Finished], learnt: Sequence[str]) -> Found:
-    """The groups of which all seeds are finished."""
-    by_group: dict[tuple[Arm, int, int | None], list[Reading]] = {}
-    for run in runs:
-        by_group.setdefault((run.arm, run.size, run.few), []).append(run.reading)
-    groups = [
-        Group(arm=arm, size=size, few=few, readings=tuple(readings))
-        for (arm, size, few), readings in by_group.items()
-        if len(readings) == bench.experiment.seeds
-    ]
-    patients = len(per_patient(groups[0].readings[0].slices)) if groups else 1
-    return Found(
-        groups=tuple(groups),
-        resampling=Resampling.of(patients, bench.experiment.seeds),
-        learnt=tuple(learnt),
-        tested=f"{' and '.join(bench.experiment.tested)}, {patients} patients",
-    )
-
-
-def _count(group: Group) -> int:
-    return len(group.readings[0].slices)
 
 
 def rows(found: Found, *, few: bool) -> list[list[str]]:
@@ -260,26 +176,3 @@ def runs_csv(bench: Bench, runs: Sequence[Finished]) -> str:
         patients = run.few or len(bench.splits["train"])
         table.writerow((run.name, run.arm.value, run.size, run.seed, patients, *shown, *of_patients(run.reading).confusion))
     return text.getvalue()
-
-
-def write(bench: Bench, learnt: Sequence[str]) -> Path:
-    """Everything that is finished so far; returns the page."""
-    runs = finished(bench)
-    out, found = bench.folder, gather(bench, runs, learnt)
-    made = tables(found)
-    write_bytes(out / "runs.csv", runs_csv(bench, runs).encode("utf-8"))
-    write_bytes(out / "utility.csv", to_csv(found).encode("utf-8"))
-    write_bytes(out / "utility.md", markdown(found, made).encode("utf-8"))
-    charts: Mapping[str, bytes] = utility_charts.charts(found) if found.groups else {}
-    for name, content in charts.items():
-        write_bytes(out / "charts" / f"{name}.svg", content)
-    content = page(
-        "utility.html",
-        tested=found.tested,
-        note=NOTE,
-        learnt=found.learnt,
-        tables=[(title, table[0], table[1:]) for title, table in made],
-        charts=[(utility_charts.TITLES[name], picture(content, "svg+xml")) for name, content in charts.items()],
-    )
-    write_bytes(out / "utility.html", content)
-    return out / "utility.html"

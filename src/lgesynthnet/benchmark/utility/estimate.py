@@ -7,10 +7,12 @@ import time
 import numpy as np
 import torch
 
+from lgesynthnet.benchmark.utility.experiment import missing_stages
+from lgesynthnet.benchmark.utility.leaks import refuse_leaks
+from lgesynthnet.benchmark.utility.setup import Bench
 from lgesynthnet.segmenter.heart import build_segmenter
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.segmenters.downstream import MixedTask
-from lgesynthnet.workflow.utility import Bench, missing_stages, refuse_leaks
 
 SAMPLE_SECONDS = 0.6  # painted, judged and written, on one core; `samples.csv` of a run tells one's own
 SLICE_SECONDS = 0.1  # read by the small segmenter, on one core

@@ -13,6 +13,7 @@ import numpy as np
 
 from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.benchmark.trained_methods import Workshop
+from lgesynthnet.benchmark.utility.plan import Choice, Pool
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.cohort import write_cohort
@@ -24,7 +25,6 @@ from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.train.examples.files import prepared_of
 from lgesynthnet.train.examples.slices import WholeSlices, read_whole, write_whole
-from lgesynthnet.workflow.utility_plan import Choice, Pool
 
 SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average
 ALL = Choice()

@@ -2,73 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
 from lgesynthnet.benchmark.methods import Method
+from lgesynthnet.benchmark.utility.arms import FILTERED, METHOD_OF, Arm
 from lgesynthnet.errors import RunError
-from lgesynthnet.files import write_json
-from lgesynthnet.run.plan import short
-
-SETTINGS = "experiment.json"
-
-
-class Arm(StrEnum):
-    """What a segmenter is trained on. All but the first three add synthetic slices to the real ones."""
-
-    REAL = "real"
-    STRONG = "real-strong"
-    RESAMPLED = "real-resampled"
-    COPY_PASTE = "copy-paste"
-    PASTE = "paste"
-    SPADE_LIMITED = "spade-limited"
-    SPADE_FULL = "spade-full"
-    CONTROLNET = "controlnet"
-    UNFILTERED = "lgesynthnet-unfiltered"
-    LGESYNTHNET = "lgesynthnet"
-    READ = "lgesynthnet-read"
-    PHANTOM = "phantom"
-
-    @property
-    def words(self) -> str:
-        return WORDS[self]
-
-    @property
-    def alone(self) -> bool:
-        """Real slices only: it has one size."""
-        return self in (Arm.REAL, Arm.STRONG)
-
-
-WORDS = {
-    Arm.REAL: "real only",
-    Arm.STRONG: "real only, strong augmentation",
-    Arm.RESAMPLED: "+ real scarred slices again",
-    Arm.COPY_PASTE: "+ copied scars",
-    Arm.PASTE: "+ intensity paste",
-    Arm.SPADE_LIMITED: "+ SPADE-LC",
-    Arm.SPADE_FULL: "+ SPADE-FC",
-    Arm.CONTROLNET: "+ ControlNet",
-    Arm.UNFILTERED: "+ LGESynthNet, unfiltered",
-    Arm.LGESYNTHNET: "+ LGESynthNet",
-    Arm.READ: "+ LGESynthNet, labels as read",
-    Arm.PHANTOM: "+ phantom slices",
-}
-METHOD_OF = {
-    Arm.COPY_PASTE: Method.COPY_PASTE,
-    Arm.PASTE: Method.PASTE,
-    Arm.SPADE_LIMITED: Method.SPADE_LIMITED,
-    Arm.SPADE_FULL: Method.SPADE_FULL,
-    Arm.CONTROLNET: Method.CONTROLNET,
-    Arm.UNFILTERED: Method.LGESYNTHNET,
-    Arm.LGESYNTHNET: Method.LGESYNTHNET,
-    Arm.READ: Method.LGESYNTHNET,
-}
-FILTERED = (Arm.LGESYNTHNET, Arm.READ)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,20 +234,3 @@ def some_patients(names: Sequence[str], scarred: Mapping[str, bool], count: int,
     sick, sound = ([group[i] for i in rng.permutation(len(group))] for group in groups)
     take = min(max(round(count * len(sick) / len(names)), 1, count - len(sound)), count - 1)
     return tuple(sorted(sick[:take] + sound[: count - take]))
-
-
-def keep_settings(settings: Mapping[str, object], out: Path) -> None:
-    """Write `OUT/experiment.json`, or see that it says the same.
-
-    Raises:
-        RunError: the folder was begun with other settings.
-    """
-    record = json.loads(json.dumps(dict(settings)))
-    path = out / SETTINGS
-    if path.is_file():
-        before = json.loads(path.read_text())
-        for name, value in record.items():
-            if before.get(name) != value:
-                raise RunError(f"{out}: was begun with {name} {short(before.get(name))}, now {short(value)}; choose another --out")
-        return
-    write_json(path, record)

@@ -1,1 +1,0 @@
-"""The verbs a user runs: plan, synthesize, demo; resumable, and every run leaves a report."""
