@@ -20,14 +20,14 @@ from lgesynthnet.run.lock import locked
 SUICIDE = """
 import os, signal, sys
 from pathlib import Path
-from lgesynthnet.export import samples
-from lgesynthnet.workflow import ledger, synthesize
-from lgesynthnet.run.plan import SynthesisRequest, plan_synthesis
+from lgesynthnet.run import ledger, sample_files
+from lgesynthnet.synthesis import synthesize
+from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 
 # A shell that starts the tests in the background has SIGINT ignored, and Python inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 hosts, run, target, when, fatal = sys.argv[1:]
-owner, name = {"write": (samples, "write_slice_like"), "record": (ledger.Ledger, "record")}[target]
+owner, name = {"write": (sample_files, "write_slice_like"), "record": (ledger.Ledger, "record")}[target]
 real, calls = getattr(owner, name), 0
 
 def dying(*args, **kwargs):

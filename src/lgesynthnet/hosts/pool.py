@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.anatomy.insertions import Evidence
-from lgesynthnet.anatomy.orientation import StackOrder, levels, locate_all_insertions, order_stack
+from lgesynthnet.anatomy.orientation import StackOrder
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import CaseFiles
 from lgesynthnet.data.ring import Fault, fault_of
 from lgesynthnet.errors import InputError
+from lgesynthnet.hosts.locate import locate_stack
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Skipped, Stack
 
 STACKS_IN_MEMORY = 32
@@ -105,8 +105,6 @@ def find_hosts(
 
 
 def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool) -> Iterator[HostEntry | Skipped]:
-    order = order_stack(stack)
-    named = levels(stack, order)
     usable: list[int] = []
     for slice_ in stack:
         fault = fault_of(slice_)
@@ -117,18 +115,11 @@ def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool) -> Iterator[HostEn
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
         return
-    insertions = locate_all_insertions(stack, read=_septum)
+    hearts = locate_stack(stack)
     for index in wanted:
-        level, place = named[index], insertions[index]
-        if level is not None and place is not None:
-            yield HostEntry(case=case, index=index, level=level, order=order, insertions=place)
-
-
-def _septum(slice_: ShortAxisSlice) -> Evidence:
-    # Torch is loaded for hosts without landmarks and without an RV label alone.
-    from lgesynthnet.segmenter.septum import read_septum
-
-    return read_septum(slice_)
+        level, insertions = hearts.levels[index], hearts.insertions[index]
+        if level is not None and insertions is not None:
+            yield HostEntry(case=case, index=index, level=level, order=hearts.order, insertions=insertions)
 
 
 def _content(slice_: ShortAxisSlice, entry: HostEntry) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lgesynthnet.benchmark.utility.charts import TITLES
+from lgesynthnet.benchmark.utility.charts import charts as draw_charts
 from lgesynthnet.benchmark.utility.results import finished, gather
 from lgesynthnet.benchmark.utility.setup import Bench
 from lgesynthnet.benchmark.utility.tables import NOTE, markdown, runs_csv, tables, to_csv
@@ -20,7 +22,7 @@ def write(bench: Bench, learnt: Sequence[str]) -> Path:
     write_bytes(out / "runs.csv", runs_csv(bench, runs).encode("utf-8"))
     write_bytes(out / "utility.csv", to_csv(found).encode("utf-8"))
     write_bytes(out / "utility.md", markdown(found, made).encode("utf-8"))
-    charts: Mapping[str, bytes] = utility_charts.charts(found) if found.groups else {}
+    charts: Mapping[str, bytes] = draw_charts(found) if found.groups else {}
     for name, content in charts.items():
         write_bytes(out / "charts" / f"{name}.svg", content)
     content = page(
@@ -29,7 +31,7 @@ def write(bench: Bench, learnt: Sequence[str]) -> Path:
         note=NOTE,
         learnt=found.learnt,
         tables=[(title, table[0], table[1:]) for title, table in made],
-        charts=[(utility_charts.TITLES[name], picture(content, "svg+xml")) for name, content in charts.items()],
+        charts=[(TITLES[name], picture(content, "svg+xml")) for name, content in charts.items()],
     )
     write_bytes(out / "utility.html", content)
     return out / "utility.html"

@@ -10,19 +10,18 @@ import numpy as np
 from jaxtyping import Float32
 from safetensors.numpy import save
 
-from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.anatomy.orientation import levels, locate_all_insertions, order_stack
+from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.data import usable_slices
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.files import write_bytes
+from lgesynthnet.hosts.locate import locate_stack
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
-from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Skipped, Stack
-from lgesynthnet.segmenter.septum import read_septum
+from lgesynthnet.records import Label, ShortAxisSlice, Skipped, Stack
 from lgesynthnet.train.examples.files import read_prepared, refuse_other_data, source_of
 from lgesynthnet.train.examples.roi import WORDINGS, Examples
 
@@ -95,20 +94,19 @@ _Row = tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str], str, str
 
 def _rows(stack: Stack) -> Iterator[_Row]:
     usable, _ = usable_slices(stack)
-    level_of = levels(stack, order_stack(stack))
-    insertions = locate_all_insertions(stack, read=read_septum)
+    hearts = locate_stack(stack)
     for index in usable:
-        level, found = level_of[index], insertions[index]
-        if level is None or found is None:
+        if not hearts.is_located(index):
             continue
         try:
-            yield (*_row(stack[index], level, found), level.value, stack.patient)
+            frame = hearts.frame(index)
+            yield (*_row(stack[index], frame), frame.level.value, stack.patient)
         except LGESynthNetError:  # an open ring or a flat image: not an example, and `verify` says so
             continue
 
 
-def _row(slice_: ShortAxisSlice, level: Level, insertions: Insertions) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str]]:
-    frame = locate(slice_, level, insertions)
+def _row(slice_: ShortAxisSlice, frame: HeartFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str]]:
+    level = frame.level
     window = HeartWindow.of(slice_)
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     unit = window.to_unit(slice_.image)
