@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from generator import Bench, as_numbers, options_of, scar_levels
+from generator import UtilityExperiment, as_numbers, options_of, scar_levels
 
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
@@ -35,8 +35,8 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.synthesis.guiding import ReaderGuide
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
 
 CORE_PIXELS = 12
 ByPatient = dict[str, list[float]]
@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     asked = options_of(["--model", "", "--part", options.part])
     patients = set(json.loads((asked.data / "emidec" / "splits.json").read_text())[options.part])
-    bench = Bench(asked, Reader.from_pretrained(asked.auditor, Role.AUDITOR), patients)
+    bench = UtilityExperiment(asked, TrainedScarSegmenter.from_pretrained(asked.auditor, Role.AUDITOR), patients)
     ceiling = ceiling_of(bench)
     print(f"real slices: Dice {mean(ceiling)}, above 0.6 {mean(above(ceiling))}", flush=True)
     first: Mapping[str, ByPatient] | None = None
@@ -97,10 +97,10 @@ def sampling_of(settings: str) -> Sampling:
 
 def painter_of(folder: str, sampling: Sampling, guide: Path) -> LGESynthNet:
     steered = sampling.guide_scale > 0 or sampling.best_of > 1
-    return LGESynthNet.from_pretrained(folder, sampling=sampling, guide=ReaderGuide.from_pretrained(guide) if steered else None)
+    return LGESynthNet.from_pretrained(folder, sampling=sampling, guide=ScarSegmenterGuide.from_pretrained(guide) if steered else None)
 
 
-def ceiling_of(bench: Bench) -> ByPatient:
+def ceiling_of(bench: UtilityExperiment) -> ByPatient:
     scores: ByPatient = defaultdict(list)
     for host in bench.hosts:
         if host.slice_.scar.any():
@@ -108,7 +108,7 @@ def ceiling_of(bench: Bench) -> ByPatient:
     return scores
 
 
-def asked_again(bench: Bench, painter: LGESynthNet, folder: str) -> dict[str, ByPatient]:
+def asked_again(bench: UtilityExperiment, painter: LGESynthNet, folder: str) -> dict[str, ByPatient]:
     """Dice of repainted scars, and how much brighter they are than the real ones."""
     levels = scar_levels(folder)
     scores, brighter, shallower = defaultdict(list), defaultdict(list), defaultdict(list)
@@ -116,7 +116,7 @@ def asked_again(bench: Bench, painter: LGESynthNet, folder: str) -> dict[str, By
         if not host.slice_.scar.any():
             continue
         painted, wish = own_scar(host, levels)
-        sample = painter.fill(host, painted, wish, seed=0)
+        sample = painter.inpaint_mask(host, painted, wish, seed=0)
         who = host.slice_.patient
         scores[who].append(dice(bench.read(host, sample.image), painted.scar) or 0.0)
         if (host.slice_.labels == Label.SCAR).any():
@@ -138,10 +138,10 @@ def core_drop(host: Host, image: np.ndarray) -> float | None:
     return level(host, image) - level(host, image, Label.NO_REFLOW)
 
 
-def novel(bench: Bench, painter: LGESynthNet) -> ByPatient:
+def novel(bench: UtilityExperiment, painter: LGESynthNet) -> ByPatient:
     rng, scores = np.random.default_rng(7), defaultdict(list)
     for i, host in enumerate(h for h in bench.hosts if not h.slice_.scar.any()):
-        sample = painter.paint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
+        sample = painter.inpaint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
         scores[host.slice_.patient].append(dice(bench.read(host, sample.image), sample.intended) or 0.0)
     return scores
 

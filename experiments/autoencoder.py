@@ -29,14 +29,14 @@ from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.generate.paste import IntensityPaste
-from lgesynthnet.hosts.pool import HostShelf, find_hosts
+from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.model.autoencoder import decode, encode
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import scar_of
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import model_folder
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     placements(autoencoder, find_hosts(open_cohort(options.hosts)), options.placements)
     if (options.data / "emidec").is_dir():
         patients = set(json.loads((options.data / "emidec" / "splits.json").read_text())[options.part])
-        real_slices(autoencoder, Reader.from_pretrained(options.filter, Role.FILTER), options, patients)
+        real_slices(autoencoder, TrainedScarSegmenter.from_pretrained(options.filter, Role.FILTER), options, patients)
 
 
 @torch.no_grad()
@@ -62,7 +62,7 @@ def round_trip(autoencoder: AutoencoderKL, image: np.ndarray) -> np.ndarray:
     return decode(autoencoder, encode(autoencoder, torch.from_numpy(image.astype(np.float32))[None, None]))[0, 0].numpy()
 
 
-def placements(autoencoder: AutoencoderKL, shelf: HostShelf, count: int) -> None:
+def placements(autoencoder: AutoencoderKL, shelf: HostPool, count: int) -> None:
     """25 % of the wall over 40 degrees, anywhere, at any level."""
     rng = np.random.default_rng(0)
     kept, area = [], []
@@ -76,7 +76,7 @@ def placements(autoencoder: AutoencoderKL, shelf: HostShelf, count: int) -> None
             irregularity=0.0,
         )
         try:
-            sample = IntensityPaste().paint(host, wish, seed=len(kept))
+            sample = IntensityPaste().inpaint(host, wish, seed=len(kept))
         except PrescriptionError:
             continue
         roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
@@ -94,7 +94,7 @@ def placements(autoencoder: AutoencoderKL, shelf: HostShelf, count: int) -> None
     )
 
 
-def real_slices(autoencoder: AutoencoderKL, reader: Reader, options: argparse.Namespace, patients: set[str]) -> None:
+def real_slices(autoencoder: AutoencoderKL, reader: TrainedScarSegmenter, options: argparse.Namespace, patients: set[str]) -> None:
     shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
     before, after, noise = (defaultdict(list) for _ in range(3))
     for entry in shelf.entries:

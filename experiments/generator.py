@@ -45,8 +45,8 @@ from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.prescription.strata import in_order
 from lgesynthnet.records import Level, Mask, scar_of
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.synthesis.guiding import ReaderGuide
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
 
 SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > ABOVE}
 READINGS = ("auditor", "5 SD", "half maximum")
@@ -79,8 +79,8 @@ def main() -> None:
     options = options_of()
     folder = options.data / "emidec"
     patients = set(json.loads((folder / "splits.json").read_text())[options.part])
-    auditor = Reader.from_pretrained(options.auditor, Role.AUDITOR)
-    bench = Bench(options, auditor, patients)
+    auditor = TrainedScarSegmenter.from_pretrained(options.auditor, Role.AUDITOR)
+    bench = UtilityExperiment(options, auditor, patients)
     tables = options.tables.split(",")
     figures: dict[str, object] = {"model": options.model, "part": options.part, "steps": options.steps, "auditor": auditor.fingerprint}
     painter = bench.painter(options.model)
@@ -95,10 +95,10 @@ def main() -> None:
         write_json(options.out, as_numbers(figures))
 
 
-class Bench:
+class UtilityExperiment:
     """One auditor, one part of the patients, and the tables."""
 
-    def __init__(self, options: argparse.Namespace, auditor: Reader, patients: set[str]) -> None:
+    def __init__(self, options: argparse.Namespace, auditor: TrainedScarSegmenter, patients: set[str]) -> None:
         self.options, self.auditor = options, auditor
         shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
         self.hosts = [shelf.fetch(entry) for entry in shelf.entries if entry.patient in patients][:: options.limit]
@@ -113,7 +113,7 @@ class Bench:
         o = self.options
         steered = {"guide_scale": o.guide_scale, "best_of": o.best_of}
         sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, masks=o.masks, words=not o.silent, **steered)
-        guide = ReaderGuide.from_pretrained(o.guide) if o.guide_scale > 0 or o.best_of > 1 else None
+        guide = ScarSegmenterGuide.from_pretrained(o.guide) if o.guide_scale > 0 or o.best_of > 1 else None
         return LGESynthNet.from_pretrained(model, sampling=sampling, guide=guide)
 
     def read(self, host: Host, image: np.ndarray) -> Mask:
@@ -148,7 +148,7 @@ class Bench:
         for host in _shown([h for h in free for _ in range(self.options.per_slice)], "novel"):
             wish = draw(Prior.ISCHAEMIC, host.frame.level, rng)
             try:
-                sample = painter.paint(host, wish, seed=int(rng.integers(2**31)))
+                sample = painter.inpaint(host, wish, seed=int(rng.integers(2**31)))
             except PrescriptionError:
                 continue
             assert sample.max_change_outside == 0
@@ -182,7 +182,7 @@ class Bench:
                 seed, extents = int(rng.integers(2**31)), []
                 for pattern, share in ((Pattern.SUBENDOCARDIAL, 0.4), (Pattern.TRANSMURAL, 0.9)):
                     wish = ScarPrescription(segments=frozenset({int(segment)}), pattern=pattern, transmurality=share)
-                    sample = painter.paint(host, wish, seed=seed)
+                    sample = painter.inpaint(host, wish, seed=seed)
                     case = Case.of_sample(sample)
                     found = case.read(self.auditor)
                     centre = (SECTOR_START_DEG[int(segment)] + 30.0) % 360.0
@@ -206,7 +206,7 @@ class Bench:
 def repainted(painter: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int) -> Case:
     """The host with its own scar hidden and painted again."""
     painted, wish = own_scar(host, levels)
-    sample = painter.fill(host, painted, wish, seed=seed)
+    sample = painter.inpaint_mask(host, painted, wish, seed=seed)
     assert sample.max_change_outside == 0
     return Case.of_sample(sample)
 

@@ -29,7 +29,7 @@ from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 ALLOWED = 0.025
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     patients = set(json.loads((options.data / "emidec" / "splits.json").read_text())[options.part])
-    auditor = Reader.from_pretrained(options.auditor, Role.AUDITOR)
+    auditor = TrainedScarSegmenter.from_pretrained(options.auditor, Role.AUDITOR)
     painter = LGESynthNet.from_pretrained(options.model)
     shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
     entries = [entry for entry in shelf.entries if entry.patient in patients]
@@ -55,12 +55,12 @@ def main() -> None:
     print(f"{painter.fingerprint}: {len(samples)} samples, {len(real)} {options.part} slices, {len(scarred)} with scar")
     passed = True
     for name, distance in (("repainted wall", in_wall), ("auditor's features", in_features(feature_spread(real)))):
-        yardstick = [nearest(one, real, distance) for one in scarred]
+        reference_distance = [nearest(one, real, distance) for one in scarred]
         found = [nearest(one, real, distance) for one in samples]
-        limit = float(np.percentile(yardstick, PERCENTILE))
+        limit = float(np.percentile(reference_distance, PERCENTILE))
         close = float(np.mean(np.array(found) < limit))
         passed &= close <= ALLOWED
-        middle = [float(np.median(values)) for values in (yardstick, found)]
+        middle = [float(np.median(values)) for values in (reference_distance, found)]
         medians = f"real {middle[0]:.3f}, samples {middle[1]:.3f} (medians)"
         print(f"  {name}: nearest of other patients, {medians}; nearer than {limit:.3f}: {close:.1%}")
     print("passed" if passed else "NOT passed")
@@ -75,7 +75,7 @@ def painted(painter: LGESynthNet, hosts: list[Host], options: argparse.Namespace
     while len(made) < options.count:
         host = free[int(rng.integers(len(free)))]
         try:
-            made.append(Case.of_sample(painter.paint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))))
+            made.append(Case.of_sample(painter.inpaint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))))
         except PrescriptionError:
             continue
     return made

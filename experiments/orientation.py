@@ -84,10 +84,10 @@ def slice_by_slice(stack: Stack) -> list[Insertions | None]:
 
 def by_network(folder: Path, *, rules: bool) -> Locate:
     """By a segmenter's RV, alone or with the rules; with them and the shipped segmenter it is what the program does."""
-    from lgesynthnet.segmenter.heart import Segmenter
+    from lgesynthnet.segmenter.heart import HeartSegmenter
     from lgesynthnet.segmenter.septum import rv_evidence
 
-    segmenter = Segmenter.from_pretrained(folder)
+    segmenter = HeartSegmenter.from_pretrained(folder)
 
     def read(slice_: ShortAxisSlice) -> Evidence:
         seen = rv_evidence(segmenter.probabilities(slice_.image, slice_.spacing_mm)[Label.RV], slice_)

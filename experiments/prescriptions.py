@@ -14,10 +14,10 @@ from lgesynthnet.anatomy.frame import HeartFrame, locate
 from lgesynthnet.phantom.body import draw_body
 from lgesynthnet.phantom.heart import contours, labels_of, window_of
 from lgesynthnet.phantom.infarct import level_of
-from lgesynthnet.prescription.grammar.language import parse, write
+from lgesynthnet.prescription.grammar.language import prescribe, write
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Source
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     equal = 0
     for i in range(options.count):
         drawn = draw(priors[i % 3], levels[i // 3 % 3], rng)
-        equal += parse(write(drawn)) == drawn
+        equal += prescribe(write(drawn)) == drawn
     print(f"parse(write(p)) == p: {equal} of {options.count}")
 
     hearts = frames(rng, max(options.painted // 3, 1))
@@ -56,7 +56,7 @@ def main() -> None:
         for i in range(options.painted // 3):
             frame = hearts[i % len(hearts)]
             wanted = draw(prior, frame.level, rng)
-            painted = paint(wanted, frame)
+            painted = rasterize(wanted, frame)
             found = measure(painted.scar, frame, painted.no_reflow)
             same += found.segments == wanted.segments
             missed[wanted.pattern.value] += found.segments != wanted.segments

@@ -22,7 +22,7 @@ from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model_store import fingerprint, part_folder
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.examples.prepare import load_examples, prepare
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
@@ -55,7 +55,7 @@ def main() -> None:
     examples = load_examples(path).turned()
     recipe, origin = RECIPES["cpu"], fingerprint(options.control, role="inpainter")
     settings = replace(recipe.finetune[Stage.REWARD], steps=options.steps)
-    reward = SegmentationReward(Reader.from_pretrained(part_folder(options.reader, Role.REWARD), Role.REWARD))
+    reward = SegmentationReward(TrainedScarSegmenter.from_pretrained(part_folder(options.reader, Role.REWARD), Role.REWARD))
     start = load_inpainter(options.control)
     latents = latents_of(start.autoencoder, examples)
     for name, weight, window in ARMS:

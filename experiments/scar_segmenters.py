@@ -23,7 +23,7 @@ from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Skipped
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, ReadSlice, reliability, score
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
     parser.add_argument("--parts", default="val,test")
     options = parser.parse_args()
-    reader = Reader.from_pretrained(options.reader, options.role)
+    reader = TrainedScarSegmenter.from_pretrained(options.reader, options.role)
     splits = json.loads((options.data / "emidec" / "splits.json").read_text())
     parts = {
         part: splits[part] if part != "all" else [name for names in splits.values() for name in names] for part in options.parts.split(",")
@@ -47,7 +47,7 @@ def main() -> None:
         report(part, [s for s in slices if s.patient in names], reader.threshold)
 
 
-def read(reader: Reader, cohort: Cohort, wanted: set[str]) -> list[ReadSlice]:
+def read(reader: TrainedScarSegmenter, cohort: Cohort, wanted: set[str]) -> list[ReadSlice]:
     """Every usable slice of the wanted patients, wall pixels alone."""
     found = []
     for stack in cohort.stacks():

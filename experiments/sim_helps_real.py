@@ -17,15 +17,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from sim_to_real import FIGURES, stacks_of
+from sim_to_real import METRICS, stacks_of
 
 from lgesynthnet.data import open_cohort, read_splits
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.files import write_json
-from lgesynthnet.segmenter.heart import Segmenter
+from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.segmenter.scoring import PatientScore, score
 from lgesynthnet.train.recipes import RECIPES
-from lgesynthnet.train.segmenters.heart import train_segmenter
+from lgesynthnet.train.segmenters.heart import train_heart_segmenter
 
 ARMS = ("scratch", "phantom")
 WITH_SCAR, WITHOUT = 7, 3
@@ -43,12 +43,12 @@ def drawn(names: list[str]) -> list[str]:
 def arm_scores(work: Path, emidec: Path, patients: list[str], tested: list[str], init: Path | None, seed: int) -> list[PatientScore]:
     """Train and test one run, or read what it gave before with the same settings."""
     kept, loops = work / "scores.json", RECIPES["benchmark"]
-    start = Segmenter.from_pretrained(init).fingerprint if init else None
+    start = HeartSegmenter.from_pretrained(init).fingerprint if init else None
     settings = {"tested": tested, "init": start, "steps": loops.segmenter.steps}
     if not kept.exists():
         cohort = open_cohort(emidec)
-        train_segmenter(cohort, work, recipe="benchmark", patients=patients, init=init, seed=seed, device="cpu")
-        segmenter = Segmenter.from_pretrained(work / "segmenter" / "model")
+        train_heart_segmenter(cohort, work, recipe="benchmark", patients=patients, init=init, seed=seed, device="cpu")
+        segmenter = HeartSegmenter.from_pretrained(work / "segmenter" / "model")
         write_json(kept, {"settings": settings, "scores": [asdict(score(segmenter, stack)) for stack in stacks_of(cohort, tested)]})
     record = json.loads(kept.read_text())
     if record["settings"] != settings:
@@ -76,16 +76,16 @@ def main() -> None:
     }
     RECIPES["benchmark"] = replace(cpu, **loops)
     print(f"trained on {', '.join(patients)}; {options.steps} steps; tested on {len(tested)} patients")
-    found: dict[str, dict[str, dict[str, list[list[float]]]]] = {figure: {arm: {} for arm in ARMS} for figure in FIGURES}
+    found: dict[str, dict[str, dict[str, list[list[float]]]]] = {figure: {arm: {} for arm in ARMS} for figure in METRICS}
     for arm in ARMS:
         for seed in range(options.seeds):
             began = time.perf_counter()
             init = options.model if arm == "phantom" else None
             scores = arm_scores(options.work / f"{arm}-{seed}", emidec, patients, tested, init, seed)
-            for figure, values in FIGURES.items():
+            for figure, values in METRICS.items():
                 for row in scores:
                     found[figure][arm].setdefault(row.patient, []).append(list(values(row)))
-            means = {figure: np.mean([v for row in scores for v in values(row)]) for figure, values in FIGURES.items()}
+            means = {figure: np.mean([v for row in scores for v in values(row)]) for figure, values in METRICS.items()}
             shown = ", ".join(f"{figure} {value:.3f}" for figure, value in means.items())
             print(f"  {arm} seed {seed}: {shown} ({time.perf_counter() - began:.0f} s)", flush=True)
     for figure, by_arm in found.items():

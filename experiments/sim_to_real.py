@@ -21,10 +21,10 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.records import Stack
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
-from lgesynthnet.segmenter.heart import Segmenter
+from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.segmenter.scoring import PatientScore, score
 
-FIGURES: dict[str, Callable[[PatientScore], Iterable[float]]] = {
+METRICS: dict[str, Callable[[PatientScore], Iterable[float]]] = {
     "cavity": lambda s: [] if s.cavity is None else [s.cavity],
     "wall": lambda s: [] if s.wall is None else [s.wall],
     "scar": lambda s: s.scar,
@@ -33,7 +33,7 @@ FIGURES: dict[str, Callable[[PatientScore], Iterable[float]]] = {
 }
 
 
-def evaluated(segmenter: Segmenter, stacks: list[Stack]) -> tuple[list[PatientScore], float]:
+def evaluated(segmenter: HeartSegmenter, stacks: list[Stack]) -> tuple[list[PatientScore], float]:
     """Scores of all patients, and seconds a slice."""
     began = time.perf_counter()
     scores = [score(segmenter, stack) for stack in stacks]
@@ -42,7 +42,7 @@ def evaluated(segmenter: Segmenter, stacks: list[Stack]) -> tuple[list[PatientSc
 
 def figures(scores: list[PatientScore]) -> dict[str, str]:
     shown = {}
-    for name, values in FIGURES.items():
+    for name, values in METRICS.items():
         shown[name] = str(mean({s.patient: list(values(s)) for s in scores}) or "-")
     return shown
 
@@ -65,7 +65,7 @@ def main() -> None:
         groups["phantom"] = stacks_of(open_cohort(options.phantom))
     for model in options.models:
         name, _, folder = model.partition("=")
-        segmenter = Segmenter.from_pretrained(Path(folder))
+        segmenter = HeartSegmenter.from_pretrained(Path(folder))
         for group, stacks in groups.items():
             scores, seconds = evaluated(segmenter, stacks)
             positive, others = sum(len(s.scar) for s in scores), sum(len(s.false_scar_mm2) for s in scores)

@@ -57,7 +57,7 @@ def measure_ours(options: argparse.Namespace) -> float:
         jobs.append((shelf.fetch(entry), draw(Prior.ISCHAEMIC, entry.level, rng)))
     seconds = []
     for seed, (host, wish) in enumerate(jobs):
-        seconds.append(painter.paint(host, wish, seed=seed).seconds)
+        seconds.append(painter.inpaint(host, wish, seed=seed).seconds)
     seconds = seconds[3:]  # the first calls fill caches
     low, middle, high = np.quantile(seconds, (0.05, 0.5, 0.95))
     print(f"{painter.fingerprint}: median {middle:.3f} s a sample (5th to 95th percentile {low:.3f} to {high:.3f}, n={len(seconds)})")
@@ -72,7 +72,7 @@ def measure_ours(options: argparse.Namespace) -> float:
         }
     ) as spent:
         inside = _timed_inpainting(painter)
-        whole = sum(painter.paint(host, wish, seed=seed).seconds for seed, (host, wish) in enumerate(jobs[3:]))
+        whole = sum(painter.inpaint(host, wish, seed=seed).seconds for seed, (host, wish) in enumerate(jobs[3:]))
     spent["prescription, conditions, compositing"] = whole - sum(inside)
     print("  (the host is encoded and decoded, for its grain, on the second core while the sample is made: parts overlap)")
     for name, value in sorted(spent.items(), key=lambda item: -item[1]):

@@ -24,7 +24,7 @@ from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.run.licence import PHANTOM_TRUTH
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.synthesis.synthesize import read_back
 
@@ -58,13 +58,13 @@ def main() -> None:
 def samples(options: argparse.Namespace) -> list[tuple[SyntheticSample, Verdict]]:
     """Hosts and prescriptions drawn by the seed, painted and judged by the model's own filter."""
     folder = model_folder(options.model)
-    painter, reader = LGESynthNet.from_pretrained(folder), Reader.from_pretrained(folder / "filter")
+    painter, reader = LGESynthNet.from_pretrained(folder), TrainedScarSegmenter.from_pretrained(folder / "filter")
     shelf, rng = find_hosts(open_cohort(options.hosts)), np.random.default_rng(options.seed)
     made = []
     for i in range(options.count):
         entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
         host = shelf.fetch(entry)
-        sample = painter.paint(host, draw(options.prior, entry.level, rng), seed=i)
+        sample = painter.inpaint(host, draw(options.prior, entry.level, rng), seed=i)
         read = scar_of(read_back(reader, sample))
         made.append((sample, inspect(sample, read)))
     return made

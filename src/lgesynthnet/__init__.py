@@ -1,8 +1,8 @@
 """Paint prescribed myocardial scars into real short-axis LGE MRI slices, keep what an independent reader confirms.
 
->>> from lgesynthnet import LGESynthNet, ScarPrescription
+>>> from lgesynthnet import LGESynthNet, prescribe
 >>> painter = LGESynthNet.from_pretrained("phantom")
->>> sample = painter.paint(host, ScarPrescription.parse("Transmural enhancement in the posteroseptal wall"), seed=7)
+>>> sample = painter.inpaint(host, prescribe("Transmural enhancement in the posteroseptal wall"), seed=7)
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from lgesynthnet.conditioning.sample import Host
     from lgesynthnet.data import open_cohort
     from lgesynthnet.generate.inpainter import LGESynthNet
+    from lgesynthnet.prescription.grammar.language import prescribe
     from lgesynthnet.prescription.scar import ScarPrescription
 
 __version__ = "0.1.0"
-__all__ = ["Host", "LGESynthNet", "ScarPrescription", "__version__", "open_cohort"]
+__all__ = ["Host", "LGESynthNet", "ScarPrescription", "__version__", "open_cohort", "prescribe"]
 
 # Loaded on first use: LGESynthNet brings torch and diffusers, which cost seconds.
 _HOME = {
@@ -25,6 +26,7 @@ _HOME = {
     "LGESynthNet": "lgesynthnet.generate.inpainter",
     "ScarPrescription": "lgesynthnet.prescription.scar",
     "open_cohort": "lgesynthnet.data",
+    "prescribe": "lgesynthnet.prescription.grammar.language",
 }
 
 

@@ -66,7 +66,7 @@ def fingerprint(folder: Path, *, role: str) -> str:
     return f"{role}-{digest.hexdigest()[:12]}"
 
 
-def reader_mark(folder: Path) -> str | None:
+def segmenter_fingerprint(folder: Path) -> str | None:
     """Fingerprint of a reader's folder in the role that it says it has; None where there is no reader."""
     try:
         role = json.loads((folder / "config.json").read_text())["role"]

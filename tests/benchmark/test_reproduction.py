@@ -11,7 +11,7 @@ from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.benchmark.published import TABLE_1
 from lgesynthnet.benchmark.reproduction import OUTSIDE, REPAINT, compare
 from lgesynthnet.benchmark.reproduction_page import markdown, write
-from lgesynthnet.benchmark.trained_methods import Workshop
+from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.cli.benchmark import MethodName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
@@ -29,7 +29,7 @@ def workshop(tmp_path_factory):
     cohort = open_cohort(root / "data")
     sick = [case.patient for case in cohort.cases if case.patient.startswith("P")]
     splits = {"train": sick[1:], "test": sick[:1]}
-    return Workshop(cohort=cohort, splits=splits, work=root / "work", models=weights_folder() / "phantom", device="cpu")
+    return TrainedMethods(cohort=cohort, splits=splits, work=root / "work", models=weights_folder() / "phantom", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_what_is_missing_is_named_before_anything_is_trained(workshop, tmp_path)
 def test_a_part_that_is_not_there_and_a_judge_that_took_part_are_refused(workshop, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="the splits have"):
         compare(workshop, tmp_path, part="tset", methods=METHODS, tell=lambda *_: None, note=lambda _: None)
-    monkeypatch.setattr(Workshop, "auditor", lambda self: weights_folder() / "phantom" / "filter")
+    monkeypatch.setattr(TrainedMethods, "auditor", lambda self: weights_folder() / "phantom" / "filter")
     with pytest.raises(RunError, match="cannot judge"):
         compare(workshop, tmp_path, methods=METHODS, tell=lambda *_: None, note=lambda _: None)
 

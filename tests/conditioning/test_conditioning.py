@@ -15,7 +15,7 @@ from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.priors import draw
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 
 
@@ -29,7 +29,7 @@ def host():
 @pytest.fixture(scope="module")
 def made(host):
     wish = draw("ischaemic", host.frame.level, np.random.default_rng(4))
-    painted = paint(wish, host.frame)
+    painted = rasterize(wish, host.frame)
     return painted, condition(host, wish, painted, HeartWindow.of(host.slice_))
 
 
@@ -119,7 +119,7 @@ def test_scar_that_the_host_has_is_repainted_as_scar_where_it_gets_hidden():
     host = Host(slice_=patient.stack[known.index], frame=locate(patient.stack[known.index], known.level))
     elsewhere = frozenset(SEGMENTS[known.level]) - known.measured.segments
     wish = ScarPrescription(segments=frozenset({min(elsewhere)}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
-    painted = paint(wish, host.frame)
+    painted = rasterize(wish, host.frame)
     given, roi, hidden = condition(host, wish, painted, HeartWindow.of(host.slice_), whole_wall=True)
     assert hidden[host.frame.wall].all()
     old = roi.crop_mask(host.slice_.scar & ~painted.scar)

@@ -19,7 +19,7 @@ from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.generate.spade import SpadePainter
 from lgesynthnet.model.spade import Spade, SpadeSize
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 
@@ -67,7 +67,7 @@ class TestEveryGeneratorThatKnowsScar:
     def test_scar_is_bright_and_its_core_is_darker(self, generator):
         drops = []
         for seed in range(4):
-            sample = generator.paint(host_of(np.float32, seed), replace(INFARCT, seed=seed), seed=seed)
+            sample = generator.inpaint(host_of(np.float32, seed), replace(INFARCT, seed=seed), seed=seed)
             wall = sample.labels == Label.WALL
             bright, dark = (float(sample.image[where].mean()) for where in (sample.labels == Label.SCAR, wall))
             assert bright > dark + 10 * sample.image[wall & ~sample.hidden].std()
@@ -77,7 +77,7 @@ class TestEveryGeneratorThatKnowsScar:
         assert min(drops) > 0
 
     def test_numbers_stay_inside_what_the_dtype_holds(self, generator):
-        sample = generator.paint(host_of(np.uint8, gain=1.35), replace(INFARCT, intensity_percentile=100.0), seed=1)
+        sample = generator.inpaint(host_of(np.uint8, gain=1.35), replace(INFARCT, intensity_percentile=100.0), seed=1)
         scar = sample.image[sample.labels == Label.SCAR].astype(int)
         assert scar.max() <= 255
         assert scar.min() > 60  # a wrap-around would be dark
@@ -89,7 +89,7 @@ class TestEveryGenerator:
     def test_leaves_the_rest_of_the_slice_alone(self, generator, dtype):
         host = host_of(dtype)
         before = host.slice_.image.copy()
-        sample = generator.paint(host, INFARCT, seed=3)
+        sample = generator.inpaint(host, INFARCT, seed=3)
         assert sample.image.dtype == before.dtype
         np.testing.assert_array_equal(sample.image[~sample.hidden], before[~sample.hidden])
         np.testing.assert_array_equal(host.slice_.image, before)
@@ -99,16 +99,16 @@ class TestEveryGenerator:
 
     def test_a_seed_means_the_same_image_whatever_was_painted_before(self, generator):
         host, other = host_of(np.int16), host_of(np.int16, seed=8)
-        alone = generator.paint(host, INFARCT, seed=7)
-        generator.paint(other, INFARCT, seed=3)
-        again = generator.paint(host, INFARCT, seed=7)
+        alone = generator.inpaint(host, INFARCT, seed=7)
+        generator.inpaint(other, INFARCT, seed=3)
+        again = generator.inpaint(host, INFARCT, seed=7)
         np.testing.assert_array_equal(alone.image, again.image)
-        assert (alone.image != generator.paint(host, INFARCT, seed=8).image).any()
+        assert (alone.image != generator.inpaint(host, INFARCT, seed=8).image).any()
 
     def test_intends_what_the_prescription_paints_and_labels_it(self, generator):
         host = host_of(np.float32)
-        sample = generator.paint(host, INFARCT, seed=1)
-        painted = paint(INFARCT, host.frame)
+        sample = generator.inpaint(host, INFARCT, seed=1)
+        painted = rasterize(INFARCT, host.frame)
         np.testing.assert_array_equal(sample.intended, painted.scar)
         np.testing.assert_array_equal(sample.intended_no_reflow, painted.no_reflow)
         assert painted.no_reflow.any()
@@ -119,18 +119,18 @@ class TestEveryGenerator:
 
     def test_scar_that_was_there_stays_labelled(self, generator):
         host = host_of(np.int16, scar=True)
-        sample = generator.paint(host, replace(INFARCT, segments=frozenset({7}), mvo_share=0.0), seed=1)
+        sample = generator.inpaint(host, replace(INFARCT, segments=frozenset({7}), mvo_share=0.0), seed=1)
         old = host.slice_.labels == Label.SCAR
         assert (sample.labels[old] == Label.SCAR).all()
         assert not (sample.intended & old).any()
 
     def test_a_prescription_for_another_level_is_an_error_that_names_both(self, generator):
         with pytest.raises(PrescriptionError, match=r"mid slice.*basal"):
-            generator.paint(host_of(np.int16), replace(INFARCT, segments=frozenset({2})), seed=1)
+            generator.inpaint(host_of(np.int16), replace(INFARCT, segments=frozenset({2})), seed=1)
 
     def test_keeps_the_contract_in_name_too(self, generator):
         assert isinstance(generator, Generator)
-        sample = generator.paint(host_of(np.int16), INFARCT, seed=1)
+        sample = generator.inpaint(host_of(np.int16), INFARCT, seed=1)
         assert sample.model == generator.fingerprint
         assert sample.caption
         assert sample.seed == 1
@@ -143,7 +143,7 @@ def test_other_settings_have_another_fingerprint():
 def test_a_higher_percentile_is_a_brighter_scar():
     levels = [
         float(s.image[s.labels == Label.SCAR].mean())
-        for s in (IntensityPaste().paint(host_of(np.float32), replace(INFARCT, intensity_percentile=p)) for p in (5.0, 50.0, 95.0))
+        for s in (IntensityPaste().inpaint(host_of(np.float32), replace(INFARCT, intensity_percentile=p)) for p in (5.0, 50.0, 95.0))
     ]
     assert levels == sorted(levels)
     assert levels[2] - levels[0] > 5

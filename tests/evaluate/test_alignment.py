@@ -16,14 +16,14 @@ from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, intensity_percentile=70)
 
 
 @pytest.fixture(scope="module")
 def auditor():
-    return Reader.from_pretrained(weights_folder() / "phantom" / "auditor", Role.AUDITOR)
+    return TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "auditor", Role.AUDITOR)
 
 
 def hosts(*, infarct, seeds=range(40, 46)):
@@ -84,7 +84,7 @@ def test_masks_of_the_opposite_wall_score_near_zero(real, auditor):
 def test_a_host_in_which_nothing_was_painted_scores_zero(auditor):
     cases = []
     for host in hosts(infarct=False, seeds=range(60, 64)):
-        sample = IntensityPaste().paint(host, WISH, seed=1) if host.frame.level == "mid" else None
+        sample = IntensityPaste().inpaint(host, WISH, seed=1) if host.frame.level == "mid" else None
         if sample is not None:
             cases.append(replace(Case.of_sample(sample), image=host.slice_.image))
     assert cases

@@ -10,17 +10,17 @@ import pytest
 
 from lgesynthnet.data.declaration import DECLARATION
 from lgesynthnet.errors import InputError, ModelError, RunError
-from lgesynthnet.evaluate.independence import auditor_of, parties_of
+from lgesynthnet.evaluate.independence import auditor_of, roles_in_run
 from lgesynthnet.evaluate.lines import COLUMNS
 from lgesynthnet.evaluate.run import EvaluationRequest, evaluate_alignment, evaluate_realism, gathered
 from lgesynthnet.evaluate.run_cases import painted_cases
-from lgesynthnet.model_store import reader_mark, weights_folder
+from lgesynthnet.model_store import segmenter_fingerprint, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, scar_of
-from lgesynthnet.run.hosts import host_cohort, host_shelf
+from lgesynthnet.run.hosts import host_cohort, host_pool
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 
@@ -53,7 +53,7 @@ def rows_of(table: Path) -> list[dict[str, str]]:
 class TestReadingBack:
     def test_kept_samples_come_back_with_their_scar_and_nothing_changed_outside_the_hidden_region(self, run):
         plan = SynthesisPlan.read(run / "plan.json")
-        shelf = host_shelf(plan, host_cohort(plan))
+        shelf = host_pool(plan, host_cohort(plan))
         cases = painted_cases(run, plan, shelf)
         kept = [row for row in rows_of(run / "samples.csv") if row["kept"] == "1"]
         assert [case.name for case in cases] == [row["id"] for row in kept]
@@ -66,14 +66,14 @@ class TestReadingBack:
 
     def test_all_takes_the_rejected_ones_too(self, run):
         plan = SynthesisPlan.read(run / "plan.json")
-        shelf = host_shelf(plan, host_cohort(plan))
+        shelf = host_pool(plan, host_cohort(plan))
         painted = sum(bool(row["file"]) for row in rows_of(run / "samples.csv"))
         assert len(painted_cases(run, plan, shelf, kept_only=False)) == painted
 
     def test_a_scar_that_the_host_had_is_not_taken_for_the_painted_one(self, hosts, tmp_path):
         run = paint(hosts, tmp_path / "run", hosts_with_scar=True, keep_all=True)
         plan = SynthesisPlan.read(run / "plan.json")
-        cases = painted_cases(run, plan, host_shelf(plan, host_cohort(plan)), kept_only=False)
+        cases = painted_cases(run, plan, host_pool(plan, host_cohort(plan)), kept_only=False)
         areas = {row["id"]: float(row["intended_mm2"]) for row in rows_of(run / "samples.csv") if row["file"]}
         assert any(case.host.scar.any() for case in cases)
         for case in cases:
@@ -85,11 +85,11 @@ class TestReadingBack:
         plan = SynthesisPlan.read(run / "plan.json").model_copy(update={"hosts": str(tmp_path / "gone")})
         with pytest.raises(InputError, match="--hosts"):
             host_cohort(plan)
-        assert host_shelf(plan, host_cohort(plan, moved)).fingerprint == plan.hosts_fingerprint
+        assert host_pool(plan, host_cohort(plan, moved)).fingerprint == plan.hosts_fingerprint
         assert (moved / DECLARATION).is_file()
         shutil.rmtree(next(path for path in sorted(moved.iterdir()) if path.is_dir()))
         with pytest.raises(RunError, match="not what the run was painted into"):
-            host_shelf(plan, host_cohort(plan, moved))
+            host_pool(plan, host_cohort(plan, moved))
 
     def test_a_folder_that_is_no_run_is_one_line(self, tmp_path):
         with pytest.raises(RunError, match=r"plan\.json"):
@@ -101,23 +101,23 @@ class TestWhoMayJudge:
         return SynthesisPlan.read(run / "plan.json").model_copy(update=change)
 
     def test_the_shipped_auditor_judges_where_the_model_has_none(self, run):
-        assert auditor_of(self.plan(run)).fingerprint == Reader.from_pretrained(PHANTOM / "auditor", Role.AUDITOR).fingerprint
+        assert auditor_of(self.plan(run)).fingerprint == TrainedScarSegmenter.from_pretrained(PHANTOM / "auditor", Role.AUDITOR).fingerprint
 
     def test_the_filter_of_the_run_is_refused(self, run):
-        plan = self.plan(run, reader=reader_mark(PHANTOM / "filter"))
+        plan = self.plan(run, reader=segmenter_fingerprint(PHANTOM / "filter"))
         with pytest.raises(RunError, match="filtered the run"):
             auditor_of(plan, PHANTOM / "filter")
 
     def test_an_auditor_that_filtered_is_refused_whatever_it_is_called(self, run):
         with pytest.raises(RunError, match="filtered the run"):
-            auditor_of(self.plan(run, reader=reader_mark(PHANTOM / "auditor")), PHANTOM)
+            auditor_of(self.plan(run, reader=segmenter_fingerprint(PHANTOM / "auditor")), PHANTOM)
 
     def test_the_teacher_of_the_generator_is_refused(self, run):
         with pytest.raises(RunError, match=r"reward.*run's (generator|model)"):
             auditor_of(self.plan(run, model="phantom"), PHANTOM / "reward")
 
     def test_a_teacher_that_only_the_report_names_is_refused(self, run, tmp_path):
-        (tmp_path / "reports.json").write_text(json.dumps({"reward": {"reward": reader_mark(PHANTOM / "auditor")}}))
+        (tmp_path / "reports.json").write_text(json.dumps({"reward": {"reward": segmenter_fingerprint(PHANTOM / "auditor")}}))
         with pytest.raises(RunError, match="taught the run's generator"):
             auditor_of(self.plan(run, model=str(tmp_path)), PHANTOM / "auditor")
 
@@ -127,7 +127,7 @@ class TestWhoMayJudge:
 
     def test_a_run_without_a_network_still_names_its_filter(self, run):
         plan = self.plan(run)
-        assert parties_of(plan) == {plan.reader: "filtered the run"}
+        assert roles_in_run(plan) == {plan.reader: "filtered the run"}
 
 
 class TestTables:

@@ -13,21 +13,21 @@ from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, frechet, frechet_distances, kernel_distance, kernel_distances
 from lgesynthnet.evaluate.halves import halvings
 from lgesynthnet.evaluate.intervals import Interval, geometric_mean, reweighted
-from lgesynthnet.evaluate.lines import Aim, Line, to_csv, to_markdown
-from lgesynthnet.evaluate.nearest import look, twins
+from lgesynthnet.evaluate.lines import Goal, ResultRow, to_csv, to_markdown
+from lgesynthnet.evaluate.nearest import look, near_duplicates
 from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.evaluate.shift_tolerant import ABSENT, ShiftTolerantDistance
 from lgesynthnet.evaluate.similarity import similarity
 from lgesynthnet.evaluate.texture import border_gradient, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, wasserstein
-from lgesynthnet.evaluate.twosample import auc, statistics, tell_apart
+from lgesynthnet.evaluate.twosample import auc, classifier_two_sample_test, statistics
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, ShortAxisSlice
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, intensity_percentile=70)
 SEEDS_REAL, SEEDS_FREE = range(40, 48), range(60, 66)
@@ -54,7 +54,7 @@ def painted():
             slice_, level = patient.stack[index], patient.truth[index].level
             if level == "mid":
                 host = Host(slice_=slice_, frame=locate(slice_, level))
-                found.append(Case.of_sample(IntensityPaste().paint(host, WISH, seed=len(found))))
+                found.append(Case.of_sample(IntensityPaste().inpaint(host, WISH, seed=len(found))))
     return found
 
 
@@ -223,8 +223,8 @@ class TestDistances:
 
 class TestTellingApart:
     def test_one_population_is_not_told_apart_and_two_are(self):
-        same, floor = tell_apart(two_sets(n=90))
-        other, _ = tell_apart(two_sets(shift=4.0, n=90))
+        same, floor = classifier_two_sample_test(two_sets(n=90))
+        other, _ = classifier_two_sample_test(two_sets(shift=4.0, n=90))
         assert same.low < 0.5 < same.high
         assert floor.value == pytest.approx(0.5, abs=0.1)
         assert other.value > 0.95
@@ -244,8 +244,8 @@ class TestTellingApart:
             painted_patients=[f"{name}+" for name in patients],
             real_patients=patients,
         )
-        assert tell_apart(sets)[0].value > 0.8
-        assert tell_apart(replace(sets, painted=sets.real))[0].value < 0.6
+        assert classifier_two_sample_test(sets)[0].value > 0.8
+        assert classifier_two_sample_test(replace(sets, painted=sets.real))[0].value < 0.6
 
     def test_a_patient_whom_the_judge_knows_would_give_himself_away_so_none_stands_on_both_sides(self):
         found = []
@@ -257,7 +257,7 @@ class TestTellingApart:
         assert np.mean(found) == pytest.approx(0.5, abs=0.15)
 
     def test_of_three_patients_nothing_is_said(self):
-        assert tell_apart(two_sets(n=9)) == (None, None)
+        assert classifier_two_sample_test(two_sets(n=9)) == (None, None)
 
     def test_no_patient_stands_in_both_halves(self):
         patients = ["A", "A", "B", "C", "C", "D", "E"]
@@ -269,14 +269,14 @@ class TestTellingApart:
 class TestCopies:
     def test_the_same_picture_twice_is_a_twin_and_another_heart_is_none(self, painted):
         seen = [look(case) for case in painted[:4]]
-        assert twins([*seen, seen[0]], 1e-3) == [1, 0, 0, 0, 1]
-        assert twins(seen[:1], 1e-3) == [0]
+        assert near_duplicates([*seen, seen[0]], 1e-3) == [1, 0, 0, 0, 1]
+        assert near_duplicates(seen[:1], 1e-3) == [0]
 
 
 class TestAllOfIt:
     @pytest.fixture(scope="class")
     def auditor(self):
-        return Reader.from_pretrained(weights_folder() / "phantom" / "auditor", Role.AUDITOR)
+        return TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "auditor", Role.AUDITOR)
 
     @pytest.fixture(scope="class")
     def lines(self, painted, real, auditor):
@@ -307,12 +307,12 @@ class TestAllOfIt:
 class TestLines:
     def test_only_where_more_is_better_is_there_a_share_of_the_ceiling(self):
         half = {"value": Interval(0.4, 0.3, 0.5, 7), "real": Interval(0.8, 0.7, 0.9, 5)}
-        assert Line(figure="Dice", aim=Aim.HIGH, **half).ratio == pytest.approx(0.5)
-        assert Line(figure="error", aim=Aim.LOW, **half).ratio is None
-        assert Line(figure="Dice", aim=Aim.HIGH, value=half["value"], real=Interval(0.0, 0.0, 0.0, 5)).ratio is None
+        assert ResultRow(figure="Dice", aim=Goal.HIGH, **half).ratio == pytest.approx(0.5)
+        assert ResultRow(figure="error", aim=Goal.LOW, **half).ratio is None
+        assert ResultRow(figure="Dice", aim=Goal.HIGH, value=half["value"], real=Interval(0.0, 0.0, 0.0, 5)).ratio is None
 
     def test_as_a_file_and_as_a_page(self):
-        line = Line(figure="segments, Jaccard", aim=Aim.HIGH, value=Interval(0.4, 0.3, 0.5, 7))
+        line = ResultRow(figure="segments, Jaccard", aim=Goal.HIGH, value=Interval(0.4, 0.3, 0.5, 7))
         assert to_csv([line]).splitlines()[1] == 'all,"segments, Jaccard",0.4,0.3,0.5,7,,,,,,high,'
         assert "| segments, Jaccard | 0.400 [0.300, 0.500] | 7 |" in to_markdown([line])
 

@@ -9,7 +9,7 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.copy_paste import CopyPaste, Donor, arc_of
-from lgesynthnet.prescription.rasterize import PaintedScar, paint
+from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 
@@ -43,21 +43,21 @@ def scar_level(sample) -> float:
 def test_the_donor_is_never_the_hosts_own_patient():
     host = heart("A")
     bank = CopyPaste.from_hosts([heart("A", arc=(200, 280), level=400.0), heart("B", arc=(20, 120), level=200.0)])
-    names = {bank.donor_for(host, paint(WISH, host.frame), np.random.default_rng(seed)).patient for seed in range(40)}
+    names = {bank.donor_for(host, rasterize(WISH, host.frame), np.random.default_rng(seed)).patient for seed in range(40)}
     assert names == {"B"}  # although the scar of A is the likest by far
-    assert scar_level(bank.paint(host, WISH)) < 250
+    assert scar_level(bank.inpaint(host, WISH)) < 250
     alone = CopyPaste.from_hosts([heart("A", arc=(200, 280))])
     with pytest.raises(InputError, match="every donor of the copy-paste bank is of this same patient"):
-        alone.paint(host, WISH)
+        alone.inpaint(host, WISH)
 
 
 def test_a_bright_donor_gives_a_bright_scar_in_the_hosts_own_window():
     dim, bright = (CopyPaste.from_hosts([heart("B", arc=(200, 280), level=level)]) for level in (120.0, 230.0))
     host = heart("A")
-    assert scar_level(dim.paint(host, WISH)) == pytest.approx(120, abs=8)
-    assert scar_level(bright.paint(host, WISH)) == pytest.approx(230, abs=8)
+    assert scar_level(dim.inpaint(host, WISH)) == pytest.approx(120, abs=8)
+    assert scar_level(bright.inpaint(host, WISH)) == pytest.approx(230, abs=8)
     slice_ = replace(host.slice_, image=host.slice_.image * 10 + 1000)  # another scanner: other numbers, the same heart units
-    other = bright.paint(Host(slice_=slice_, frame=host.frame), WISH)
+    other = bright.inpaint(Host(slice_=slice_, frame=host.frame), WISH)
     assert scar_level(other) == pytest.approx(10 * 230 + 1000, abs=80)
 
 
@@ -66,7 +66,7 @@ def test_depth_is_kept_wherever_and_whichever_way_round_the_scar_is_laid():
     host, mirrored = heart("A"), ScarPrescription(segments=frozenset({7, 12}), pattern=Pattern.TRANSMURAL, transmurality=0.95, seed=3)
     for wish in (WISH, mirrored):
         for seed in range(6):  # both ways round are drawn
-            sample = bank.paint(host, wish, seed=seed)
+            sample = bank.inpaint(host, wish, seed=seed)
             by_depth = [
                 float(sample.image[sample.intended & (np.abs(np.nan_to_num(host.frame.depth, nan=9) - at) < 0.12)].mean())
                 for at in (0.2, 0.5, 0.8)
@@ -83,7 +83,7 @@ def test_the_arc_is_followed_from_end_to_end():
     host = heart("A")
     sides = set()
     for seed in range(8):
-        sample = bank.paint(host, WISH, seed=seed)
+        sample = bank.inpaint(host, WISH, seed=seed)
         start, extent = arc_of(host.frame.nominal_deg[sample.intended])
         along = ((host.frame.nominal_deg - start) % 360) / extent
         first, last = (float(sample.image[sample.intended & part].mean()) for part in (along < 0.25, along > 0.75))
@@ -97,17 +97,17 @@ def test_a_core_comes_from_a_donor_that_has_one():
     host, wish = heart("A"), replace(WISH, mvo_share=0.25)
     bank = CopyPaste.from_hosts([plain, cored])
     for seed in range(6):
-        sample = bank.paint(host, wish, seed=seed)
+        sample = bank.inpaint(host, wish, seed=seed)
         assert sample.intended_no_reflow.sum() > 10
         assert np.median(sample.image[sample.intended_no_reflow]) == pytest.approx(70, abs=15)
-    without = CopyPaste.from_hosts([plain]).paint(host, wish)  # nobody has one: as dark as the host's own wall
+    without = CopyPaste.from_hosts([plain]).inpaint(host, wish)  # nobody has one: as dark as the host's own wall
     assert np.median(without.image[without.intended_no_reflow]) == pytest.approx(WALL, abs=15)
 
 
 def test_the_hosts_own_scar_under_the_mask_is_gone():
     own = heart("A", arc=(200, 280), level=400.0)
-    painted = PaintedScar(scar=own.slice_.scar, no_reflow=np.zeros_like(own.slice_.scar))
-    sample = CopyPaste.from_hosts([heart("B", arc=(200, 280), level=150.0)]).fill(own, painted, WISH)
+    painted = ScarMask(scar=own.slice_.scar, no_reflow=np.zeros_like(own.slice_.scar))
+    sample = CopyPaste.from_hosts([heart("B", arc=(200, 280), level=150.0)]).inpaint_mask(own, painted, WISH)
     assert sample.image[sample.intended].max() < 175  # at the soft edge a fifth of 400 would shine through
 
 
@@ -116,15 +116,15 @@ def test_the_same_seed_is_the_same_picture_and_the_bank_is_in_the_fingerprint():
         heart(name, arc=(200, 200 + width), level=level) for name, width, level in (("B", 60, 160.0), ("C", 80, 200.0), ("D", 90, 240.0))
     ]
     bank, host = CopyPaste.from_hosts(hosts), heart("A")
-    np.testing.assert_array_equal(bank.paint(host, WISH, seed=5).image, CopyPaste.from_hosts(hosts).paint(host, WISH, seed=5).image)
-    assert len({bank.paint(host, WISH, seed=seed).image.tobytes() for seed in range(12)}) > 3
+    np.testing.assert_array_equal(bank.inpaint(host, WISH, seed=5).image, CopyPaste.from_hosts(hosts).inpaint(host, WISH, seed=5).image)
+    assert len({bank.inpaint(host, WISH, seed=seed).image.tobytes() for seed in range(12)}) > 3
     assert bank.fingerprint == CopyPaste.from_hosts(hosts).fingerprint != CopyPaste.from_hosts(hosts[:2]).fingerprint
 
 
 def test_the_likest_donors_come_first_and_specks_are_none():
     hosts = [heart("B", arc=(200, 280)), heart("C", arc=(200, 222), outer=0.3), heart("D", arc=(0, 300))]
     bank, host = CopyPaste.from_hosts(hosts, nearest=1), heart("A")
-    assert bank.donor_for(host, paint(WISH, host.frame), np.random.default_rng(0)).patient == "B"
+    assert bank.donor_for(host, rasterize(WISH, host.frame), np.random.default_rng(0)).patient == "B"
     assert Donor.of(heart("E", arc=(200, 205), outer=0.4)) is None
     with pytest.raises(InputError, match="no slice of the bank holds a scar"):
         CopyPaste.from_hosts([heart("E")])

@@ -12,7 +12,7 @@ from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
 from lgesynthnet.generate.composite import laid_into
-from lgesynthnet.generate.grain import STRONGEST, grain, missing_grain
+from lgesynthnet.generate.grain import STRONGEST, grain, matched_noise
 from lgesynthnet.records import Level, ShortAxisSlice
 
 SPACING_MM = (1.4, 1.4)
@@ -51,7 +51,7 @@ def repainted(host: Host, seed: int = 1, picture_noise: float = 0.0) -> tuple[np
     picture = roi.crop(window.to_unit(smooth)).astype(np.float64)
     picture += picture_noise / window.span * np.random.default_rng(5).standard_normal(picture.shape)
     bare = laid_into(host.slice_.image, picture, roi, window, hidden)
-    lacking = missing_grain(host, bare, smooth, hidden, np.random.default_rng(seed))
+    lacking = matched_noise(host, bare, smooth, hidden, np.random.default_rng(seed))
     return bare, laid_into(host.slice_.image, picture, roi, window, hidden, lacking), lacking
 
 
@@ -110,6 +110,6 @@ def test_a_wall_far_noisier_than_all_round_it_does_not_make_the_grain_run_away()
     fine = np.where(host.frame.wall, 0.1, 1.0) * (host.slice_.image - smooth)
     weave = np.where(host.frame.wall, 80.0 * (-1.0) ** np.indices(fine.shape).sum(0), 0.0)
     woven = replace(host, slice_=replace(host.slice_, image=smooth + weave + fine))
-    lacking = missing_grain(woven, smooth, smooth + weave, third(host), np.random.default_rng(1))
+    lacking = matched_noise(woven, smooth, smooth + weave, third(host), np.random.default_rng(1))
     around = grain(fine, host.frame.wall, third(host), np.random.default_rng(1), spacing_mm=SPACING_MM)
     np.testing.assert_allclose(lacking, STRONGEST * around, atol=1e-6)

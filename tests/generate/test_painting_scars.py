@@ -16,10 +16,10 @@ from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.phantom.patient import simulate
-from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.records import Label
 
-WISH = ScarPrescription.parse("Transmural enhancement in the posteroseptal wall")
+WISH = prescribe("Transmural enhancement in the posteroseptal wall")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def host():
 
 
 def test_outside_the_hidden_region_nothing_changes_and_inside_something_does(painter, host):
-    sample = painter.paint(host, WISH, seed=7)
+    sample = painter.inpaint(host, WISH, seed=7)
     assert sample.max_change_outside == 0
     np.testing.assert_array_equal(sample.image[~sample.hidden], host.slice_.image[~sample.hidden])
     assert (sample.image[sample.hidden] != host.slice_.image[sample.hidden]).any()
@@ -52,16 +52,16 @@ def test_outside_the_hidden_region_nothing_changes_and_inside_something_does(pai
 
 
 def test_a_seed_means_the_same_bytes_alone_and_after_others_on_one_thread_or_two(painter, host):
-    first = painter.paint(host, WISH, seed=7).image
+    first = painter.inpaint(host, WISH, seed=7).image
     threads = torch.get_num_threads()
-    painter.paint(host, WISH, seed=3)
+    painter.inpaint(host, WISH, seed=3)
     torch.set_num_threads(2 if threads == 1 else 1)
     try:
-        again = painter.paint(host, WISH, seed=7).image
+        again = painter.inpaint(host, WISH, seed=7).image
     finally:
         torch.set_num_threads(threads)
     np.testing.assert_array_equal(first, again)
-    assert (painter.paint(host, WISH, seed=8).image != first).any()
+    assert (painter.inpaint(host, WISH, seed=8).image != first).any()
 
 
 def test_settings_are_part_of_the_fingerprint(painter):
@@ -71,7 +71,7 @@ def test_settings_are_part_of_the_fingerprint(painter):
 
 def test_errors_name_the_slice_and_the_way_out(painter, host):
     with pytest.raises(PrescriptionError, match=host.name):
-        painter.paint(host, ScarPrescription.parse("Transmural enhancement in the apical septal wall"))
+        painter.inpaint(host, prescribe("Transmural enhancement in the apical septal wall"))
     with pytest.raises(ModelError, match="lgesynthnet info"):
         LGESynthNet.from_pretrained("no-such-model")
 

@@ -14,7 +14,7 @@ from lgesynthnet.generate.guide import Guide
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model_store import weights_folder
-from lgesynthnet.synthesis.guiding import ReaderGuide
+from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def guide():
-    return ReaderGuide.from_pretrained("phantom")
+    return ScarSegmenterGuide.from_pretrained("phantom")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
 from lgesynthnet.generate.spade import SpadePainter
 from lgesynthnet.model.spade import Spade, SpadeSize, load_spade, noise_of, save_spade
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, ShortAxisSlice
 
@@ -38,7 +38,7 @@ def host() -> Host:
 
 @pytest.fixture(scope="module")
 def made(host):
-    return condition(host, WISH, paint(WISH, host.frame), HeartWindow.of(host.slice_))[0]
+    return condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.of(host.slice_))[0]
 
 
 def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidden(made):
@@ -56,7 +56,7 @@ def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidd
 
 def test_without_the_host_kept_the_whole_grid_is_handed_out(host):
     kept, published = (SpadePainter(small(Context.FULL), mark="m", keep_host=keep) for keep in (True, False))
-    inside, everywhere = (painter.paint(host, WISH, seed=1) for painter in (kept, published))
+    inside, everywhere = (painter.inpaint(host, WISH, seed=1) for painter in (kept, published))
     assert everywhere.hidden.mean() > 4 * inside.hidden.mean()
     assert everywhere.hidden[host.frame.wall].all()
     assert (everywhere.image != host.slice_.image)[everywhere.hidden].mean() > 0.95
@@ -80,7 +80,7 @@ def test_a_smooth_picture_gets_the_hosts_grain(host):
     model = small(Context.FULL)
     for parameter in model.parameters():
         parameter.data.zero_()  # paints one even grey
-    assert noise_ratio(Case.of_sample(SpadePainter(model, mark="m").paint(noisy, WISH, seed=1))) == pytest.approx(1, abs=0.35)
+    assert noise_ratio(Case.of_sample(SpadePainter(model, mark="m").inpaint(noisy, WISH, seed=1))) == pytest.approx(1, abs=0.35)
 
 
 def test_the_card_of_the_model_above_says_under_what_terms_its_spade_stands(tmp_path):
@@ -103,7 +103,7 @@ def test_a_folder_comes_back_as_it_was_saved_and_another_is_refused(host, tmp_pa
     painter = SpadePainter.from_pretrained(tmp_path, Context.FULL)
     assert painter.fingerprint.startswith("spade-full-")
     np.testing.assert_array_equal(
-        painter.paint(host, WISH, seed=4).image, SpadePainter(model, mark="other").paint(host, WISH, seed=4).image
+        painter.inpaint(host, WISH, seed=4).image, SpadePainter(model, mark="other").inpaint(host, WISH, seed=4).image
     )
     with pytest.raises(ModelError, match="--context full, not limited"):
         load_spade(tmp_path / "spade-full", Context.LIMITED)

@@ -53,8 +53,8 @@ def test_the_scar_that_was_there_tells_nothing_where_it_is_hidden(painter, host)
     painted, wish = own_scar(host, LEVELS)
     burnt = host.slice_.image.copy()
     burnt[painted.scar] = host.slice_.image[host.frame.cavity].max()
-    one = painter.fill(host, painted, wish, seed=2)
-    other = painter.fill(replace(host, slice_=replace(host.slice_, image=burnt)), painted, wish, seed=2)
+    one = painter.inpaint_mask(host, painted, wish, seed=2)
+    other = painter.inpaint_mask(replace(host, slice_=replace(host.slice_, image=burnt)), painted, wish, seed=2)
     span = float(np.median(host.slice_.image[host.frame.cavity])) - float(np.percentile(host.slice_.image[host.frame.wall], 25))
     change = np.abs(one.image[painted.scar].astype(float) - other.image[painted.scar].astype(float)).mean() / span
     before = np.abs(burnt[painted.scar].astype(float) - host.slice_.image[painted.scar].astype(float)).mean() / span
@@ -64,8 +64,8 @@ def test_the_scar_that_was_there_tells_nothing_where_it_is_hidden(painter, host)
 
 def test_as_published_the_whole_grid_is_rendered_and_nothing_beyond_it(host):
     painted, wish = own_scar(host, LEVELS)
-    sample = LGESynthNet.from_pretrained("phantom", sampling=Sampling(keep_host=False)).fill(host, painted, wish, seed=2)
-    kept = LGESynthNet.from_pretrained("phantom").fill(host, painted, wish, seed=2)
+    sample = LGESynthNet.from_pretrained("phantom", sampling=Sampling(keep_host=False)).inpaint_mask(host, painted, wish, seed=2)
+    kept = LGESynthNet.from_pretrained("phantom").inpaint_mask(host, painted, wish, seed=2)
     assert sample.hidden.sum() > 3 * kept.hidden.sum()
     assert sample.max_change_outside == 0
     assert (sample.image[sample.hidden & ~kept.hidden] != host.slice_.image[sample.hidden & ~kept.hidden]).mean() > 0.5

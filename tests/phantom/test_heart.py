@@ -11,7 +11,7 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.body import Remodelling, Tissue, draw_body
 from lgesynthnet.phantom.heart import contours, cut, labels_of, window_of
 from lgesynthnet.phantom.infarct import NOTHING, WallMap, between, scarred, wall_map
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source
 
@@ -113,7 +113,7 @@ def painted(body):
     order = ScarPrescription(
         segments=frozenset({8, 9}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.6, mvo_share=0.2, irregularity=0.5, seed=4
     )
-    return paint(order, frame), plane, window
+    return rasterize(order, frame), plane, window
 
 
 def test_a_scar_read_into_heart_coordinates_comes_back_where_it_was(painted):

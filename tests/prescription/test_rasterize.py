@@ -11,7 +11,7 @@ from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 
@@ -37,7 +37,7 @@ def test_drawn_scars_measure_back_as_prescribed(prior):
     for i in range(90):
         frame = frame_of(list(Level)[i % 3], inner=rng.uniform(15, 28), wall=rng.uniform(7, 12))
         wanted = draw(prior, frame.level, rng)
-        painted = paint(wanted, frame)
+        painted = rasterize(wanted, frame)
         found = measure(painted.scar, frame, painted.no_reflow)
         same.append(found.segments == wanted.segments)
         errors.append(abs(found.transmurality - wanted.transmurality))
@@ -47,16 +47,16 @@ def test_drawn_scars_measure_back_as_prescribed(prior):
 
 def test_scar_stays_in_the_prescribed_wall_and_segments():
     frame = frame_of()
-    painted = paint(scar(segments=frozenset({8, 9})), frame)
+    painted = rasterize(scar(segments=frozenset({8, 9})), frame)
     assert not (painted.scar & ~frame.wall).any()
     assert set(np.unique(frame.segments[painted.scar])) == {8, 9}
 
 
 def test_subendocardial_starts_at_the_endocardium_and_subepicardial_at_the_epicardium():
     frame = frame_of()
-    inner = paint(scar(pattern=Pattern.SUBENDOCARDIAL, transmurality=0.3), frame).scar
-    outer = paint(scar(pattern=Pattern.SUBEPICARDIAL, transmurality=0.3), frame).scar
-    middle = paint(scar(pattern=Pattern.MID_WALL, transmurality=0.3), frame).scar
+    inner = rasterize(scar(pattern=Pattern.SUBENDOCARDIAL, transmurality=0.3), frame).scar
+    outer = rasterize(scar(pattern=Pattern.SUBEPICARDIAL, transmurality=0.3), frame).scar
+    middle = rasterize(scar(pattern=Pattern.MID_WALL, transmurality=0.3), frame).scar
     touches = ndimage.binary_dilation(frame.cavity)
     assert (inner & touches).any()
     assert not (outer & touches).any()
@@ -66,28 +66,28 @@ def test_subendocardial_starts_at_the_endocardium_and_subepicardial_at_the_epica
 
 def test_a_deeper_prescription_paints_more_of_the_wall():
     frame = frame_of()
-    areas = [paint(scar(pattern=Pattern.SUBENDOCARDIAL, transmurality=t), frame).scar.sum() for t in (0.25, 0.5, 0.75)]
+    areas = [rasterize(scar(pattern=Pattern.SUBENDOCARDIAL, transmurality=t), frame).scar.sum() for t in (0.25, 0.5, 0.75)]
     assert areas[0] < areas[1] < areas[2]
 
 
 def test_the_seed_draws_the_border_and_nothing_else():
     frame = frame_of()
     wanted = scar(pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, irregularity=1.0)
-    one, again, other = (paint(replace(wanted, seed=s), frame).scar for s in (3, 3, 4))
+    one, again, other = (rasterize(replace(wanted, seed=s), frame).scar for s in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
 
 
 def test_the_same_scar_on_a_finer_grid_is_the_same_scar():
     wanted = scar(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, seed=5)
-    coarse, fine = (measure(paint(wanted, f).scar, f) for f in (frame_of(spacing=1.5), frame_of(spacing=0.5)))
+    coarse, fine = (measure(rasterize(wanted, f).scar, f) for f in (frame_of(spacing=1.5), frame_of(spacing=0.5)))
     assert coarse.area_mm2 == pytest.approx(fine.area_mm2, rel=0.1)
     assert coarse.segments == fine.segments == {9, 10}
 
 
 def test_no_reflow_is_a_core_with_a_rim_of_scar():
     frame = frame_of(wall=11.0)
-    painted = paint(scar(segments=frozenset({9, 10}), mvo_share=0.25), frame)
+    painted = rasterize(scar(segments=frozenset({9, 10}), mvo_share=0.25), frame)
     healthy = frame.wall & ~painted.scar
     assert 0.15 < painted.no_reflow.sum() / painted.scar.sum() < 0.3
     assert not (painted.no_reflow & ~painted.scar).any()
@@ -96,7 +96,7 @@ def test_no_reflow_is_a_core_with_a_rim_of_scar():
 
 def test_an_arc_narrows_the_scar():
     frame = frame_of()
-    painted = paint(scar(arc=Arc(start_deg=200.0, extent_deg=25.0), irregularity=0.0), frame).scar
+    painted = rasterize(scar(arc=Arc(start_deg=200.0, extent_deg=25.0), irregularity=0.0), frame).scar
     angles = frame.nominal_deg[painted]
     assert angles.min() >= 200
     assert angles.max() <= 225
@@ -104,9 +104,9 @@ def test_an_arc_narrows_the_scar():
 
 def test_what_cannot_fall_on_this_slice_says_why():
     with pytest.raises(PrescriptionError, match=r"p_s01 is a mid slice.*basal segments \[3\]"):
-        paint(scar(segments=frozenset({3})), frame_of(Level.MID))
+        rasterize(scar(segments=frozenset({3})), frame_of(Level.MID))
     with pytest.raises(PrescriptionError, match="no wall inside the prescribed arc"):
-        paint(scar(arc=Arc(start_deg=10.0, extent_deg=20.0)), frame_of())
+        rasterize(scar(arc=Arc(start_deg=10.0, extent_deg=20.0)), frame_of())
 
 
 def test_describe_reads_back_what_paint_drew():
@@ -117,7 +117,7 @@ def test_describe_reads_back_what_paint_drew():
         (Pattern.SUBEPICARDIAL, 0.35),
         (Pattern.MID_WALL, 0.3),
     ):
-        found = describe(paint(scar(pattern=pattern, transmurality=extent), frame).scar, np.zeros_like(frame.wall), frame)
+        found = describe(rasterize(scar(pattern=pattern, transmurality=extent), frame).scar, np.zeros_like(frame.wall), frame)
         assert found is not None
         assert found.pattern is pattern
         assert found.segments == {9}

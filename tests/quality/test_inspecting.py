@@ -12,7 +12,7 @@ from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.quality.appearance import looks
+from lgesynthnet.quality.appearance import measure_appearance
 from lgesynthnet.quality.verdict import Reason, Rules, inspect
 
 HALF = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, intensity_percentile=60)
@@ -23,7 +23,7 @@ def sample():
     patient = simulate("N", 33, infarct=False)
     index = next(i for i, known in enumerate(patient.truth) if known.level == "mid")
     host = Host(slice_=patient.stack[index], frame=locate(patient.stack[index], patient.truth[index].level))
-    return IntensityPaste().paint(host, HALF, seed=1)
+    return IntensityPaste().inpaint(host, HALF, seed=1)
 
 
 def brighter(sample, where, by):
@@ -82,7 +82,7 @@ def test_a_step_at_the_border_of_the_hidden_region_is_a_seam_of_its_height(sampl
     assert verdict.reason is Reason.SEAM
     assert verdict.seam == pytest.approx(0.4, abs=0.1)
     flat = replace(sample, image=sample.host.slice_.image)
-    assert looks(flat).seam == 0
+    assert measure_appearance(flat).seam == 0
 
 
 def test_the_published_rule_sees_none_of_it(sample):

@@ -14,14 +14,18 @@ from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.reward.transmurality import TransmuralityReward
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 READERS = weights_folder() / "phantom"
 
 
 @pytest.fixture(scope="module")
 def rewards() -> list[Reward]:
-    return [SegmentationReward(Reader.from_pretrained(READERS / "reward", Role.REWARD)), TransmuralityReward(), RegionContrastReward()]
+    return [
+        SegmentationReward(TrainedScarSegmenter.from_pretrained(READERS / "reward", Role.REWARD)),
+        TransmuralityReward(),
+        RegionContrastReward(),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,7 @@ def test_a_scar_in_the_wrong_wall_is_worse_than_the_intended_one(rewards, target
 
 def test_a_reader_that_is_sure_of_the_contrary_still_teaches(target):
     """Nothing is clamped: the surer the reader is that a missing scar is healthy wall, the more the gradient is needed."""
-    sure = Reader.from_pretrained(READERS / "reward", Role.REWARD)
+    sure = TrainedScarSegmenter.from_pretrained(READERS / "reward", Role.REWARD)
     for network in sure.networks:
         network.register_forward_hook(lambda module, inputs, logits: 20 * logits)
     image = target.host.clone().requires_grad_(True)
@@ -124,4 +128,4 @@ def test_a_descent_on_the_picture_alone_lowers_every_reward_without_a_dead_gradi
 
 def test_only_a_reader_of_the_reward_role_may_teach():
     with pytest.raises(ModelError, match="cannot teach"):
-        SegmentationReward(Reader.from_pretrained(READERS / "filter", Role.FILTER))
+        SegmentationReward(TrainedScarSegmenter.from_pretrained(READERS / "filter", Role.FILTER))

@@ -9,13 +9,13 @@ import torch
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.heart import PIXEL_MM, Segmenter, build_segmenter, decided, grey, to_grid
+from lgesynthnet.segmenter.heart import PIXEL_MM, HeartSegmenter, build_heart_segmenter, decided, grey, to_grid
 
 
 @pytest.fixture(scope="module")
 def segmenter():
     torch.manual_seed(0)
-    return Segmenter(build_segmenter((4, 8, 8)), (4, 8, 8), threshold=0.3)
+    return HeartSegmenter(build_heart_segmenter((4, 8, 8)), (4, 8, 8), threshold=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_window_and_bits_of_the_scanner_do_not_matter(segmenter, stack):
 
 def test_labels_of_the_slice_reach_the_segmenter_by_no_way(segmenter, stack):
     """It takes an array and a pixel size; this pins the signature that keeps it so."""
-    assert set(Segmenter.read_stack.__annotations__) == {"image", "spacing_mm", "return"}
+    assert set(HeartSegmenter.read_stack.__annotations__) == {"image", "spacing_mm", "return"}
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0), (2.0, 1.0), (0.7, 1.9)])
@@ -109,7 +109,7 @@ def test_black_is_padding_and_stays_zero_and_a_flat_slice_says_so():
 
 def test_save_and_load_read_alike(segmenter, stack, tmp_path):
     segmenter.save(tmp_path)
-    again = Segmenter.from_pretrained(tmp_path)
+    again = HeartSegmenter.from_pretrained(tmp_path)
     np.testing.assert_array_equal(segmenter.read_stack(stack.image, stack.spacing_mm), again.read_stack(stack.image, stack.spacing_mm))
     assert again.threshold == 0.3
     assert again.fingerprint.startswith("segmenter-")
@@ -117,12 +117,12 @@ def test_save_and_load_read_alike(segmenter, stack, tmp_path):
 
 def test_what_is_no_segmenter_is_refused(segmenter, tmp_path):
     with pytest.raises(ModelError, match="no usable segmenter"):
-        Segmenter.from_pretrained(tmp_path)
+        HeartSegmenter.from_pretrained(tmp_path)
     segmenter.save(tmp_path)
     settings = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(settings | {"role": "filter"}))
     with pytest.raises(ModelError, match="holds a filter, not a segmenter"):
-        Segmenter.from_pretrained(tmp_path)
+        HeartSegmenter.from_pretrained(tmp_path)
 
 
 def test_one_and_two_threads_read_alike(segmenter, stack):

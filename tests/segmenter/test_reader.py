@@ -14,12 +14,12 @@ from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, ShortAxisSlice
 from lgesynthnet.segmenter.networks import Role, build_network
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 
 def reader(role=Role.FILTER, *, members=1, views=1):
     torch.manual_seed(0)
-    return Reader([halve(build_network(role, 8)) for _ in range(members)], role, width=8, threshold=0.3, views=views)
+    return TrainedScarSegmenter([halve(build_network(role, 8)) for _ in range(members)], role, width=8, threshold=0.3, views=views)
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,14 @@ def test_every_role_has_an_architecture_of_its_own():
 def test_save_and_load_read_alike_and_no_other_role_is_let_in(role, slice_, tmp_path):
     made = reader(role, members=2, views=8)
     made.save(tmp_path)
-    again = Reader.from_pretrained(tmp_path, role)
+    again = TrainedScarSegmenter.from_pretrained(tmp_path, role)
     for one, two in zip(made.probabilities(slice_), again.probabilities(slice_), strict=True):
         np.testing.assert_array_equal(one, two)
     assert (again.threshold, again.views, len(again.networks)) == (0.3, 8, 2)
     assert again.fingerprint.startswith(f"{role.value}-")
     for other in set(Role) - {role}:
         with pytest.raises(ModelError, match=rf"role is {role.value}, not {other.value}"):
-            Reader.from_pretrained(tmp_path, other)
+            TrainedScarSegmenter.from_pretrained(tmp_path, other)
 
 
 def test_a_folder_from_before_ensembles_still_loads(slice_, tmp_path):
@@ -68,7 +68,7 @@ def test_a_folder_from_before_ensembles_still_loads(slice_, tmp_path):
     weights = {name.removeprefix("0."): value for name, value in load_file(tmp_path / "model.safetensors").items()}
     save_file(weights, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"role": "filter", "width": 8, "threshold": 0.3}))
-    np.testing.assert_array_equal(Reader.from_pretrained(tmp_path).probabilities(slice_), made.probabilities(slice_))
+    np.testing.assert_array_equal(TrainedScarSegmenter.from_pretrained(tmp_path).probabilities(slice_), made.probabilities(slice_))
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_a_config_that_does_not_fit_is_an_error_and_no_guess(change, tmp_path):
     settings = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(settings | change))
     with pytest.raises(ModelError):
-        Reader.from_pretrained(tmp_path)
+        TrainedScarSegmenter.from_pretrained(tmp_path)
     with pytest.raises(ModelError, match="no usable reader"):
-        Reader.from_pretrained(tmp_path / "nowhere")
+        TrainedScarSegmenter.from_pretrained(tmp_path / "nowhere")
 
 
 def test_an_ensemble_reads_the_mean_of_its_members(slice_):
     pair = reader(members=2)
-    alone = [Reader([network], Role.FILTER, width=8) for network in pair.networks]
+    alone = [TrainedScarSegmenter([network], Role.FILTER, width=8) for network in pair.networks]
     means = np.mean([one.probabilities(slice_) for one in alone], axis=0)
     assert np.abs(np.subtract(*(one.probabilities(slice_) for one in alone))).max() > 0.01
     np.testing.assert_allclose(pair.probabilities(slice_), means, atol=1e-5)
@@ -111,4 +111,4 @@ def test_the_reward_passes_a_gradient_to_every_pixel_it_can_see():
 
 
 def test_the_shipped_filter_is_a_filter():
-    assert Reader.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER).fingerprint.startswith("filter-")
+    assert TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER).fingerprint.startswith("filter-")

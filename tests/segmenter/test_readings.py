@@ -11,7 +11,7 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import scar_of
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 EMIDEC_READERS = Path(__file__).resolve().parents[2] / "weights" / "emidec"
 
@@ -48,7 +48,7 @@ def check(reader, stacks):
 
 def test_the_shipped_filter_on_simulated_slices():
     stacks = [simulate(f"P{seed}", seed, infarct=seed < 46).stack for seed in range(41, 48)]
-    check(Reader.from_pretrained(weights_folder() / "phantom" / "filter"), stacks)
+    check(TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter"), stacks)
 
 
 @pytest.mark.real
@@ -57,4 +57,7 @@ def test_a_reader_of_real_scar_on_real_validation_slices(role, emidec):
     if not (EMIDEC_READERS / role.value).is_dir():
         pytest.skip(f"no weights at {EMIDEC_READERS / role.value}")
     names = read_splits(emidec / "splits.json")["val"]
-    check(Reader.from_pretrained(EMIDEC_READERS / role.value, role), [s for s in open_cohort(emidec).stacks() if s.patient in names])
+    check(
+        TrainedScarSegmenter.from_pretrained(EMIDEC_READERS / role.value, role),
+        [s for s in open_cohort(emidec).stacks() if s.patient in names],
+    )

@@ -8,8 +8,8 @@ from ring_hosts import SPACING_MM, ring_patient
 
 from lgesynthnet.overlap import dice
 from lgesynthnet.records import ShortAxisSlice, scar_of
-from lgesynthnet.segmenter.base import ScarReader
-from lgesynthnet.segmenter.threshold import ThresholdReader, scar_threshold
+from lgesynthnet.segmenter.base import ScarSegmenter
+from lgesynthnet.segmenter.threshold import ThresholdScarSegmenter, scar_threshold
 
 
 def slice_of(image, labels):
@@ -20,11 +20,11 @@ def slice_of(image, labels):
 def test_finds_the_bright_quarter_and_nothing_in_a_healthy_wall(seed):
     image, labels = ring_patient(seed, slices=1, scar=True)
     healthy, plain = ring_patient(seed, slices=1)
-    found = ThresholdReader().read(slice_of(image[:, :, 0], np.where(labels[:, :, 0] == 3, 2, labels[:, :, 0]).astype(np.uint8)))
+    found = ThresholdScarSegmenter().read(slice_of(image[:, :, 0], np.where(labels[:, :, 0] == 3, 2, labels[:, :, 0]).astype(np.uint8)))
     agreement = dice(scar_of(found), labels[:, :, 0] == 3)
     assert agreement is not None
     assert agreement > 0.95
-    assert not ThresholdReader().read(slice_of(healthy[:, :, 0], plain[:, :, 0])).any()
+    assert not ThresholdScarSegmenter().read(slice_of(healthy[:, :, 0], plain[:, :, 0])).any()
 
 
 def test_the_level_lies_between_remote_wall_and_blood_in_any_units():
@@ -42,7 +42,7 @@ def test_a_thin_bright_rim_is_blood_and_a_thick_one_is_scar(width, seen):
     rows, cols = np.nonzero(labels == 1)
     away = np.hypot(*(np.indices(labels.shape) - np.array([rows.mean(), cols.mean()])[:, None, None]))
     image[(labels == 2) & (away < away[labels == 2].min() + width)] = 180.0
-    assert scar_of(ThresholdReader().read(slice_of(image, labels))).any() == seen
+    assert scar_of(ThresholdScarSegmenter().read(slice_of(image, labels))).any() == seen
 
 
 def test_a_dark_core_inside_the_scar_is_no_reflow():
@@ -51,7 +51,7 @@ def test_a_dark_core_inside_the_scar_is_no_reflow():
     middle = int(np.argmin(np.hypot(rows - rows.mean(), cols - cols.mean())))
     core = np.s_[rows[middle] - 1 : rows[middle] + 2, cols[middle] - 1 : cols[middle] + 2]
     image[core] = 35.0
-    found = ThresholdReader().read(slice_of(image, labels))
+    found = ThresholdScarSegmenter().read(slice_of(image, labels))
     assert (found[core] == 4).all()
     assert (found == 4).sum() == 9
 
@@ -59,9 +59,11 @@ def test_a_dark_core_inside_the_scar_is_no_reflow():
 def test_scar_labels_are_never_looked_at():
     image, labels = (volume[:, :, 0] for volume in ring_patient(1, slices=1, scar=True))
     hidden = np.where(labels == 3, 2, labels).astype(np.uint8)
-    np.testing.assert_array_equal(ThresholdReader().read(slice_of(image, labels)), ThresholdReader().read(slice_of(image, hidden)))
+    np.testing.assert_array_equal(
+        ThresholdScarSegmenter().read(slice_of(image, labels)), ThresholdScarSegmenter().read(slice_of(image, hidden))
+    )
 
 
 def test_another_rule_has_another_fingerprint():
-    assert isinstance(ThresholdReader(), ScarReader)
-    assert ThresholdReader().fingerprint == ThresholdReader().fingerprint != ThresholdReader(level=0.5).fingerprint
+    assert isinstance(ThresholdScarSegmenter(), ScarSegmenter)
+    assert ThresholdScarSegmenter().fingerprint == ThresholdScarSegmenter().fingerprint != ThresholdScarSegmenter(level=0.5).fingerprint

@@ -9,7 +9,7 @@ import pytest
 
 from lgesynthnet.errors import ModelError
 from lgesynthnet.segmenter.networks import Role, build_network
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import load_painter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 
@@ -19,7 +19,7 @@ def own(tmp_path_factory):
     """A model folder that holds a filter and a reward."""
     folder = tmp_path_factory.mktemp("own")
     for role in (Role.FILTER, Role.REWARD):
-        Reader([build_network(role, 8)], role, width=8).save(folder / role)
+        TrainedScarSegmenter([build_network(role, 8)], role, width=8).save(folder / role)
     shutil.copytree(folder / "filter", folder / "work" / "reader-filter" / "model")  # as `train reader` leaves it
     return folder
 
@@ -29,7 +29,7 @@ def test_a_filter_of_ones_own_judges_in_place_of_the_models(own, hosts):
     usual = plan_synthesis(request).plan
     for given in (own, own / "filter", own / "work"):
         chosen = plan_synthesis(replace(request, filter=given)).plan
-        assert chosen.reader == Reader.from_pretrained(own / "filter").fingerprint
+        assert chosen.reader == TrainedScarSegmenter.from_pretrained(own / "filter").fingerprint
         assert chosen.generator == usual.generator
         assert usual.difference(chosen).startswith("reader was ")  # a run does not go on under another judge
 

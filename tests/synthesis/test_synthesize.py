@@ -14,7 +14,7 @@ from ring_hosts import write_hosts, write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
-from lgesynthnet.prescription.grammar.language import parse
+from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.run.plan import Shard
 from lgesynthnet.synthesis.attempts import draw_attempt
@@ -94,7 +94,7 @@ class TestTheRunFolder:
         plan = json.loads((run / "plan.json").read_text())
         for row in table(run):
             prescription = ScarPrescription.from_json(row["prescription"])
-            assert parse(row["sentence"]) == prescription
+            assert prescribe(row["sentence"]) == prescription
             assert row["model"] == plan["generator"]
             assert row["reader"] == plan["reader"]
             assert row["insertion_source"] in ("landmarks", "rv-label", "image", "assumed")
@@ -131,7 +131,7 @@ def test_a_reader_that_looks_at_the_answer_is_shown_none(hosts):
 
     planned = plan_synthesis(SynthesisRequest(hosts=hosts, model="paste", count=1, prior="ischaemic"))
     drawn = draw_attempt(planned.plan, planned.shelf.entries, 0)
-    sample = planned.painter.generator.paint(planned.shelf.fetch(drawn.entry), drawn.prescription)
+    sample = planned.painter.generator.inpaint(planned.shelf.fetch(drawn.entry), drawn.prescription)
     assert (sample.labels >= 3).any()
     assert not read_back(Cheat(), sample).any()
 

@@ -68,7 +68,7 @@ def test_each_player_gets_gradients_in_its_own_turn_only(examples):
     task = small(examples)
     for step, mover in ((0, "generator"), (1, "discriminator"), (2, "generator")):
         task.trained.zero_grad(set_to_none=True)
-        assert task.turn(step) > 0
+        assert task.learning_rate_share(step) > 0
         task.loss(np.random.default_rng(step), 2).backward()
         for name, player in task.trained.items():
             left = [p.grad is not None and bool(p.grad.any()) for p in player.parameters()]
@@ -92,7 +92,7 @@ def test_in_a_turn_only_the_mover_moves(examples, tmp_path):
 class OneBatch(SpadeTask):
     """The same batch and the generator's turn at every step; the opponent stands still, so that losses can be compared."""
 
-    def turn(self, step):
+    def learning_rate_share(self, step):
         self.generates = True
         return 1.0
 
@@ -118,7 +118,7 @@ def test_the_discriminator_learns_to_tell(examples):
     optimizer = torch.optim.Adam(task.discriminator.parameters(), lr=5e-3)
     losses = []
     for step in range(30):
-        task.turn(1)
+        task.learning_rate_share(1)
         loss = task.loss(np.random.default_rng(step), 4)
         optimizer.zero_grad()
         loss.backward()

@@ -77,19 +77,19 @@ def test_before_it_has_learnt_a_template_changes_nothing_and_a_changed_weight_do
 
     templates = [template_of(host) for host in bank]
     host = bank[0]
-    old = LGESynthNet(plain, mark="a", sampling=Sampling(steps=1)).paint(host, WISH, seed=3)
+    old = LGESynthNet(plain, mark="a", sampling=Sampling(steps=1)).inpaint(host, WISH, seed=3)
     new = LGESynthNet(wide, mark="a", sampling=Sampling(steps=1), templates=templates)
     # One convolution of seven channels adds up in another order than one of five.
-    np.testing.assert_allclose(new.paint(host, WISH, seed=3).image.astype(float), old.image.astype(float), atol=1)
+    np.testing.assert_allclose(new.inpaint(host, WISH, seed=3).image.astype(float), old.image.astype(float), atol=1)
     with torch.no_grad():
         wide.control.controlnet_cond_embedding.conv_in.weight[:, 5:] = 0.5
-    shown = new.paint(host, WISH, seed=3).image
+    shown = new.inpaint(host, WISH, seed=3).image
     assert (np.abs(shown.astype(float) - old.image.astype(float)) > 3).any()
-    np.testing.assert_array_equal(shown, new.paint(host, WISH, seed=3).image)
+    np.testing.assert_array_equal(shown, new.inpaint(host, WISH, seed=3).image)
     others = [template for template in templates if template.patient != host.slice_.patient]
     assert {new._template(host, seed).patient for seed in range(20)} == {template.patient for template in others}
     with pytest.raises(InputError, match="every template is of this same patient"):
-        LGESynthNet(wide, mark="a", templates=templates[:1]).paint(host, WISH)
+        LGESynthNet(wide, mark="a", templates=templates[:1]).inpaint(host, WISH)
     for model, given in ((plain, templates), (wide, ())):
         with pytest.raises(ModelError, match="needs templates, and no other takes them"):
             LGESynthNet(model, mark="a", templates=given)
@@ -104,7 +104,7 @@ def test_trained_with_templates_it_is_loaded_with_them_and_refused_by_the_reward
     learnt = model.control.controlnet_cond_embedding.conv_in.weight[:, 5:]
     assert learnt.abs().max() > 0
     rival = load_rival(Rival.TEMPLATE, tmp_path / "control" / "model", bank)
-    sample = rival.paint(bank[1], WISH, seed=2)
+    sample = rival.inpaint(bank[1], WISH, seed=2)
     assert "templates-" in sample.model
     assert sample.max_change_outside == 0
     with pytest.raises(ModelError, match="needs templates"):

@@ -16,7 +16,7 @@ from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
@@ -90,7 +90,7 @@ def test_text_encoder_and_autoencoder_stay_as_they_are_in_the_control_stage(exam
 
 
 def test_the_kept_weights_are_the_moving_average(tmp_path):
-    class Line:
+    class ResultRow:
         def __init__(self):
             self.trained = nn.Linear(1, 1, bias=False)
 
@@ -98,7 +98,7 @@ def test_the_kept_weights_are_the_moving_average(tmp_path):
             return (self.trained.weight - 10).square().mean()
 
     torch.manual_seed(0)
-    slow, fast = Line(), Line()
+    slow, fast = ResultRow(), ResultRow()
     fit(slow, replace(STEPS, ema_decay=0.999, lr=0.5), tmp_path / "a", seed=0, device="cpu")
     fit(fast, replace(STEPS, ema_decay=0.0, lr=0.5), tmp_path / "b", seed=0, device="cpu")
     assert abs(slow.trained.weight.item() - 10) > abs(fast.trained.weight.item() - 10)
@@ -114,7 +114,7 @@ def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
         assert (tmp_path / "work" / stage.value / "pictures" / "step-000004.png").is_file()
     for config in folder.rglob("config.json"):
         assert str(tmp_path) not in config.read_text(), config
-    assert Reader.from_pretrained(folder / "filter").fingerprint.startswith("filter-")
+    assert TrainedScarSegmenter.from_pretrained(folder / "filter").fingerprint.startswith("filter-")
 
 
 def test_fine_tuning_goes_on_from_a_model_and_needs_none_of_its_earlier_stages(cohort, tmp_path):

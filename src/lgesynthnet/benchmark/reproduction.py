@@ -13,7 +13,7 @@ from jaxtyping import Float
 from PIL import Image as Picture
 
 from lgesynthnet.benchmark.methods import Method
-from lgesynthnet.benchmark.trained_methods import Tell, Workshop
+from lgesynthnet.benchmark.trained_methods import Tell, TrainedMethods
 from lgesynthnet.conditioning.intensity import HeartWindow, grey
 from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
@@ -21,21 +21,21 @@ from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.alignment import Scores, compared, score
 from lgesynthnet.evaluate.cases import Case
-from lgesynthnet.evaluate.independence import refuse_party
+from lgesynthnet.evaluate.independence import require_independent
 from lgesynthnet.evaluate.intervals import Interval, mean
-from lgesynthnet.evaluate.lines import Aim, Line
+from lgesynthnet.evaluate.lines import Goal, ResultRow
 from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.model_store import reader_mark
+from lgesynthnet.model_store import segmenter_fingerprint
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.prescription.rasterize import PaintedScar, paint
+from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 PICTURES, SIDE = 10, 88
 REPAINT, NOVEL, REAL = "repaint", "novel", "real"
@@ -43,21 +43,21 @@ OUTSIDE = "largest change outside the scar's surroundings, heart units"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class PaintingTask:
     """One thing to paint: the same for every method."""
 
     host: Host
-    painted: PaintedScar
+    painted: ScarMask
     prescription: ScarPrescription
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class MethodResult:
     """What one method reached, on repainted and on new scars."""
 
     method: str
     fingerprint: str
-    lines: Mapping[str, list[Line]]
+    lines: Mapping[str, list[ResultRow]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +72,18 @@ class Comparison:
     part: str
     auditor: str
     real: list[Scores]
-    judged: list[Judged]
+    judged: list[MethodResult]
 
 
 def compare(
-    workshop: Workshop, out: Path, *, part: str = "test", methods: list[Method], limit: int = 1, tell: Tell, note: Callable[[str], None]
+    workshop: TrainedMethods,
+    out: Path,
+    *,
+    part: str = "test",
+    methods: list[Method],
+    limit: int = 1,
+    tell: Tell,
+    note: Callable[[str], None],
 ) -> Comparison:
     """Train what is missing, then paint and judge; what is finished is not done again, so the same command goes on.
 
@@ -95,7 +102,7 @@ def compare(
     auditor = _auditor(workshop)
     shelf = find_hosts(workshop.cohort, with_scar=True)
     hosts = [shelf.fetch(entry) for entry in shelf.entries if entry.patient in workshop.splits[part]][::limit]
-    court = Court.of(hosts, workshop.scar_levels(), auditor, out, tell)
+    court = MethodEvaluator.of(hosts, workshop.scar_levels(), auditor, out, tell)
     if not court.real:
         raise InputError(f"{workshop.cohort.root}: no slice with scar in part {part}, so there is nothing to paint again")
     note(f"{len(court.real)} slices with scar, {len(hosts) - len(court.real)} without, judged by {auditor.fingerprint}")
@@ -106,51 +113,53 @@ def compare(
         if lines is None:
             note(f"painting and judging {method}")
             lines = court.judge(method, painter)
-        judged.append(Judged(method=method.value, fingerprint=painter.fingerprint, lines=lines))
+        judged.append(MethodResult(method=method.value, fingerprint=painter.fingerprint, lines=lines))
     return Comparison(part=part, auditor=auditor.fingerprint, real=court.scores, judged=judged)
 
 
-def _auditor(workshop: Workshop) -> Reader:
+def _auditor(workshop: TrainedMethods) -> TrainedScarSegmenter:
     folder = workshop.auditor()
     if folder is None:
         raise InputError(f"{workshop.models or workshop.work}: holds no auditor; train it with `lgesynthnet train reader --role auditor`")
     parties = {}
     for place in (place for place in (workshop.models, workshop.work) if place is not None):
         for role in ("reward", "filter"):
-            mark = reader_mark(place / role) or reader_mark(place / f"reader-{role}" / "model")
+            mark = segmenter_fingerprint(place / role) or segmenter_fingerprint(place / f"reader-{role}" / "model")
             if mark is not None:
                 parties[mark] = f"is the {role} of what is judged"
-    refuse_party(folder, parties)
-    return Reader.from_pretrained(folder, Role.AUDITOR)
+    require_independent(folder, parties)
+    return TrainedScarSegmenter.from_pretrained(folder, Role.AUDITOR)
 
 
-def wishes(hosts: list[Host], levels: Float[np.ndarray, " quantiles"], *, seed: int = 0) -> dict[str, list[Wish]]:
+def wishes(hosts: list[Host], levels: Float[np.ndarray, " quantiles"], *, seed: int = 0) -> dict[str, list[PaintingTask]]:
     """Every scar of the slices again, and one new ischaemic scar in each slice without."""
     rng = np.random.default_rng(seed)
-    found: dict[str, list[Wish]] = {REPAINT: [], NOVEL: []}
+    found: dict[str, list[PaintingTask]] = {REPAINT: [], NOVEL: []}
     for host in hosts:
         if host.slice_.scar.any():
             painted, said = own_scar(host, levels)
-            found[REPAINT].append(Wish(host=host, painted=painted, prescription=said))
+            found[REPAINT].append(PaintingTask(host=host, painted=painted, prescription=said))
         else:
             said = draw(Prior.ISCHAEMIC, host.frame.level, rng)
-            found[NOVEL].append(Wish(host=host, painted=paint(said, host.frame), prescription=said))
+            found[NOVEL].append(PaintingTask(host=host, painted=rasterize(said, host.frame), prescription=said))
     return found
 
 
 @dataclass(frozen=True, kw_only=True)
-class Court:
+class MethodEvaluator:
     """One judge, one set of wishes, and the real slices beside which every method stands."""
 
-    wanted: dict[str, list[Wish]]
-    auditor: Reader
+    wanted: dict[str, list[PaintingTask]]
+    auditor: TrainedScarSegmenter
     real: list[Case]
     scores: list[Scores]
     out: Path
     tell: Tell
 
     @classmethod
-    def of(cls, hosts: list[Host], levels: Float[np.ndarray, " quantiles"], auditor: Reader, out: Path, tell: Tell) -> Court:
+    def of(
+        cls, hosts: list[Host], levels: Float[np.ndarray, " quantiles"], auditor: TrainedScarSegmenter, out: Path, tell: Tell
+    ) -> MethodEvaluator:
         real = [Case.of_real(host) for host in hosts if host.slice_.scar.any()]
         court = cls(
             wanted=wishes(hosts, levels), auditor=auditor, real=real, scores=[score(case, auditor) for case in real], out=out, tell=tell
@@ -158,13 +167,13 @@ class Court:
         court._pictures(REAL, [(wish.host, wish.host.slice_.image) for wish in court.wanted[REPAINT]])
         return court
 
-    def judge(self, method: Method, painter: Generator) -> dict[str, list[Line]]:
+    def judge(self, method: Method, painter: Generator) -> dict[str, list[ResultRow]]:
         """Paint every wish, read it, and write the figures down."""
-        lines: dict[str, list[Line]] = {}
+        lines: dict[str, list[ResultRow]] = {}
         for name, wanted in self.wanted.items():
             samples, scores = [], []
             for done, wish in enumerate(wanted, start=1):
-                samples.append(painter.fill(wish.host, wish.painted, wish.prescription, seed=done))
+                samples.append(painter.inpaint_mask(wish.host, wish.painted, wish.prescription, seed=done))
                 scores.append(score(Case.of_sample(samples[-1]), self.auditor))
                 self.tell(f"{method}, {name}", done, len(wanted))
             if not samples:
@@ -177,7 +186,7 @@ class Court:
         write_json(self._file(method), self._marks(painter.fingerprint) | {"lines": record})
         return lines
 
-    def known(self, method: Method, fingerprint: str) -> dict[str, list[Line]] | None:
+    def known(self, method: Method, fingerprint: str) -> dict[str, list[ResultRow]] | None:
         """The figures of an earlier session; None where the painter, the judge or the slices were others."""
         if not self._file(method).is_file():
             return None
@@ -205,7 +214,7 @@ class Court:
             write_bytes(self.out / "pictures" / method / f"{i:03d}.png", content.getvalue())
 
 
-def _outside(samples: list[SyntheticSample]) -> Line:
+def _outside(samples: list[SyntheticSample]) -> ResultRow:
     """What a generator changed beyond the region that the product hides: 0, or it does not keep its host."""
     most: dict[str, list[float]] = {}
     for sample in samples:
@@ -215,9 +224,13 @@ def _outside(samples: list[SyntheticSample]) -> Line:
         most.setdefault(host.patient, []).append(float(change / HeartWindow.of(host).span))
     largest = max(value for row in most.values() for value in row)
     found = mean(most)
-    return Line(figure=OUTSIDE, value=found and replace(found, value=largest), aim=Aim.ZERO, note="value: largest; interval: of the mean")
+    return ResultRow(
+        figure=OUTSIDE, value=found and replace(found, value=largest), aim=Goal.ZERO, note="value: largest; interval: of the mean"
+    )
 
 
-def _line(record: dict[str, object]) -> Line:
+def _line(record: dict[str, object]) -> ResultRow:
     values = {key: Interval(**value) if isinstance(value, dict) else None for key in ("value", "real") for value in [record[key]]}
-    return Line(figure=str(record["figure"]), aim=Aim(str(record["aim"])), group=str(record["group"]), note=str(record["note"]), **values)
+    return ResultRow(
+        figure=str(record["figure"]), aim=Goal(str(record["aim"])), group=str(record["group"]), note=str(record["note"]), **values
+    )

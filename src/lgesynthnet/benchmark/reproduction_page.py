@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.benchmark.published import SLICES, TABLE_1
-from lgesynthnet.benchmark.reproduction import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, Judged
+from lgesynthnet.benchmark.reproduction import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, MethodResult
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.lines import COLUMNS, cells
 from lgesynthnet.files import write_bytes
@@ -58,7 +58,7 @@ def rows(found: Comparison) -> list[list[str]]:
     return [head, ["real slices (the ceiling)", "", *real, *_published(REAL)], *(_row(one) for one in found.judged)]
 
 
-def _row(one: Judged) -> list[str]:
+def _row(one: MethodResult) -> list[str]:
     method = Method(one.method)
     keeps = "no, as published" if method.raw else "yes"
     values = {(table, line.figure): line.value for table, lines in one.lines.items() for line in lines if line.group == ALL}

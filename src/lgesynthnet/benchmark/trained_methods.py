@@ -21,7 +21,7 @@ Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workshop:
+class TrainedMethods:
     """Where trained parts are found, and how those that are missing are made.
 
     Attributes:

@@ -14,7 +14,7 @@ from lgesynthnet.cli.options import Dataset, Labels, Seed
 from lgesynthnet.cli.train import Device, RecipeName, RecipeOption
 
 if TYPE_CHECKING:
-    from lgesynthnet.benchmark.trained_methods import Workshop
+    from lgesynthnet.benchmark.trained_methods import TrainedMethods
 
 app = typer.Typer(no_args_is_help=True, help="Compare the methods on your own patients, each with its interval and the real ceiling.")
 
@@ -169,9 +169,9 @@ def utility(
     """
     from lgesynthnet.benchmark.utility.arms import Arm
     from lgesynthnet.benchmark.utility.experiment import State, measure
-    from lgesynthnet.benchmark.utility.plan import Experiment
-    from lgesynthnet.benchmark.utility.pools import Shelf
-    from lgesynthnet.benchmark.utility.setup import Bench
+    from lgesynthnet.benchmark.utility.plan import ExperimentSettings
+    from lgesynthnet.benchmark.utility.pools import SamplePools
+    from lgesynthnet.benchmark.utility.setup import UtilityExperiment
     from lgesynthnet.run.lock import locked
 
     workshop = _workshop(
@@ -187,7 +187,7 @@ def utility(
         dataset=dataset,
         labels=labels,
     )
-    experiment = Experiment(
+    experiment = ExperimentSettings(
         arms=tuple(Arm(name.value) for name in arms or ArmName),
         sizes=_numbers(sizes, "--sizes"),
         seeds=seeds,
@@ -205,8 +205,8 @@ def utility(
         prior=prior,
         seed=seed,
     )
-    shelf = Shelf(workshop=workshop, out=out, dataset=dataset, labels=labels, prior=prior, seed=seed)
-    bench = Bench(shelf=shelf, experiment=experiment, unchecked=unchecked)
+    shelf = SamplePools(workshop=workshop, out=out, dataset=dataset, labels=labels, prior=prior, seed=seed)
+    bench = UtilityExperiment(shelf=shelf, experiment=experiment, unchecked=unchecked)
     if dry_run:
         from lgesynthnet.benchmark.utility.estimate import estimate
 
@@ -257,13 +257,13 @@ def _workshop(
     device: str,
     dataset: str | None,
     labels: str | None,
-) -> Workshop:
-    from lgesynthnet.benchmark.trained_methods import Workshop
+) -> TrainedMethods:
+    from lgesynthnet.benchmark.trained_methods import TrainedMethods
     from lgesynthnet.data import open_cohort, parse_label_map
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.model_store import shipped_or_path
 
-    return Workshop(
+    return TrainedMethods(
         cohort=open_cohort(data, dataset=dataset, label_map=parse_label_map(labels) if labels else None),
         splits=read_splits(splits),
         work=work,

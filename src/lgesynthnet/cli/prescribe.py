@@ -45,9 +45,10 @@ def prescribe(
 
 
 def _parsed(text: str) -> list[ScarPrescription]:
-    from lgesynthnet.prescription.scar import ScarPrescription
 
-    return [ScarPrescription.parse(text)]
+    from lgesynthnet.prescription.grammar.language import prescribe as prescribe_text
+
+    return [prescribe_text(text)]
 
 
 def _drawn(prior: str, count: int, level: str | None, seed: int) -> list[ScarPrescription]:

@@ -362,7 +362,7 @@ def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings:
     with _stoppable(job.work), console.bar(f"training {stage}") as advance:
         run: Any = partial(train, stage, resume=job.resume)
         if stage == "segmenter":
-            from lgesynthnet.train.segmenters.heart import train_segmenter as run
+            from lgesynthnet.train.segmenters.heart import train_heart_segmenter as run
         elif stage == "spade":
             from lgesynthnet.train.spade import train_spade as run
         report = run(

@@ -14,7 +14,7 @@ from lgesynthnet.conditioning.repaint_region import BEYOND_MM, hidden_round
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.prescription.grammar.language import caption
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 
@@ -90,7 +90,7 @@ class Condition:
 
 
 def condition(
-    host: Host, prescription: ScarPrescription, painted: PaintedScar, window: HeartWindow, *, whole_wall: bool = False
+    host: Host, prescription: ScarPrescription, painted: ScarMask, window: HeartWindow, *, whole_wall: bool = False
 ) -> tuple[Condition, Roi, Mask]:
     """Everything the generator is given; also the way back and the hidden region in the host's own grid.
 

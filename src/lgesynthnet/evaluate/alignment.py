@@ -17,12 +17,12 @@ from scipy import ndimage
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.enhancement import full_width_half_maximum, n_sd
 from lgesynthnet.evaluate.intervals import Interval, correlation, mean
-from lgesynthnet.evaluate.lines import Aim, Line
+from lgesynthnet.evaluate.lines import Goal, ResultRow
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.prescription.strata import in_order, strata
 from lgesynthnet.records import Mask
-from lgesynthnet.segmenter.base import ScarReader
+from lgesynthnet.segmenter.base import ScarSegmenter
 
 ABOVE = 0.6  # the paper's share of samples that pass
 LESION_MM2 = 10.0  # smaller islands are no lesions
@@ -57,7 +57,7 @@ class Scores:
     groups: tuple[str, ...]
 
 
-def score(case: Case, auditor: ScarReader) -> Scores:
+def score(case: Case, auditor: ScarSegmenter) -> Scores:
     """Read one case in every way.
 
     Raises:
@@ -123,19 +123,19 @@ def table(scores: Iterable[Scores]) -> list[Row]:
     return [Row(group=group, figure=figure, value=value) for group in in_order(groups) for figure, value in figures(groups[group]).items()]
 
 
-AIMS = dict.fromkeys(("Dice", "above 0.6", "lesions found", "lesions right", "segments, Jaccard", "main segment right"), Aim.HIGH)
+AIMS = dict.fromkeys(("Dice", "above 0.6", "lesions found", "lesions right", "segments, Jaccard", "main segment right"), Goal.HIGH)
 
 
-def compared(painted: Iterable[Scores], real: Iterable[Scores]) -> list[Line]:
+def compared(painted: Iterable[Scores], real: Iterable[Scores]) -> list[ResultRow]:
     """The table of painted slices, the same group and figure of real slices beside it; a group that no real slice falls into has none."""
     beside = {(row.group, row.figure): row.value for row in table(real)}
     return [
-        Line(
+        ResultRow(
             group=row.group,
             figure=row.figure,
             value=row.value,
             real=beside.get((row.group, row.figure)),
-            aim=AIMS.get(row.figure, Aim.AS_REAL),
+            aim=AIMS.get(row.figure, Goal.AS_REAL),
         )
         for row in table(painted)
     ]

@@ -15,7 +15,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import hidden_round
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.records import Image, Label, Mask, ShortAxisSlice, scar_of
-from lgesynthnet.segmenter.base import ScarReader
+from lgesynthnet.segmenter.base import ScarSegmenter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Case:
         """Scar of the host that nobody prescribed: reading it there is neither right nor wrong."""
         return self.host.scar & ~self.scar
 
-    def read(self, reader: ScarReader) -> Mask:
+    def read(self, reader: ScarSegmenter) -> Mask:
         """What a reader sees when it is shown the image, the cavity and the wall, and no scar label."""
         labels = self.host.labels.copy()
         labels[scar_of(labels)] = Label.WALL

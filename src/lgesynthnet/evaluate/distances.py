@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.evaluate.halves import halvings, in_halves, spread
+from lgesynthnet.evaluate.halves import halvings, split_half_baseline, spread
 from lgesynthnet.evaluate.intervals import Interval, reweighted
 
 DIRECTIONS = 6
@@ -127,7 +127,7 @@ def kernel_distances(features: FeatureSet) -> tuple[Interval | None, Interval | 
     def of(a: np.ndarray, b: np.ndarray) -> float:
         return _discrepancy(_Blocks.of(rows[a], rows[b], names[a].tolist(), names[b].tolist()))
 
-    return value, in_halves(made.real_patients, of)
+    return value, split_half_baseline(made.real_patients, of)
 
 
 def kernel_distance(one: Rows, other: Others, one_patients: Sequence[str], other_patients: Sequence[str]) -> Interval | None:

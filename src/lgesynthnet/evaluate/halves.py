@@ -24,7 +24,7 @@ def halvings(patients: Sequence[str], count: int = HALVINGS) -> Iterator[tuple[R
         yield np.flatnonzero(first), np.flatnonzero(~first)
 
 
-def in_halves(patients: Sequence[str], of: Callable[[Rows, Rows], float], count: int = HALVINGS) -> Interval | None:
+def split_half_baseline(patients: Sequence[str], of: Callable[[Rows, Rows], float], count: int = HALVINGS) -> Interval | None:
     """Mean and 95 % range over halvings of a figure that takes two sets of rows; None with fewer than four patients."""
     return spread([of(one, other) for one, other in halvings(patients, count)], n=len(patients))
 

@@ -10,14 +10,14 @@ from lgesynthnet.model_store import part_folder, shipped_or_path
 from lgesynthnet.run.plan import SynthesisPlan
 
 if TYPE_CHECKING:
-    from lgesynthnet.segmenter.reader import Reader
-from lgesynthnet.model_store import read_report, reader_mark
+    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.model_store import read_report, segmenter_fingerprint
 
 AUDITOR, PARTIES = "auditor", ("filter", "reward")
 DEFAULT = "phantom"
 
 
-def auditor_of(plan: SynthesisPlan, named: Path | None = None) -> Reader:
+def auditor_of(plan: SynthesisPlan, named: Path | None = None) -> TrainedScarSegmenter:
     """The named auditor, else the one beside the run's model, else the shipped one.
 
     Args:
@@ -29,14 +29,14 @@ def auditor_of(plan: SynthesisPlan, named: Path | None = None) -> Reader:
     model = shipped_or_path(plan.model)
     beside = model / AUDITOR
     folder = part_folder(named, AUDITOR) if named is not None else beside if beside.is_dir() else shipped_or_path(DEFAULT) / AUDITOR
-    refuse_party(folder, parties_of(plan))
+    require_independent(folder, roles_in_run(plan))
     from lgesynthnet.segmenter.networks import Role
-    from lgesynthnet.segmenter.reader import Reader
+    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
-    return Reader.from_pretrained(folder, Role.AUDITOR)
+    return TrainedScarSegmenter.from_pretrained(folder, Role.AUDITOR)
 
 
-def parties_of(plan: SynthesisPlan) -> dict[str, str]:
+def roles_in_run(plan: SynthesisPlan) -> dict[str, str]:
     """Fingerprint -> what the reader of that fingerprint did in making a run, as far as the run and its model tell."""
     model = shipped_or_path(plan.model)
     found: dict[str, str] = {}
@@ -46,18 +46,18 @@ def parties_of(plan: SynthesisPlan) -> dict[str, str]:
             if isinstance(taught.get(key), str):
                 found[taught[key]] = did
     for part in PARTIES:
-        mark = reader_mark(model / part)
+        mark = segmenter_fingerprint(model / part)
         if mark is not None:
             found.setdefault(mark, f"is the {part} of the run's model")
     return found | {plan.reader: "filtered the run"}
 
 
-def refuse_party(folder: Path, parties: dict[str, str]) -> None:
+def require_independent(folder: Path, parties: dict[str, str]) -> None:
     """See that a reader took no part in what it shall judge.
 
     Raises:
         RunError: it did; the message says how.
     """
-    mark = reader_mark(folder)
+    mark = segmenter_fingerprint(folder)
     if mark in parties:
         raise RunError(f"{folder}: {mark} {parties[mark]}, so it cannot judge it; give --auditor a reader of role auditor")

@@ -12,7 +12,7 @@ from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.prescription.strata import ALL
 
 
-class Aim(StrEnum):
+class Goal(StrEnum):
     """Where a figure ought to lie."""
 
     HIGH = "high"
@@ -24,7 +24,7 @@ class Aim(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class ResultRow:
     """One figure of one group.
 
     Attributes:
@@ -36,14 +36,14 @@ class Line:
     figure: str
     value: Interval | None
     real: Interval | None = None
-    aim: Aim = Aim.AS_REAL
+    aim: Goal = Goal.AS_REAL
     group: str = ALL
     note: str = ""
 
     @property
     def ratio(self) -> float | None:
         """Share of the ceiling, where more is better and there is a ceiling."""
-        if self.aim is not Aim.HIGH or self.value is None or self.real is None or self.real.value <= 0:
+        if self.aim is not Goal.HIGH or self.value is None or self.real is None or self.real.value <= 0:
             return None
         return self.value.value / self.real.value
 
@@ -51,7 +51,7 @@ class Line:
 COLUMNS = ("group", "figure", "value", "low", "high", "n", "real", "real_low", "real_high", "real_n", "ratio", "aim", "note")
 
 
-def to_csv(lines: Iterable[Line]) -> str:
+def to_csv(lines: Iterable[ResultRow]) -> str:
     """One row a figure, numbers with six digits; an empty cell is not defined."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
@@ -60,7 +60,7 @@ def to_csv(lines: Iterable[Line]) -> str:
     return text.getvalue()
 
 
-def cells(line: Line) -> list[str]:
+def cells(line: ResultRow) -> list[str]:
     """A line as the cells of `COLUMNS`."""
     ratio = "" if line.ratio is None else f"{line.ratio:.6g}"
     return [line.group, line.figure, *_numbers(line.value), *_numbers(line.real), ratio, line.aim.value, line.note]
@@ -70,7 +70,7 @@ def _numbers(found: Interval | None) -> list[str]:
     return [""] * 4 if found is None else [*(f"{number:.6g}" for number in (found.value, found.low, found.high)), str(found.n)]
 
 
-def to_markdown(lines: Sequence[Line]) -> str:
+def to_markdown(lines: Sequence[ResultRow]) -> str:
     """A table for people: value and interval, the same of real slices, and the share of the ceiling where that says something."""
     grouped = any(line.group != ALL for line in lines)
     head = [*(["group"] if grouped else []), "figure", "painted", "n", "real", "n", "painted / real", "aim", "note"]

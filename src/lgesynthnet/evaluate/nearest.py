@@ -17,14 +17,14 @@ from scipy import ndimage
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.segmenter.features import slice_features
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 ANGLES, DEPTHS = 72, 6
 PERCENTILE = 1.0  # nearer than this share of the real ones is called close; by chance one in a hundred is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class UnrolledWall:
     """One slice as both distances see it.
 
     Attributes:
@@ -44,10 +44,10 @@ class Seen:
         return self.features[:, self.counts].mean(axis=1)
 
 
-Distance = Callable[[Seen, Seen], float]
+Distance = Callable[[UnrolledWall, UnrolledWall], float]
 
 
-def look(case: Case, auditor: Reader | None = None) -> Seen:
+def look(case: Case, auditor: TrainedScarSegmenter | None = None) -> UnrolledWall:
     """Unroll one case."""
     frame = case.frame
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
@@ -57,7 +57,7 @@ def look(case: Case, auditor: Reader | None = None) -> Seen:
     cell = angle * DEPTHS + np.clip(depth * DEPTHS, 0, DEPTHS - 1).astype(int)
     share = _unrolled(roi.crop_mask(case.hidden)[at].astype(float), cell)
     maps = slice_features(auditor, case.host, frame, case.image) if auditor is not None else np.zeros((0, 1, 1))
-    return Seen(
+    return UnrolledWall(
         patient=case.patient,
         wall=_unrolled(roi.crop(case.unit)[at], cell),
         counts=share > min(0.5, 0.5 * float(share.max())),
@@ -74,7 +74,7 @@ def _unrolled(values: Float[np.ndarray, " pixels"], cell: np.ndarray) -> Float[n
     return np.asarray(mean[tuple(where)], np.float64)
 
 
-def in_wall(one: Seen, other: Seen) -> float:
+def in_wall(one: UnrolledWall, other: UnrolledWall) -> float:
     """Root mean square difference over what was repainted in `one`, heart units."""
     return float(np.sqrt(np.mean((one.wall - other.wall)[one.counts] ** 2)))
 
@@ -82,29 +82,29 @@ def in_wall(one: Seen, other: Seen) -> float:
 def in_features(spread: Float[np.ndarray, " channels"]) -> Distance:
     """Distance of the auditor's features, each divided by its spread among real slices."""
 
-    def distance(one: Seen, other: Seen) -> float:
+    def distance(one: UnrolledWall, other: UnrolledWall) -> float:
         return float(np.linalg.norm((one.pooled - other.features[:, one.counts].mean(axis=1)) / spread))
 
     return distance
 
 
-def feature_spread(real: Sequence[Seen]) -> Float[np.ndarray, " channels"]:
+def feature_spread(real: Sequence[UnrolledWall]) -> Float[np.ndarray, " channels"]:
     """Standard deviation of the whole wall's mean features among real slices."""
     return np.std([one.features.mean(axis=(1, 2)) for one in real], axis=0) + 1e-9
 
 
-def nearest(one: Seen, others: Sequence[Seen], distance: Distance) -> float | None:
+def nearest(one: UnrolledWall, others: Sequence[UnrolledWall], distance: Distance) -> float | None:
     """Distance to the nearest slice of another patient; None where there is none."""
     return min((distance(one, other) for other in others if other.patient != one.patient), default=None)
 
 
-def yardstick(real: Sequence[Seen], among: Sequence[Seen], distance: Distance) -> float | None:
+def reference_distance(real: Sequence[UnrolledWall], among: Sequence[UnrolledWall], distance: Distance) -> float | None:
     """The distance that 1 % of real scars fall below; None where nobody has a neighbour."""
     found = [value for one in real if (value := nearest(one, among, distance)) is not None]
     return float(np.percentile(found, PERCENTILE)) if found else None
 
 
-def twins(painted: Sequence[Seen], limit: float) -> list[float]:
+def near_duplicates(painted: Sequence[UnrolledWall], limit: float) -> list[float]:
     """For each painted slice 1 where another painted one, of the same host or not, is nearer than `limit` in the wall, else 0."""
     walls = np.array([one.wall for one in painted]).reshape(len(painted), ANGLES, DEPTHS)
     close = []

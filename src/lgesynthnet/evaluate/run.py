@@ -13,15 +13,15 @@ from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import RunError
 from lgesynthnet.evaluate.cases import Case, in_order
 from lgesynthnet.evaluate.independence import auditor_of
-from lgesynthnet.evaluate.lines import Line, to_csv, to_markdown
+from lgesynthnet.evaluate.lines import ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.run_cases import painted_cases, real_cases
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
-from lgesynthnet.run.hosts import host_cohort, host_shelf
+from lgesynthnet.run.hosts import host_cohort, host_pool
 from lgesynthnet.run.plan import SynthesisPlan
 
 if TYPE_CHECKING:
-    from lgesynthnet.segmenter.reader import Reader
+    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 FOLDER = "evaluation"
 Told = Callable[[int, int], None]
@@ -66,7 +66,7 @@ class Evaluated:
         table, page: the files that were written, CSV and Markdown.
     """
 
-    lines: list[Line]
+    lines: list[ResultRow]
     notes: tuple[str, ...]
     table: Path
     page: Path
@@ -82,7 +82,7 @@ class Material:
     """Everything that a layer looks at."""
 
     plan: SynthesisPlan
-    auditor: Reader
+    auditor: TrainedScarSegmenter
     painted: list[Case]
     real: list[Case]
     training: list[Case]
@@ -129,7 +129,7 @@ def gathered(request: EvaluationRequest, on_case: Told | None = None) -> Materia
     patients, learnt_from = _parts(request)
     hosts = host_cohort(plan, request.hosts)
     auditor = auditor_of(plan, request.auditor)  # torch is loaded from here on
-    painted = painted_cases(request.run, plan, host_shelf(plan, hosts, on_case), kept_only=request.kept_only)
+    painted = painted_cases(request.run, plan, host_pool(plan, hosts, on_case), kept_only=request.kept_only)
     cohort = _real_cohort(request, hosts)
     real = real_cases(cohort, patients, on_case)
     training = real_cases(cohort, learnt_from, on_case) if learnt_from is not None else []
@@ -175,7 +175,7 @@ def _parts(request: EvaluationRequest) -> tuple[list[str] | None, list[str] | No
     return splits[request.part], splits[request.training_part] if request.training_part is not None else None
 
 
-def _written(run: Path, layer: str, lines: list[Line], notes: tuple[str, ...]) -> Evaluated:
+def _written(run: Path, layer: str, lines: list[ResultRow], notes: tuple[str, ...]) -> Evaluated:
     table, page = (run / FOLDER / f"{layer}.{ending}" for ending in ("csv", "md"))
     text = "\n".join([f"# {layer.capitalize()}", "", *(f"- {note}" for note in notes), "", to_markdown(lines)])
     write_bytes(table, to_csv(lines).encode("utf-8"))

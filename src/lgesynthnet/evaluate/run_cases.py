@@ -14,8 +14,8 @@ from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, LGESynthNetError, RunError
 from lgesynthnet.evaluate.cases import Case
-from lgesynthnet.hosts.pool import HostShelf, find_hosts
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.hosts.pool import HostPool, find_hosts
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.records import Label, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.run.hosts import Told
 from lgesynthnet.run.plan import SynthesisPlan
@@ -23,7 +23,7 @@ from lgesynthnet.run.sample_row import Sample
 from lgesynthnet.run.summary import summarise
 
 
-def painted_cases(run: Path, plan: SynthesisPlan, shelf: HostShelf, *, kept_only: bool = True) -> list[Case]:
+def painted_cases(run: Path, plan: SynthesisPlan, shelf: HostPool, *, kept_only: bool = True) -> list[Case]:
     """The samples of a run in the order of its table.
 
     Args:
@@ -77,7 +77,7 @@ def _intended(sample: Sample, slice_: ShortAxisSlice, host: Host, path: Path) ->
     else:
         painted = None
         try:
-            painted = paint(sample.prescription, host.frame) if sample.prescription is not None else None
+            painted = rasterize(sample.prescription, host.frame) if sample.prescription is not None else None
         except LGESynthNetError:
             painted = None
         if painted is None or not np.array_equal(host.slice_.scar | painted.scar, scar_of(slice_.labels)):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from lgesynthnet.conditioning.intensity import HIGHEST, LOWEST
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import belongs
-from lgesynthnet.evaluate.halves import in_halves
+from lgesynthnet.evaluate.halves import split_half_baseline
 from lgesynthnet.evaluate.intervals import Interval, reweighted
 from lgesynthnet.records import Mask
 
@@ -70,7 +70,7 @@ def wasserstein_of_halves(real: Sequence[Case], which: Tissue) -> Interval | Non
     rows, patients = curves(real, which)
     if len(rows) < 2 * LEAST_CASES:
         return None
-    return in_halves(patients, lambda a, b: float(np.abs(rows[a].mean(axis=0) - rows[b].mean(axis=0)).sum() * STEP))
+    return split_half_baseline(patients, lambda a, b: float(np.abs(rows[a].mean(axis=0) - rows[b].mean(axis=0)).sum() * STEP))
 
 
 def _between(

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, Others, Rows, belongs
-from lgesynthnet.evaluate.halves import in_halves
+from lgesynthnet.evaluate.halves import split_half_baseline
 from lgesynthnet.evaluate.intervals import Interval, reweighted
 from lgesynthnet.evaluate.texture import border_gradient, edge_sharpness, noise
 from lgesynthnet.evaluate.tissues import Tissue, tissue
@@ -53,7 +53,7 @@ def statistics(case: Case) -> Float[np.ndarray, " statistics"]:
     return np.array([np.nan if value is None else value for value in row], float)
 
 
-def tell_apart(features: FeatureSet) -> tuple[Interval | None, Interval | None]:
+def classifier_two_sample_test(features: FeatureSet) -> tuple[Interval | None, Interval | None]:
     """AUC of painted against real in patients whom the judge has not seen, and of one half of the real patients against the other.
 
     0.5 is right: nothing tells them apart. Features are few on purpose; a network would find every painter out, and what it found
@@ -68,7 +68,7 @@ def tell_apart(features: FeatureSet) -> tuple[Interval | None, Interval | None]:
         right, pairs, _ = _pairs(rows[a], rows[b], names[a].tolist(), names[b].tolist(), repeats=1)
         return float(right.sum() / pairs.sum()) if pairs.sum() else float("nan")
 
-    return value, in_halves(features.real_patients, of, HALVINGS)
+    return value, split_half_baseline(features.real_patients, of, HALVINGS)
 
 
 def auc(painted: Rows, real: Others, painted_patients: Sequence[str], real_patients: Sequence[str]) -> Interval | None:

@@ -12,7 +12,7 @@ from lgesynthnet.conditioning.repaint_region import feather
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.prescription.grammar.language import caption
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image, Label, Labels, Mask
 
@@ -54,7 +54,7 @@ def laid_into(
     return composite(host, values, hidden, roi.spacing_mm)
 
 
-def with_scar(labels: Labels, painted: PaintedScar) -> Labels:
+def with_scar(labels: Labels, painted: ScarMask) -> Labels:
     """The host's labels with the painted scar over them; scar that was there stays."""
     result = labels.copy()
     result[painted.scar] = Label.SCAR
@@ -68,7 +68,7 @@ def max_change(image: Image, host: Image, where: Mask) -> float:
 
 
 def finished(
-    host: Host, prescription: ScarPrescription, painted: PaintedScar, hidden: Mask, image: Image, *, seed: int, model: str, began: float
+    host: Host, prescription: ScarPrescription, painted: ScarMask, hidden: Mask, image: Image, *, seed: int, model: str, began: float
 ) -> SyntheticSample:
     """The sample with its proof and its recipe; `began` is a `time.perf_counter()`."""
     slice_ = host.slice_

@@ -22,7 +22,7 @@ from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.paste import erased, healthy_wall
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 
@@ -118,7 +118,7 @@ class CopyPaste(Generator):
     def fingerprint(self) -> str:
         return self._mark
 
-    def fill(self, host: Host, painted: PaintedScar, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample.
 
         Raises:
@@ -133,7 +133,7 @@ class CopyPaste(Generator):
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
 
-    def donor_for(self, host: Host, painted: PaintedScar, rng: np.random.Generator) -> Donor:
+    def donor_for(self, host: Host, painted: ScarMask, rng: np.random.Generator) -> Donor:
         """One of the donors nearest to the mask; with a no-reflow core where the mask has one and any donor has.
 
         Raises:
@@ -152,7 +152,7 @@ class CopyPaste(Generator):
         nearest = sorted(cored or others, key=unlike)[: self.nearest]
         return nearest[int(rng.integers(len(nearest)))]
 
-    def _filled(self, host: Host, painted: PaintedScar, donor: Donor, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
+    def _filled(self, host: Host, painted: ScarMask, donor: Donor, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
         window, mirrored = HeartWindow.of(host.slice_), bool(rng.integers(2))
         dark_level, texture = healthy_wall(host, rng)
         result = erased(host, painted, dark_level + texture)

@@ -10,13 +10,13 @@ from lgesynthnet.conditioning.noise import fine_detail
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.records import Image, Mask
 
-VERSION = 2  # of `missing_grain`; raised when the rule changes, so that a resumed run notices
+VERSION = 2  # of `matched_noise`; raised when the rule changes, so that a resumed run notices
 NEAR_MM = 10.0
 EDGES = 0.2  # share of the largest detail that is taken for edges
 STRONGEST = 2.0  # times the noise round the wall; slices of EMIDEC need up to 1.2
 
 
-def missing_grain(
+def matched_noise(
     host: Host, bare: Image, smooth: Float[np.ndarray, "rows cols"], hidden: Mask, rng: np.random.Generator
 ) -> Float[np.ndarray, "rows cols"]:
     """Noise of the host's own kind, and of it what the repainted wall lacks beside the untouched wall; stored numbers, host's grid.

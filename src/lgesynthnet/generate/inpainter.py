@@ -21,7 +21,7 @@ from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
-from lgesynthnet.generate.grain import VERSION, missing_grain
+from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.generate.guide import Guide
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
 from lgesynthnet.model.checkpoint import load_inpainter
@@ -29,7 +29,7 @@ from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.schedule import clean_estimate, signal_and_noise, snr
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.model_store import fingerprint, notice_licence, shipped_or_path
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
 
@@ -84,7 +84,7 @@ class LGESynthNet(Generator):
     """Paints prescribed scars; the `Generator` that the paper describes.
 
     >>> painter = LGESynthNet.from_pretrained("phantom")
-    >>> sample = painter.paint(host, ScarPrescription.parse("Transmural enhancement in the posteroseptal wall"), seed=7)
+    >>> sample = painter.inpaint(host, prescribe("Transmural enhancement in the posteroseptal wall"), seed=7)
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class LGESynthNet(Generator):
     def fingerprint(self) -> str:
         return self._mark
 
-    def fill(self, host: Host, painted: PaintedScar, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
         began = time.perf_counter()
         window = HeartWindow.of(host.slice_)
@@ -157,7 +157,7 @@ class LGESynthNet(Generator):
         if rebuilt is not None:
             rows, cols = np.indices(original.shape).reshape(2, -1)
             smooth = window.to_stored(roi.paste(rebuilt, rows, cols)).reshape(original.shape)
-            lacking = missing_grain(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
+            lacking = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
             image = laid_into(original, picture, roi, window, painted_over, lacking)
         return finished(host, prescription, painted, painted_over, image, seed=seed, model=self.fingerprint, began=began)
 

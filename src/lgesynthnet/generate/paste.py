@@ -17,7 +17,7 @@ from lgesynthnet.errors import AnatomyError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.grain import grain
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label
 
@@ -43,7 +43,7 @@ class IntensityPaste(Generator):
         settings = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
         return f"paste:{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
-    def fill(self, host: Host, painted: PaintedScar, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample.
 
         Raises:
@@ -56,7 +56,7 @@ class IntensityPaste(Generator):
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
 
-    def _filled(self, host: Host, painted: PaintedScar, percentile: float, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
+    def _filled(self, host: Host, painted: ScarMask, percentile: float, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
         image = host.slice_.image.astype(np.float64)
         dark_level, texture = healthy_wall(host, rng)
         dim, bright = self.blood_percentiles
@@ -83,7 +83,7 @@ def healthy_wall(host: Host, rng: np.random.Generator) -> tuple[float, Float[np.
     return float(np.percentile(healthy, 25)), grain(residual, host.frame.wall, host.slice_.scar, rng)
 
 
-def erased(host: Host, painted: PaintedScar, healthy: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
+def erased(host: Host, painted: ScarMask, healthy: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
     """The host's image with its own scar under the mask covered by `healthy`: it would shine through a soft edge."""
     under = ndimage.binary_dilation(host.slice_.scar & painted.scar, iterations=ERASED_PIXELS)
     covered = under & host.frame.wall & ~(host.slice_.scar & ~painted.scar)

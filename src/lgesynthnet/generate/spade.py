@@ -15,11 +15,11 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import finished, laid_into
-from lgesynthnet.generate.grain import VERSION, missing_grain
+from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
 from lgesynthnet.model.tensors import to_maps
 from lgesynthnet.model_store import fingerprint, notice_licence, part_folder
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
 
@@ -56,7 +56,7 @@ class SpadePainter(Generator):
     def fingerprint(self) -> str:
         return self._mark
 
-    def fill(self, host: Host, painted: PaintedScar, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
+    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
         began = time.perf_counter()
         window = HeartWindow.of(host.slice_)
@@ -69,7 +69,7 @@ class SpadePainter(Generator):
             # No autoencoder's leftover shows the host's noise; what a blur takes away stands in. A median filter would take
             # whole grey levels away, and of most pixels of an 8-bit image none.
             smooth = ndimage.gaussian_filter(host.slice_.image.astype(np.float64), SMOOTHED_PIXELS)
-            lacking = missing_grain(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
+            lacking = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
             image = laid_into(host.slice_.image, picture, roi, window, hidden, lacking)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
 

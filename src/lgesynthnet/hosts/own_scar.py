@@ -10,12 +10,12 @@ from jaxtyping import Float
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.prescription.describing import describe
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label
 
 
-def own_scar(host: Host, scar_levels: Float[np.ndarray, " quantiles"]) -> tuple[PaintedScar, ScarPrescription]:
+def own_scar(host: Host, scar_levels: Float[np.ndarray, " quantiles"]) -> tuple[ScarMask, ScarPrescription]:
     """Masks of the scar that a slice has, and what a user would prescribe to have it: its words, and its brightness as a rank.
 
     Args:
@@ -33,4 +33,4 @@ def own_scar(host: Host, scar_levels: Float[np.ndarray, " quantiles"]) -> tuple[
         wish = ScarPrescription(segments=frozenset({int(counts[1:].argmax()) + 1}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.25)
     bright = HeartWindow.of(slice_).to_unit(slice_.image)[scar & ~core]
     rank = float(np.interp(bright.mean(), scar_levels, np.linspace(0, 1, len(scar_levels)))) if bright.size else 0.5
-    return PaintedScar(scar=scar, no_reflow=core), replace(wish, intensity_percentile=100 * rank)
+    return ScarMask(scar=scar, no_reflow=core), replace(wish, intensity_percentile=100 * rank)

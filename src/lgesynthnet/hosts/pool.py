@@ -36,7 +36,7 @@ class HostEntry:
 
 
 @dataclass(kw_only=True)
-class HostShelf:
+class HostPool:
     """The usable hosts of a cohort, by patient and slice index.
 
     Attributes:
@@ -70,7 +70,7 @@ class HostShelf:
 
 def find_hosts(
     cohort: Cohort, *, with_scar: bool = False, strict: bool = False, on_case: Callable[[int, int], None] | None = None
-) -> HostShelf:
+) -> HostPool:
     """Read every case once and list its usable slices.
 
     Args:
@@ -80,7 +80,7 @@ def find_hosts(
     Raises:
         InputError: nothing is usable; or `strict` and something is not.
     """
-    shelf = HostShelf(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="")
+    shelf = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="")
     content = hashlib.sha256()
     _refuse_if(strict, shelf.skipped)
     for done, case in enumerate(cohort.cases, start=1):

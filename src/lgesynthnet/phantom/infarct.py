@@ -12,7 +12,7 @@ from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGM
 from lgesynthnet.phantom.body import BINS, Body, Remodelling
 from lgesynthnet.phantom.heart import Contours, Window
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.prescription.rasterize import PaintedScar
+from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
 
@@ -111,7 +111,7 @@ class WallMap:
 NOTHING = WallMap(scar=np.full((BINS, DEPTHS), -ENDS_MM, np.float32), no_reflow=np.full((BINS, DEPTHS), -ENDS_MM, np.float32))
 
 
-def wall_map(painted: PaintedScar, plane: Contours, window: Window) -> WallMap:
+def wall_map(painted: ScarMask, plane: Contours, window: Window) -> WallMap:
     """Read a painted scar off the plane it was painted in, so that planes beside it can be given the same scar."""
     # For each AHA angle the image direction that shows it: nominal_deg runs once round, so its order inverts it.
     order = np.argsort(plane.nominal_deg)

@@ -14,7 +14,7 @@ from lgesynthnet.phantom.infarct import NON_ISCHAEMIC, NOTHING, Plan, WallMap, b
 from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, scan_of_slice, tissue_signal, to_stored
 from lgesynthnet.phantom.thorax import surroundings
 from lgesynthnet.prescription.measuring import Measurement, measure
-from lgesynthnet.prescription.rasterize import PaintedScar, paint
+from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
 
@@ -89,7 +89,7 @@ def _slice(body: Body, plan: Plan, index: int, rng: np.random.Generator) -> _Sli
         insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
         here = ShortAxisSlice(patient="phantom", index=index, image=box.astype(np.float32), labels=box, spacing_mm=(pixel, pixel))
         frame = locate(here, level, insertions)
-        painted = paint(prescription, frame)
+        painted = rasterize(prescription, frame)
         measured = measure(painted.scar, frame, painted.no_reflow)
         scar = wall_map(painted, middle, window)
         box = _marked(box, painted)
@@ -99,7 +99,7 @@ def _slice(body: Body, plan: Plan, index: int, rng: np.random.Generator) -> _Sli
     return _Slice(shift_mm=shift, labels=labels, scar=scar, truth=truth)
 
 
-def _marked(labels: UInt8[np.ndarray, "rows cols"], painted: PaintedScar) -> UInt8[np.ndarray, "rows cols"]:
+def _marked(labels: UInt8[np.ndarray, "rows cols"], painted: ScarMask) -> UInt8[np.ndarray, "rows cols"]:
     labels = np.where(painted.scar, np.uint8(Label.SCAR), labels)
     return np.where(painted.no_reflow, np.uint8(Label.NO_REFLOW), labels)
 

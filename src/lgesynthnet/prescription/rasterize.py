@@ -22,14 +22,14 @@ BINS = 720
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaintedScar:
+class ScarMask:
     """Masks of shape (rows, cols): the whole scar, and the no-reflow core inside it (may be empty)."""
 
     scar: Mask
     no_reflow: Mask
 
 
-def paint(prescription: ScarPrescription, frame: HeartFrame) -> PaintedScar:
+def rasterize(prescription: ScarPrescription, frame: HeartFrame) -> ScarMask:
     """Paint one prescription into one slice; no chance here but the prescription's own seed.
 
     Raises:
@@ -45,7 +45,7 @@ def paint(prescription: ScarPrescription, frame: HeartFrame) -> PaintedScar:
     scar = _calibrated(field, room if room.any() else region, frame, prescription.transmurality)
     if not scar.any():
         raise PrescriptionError(f"{frame.name}: no wall pixel is left for {sorted(prescription.at(frame.level))} at this thickness")
-    return PaintedScar(scar=scar, no_reflow=_core(scar, frame, prescription, rng))
+    return ScarMask(scar=scar, no_reflow=_core(scar, frame, prescription, rng))
 
 
 def _region(prescription: ScarPrescription, frame: HeartFrame) -> Mask:

@@ -140,13 +140,6 @@ class ScarPrescription:
     def with_seed(self, seed: int) -> ScarPrescription:
         return replace(self, seed=seed)
 
-    @classmethod
-    def parse(cls, text: str) -> ScarPrescription:
-        """From a sentence in the wording of reports; see `prescription.grammar.language`."""
-        from lgesynthnet.prescription.grammar.language import parse
-
-        return parse(text)
-
     def to_json(self) -> str:
         """One line of JSON, keys sorted, that `from_json` turns back into an equal prescription."""
         record = asdict(self)
@@ -162,8 +155,6 @@ class ScarPrescription:
             raise PrescriptionError(f"not a line of JSON ({fault.msg} at column {fault.colno}): {line[:60]!r}") from None
         if not isinstance(record, dict):
             raise PrescriptionError(f"a prescription is a JSON object, got {line[:60]!r}")
-        if "text" in record:
-            return cls.parse(str(record["text"]))
         try:
             record["segments"] = frozenset(record.get("segments", ()))
             if "pattern" in record:

@@ -17,7 +17,7 @@ ALONG_PIXELS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looks:
+class Appearance:
     """Measured in one painted slice against its host; no reader is asked.
 
     Attributes:
@@ -33,14 +33,14 @@ class Looks:
     seam: float
 
 
-def looks(sample: SyntheticSample) -> Looks:
+def measure_appearance(sample: SyntheticSample) -> Appearance:
     """Measure one sample."""
     host, frame = sample.host.slice_, sample.host.frame
     window = HeartWindow.of(host)
     before, after = (window.to_unit(image.astype(np.float64)) for image in (host.image, sample.image))
     bright = sample.intended & ~sample.intended_no_reflow
     outer = sample.hidden & ~frame.wall & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)
-    return Looks(
+    return Appearance(
         brightness=float(after[bright].mean()) if bright.any() else None,
         spill_mm2=float((outer & (after - before >= SPILLED)).sum() * frame.pixel_mm2),
         seam=border_step(after - before, sample.hidden),

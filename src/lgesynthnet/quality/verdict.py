@@ -10,7 +10,7 @@ import numpy as np
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.quality.appearance import looks
+from lgesynthnet.quality.appearance import measure_appearance
 from lgesynthnet.records import Mask
 
 DICE_ABOVE = 0.6  # the paper's filter: a sample is kept when Dice(intended, read) is above 0.6
@@ -45,7 +45,7 @@ class Rules:
         segments_from: Jaccard of the AHA segments that the two scars cover.
         extent_within: difference of their transmural extents.
         brightness: mean of the painted scar in heart units, the host's own remote wall at -0.5 and its blood at +0.5.
-        spill_below_mm2, seam_below: see `Looks`.
+        spill_below_mm2, seam_below: see `Appearance`.
     """
 
     dice_above: float = DICE_ABOVE
@@ -76,7 +76,7 @@ class Verdict:
         threshold: the Dice that had to be exceeded.
         segments: Jaccard of intended and read AHA segments; this and what follows is None where `judge` compared masks alone.
         extent_error: read minus intended transmural extent.
-        brightness, spill_mm2, seam: see `Looks`.
+        brightness, spill_mm2, seam: see `Appearance`.
     """
 
     reason: Reason
@@ -151,7 +151,7 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> 
     if not sample.intended.any():
         return verdict
     wished, found = measure(sample.intended, frame), measure(read & ~(host.scar & ~sample.intended), frame)
-    seen = looks(sample)
+    seen = measure_appearance(sample)
     verdict = replace(
         verdict,
         segments=len(wished.segments & found.segments) / max(len(wished.segments | found.segments), 1),

@@ -11,7 +11,7 @@ from torch import Tensor
 from lgesynthnet.errors import ModelError
 from lgesynthnet.reward.base import Target, mean_over
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
 SMOOTH = 5.0  # pixels: a scar-free sample with a few read pixels is nearly right
 
@@ -27,7 +27,7 @@ class SegmentationReward:
 
     name = "segmentation"
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: TrainedScarSegmenter) -> None:
         if reader.role is not Role.REWARD:
             raise ModelError(f"a reader of role {reader.role} cannot teach; a reward reader is needed (decision 0008)")
         self.reader = reader

@@ -8,7 +8,7 @@ from pathlib import Path
 from lgesynthnet.data.cohort import Cohort, open_cohort
 from lgesynthnet.data.label_maps import parse_label_map
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.hosts.pool import HostShelf, find_hosts
+from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.run.plan import SynthesisPlan
 
 Told = Callable[[int, int], None]
@@ -35,7 +35,7 @@ def host_cohort(plan: SynthesisPlan, folder: Path | None = None) -> Cohort:
     )
 
 
-def host_shelf(plan: SynthesisPlan, cohort: Cohort, on_case: Told | None = None) -> HostShelf:
+def host_pool(plan: SynthesisPlan, cohort: Cohort, on_case: Told | None = None) -> HostPool:
     """The slices that a run painted into.
 
     Raises:

@@ -8,7 +8,7 @@ from lgesynthnet.records import Labels, ShortAxisSlice
 
 
 @runtime_checkable
-class ScarReader(Protocol):
+class ScarSegmenter(Protocol):
     """Reads scar inside a known wall; the same slice gives the same labels, whatever was read before."""
 
     @property

@@ -14,11 +14,13 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError
 from lgesynthnet.records import Image, ShortAxisSlice
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.threads import one_thread
 
 
-def slice_features(reader: Reader, slice_: ShortAxisSlice, frame: HeartFrame, image: Image) -> Float[np.ndarray, "channels 128 128"]:
+def slice_features(
+    reader: TrainedScarSegmenter, slice_: ShortAxisSlice, frame: HeartFrame, image: Image
+) -> Float[np.ndarray, "channels 128 128"]:
     """What the first member's last layer reads of `image` in the place of the slice's own, on the working grid.
 
     Raises:
@@ -31,7 +33,7 @@ def slice_features(reader: Reader, slice_: ShortAxisSlice, frame: HeartFrame, im
         return last_features(reader, torch.from_numpy(stack)[None])[0].numpy()
 
 
-def last_features(reader: Reader, stack: Float[Tensor, "b 3 128 128"]) -> Float[Tensor, "b channels 128 128"]:
+def last_features(reader: TrainedScarSegmenter, stack: Float[Tensor, "b 3 128 128"]) -> Float[Tensor, "b channels 128 128"]:
     """Input of the first member's output layer."""
     network = reader.networks[0]
     last = getattr(network, "output_block", None)

@@ -39,7 +39,7 @@ class Kind(StrEnum):
     DENSENET121 = "densenet121"
 
 
-class Segmenter:
+class HeartSegmenter:
     """Image in, labels of cavity, wall, scar, no-reflow and RV out.
 
     Attributes:
@@ -54,7 +54,7 @@ class Segmenter:
         self.network, self.filters, self.kind, self.threshold, self.fingerprint = network.eval(), filters, kind, threshold, mark
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> Segmenter:
+    def from_pretrained(cls, folder: Path) -> HeartSegmenter:
         """Load `config.json` and `model.safetensors`.
 
         Raises:
@@ -66,7 +66,7 @@ class Segmenter:
                 raise ModelError(f"{folder}: holds a {settings['role']}, not a {ROLE}; make one with `lgesynthnet train segmenter`")
             filters = tuple(int(f) for f in settings["filters"])
             kind = Kind(settings.get("network", Kind.DYNUNET))
-            network = build_segmenter(filters, kind)
+            network = build_heart_segmenter(filters, kind)
             fill(network, load_file(folder / "model.safetensors"))
             threshold = float(settings["threshold"])
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as fault:
@@ -119,7 +119,7 @@ class Segmenter:
             return functional.interpolate(chance, image.shape, mode="bilinear", align_corners=False)[0].numpy()
 
 
-def build_segmenter(filters: tuple[int, ...], kind: Kind = Kind.DYNUNET) -> nn.Module:
+def build_heart_segmenter(filters: tuple[int, ...], kind: Kind = Kind.DYNUNET) -> nn.Module:
     """A new network with random weights: (b, 1, rows, cols) to logits (b, 6, rows, cols), sides divisible by its stride.
 
     Source: nnU-Net's plain convolutional U-Net (Isensee et al., 2021), as MONAI's DynUNet; or see `densenet`.

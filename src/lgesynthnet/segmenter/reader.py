@@ -25,7 +25,7 @@ from lgesynthnet.threads import one_thread
 SYMMETRIES = 8  # of the square: four turns, each also mirrored
 
 
-class Reader:
+class TrainedScarSegmenter:
     """Finds scar inside a slice's known wall: the mean of one or more networks over one or more views.
 
     Attributes:
@@ -45,7 +45,7 @@ class Reader:
         self.role, self.width, self.threshold, self.views, self.fingerprint = role, width, threshold, views, mark
 
     @classmethod
-    def from_pretrained(cls, folder: Path, role: Role = Role.FILTER) -> Reader:
+    def from_pretrained(cls, folder: Path, role: Role = Role.FILTER) -> TrainedScarSegmenter:
         """Load `config.json` and `model.safetensors`; a folder from before ensembles has one member and one view.
 
         Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from lgesynthnet.overlap import dice
 from lgesynthnet.records import Label, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
-from lgesynthnet.segmenter.heart import Segmenter, decided
+from lgesynthnet.segmenter.heart import HeartSegmenter, decided
 
 THRESHOLDS = tuple(round(0.2 + 0.1 * i, 1) for i in range(7))
 
@@ -32,7 +32,7 @@ class PatientScore:
     false_scar_mm2: list[float]
 
 
-def score(segmenter: Segmenter, stack: Stack) -> PatientScore:
+def score(segmenter: HeartSegmenter, stack: Stack) -> PatientScore:
     """Segment a patient and compare; slices without a labelled heart count for cavity and wall only."""
     return compared(segmenter.read_stack(stack.image, stack.spacing_mm), stack)
 
@@ -68,7 +68,7 @@ def summary(scores: Iterable[PatientScore]) -> dict[str, float | None]:
     return {name: round(float(np.mean(values)), 4) if values else None for name, values in found.items()}
 
 
-def best_threshold(segmenter: Segmenter, stacks: Iterable[Stack]) -> float:
+def best_threshold(segmenter: HeartSegmenter, stacks: Iterable[Stack]) -> float:
     """The scar threshold with the best mean scar Dice less half the share of slices with false scar."""
     by_threshold: dict[float, list[PatientScore]] = {t: [] for t in THRESHOLDS}
     for stack in stacks:

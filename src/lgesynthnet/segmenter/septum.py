@@ -11,7 +11,7 @@ from jaxtyping import Float
 from lgesynthnet.anatomy.insertions import ANGLES_DEG, ARCS_DEG, STEP_DEG, Evidence, sample_around, septum_evidence
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, ShortAxisSlice
-from lgesynthnet.segmenter.heart import Segmenter
+from lgesynthnet.segmenter.heart import HeartSegmenter
 
 BAND = slice(1, 6)  # 0.1 to 0.3 LV radii beyond the epicardium: past the septum's edge, short of the RV's free wall
 CERTAIN = 3.0  # natural log-odds; a network is never as sure as it says
@@ -30,8 +30,8 @@ def read_septum(slice_: ShortAxisSlice) -> Evidence:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> Segmenter:
-    return Segmenter.from_pretrained(weights_folder() / "phantom" / "segmenter")
+def _shipped() -> HeartSegmenter:
+    return HeartSegmenter.from_pretrained(weights_folder() / "phantom" / "segmenter")
 
 
 def rv_evidence(chance: Float[np.ndarray, "rows cols"], slice_: ShortAxisSlice) -> Evidence:

@@ -16,7 +16,7 @@ VERSION = 1  # raised when the rule changes, so that old verdicts are not taken 
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThresholdReader:
+class ThresholdScarSegmenter:
     """Scar is wall brighter than a level between remote wall and blood, in islands that are large and thick enough.
 
     The remote wall is the darker of Otsu's two classes of wall pixels; the blood pool, about as bright as scar, gives the other

@@ -8,7 +8,7 @@ from pathlib import Path
 from lgesynthnet.errors import ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path, weights_folder
-from lgesynthnet.segmenter.base import ScarReader
+from lgesynthnet.segmenter.base import ScarSegmenter
 
 BASELINE = "paste"
 
@@ -19,7 +19,7 @@ class Painter:
 
     name: str
     generator: Generator
-    reader: ScarReader
+    reader: ScarSegmenter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ def load_painter(model: str, device: str = "auto", reader: Path | None = None) -
     """
     if model == BASELINE:
         from lgesynthnet.generate.paste import IntensityPaste
-        from lgesynthnet.segmenter.threshold import ThresholdReader
+        from lgesynthnet.segmenter.threshold import ThresholdScarSegmenter
 
-        return Painter(name=model, generator=IntensityPaste(), reader=ThresholdReader() if reader is None else _filter(reader))
+        return Painter(name=model, generator=IntensityPaste(), reader=ThresholdScarSegmenter() if reader is None else _filter(reader))
     folder = model_folder(model)
     from lgesynthnet.generate.inpainter import LGESynthNet
 
@@ -54,11 +54,11 @@ def load_painter(model: str, device: str = "auto", reader: Path | None = None) -
     return Painter(name=model, generator=generator, reader=_filter(folder if reader is None else reader))
 
 
-def _filter(folder: Path) -> ScarReader:
+def _filter(folder: Path) -> ScarSegmenter:
     from lgesynthnet.segmenter.networks import Role
-    from lgesynthnet.segmenter.reader import Reader
+    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 
-    return Reader.from_pretrained(part_folder(folder, Role.FILTER), Role.FILTER)
+    return TrainedScarSegmenter.from_pretrained(part_folder(folder, Role.FILTER), Role.FILTER)
 
 
 def model_folder(model: str) -> Path:

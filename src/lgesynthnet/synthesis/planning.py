@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +10,10 @@ from pydantic import ValidationError
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.label_maps import parse_label_map
-from lgesynthnet.errors import LGESynthNetError, PrescriptionError, RunError
-from lgesynthnet.hosts.pool import HostShelf, find_hosts
+from lgesynthnet.errors import PrescriptionError, RunError
+from lgesynthnet.hosts.pool import HostPool, find_hosts
+from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
+from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.quality.verdict import DICE_ABOVE
@@ -61,7 +62,7 @@ class Planned:
     """A plan with what it needs in memory."""
 
     plan: SynthesisPlan
-    shelf: HostShelf
+    shelf: HostPool
     painter: Painter
 
 
@@ -136,9 +137,10 @@ def _wishes(request: SynthesisRequest) -> tuple[Origin, tuple[Wish, ...]]:
         said = " and ".join(f"--{_FLAG[source]}" for source in given) or "nothing"
         raise RunError(f"what shall be painted? give one of --text, --prescriptions and --prior, got {said}")
     if request.text is not None:
-        return Origin.TEXT, (Wish(prescription=ScarPrescription.parse(request.text).to_json(), seeded=False),)
+        return Origin.TEXT, (Wish(prescription=prescribe(request.text).to_json(), seeded=False),)
     if request.prescriptions is not None:
-        return Origin.FILE, read_wishes(request.prescriptions)
+        lines = read_prescriptions(request.prescriptions)
+        return Origin.FILE, tuple(Wish(prescription=line.prescription.to_json(), seeded=line.has_seed) for line in lines)
     if request.prior not in list(Prior):
         raise RunError(f"--prior {request.prior}: known are {', '.join(Prior)}")
     return Origin.PRIOR, ()
@@ -151,33 +153,7 @@ def _sources(request: SynthesisRequest) -> dict[Origin, object]:
     return {Origin.TEXT: request.text, Origin.FILE: request.prescriptions, Origin.PRIOR: request.prior}
 
 
-def read_wishes(path: Path) -> tuple[Wish, ...]:
-    """Prescriptions of a JSON-lines file, one a line: all keys of a prescription, or {"text": "..."}; empty lines are skipped.
-
-    Raises:
-        PrescriptionError: a line cannot be understood (file and line number are named), or there is none.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as fault:
-        raise PrescriptionError(f"{path}: cannot be read ({fault.strerror or fault})") from None
-    except UnicodeDecodeError as fault:
-        raise PrescriptionError(f"{path}: is not text in UTF-8 ({fault.reason} at byte {fault.start}); save it as JSON lines") from None
-    wishes = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            prescription = ScarPrescription.from_json(line)
-        except LGESynthNetError as fault:
-            raise PrescriptionError(f"{path}: line {number}: {fault}") from None
-        wishes.append(Wish(prescription=prescription.to_json(), seeded="seed" in json.loads(line)))
-    if not wishes:
-        raise PrescriptionError(f"{path}: holds no prescription; write them with `lgesynthnet prescribe --prior ischaemic --count 10`")
-    return tuple(wishes)
-
-
-def _refuse_homeless(wishes: tuple[Wish, ...], shelf: HostShelf) -> None:
+def _refuse_homeless(wishes: tuple[Wish, ...], shelf: HostPool) -> None:
     """A prescription that no host's level can hold would be drawn in vain for ever."""
     present = {entry.level for entry in shelf.entries}
     for number, wish in enumerate(wishes, start=1):

@@ -21,7 +21,7 @@ from lgesynthnet.run.ledger import UNPAINTABLE, Attempt, Ledger
 from lgesynthnet.run.lock import LOCK, locked
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.sample_files import PARTS, REJECTED, folder_of, write_sample
-from lgesynthnet.segmenter.base import ScarReader
+from lgesynthnet.segmenter.base import ScarSegmenter
 from lgesynthnet.synthesis.attempts import Drawn, attempts_of, draw_attempt
 from lgesynthnet.synthesis.planning import Planned
 from lgesynthnet.synthesis.quotas import SURPLUS, kind_of, quotas
@@ -187,7 +187,7 @@ def _attempt(planned: Planned, run: Path, drawn: Drawn, room: _Room | None) -> A
     plan, painter = planned.plan, planned.painter
     try:
         host = planned.shelf.fetch(drawn.entry)
-        sample = painter.generator.paint(host, drawn.prescription, seed=drawn.seed)
+        sample = painter.generator.inpaint(host, drawn.prescription, seed=drawn.seed)
     except (PrescriptionError, AnatomyError) as fault:
         return _described(plan, drawn, file="", kept=False, reason=UNPAINTABLE, why=str(fault))
     _check_contract(sample)
@@ -203,7 +203,7 @@ def _attempt(planned: Planned, run: Path, drawn: Drawn, room: _Room | None) -> A
     return _with_numbers(_described(plan, drawn, file=file, kept=kept, reason=reason, why=why), sample, verdict, began)
 
 
-def read_back(reader: ScarReader, sample: SyntheticSample) -> Labels:
+def read_back(reader: ScarSegmenter, sample: SyntheticSample) -> Labels:
     """What the reader sees in a sample when it is shown wall and cavity, and no scar label."""
     labels = sample.labels.copy()
     labels[scar_of(labels)] = Label.WALL

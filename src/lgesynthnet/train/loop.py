@@ -41,7 +41,7 @@ class Task(Protocol):
 
 
 @runtime_checkable
-class Duel(Task, Protocol):
+class AdversarialTask(Task, Protocol):
     """A task of two players that learn against each other, one of them a step.
 
     Attributes:
@@ -50,7 +50,7 @@ class Duel(Task, Protocol):
 
     betas: tuple[float, float]
 
-    def turn(self, step: int) -> float:
+    def learning_rate_share(self, step: int) -> float:
         """Told before each loss: whose turn it is follows from the step alone. Returns that player's share of the learning rate."""
         ...
 
@@ -84,7 +84,7 @@ def fit(
     ranks = accelerator.num_processes
     shard = [] if ranks == 1 else [accelerator.process_index]  # one process alone draws what it always drew
     set_seed(seed)
-    duel = task if isinstance(task, Duel) else None
+    duel = task if isinstance(task, AdversarialTask) else None
     parameters = [p for p in task.trained.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=1e-2, betas=duel.betas if duel else (0.9, 0.99))
     ema = EMAModel(parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
@@ -97,7 +97,7 @@ def fit(
     recent: list[float] = []
     task.trained.train()
     for step in range(start, recipe.steps):
-        share = 1.0 if duel is None else duel.turn(step)
+        share = 1.0 if duel is None else duel.learning_rate_share(step)
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * share * _pace(step, recipe)
         with accelerator.autocast():

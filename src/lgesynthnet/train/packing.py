@@ -12,9 +12,9 @@ from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.model.spade import load_spade, spade_part
 from lgesynthnet.segmenter.heart import ROLE as SEGMENTER
-from lgesynthnet.segmenter.heart import Segmenter
+from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.generator.stages import finished
 from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.stages import reader_folder
@@ -81,13 +81,13 @@ def _pack_copies(work: Path, out: Path) -> dict[str, object]:
             _copied(source, out / spade_part(context))
             reports[spade_part(context)] = _reports(work / spade_part(context) / "report.json")
     if (work / SEGMENTER / "model").is_dir():
-        Segmenter.from_pretrained(work / SEGMENTER / "model")
+        HeartSegmenter.from_pretrained(work / SEGMENTER / "model")
         _copied(work / SEGMENTER / "model", out / SEGMENTER)
         reports[SEGMENTER] = _reports(work / SEGMENTER / "report.json")
     for role in Role:
         source = work / reader_folder(role) / "model"
         if source.is_dir():
-            Reader.from_pretrained(source, role)
+            TrainedScarSegmenter.from_pretrained(source, role)
             _copied(source, out / role.value)
             reports[reader_folder(role)] = _reports(work / reader_folder(role) / "report.json")
     return reports

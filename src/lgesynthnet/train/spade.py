@@ -58,7 +58,7 @@ class SpadeTask:
         self.healthy, self.scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
         self.generates = True
 
-    def turn(self, step: int) -> float:
+    def learning_rate_share(self, step: int) -> float:
         self.generates = step % 2 == 0
         return GENERATOR_RATE if self.generates else DISCRIMINATOR_RATE
 
@@ -129,7 +129,7 @@ def _turned(stack: Float[Tensor, "c n n"], turn: int) -> Float[Tensor, "c n n"]:
     return turned.flip(2) if turn >= 4 else turned
 
 
-class Looks:
+class SpadeMonitor:
     """Called with a step: the same conditions and noise every time, as one PNG (real, shown, painted), and the loss's parts as a line."""
 
     def __init__(self, task: SpadeTask, folder: Path) -> None:
@@ -202,7 +202,7 @@ def train_spade(
     generator, started_from = _first(size, init)
     eye, seen_by = perceptual_eye(init_autoencoder, work)
     task = SpadeTask(generator, Discriminator(context, sizes.discriminator), examples, eye)
-    looks = Looks(task, folder)
+    looks = SpadeMonitor(task, folder)
     report = fit(
         task,
         sizes.train if init is None else sizes.finetune,

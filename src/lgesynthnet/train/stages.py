@@ -15,7 +15,7 @@ from lgesynthnet.train.examples.files import prepared_of, source_of
 from lgesynthnet.train.examples.prepare import Progress, prepared
 from lgesynthnet.train.generator.stages import Job, train_autoencoder, train_base, train_control, train_reward, train_text
 from lgesynthnet.train.recipes import RewardKind, Stage, Window, recipe_named
-from lgesynthnet.train.segmenters.scar import train_reader
+from lgesynthnet.train.segmenters.scar import train_scar_segmenter
 
 
 def train(
@@ -116,7 +116,7 @@ def train(
         case Stage.REWARD:
             report = train_reward(job, examples, held_out)
         case Stage.READER:
-            report = train_reader(
+            report = train_scar_segmenter(
                 Role(role),
                 examples,
                 sizes.readers[Role(role)],

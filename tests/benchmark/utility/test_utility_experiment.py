@@ -14,18 +14,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgesynthnet.benchmark.trained_methods import Workshop
+from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.benchmark.utility.experiment import measure
 from lgesynthnet.benchmark.utility.leaks import refuse_leaks
-from lgesynthnet.benchmark.utility.plan import Choice, Experiment, Run, plan, some_patients
-from lgesynthnet.benchmark.utility.pools import Shelf
+from lgesynthnet.benchmark.utility.plan import Choice, ExperimentSettings, Run, plan, some_patients
+from lgesynthnet.benchmark.utility.pools import SamplePools
 from lgesynthnet.benchmark.utility.runs import training_set
-from lgesynthnet.benchmark.utility.setup import Bench
+from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.cli.benchmark import ArmName
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.evaluate.utility.scores import HALF, Reading
+from lgesynthnet.evaluate.utility.scores import HALF, RunScores
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
@@ -50,9 +50,9 @@ def data(tmp_path_factory):
 
 def bench(data, out, **settings):
     _, cohort, splits = data
-    workshop = Workshop(cohort=cohort, splits=splits, work=out / "work", models=MODEL, device="cpu")
+    workshop = TrainedMethods(cohort=cohort, splits=splits, work=out / "work", models=MODEL, device="cpu")
     known = {"arms": ARMS, "sizes": (2, 3), "seeds": 2, "tested": ("test",), "downstream": "tiny"}
-    return Bench(shelf=Shelf(workshop=workshop, out=out), experiment=Experiment(**(known | settings)))
+    return UtilityExperiment(shelf=SamplePools(workshop=workshop, out=out), experiment=ExperimentSettings(**(known | settings)))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_the_same_command_does_nothing_twice_and_writes_the_same_bytes(finished)
 def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_finds_no_more(finished):
     one, _, _ = finished
     for path in one.out.rglob("record.json"):
-        for row in Reading.of_record(json.loads(path.read_text())).slices:
+        for row in RunScores.of_record(json.loads(path.read_text())).slices:
             assert row.found_at_mm2[HALF] == pytest.approx(row.found_mm2, rel=0.02, abs=10)
             assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.02, abs=10)
             assert sorted(row.found_at_mm2, reverse=True) == list(row.found_at_mm2)
@@ -240,7 +240,7 @@ def test_fewer_patients_are_among_more_and_hold_both_kinds():
 
 
 def test_only_filtered_samples_are_scaled_and_pools_are_as_large_as_their_largest_run():
-    experiment = Experiment(arms=tuple(Arm), sizes=(10, 20), seeds=1)
+    experiment = ExperimentSettings(arms=tuple(Arm), sizes=(10, 20), seeds=1)
     made = plan(experiment, ["P1", "N1"], {"P1": True, "N1": False})
     sizes = {(run.arm, run.size) for run in made.runs}
     assert {(Arm.LGESYNTHNET, 10), (Arm.LGESYNTHNET, 20), (Arm.PASTE, 10), (Arm.REAL, 0)} <= sizes

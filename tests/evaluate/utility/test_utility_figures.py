@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lgesynthnet.evaluate.intervals import estimate
-from lgesynthnet.evaluate.utility.detection import cut_off, of_patients
-from lgesynthnet.evaluate.utility.figures import FIGURES, quarters
-from lgesynthnet.evaluate.utility.paired import Resampling, at_equal_alarm, signed_rank
-from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, HALF, THRESHOLDS, Reading, SliceScore, burden_ml, per_patient
+from lgesynthnet.evaluate.utility.detection import of_patients, youden_threshold
+from lgesynthnet.evaluate.utility.figures import METRICS, quarters
+from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate, signed_rank
+from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, HALF, THRESHOLDS, RunScores, SliceScore, burden_ml, per_patient
 
 
 def row(patient, index, truth, found, overlap, evidence=None, hd=None):
@@ -22,13 +22,13 @@ def row(patient, index, truth, found, overlap, evidence=None, hd=None):
         found_mm2=found,
         overlap_mm2=overlap,
         hd95_mm=hd,
-        evidence_mm2=found if evidence is None else evidence,
+        expected_scar_mm2=found if evidence is None else evidence,
         step_mm=10.0,
     )
 
 
 def reading(rows, slice_cut=50.0, patient_cut=0.5):
-    return Reading(slices=rows, slice_cut_mm2=slice_cut, patient_cut_ml=patient_cut)
+    return RunScores(slices=rows, slice_cut_mm2=slice_cut, patient_cut_ml=patient_cut)
 
 
 SICK = [row("P1", 0, 100, 100, 80, hd=2.0), row("P1", 1, 200, 0, 0), row("P2", 0, 50, 150, 50, hd=6.0)]
@@ -37,7 +37,7 @@ ONE = reading(SICK + SOUND)
 
 
 def value(name, *readings):
-    figure = next(figure for figure in FIGURES if figure.name == name)
+    figure = next(figure for figure in METRICS if figure.name == name)
     patients = len(per_patient(readings[0].slices))
     return estimate(Resampling.of(patients, len(readings)).values(figure, readings), len(readings[0].slices))
 
@@ -85,7 +85,7 @@ def test_seeds_are_resampled_with_the_patients():
 def test_a_paired_difference_is_tighter_than_the_two_intervals():
     base = [row(f"P{i}", 0, 100, 100, 10 * i) for i in range(10)]
     better = [replace(r, overlap_mm2=min(r.overlap_mm2 + 5, 100)) for r in base]
-    figure = next(figure for figure in FIGURES if figure.name == DICE)
+    figure = next(figure for figure in METRICS if figure.name == DICE)
     draws = Resampling.of(10, 1)
     change = draws.values(figure, [reading(better)]) - draws.values(figure, [reading(base)])
     found = estimate(change, 10)
@@ -96,10 +96,10 @@ def test_a_paired_difference_is_tighter_than_the_two_intervals():
 
 
 def test_the_cut_parts_what_can_be_parted_and_stands_midway():
-    assert cut_off([0, 1, 9, 10], [False, False, True, True]) == 5.0
-    assert cut_off([0, 10], [False, True]) == 5.0
+    assert youden_threshold([0, 1, 9, 10], [False, False, True, True]) == 5.0
+    assert youden_threshold([0, 10], [False, True]) == 5.0
     with pytest.raises(ValueError, match="with scar and without"):
-        cut_off([1, 2], [True, True])
+        youden_threshold([1, 2], [True, True])
 
 
 def test_confusion_is_in_the_order_of_the_published_table():
@@ -143,13 +143,13 @@ def test_a_bolder_reader_gains_dice_and_none_of_it_at_equal_false_alarm_but_a_be
         return value(DICE, one).value
 
     assert dice(bold) > dice(shy) + 0.05
-    ours, others = at_equal_alarm([bold], [shy], draws)
+    ours, others = at_matched_false_positive_rate([bold], [shy], draws)
     assert others[0] == pytest.approx(dice(shy))
     assert ours[0] - others[0] == pytest.approx(0, abs=0.02)
-    ours, others = at_equal_alarm([better], [shy], draws)
+    ours, others = at_matched_false_positive_rate([better], [shy], draws)
     assert ours[0] - others[0] > 0.05
-    assert at_equal_alarm([shy], [reading(SICK)], draws) is None  # a record of before
+    assert at_matched_false_positive_rate([shy], [reading(SICK)], draws) is None  # a record of before
 
 
 def test_a_reading_survives_its_record():
-    assert Reading.of_record(ONE.record()) == replace(ONE, slices=list(ONE.slices))
+    assert RunScores.of_record(ONE.record()) == replace(ONE, slices=list(ONE.slices))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.prescription.grammar.language import LONGEST_TEXT, NO_ENHANCEMENT, caption, every_caption_word, parse, write
+from lgesynthnet.prescription.grammar.language import LONGEST_TEXT, NO_ENHANCEMENT, caption, every_caption_word, prescribe, write
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
@@ -74,29 +74,29 @@ def drawn(rng: random.Random) -> ScarPrescription:
 def test_every_valid_prescription_reads_back_as_itself(prescription):
     sentence = write(prescription)
     assert len(sentence) <= LONGEST_TEXT
-    assert parse(sentence) == prescription
-    assert parse(sentence.upper()) == prescription
+    assert prescribe(sentence) == prescription
+    assert prescribe(sentence.upper()) == prescription
 
 
 def read_back_drawn(count: int) -> None:
     rng = random.Random(7)
     for _ in range(count):
         prescription = drawn(rng)
-        assert parse(write(prescription)) == prescription
+        assert prescribe(write(prescription)) == prescription
 
 
 def read_back_sets_of_segments() -> None:
     for bits in range(1, 2**16, 5):  # every fifth: 13 107 sets
         segments = frozenset(s for s in range(1, 17) if bits >> (s - 1) & 1)
         prescription = ScarPrescription(segments=segments, pattern=Pattern.MID_WALL, transmurality=0.35)
-        assert parse(caption(prescription)).segments == segments
+        assert prescribe(caption(prescription)).segments == segments
 
 
 def time_reading() -> None:
     sentence = write(drawn(random.Random(1)))
     start = time.perf_counter()
     for _ in range(500):
-        parse(sentence)
+        prescribe(sentence)
     assert (time.perf_counter() - start) / 500 < 1e-3
 
 
@@ -170,7 +170,7 @@ def test_the_language_needs_none_of_the_heavy_packages():
     ],
 )
 def test_walls_levels_and_territories(words, segments):
-    assert parse(f"Transmural enhancement in the {words}") == ScarPrescription(
+    assert prescribe(f"Transmural enhancement in the {words}") == ScarPrescription(
         segments=frozenset(segments), pattern=Pattern.TRANSMURAL, transmurality=1.0
     )
 
@@ -209,7 +209,9 @@ def test_walls_levels_and_territories(words, segments):
     ],
 )
 def test_patterns_and_extents(words, pattern, share):
-    assert parse(f"{words} in the mid inferior wall") == ScarPrescription(segments=frozenset({10}), pattern=pattern, transmurality=share)
+    assert prescribe(f"{words} in the mid inferior wall") == ScarPrescription(
+        segments=frozenset({10}), pattern=pattern, transmurality=share
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_patterns_and_extents(words, pattern, share):
     ],
 )
 def test_insertion_points_are_the_septal_side_of_the_insertions(words, segments):
-    assert parse(words) == ScarPrescription(segments=frozenset(segments), pattern=Pattern.RV_INSERTION, transmurality=0.4)
+    assert prescribe(words) == ScarPrescription(segments=frozenset(segments), pattern=Pattern.RV_INSERTION, transmurality=0.4)
 
 
 @pytest.mark.parametrize(
@@ -258,12 +260,12 @@ def test_insertion_points_are_the_septal_side_of_the_insertions(words, segments)
 )
 def test_everything_else_that_can_be_said(words, fields):
     plain = {"segments": frozenset({2, 3, 8, 9, 14}), "pattern": Pattern.TRANSMURAL, "transmurality": 1.0}
-    assert parse(f"Transmural scar in the septum, {words}") == ScarPrescription(**{**plain, **fields})
+    assert prescribe(f"Transmural scar in the septum, {words}") == ScarPrescription(**{**plain, **fields})
 
 
 def test_an_arc_without_walls_names_the_walls_it_touches():
-    assert parse("Transmural scar between 130 and 190 degrees at the mid level").segments == {8, 9}
-    assert parse("Transmural scar between 350 and 20 degrees").segments == {5, 6, 11, 12, 16}
+    assert prescribe("Transmural scar between 130 and 190 degrees at the mid level").segments == {8, 9}
+    assert prescribe("Transmural scar between 350 and 20 degrees").segments == {5, 6, 11, 12, 16}
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_an_arc_without_walls_names_the_walls_it_touches():
 )
 def test_what_cannot_be_meant_is_refused_with_the_sentence_and_the_way_out(text, complaint):
     with pytest.raises(PrescriptionError, match=re.escape(complaint)) as refusal:
-        parse(text)
+        prescribe(text)
     assert str(refusal.value).endswith(f"(in {text!r})")
     assert "\n" not in str(refusal.value)
 
@@ -320,9 +322,9 @@ def test_what_cannot_be_meant_is_refused_with_the_sentence_and_the_way_out(text,
 def test_text_without_end_is_refused_at_once(flood):
     start = time.perf_counter()
     with pytest.raises(PrescriptionError, match="at most 1000 characters"):
-        parse(flood * 1_000_000)
+        prescribe(flood * 1_000_000)
     with pytest.raises(PrescriptionError):
-        parse((flood * 1000)[:LONGEST_TEXT])
+        prescribe((flood * 1000)[:LONGEST_TEXT])
     assert time.perf_counter() - start < 0.2
 
 
@@ -333,10 +335,10 @@ def test_text_without_end_is_refused_at_once(flood):
 )
 def test_any_text_is_a_prescription_or_a_refusal(text):
     try:
-        prescription = parse(text)
+        prescription = prescribe(text)
     except PrescriptionError:
         return
-    assert parse(write(prescription)) == prescription
+    assert prescribe(write(prescription)) == prescription
 
 
 def test_round_numbers_are_written_as_people_write_them():
@@ -381,7 +383,7 @@ def test_a_caption_tells_pattern_walls_extent_and_obstruction(prescription, leve
     if not shown:
         assert caption(prescription, level) == NO_ENHANCEMENT
         return
-    read = parse(caption(prescription, level))
+    read = prescribe(caption(prescription, level))
     bins = [next(low for low, high in EXTENT_BINS if p.transmurality <= high / 100) for p in (read, prescription)]
     assert (read.segments, read.pattern, bool(read.mvo_share)) == (shown, prescription.pattern, prescription.mvo_share > 0)
     assert bins[0] == bins[1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption, parse
+from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption, prescribe
 from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
 from lgesynthnet.prescription.priors import Prior, draw
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
@@ -23,7 +23,7 @@ def test_two_thousand_wordings_all_read_back_as_the_same_scar():
     patterns = set()
     for scar, level, rng in drawn(2000, seed=11):
         said = paraphrase(scar, level, rng)
-        assert meaning(parse(said), level) == meaning(scar, level), said
+        assert meaning(prescribe(said), level) == meaning(scar, level), said
         patterns.add(scar.pattern)
     assert patterns == set(Pattern)
 
@@ -31,7 +31,7 @@ def test_two_thousand_wordings_all_read_back_as_the_same_scar():
 def test_the_short_caption_means_the_same_as_the_scar_it_was_written_for():
     for scar, level, _ in drawn(500, seed=12):
         said = caption(scar, level)
-        assert said == NO_ENHANCEMENT or meaning(parse(said), level) == meaning(scar, level), said
+        assert said == NO_ENHANCEMENT or meaning(prescribe(said), level) == meaning(scar, level), said
 
 
 def test_one_scar_is_said_in_many_ways_and_the_same_seed_says_the_same():

@@ -22,13 +22,13 @@ from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
-from lgesynthnet.train.generator.monitor import Watch
+from lgesynthnet.train.generator.monitor import RewardMonitor
 from lgesynthnet.train.generator.novel import novel
-from lgesynthnet.train.generator.penalties import off_brightness, off_surroundings, own_brightness
+from lgesynthnet.train.generator.penalties import brightness_penalty, context_penalty, own_brightness
 from lgesynthnet.train.generator.reward import PolicyTask, RewardTask, window_steps
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack
@@ -50,7 +50,7 @@ def made(examples, *, task=RewardTask, frozen_unet=False, recipe=RECIPE, reward=
     unet = build_unet((8, 16, 16), 16)
     model = Inpainter(unet, build_text_encoder(16, 1), build_autoencoder(8), build_schedule(), build_control(unet)).eval()
     diffusion = DiffusionTask(model, examples, latents_of(model.autoencoder, examples), frozen_unet=frozen_unet)
-    reward = reward or SegmentationReward(Reader.from_pretrained(weights_folder() / "phantom" / "reward", Role.REWARD))
+    reward = reward or SegmentationReward(TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "reward", Role.REWARD))
     return model, task(diffusion, reward, recipe)
 
 
@@ -135,18 +135,18 @@ def test_resuming_the_reward_equals_going_straight_through(examples, tmp_path, k
 
 
 def test_watching_leaves_no_trace_in_training_and_keeps_what_the_filter_liked_best(examples, tmp_path):
-    judge = Reader.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
+    judge = TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
     straight, task = made(examples)
     fit(task, STEPS, tmp_path / "alone", seed=2, device="cpu")
     model, task = made(examples)
-    watch = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "watched", 10, levels=examples.scar_levels, count=2)
+    watch = RewardMonitor(model, task.trained, task.reward, judge, examples, tmp_path / "watched", 10, levels=examples.scar_levels, count=2)
     fit(task, STEPS, tmp_path / "watched", seed=2, device="cpu", watch=watch, watch_every=1)
     for a, b in zip(straight.control.parameters(), model.control.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     chosen = watch.choose()
     assert [record["step"] for record in watch.seen()] == [1, 2, 3, 4]
     assert chosen["score"] == max(record["score"] for record in watch.seen())
-    again = Watch(model, task.trained, task.reward, judge, examples, tmp_path / "again", 10, levels=examples.scar_levels, count=2)
+    again = RewardMonitor(model, task.trained, task.reward, judge, examples, tmp_path / "again", 10, levels=examples.scar_levels, count=2)
     again(chosen["step"])
     assert again.seen()[0]["filter_dice"] == chosen["filter_dice"]
 
@@ -156,8 +156,8 @@ def test_patients_who_all_have_scar_are_watched_by_repainting_their_own(examples
     model, task = made(scarred)
     with pytest.raises(InputError, match="no-on-policy"):
         PolicyTask(task.diffusion, task.reward, RECIPE)
-    judge = Reader.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
-    watch = Watch(model, task.trained, task.reward, judge, scarred, tmp_path, 2, levels=scarred.scar_levels, count=3)
+    judge = TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
+    watch = RewardMonitor(model, task.trained, task.reward, judge, scarred, tmp_path, 2, levels=scarred.scar_levels, count=3)
     watch(0)
     assert all(condition.scar.any() and condition.hidden[condition.scar].all() for condition in watch.made)
     assert 0 <= watch.seen()[0]["filter_dice"] <= 1
@@ -203,10 +203,10 @@ def test_a_scar_of_the_asked_brightness_is_right_and_a_brighter_one_is_as_wrong_
     own = own_brightness(target)
     bright = (target.scar - target.no_reflow) * target.wall
     for more in (0.0, 0.5):
-        wrong = off_brightness(target.host + more * bright, target, *own)
+        wrong = brightness_penalty(target.host + more * bright, target, *own)
         torch.testing.assert_close(wrong, torch.full_like(wrong, more), atol=1e-4, rtol=0)
     nothing = replace(target, scar=torch.zeros_like(target.scar), no_reflow=torch.zeros_like(target.scar))
-    assert float(off_brightness(target.host, nothing, *own)) == 0
+    assert float(brightness_penalty(target.host, nothing, *own)) == 0
 
 
 def test_a_core_as_bright_as_the_scar_is_wrong_by_its_distance_and_a_tiny_one_by_less(examples):
@@ -219,25 +219,25 @@ def test_a_core_as_bright_as_the_scar_is_wrong_by_its_distance_and_a_tiny_one_by
         cored = replace(target, no_reflow=core)
         flat = torch.where(seen > 0, 0.6, target.host)
         asked = torch.tensor([0.6]), torch.tensor([0.15])
-        assert float(off_brightness(flat, cored, *asked)) == pytest.approx(0.45 * weight, abs=1e-5)
-        assert float(off_brightness(torch.where(core > 0, 0.15, flat), cored, *asked)) == pytest.approx(0, abs=1e-5)
+        assert float(brightness_penalty(flat, cored, *asked)) == pytest.approx(0.45 * weight, abs=1e-5)
+        assert float(brightness_penalty(torch.where(core > 0, 0.15, flat), cored, *asked)) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_dark_line_beside_the_scar_is_wrong_and_other_noise_is_not(examples):
     i = int(np.flatnonzero(examples.scarred)[0])
     target = Target.of([examples.condition(i, np.random.default_rng(0))])
-    assert float(off_surroundings(target.host, target)) == 0
+    assert float(context_penalty(target.host, target)) == 0
     scar = target.scar * target.wall
     brighter = target.host + scar  # the scar is nobody's surroundings
-    assert float(off_surroundings(brighter, target)) == 0
+    assert float(context_penalty(brighter, target)) == 0
     beside = torch.nn.functional.max_pool2d(target.scar, 5, stride=1, padding=2) * (1 - target.scar) * target.cavity * target.hidden
     assert beside.sum() > 0
-    darker = float(off_surroundings(target.host - 0.3 * beside, target))
+    darker = float(context_penalty(target.host - 0.3 * beside, target))
     assert darker > 0.02
     noise = 0.3 * torch.randn(target.host.shape, generator=torch.Generator().manual_seed(0))
-    assert float(off_surroundings(target.host + noise, target)) < 0.5 * float(off_surroundings(target.host + 0.3, target))
+    assert float(context_penalty(target.host + noise, target)) < 0.5 * float(context_penalty(target.host + 0.3, target))
     elsewhere = target.host - 5 * (1 - target.hidden)
-    assert float(off_surroundings(elsewhere, target)) == 0
+    assert float(context_penalty(elsewhere, target)) == 0
 
 
 def test_some_wishes_are_a_slices_own_scar_where_all_is_known(examples):

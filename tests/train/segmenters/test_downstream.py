@@ -13,8 +13,8 @@ from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.densenet import DenseNetUNet
-from lgesynthnet.segmenter.heart import CLASSES, Kind, Segmenter, build_segmenter
-from lgesynthnet.train.examples.slices import whole_slices
+from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, Kind, build_heart_segmenter
+from lgesynthnet.train.examples.slices import slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, Augmentation, MixedTask, jaccard_loss, train_downstream
 
 TINY = DOWNSTREAM["tiny"]
@@ -23,7 +23,7 @@ TINY = DOWNSTREAM["tiny"]
 @pytest.fixture(scope="module")
 def slices(tmp_path_factory):
     folder = tmp_path_factory.mktemp("downstream")
-    return whole_slices(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)), folder / "whole.safetensors")
+    return slice_dataset(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)), folder / "whole.safetensors")
 
 
 def black(slices):
@@ -122,7 +122,7 @@ def test_what_is_learnt_last_is_real_alone_and_resumes(slices, tmp_path):
 
 def test_augmentations_differ_and_keep_the_heart(slices):
     for augmentation in Augmentation:
-        task = MixedTask(build_segmenter(TINY.filters), slices, None, share=0.0, side=96, augmentation=augmentation)
+        task = MixedTask(build_heart_segmenter(TINY.filters), slices, None, share=0.0, side=96, augmentation=augmentation)
         assert np.isfinite(float(task.loss(np.random.default_rng(0), 4)))
     geometric, strong = (
         float(MixedTask(Counting(), slices, None, share=0.0, side=96, augmentation=a).loss(np.random.default_rng(0), 4))
@@ -145,9 +145,9 @@ def test_the_published_encoder_reads_any_slice_and_survives_its_file(tmp_path):
     assert network(torch.randn(1, 1, 64, 96)).shape == (1, CLASSES, 64, 96)
     with pytest.raises(ValueError, match="5 levels"):
         DenseNetUNet(CLASSES, (8, 8))
-    segmenter = Segmenter(network, (8, 8, 8, 8, 8), kind=Kind.DENSENET121)
+    segmenter = HeartSegmenter(network, (8, 8, 8, 8, 8), kind=Kind.DENSENET121)
     segmenter.save(tmp_path)
-    again = Segmenter.from_pretrained(tmp_path)
+    again = HeartSegmenter.from_pretrained(tmp_path)
     image = np.random.default_rng(0).integers(1, 200, (70, 90)).astype(np.int16)
     assert again.kind is Kind.DENSENET121
     assert np.array_equal(again.probabilities(image, (1.4, 1.4)), segmenter.probabilities(image, (1.4, 1.4)))

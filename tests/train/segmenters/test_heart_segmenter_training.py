@@ -11,11 +11,11 @@ from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, wall_of
-from lgesynthnet.segmenter.heart import CLASSES, Segmenter, build_segmenter
+from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, build_heart_segmenter
 from lgesynthnet.segmenter.scoring import compared, summary
 from lgesynthnet.train.augment import slices as augment_slices
-from lgesynthnet.train.examples.slices import CANVAS, read_whole, whole_slices, write_whole
-from lgesynthnet.train.segmenters.heart import SegmenterTask, segmentation_loss, train_segmenter
+from lgesynthnet.train.examples.slices import CANVAS, read_slice_dataset, slice_dataset, write_slice_dataset
+from lgesynthnet.train.segmenters.heart import HeartSegmenterTask, heart_segmentation_loss, train_heart_segmenter
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def slices(cohort, tmp_path_factory):
-    return whole_slices(cohort, tmp_path_factory.mktemp("prepared") / "whole.safetensors")
+    return slice_dataset(cohort, tmp_path_factory.mktemp("prepared") / "whole.safetensors")
 
 
 def told(labels, sure=12.0):
@@ -55,8 +55,8 @@ def test_an_unlabelled_rv_is_no_mistake():
     truth[:, 4:8, 4:8] = Label.CAVITY
     says_rv = truth.clone()
     says_rv[:, 10:14, 10:14] = Label.RV
-    labelled, not_labelled = (segmentation_loss(told(says_rv), truth, torch.tensor([known] * 2)) for known in (True, False))
-    right = segmentation_loss(told(truth), truth, torch.tensor([False, False]))
+    labelled, not_labelled = (heart_segmentation_loss(told(says_rv), truth, torch.tensor([known] * 2)) for known in (True, False))
+    right = heart_segmentation_loss(told(truth), truth, torch.tensor([False, False]))
     assert float(not_labelled) == pytest.approx(float(right), abs=1e-3)
     assert float(labelled) > float(right) + 0.2
 
@@ -66,7 +66,7 @@ def test_scar_counts_over_the_batch_so_that_healthy_slices_do_not_teach_silence(
     truth[0, 30:34, 43:47] = Label.SCAR
     silent = torch.where(truth == Label.SCAR, int(Label.WALL), truth)
     everyone = torch.ones(8, dtype=torch.bool)
-    missed, found = (float(segmentation_loss(told(said), truth, everyone)) for said in (silent, truth))
+    missed, found = (float(heart_segmentation_loss(told(said), truth, everyone)) for said in (silent, truth))
     # The Dice of scar is one of four parts: losing all of it costs a quarter, however many healthy slices stand beside it.
     assert missed - found > 0.2
 
@@ -108,7 +108,7 @@ def test_new_surroundings_spare_the_heart_and_need_a_known_rv():
 
 def test_a_few_steps_lower_the_loss(slices):
     torch.manual_seed(0)
-    task = SegmenterTask(build_segmenter((4, 8, 8)), slices)
+    task = HeartSegmenterTask(build_heart_segmenter((4, 8, 8)), slices)
     optimizer = torch.optim.AdamW(task.trained.parameters(), lr=1e-2)
     losses = []
     for step in range(24):
@@ -121,28 +121,28 @@ def test_a_few_steps_lower_the_loss(slices):
 
 
 def test_a_segmenter_is_trained_resumed_and_refined(cohort, tmp_path):
-    report = train_segmenter(cohort, tmp_path / "a", recipe="tiny", validation=cohort, device="cpu")
+    report = train_heart_segmenter(cohort, tmp_path / "a", recipe="tiny", validation=cohort, device="cpu")
     assert report["steps"] == 4
     assert {"dice_cavity", "dice_wall", "dice_scar", "false_scar", "threshold"} <= set(report)
     first = (tmp_path / "a/segmenter/model/model.safetensors").read_bytes()
-    train_segmenter(cohort, tmp_path / "a", recipe="tiny", validation=cohort, device="cpu")
+    train_heart_segmenter(cohort, tmp_path / "a", recipe="tiny", validation=cohort, device="cpu")
     assert (tmp_path / "a/segmenter/model/model.safetensors").read_bytes() == first
-    refined = train_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "a/segmenter/model", seed=5, device="cpu")
+    refined = train_heart_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "a/segmenter/model", seed=5, device="cpu")
     assert refined["steps"] == 2
-    assert refined["started_from"] == Segmenter.from_pretrained(tmp_path / "a/segmenter/model").fingerprint
+    assert refined["started_from"] == HeartSegmenter.from_pretrained(tmp_path / "a/segmenter/model").fingerprint
     with pytest.raises(RunError, match="another origin"):  # a folder goes on from where it began, and from nowhere else
-        train_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "b", seed=5, device="cpu")
+        train_heart_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "b", seed=5, device="cpu")
     weights = [load_file(tmp_path / name / "segmenter/model/model.safetensors") for name in ("a", "b")]
     assert all((weights[0][name].float() - value.float()).abs().max() < 0.01 for name, value in weights[1].items())
     with pytest.raises(ModelError, match=r"filters \(4, 8, 8\)"):
-        train_segmenter(cohort, tmp_path / "c", recipe="cpu", init=tmp_path / "a/segmenter/model", device="cpu")
+        train_heart_segmenter(cohort, tmp_path / "c", recipe="cpu", init=tmp_path / "a/segmenter/model", device="cpu")
 
 
 def test_other_data_in_the_same_work_folder_is_refused_and_scar_is_needed(cohort, tmp_path):
     with pytest.raises(InputError, match="no slice with scar"):
-        train_segmenter(cohort, tmp_path, recipe="tiny", device="cpu", patients=["N003"])
+        train_heart_segmenter(cohort, tmp_path, recipe="tiny", device="cpu", patients=["N003"])
     with pytest.raises(RunError, match=r"was made of .*N003; choose another --work"):
-        train_segmenter(cohort, tmp_path, recipe="tiny", device="cpu")
+        train_heart_segmenter(cohort, tmp_path, recipe="tiny", device="cpu")
 
 
 def test_scores_are_by_patient_for_the_heart_by_slice_for_scar_and_in_square_millimetres(ring):
@@ -165,7 +165,7 @@ def test_the_wall_is_the_same_whatever_of_it_is_scar(cohort, tmp_path):
     stacks = [stack for stack in cohort.stacks() if isinstance(stack, Stack)]
     healthy = [replace(stack, labels=np.where(wall_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)) for stack in stacks]
     for name, made in (("own", stacks), ("healthy", healthy)):
-        write_whole(made, tmp_path / f"{name}.safetensors", source=name, place=name)
-    own, other = (read_whole(tmp_path / f"{name}.safetensors").labels for name in ("own", "healthy"))
+        write_slice_dataset(made, tmp_path / f"{name}.safetensors", source=name, place=name)
+    own, other = (read_slice_dataset(tmp_path / f"{name}.safetensors").labels for name in ("own", "healthy"))
     assert np.array_equal(wall_of(own), wall_of(other))
     assert np.array_equal(own == Label.CAVITY, other == Label.CAVITY)

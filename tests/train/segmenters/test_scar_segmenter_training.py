@@ -11,12 +11,19 @@ from safetensors.torch import load_file
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import Role, build_network
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.recipes import RECIPES, recipe_named
-from lgesynthnet.train.segmenters.scar import ReaderTask, calibrate, reading_loss, to_stack, train_reader, training_patients
+from lgesynthnet.train.segmenters.scar import (
+    ScarSegmenterTask,
+    calibrate,
+    scar_segmentation_loss,
+    to_stack,
+    train_scar_segmenter,
+    training_patients,
+)
 from lgesynthnet.train.stages import reader_folder
 
 SPLITS = {"train": ["P1", "N1"], "val": ["P2"], "audit": ["P3"], "test": ["P4"]}
@@ -71,7 +78,7 @@ def test_slices_without_scar_do_not_drown_the_one_that_has_it(examples):
 
     def loss(on_scar, elsewhere):
         scar = torch.where(target == 1, on_scar, elsewhere)
-        return float(reading_loss(torch.log(torch.stack([1 - scar, scar * 0.999, scar * 0.001], dim=1)), target, wall))
+        return float(scar_segmentation_loss(torch.log(torch.stack([1 - scar, scar * 0.999, scar * 0.001], dim=1)), target, wall))
 
     assert loss(0.99, 0.01) < 0.25
     assert loss(0.01, 0.01) > 4 * loss(0.99, 0.01)
@@ -100,7 +107,7 @@ def test_half_of_every_batch_is_scarred_however_rare_scar_is(examples):
             seen.extend((bright.sum((1, 2)) > 100).tolist())
             return torch.zeros(stack.shape) + self.bias
 
-    ReaderTask(Watching(), rare, strength=0.0).loss(np.random.default_rng(0), 64)
+    ScarSegmenterTask(Watching(), rare, strength=0.0).loss(np.random.default_rng(0), 64)
     assert 0.3 < np.mean(seen) < 0.7  # one in seven by chance
 
 
@@ -117,9 +124,9 @@ def test_augmentation_moves_image_and_truth_together(examples):
 @pytest.mark.parametrize("role", Role)
 def test_every_role_learns_the_bright_quarter(role, examples, tmp_path):
     recipe = replace(TINY[role], train=replace(TINY[role].train, steps=40, lr=5e-3, ema_decay=0.8), augmentation=0.3, views=1)
-    report = train_reader(role, examples, recipe, tmp_path, device="cpu")
+    report = train_scar_segmenter(role, examples, recipe, tmp_path, device="cpu")
     assert report["dice"] > 0.6
-    reader = Reader.from_pretrained(tmp_path / "model", role)
+    reader = TrainedScarSegmenter.from_pretrained(tmp_path / "model", role)
     assert reader.threshold == report["threshold"]
     written = json.loads((tmp_path / "model" / "calibration.json").read_text())
     assert written["on"] == "training"
@@ -128,7 +135,7 @@ def test_every_role_learns_the_bright_quarter(role, examples, tmp_path):
 
 def test_members_resume_one_by_one_and_read_as_if_never_stopped(examples, tmp_path):
     def run(folder, **how):
-        return train_reader(Role.FILTER, examples, TINY[Role.FILTER], folder, members=2, device="cpu", seed=7, **how)
+        return train_scar_segmenter(Role.FILTER, examples, TINY[Role.FILTER], folder, members=2, device="cpu", seed=7, **how)
 
     class KilledError(Exception):
         pass
@@ -148,34 +155,36 @@ def test_members_resume_one_by_one_and_read_as_if_never_stopped(examples, tmp_pa
     assert steps == [3, 4]
     for name in ("config.json", "model.safetensors", "calibration.json"):
         assert (tmp_path / "straight" / "model" / name).read_bytes() == (tmp_path / "resumed" / "model" / name).read_bytes()
-    one, two = Reader.from_pretrained(tmp_path / "straight" / "model").networks
+    one, two = TrainedScarSegmenter.from_pretrained(tmp_path / "straight" / "model").networks
     assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     alone = tmp_path / "alone"
-    train_reader(Role.FILTER, examples, TINY[Role.FILTER], alone, device="cpu", seed=8)
+    train_scar_segmenter(Role.FILTER, examples, TINY[Role.FILTER], alone, device="cpu", seed=8)
     ours, pair = (load_file(folder / "model" / "model.safetensors") for folder in (alone, tmp_path / "straight"))
     assert all(torch.equal(value, pair["1" + name[1:]]) for name, value in ours.items())
 
 
 def test_a_start_from_other_weights_starts_there_and_is_remembered(examples, tmp_path):
     torch.manual_seed(1)
-    Reader([build_network(Role.FILTER, 8)], Role.FILTER, width=8).save(tmp_path / "init")
+    TrainedScarSegmenter([build_network(Role.FILTER, 8)], Role.FILTER, width=8).save(tmp_path / "init")
     still = replace(TINY[Role.FILTER], finetune=replace(TINY[Role.FILTER].finetune, lr=0.0))
-    report = train_reader(Role.FILTER, examples, still, tmp_path / "work", init=tmp_path / "init", device="cpu")
+    report = train_scar_segmenter(Role.FILTER, examples, still, tmp_path / "work", init=tmp_path / "init", device="cpu")
     assert (tmp_path / "work/model/model.safetensors").read_bytes() == (tmp_path / "init/model.safetensors").read_bytes()
-    assert report["started_from"] == Reader.from_pretrained(tmp_path / "init").fingerprint
+    assert report["started_from"] == TrainedScarSegmenter.from_pretrained(tmp_path / "init").fingerprint
     with pytest.raises(RunError, match="another lr, origin"):
-        train_reader(Role.FILTER, examples, still, tmp_path / "work", device="cpu")
+        train_scar_segmenter(Role.FILTER, examples, still, tmp_path / "work", device="cpu")
     with pytest.raises(ModelError, match="role is filter, not auditor"):
-        train_reader(Role.AUDITOR, examples, TINY[Role.AUDITOR], tmp_path / "other", init=tmp_path / "init", device="cpu")
+        train_scar_segmenter(Role.AUDITOR, examples, TINY[Role.AUDITOR], tmp_path / "other", init=tmp_path / "init", device="cpu")
     with pytest.raises(ModelError, match="has width 8, this recipe trains width 24"):
-        train_reader(Role.FILTER, examples, RECIPES["cpu"].readers[Role.FILTER], tmp_path / "other", init=tmp_path / "init", device="cpu")
+        train_scar_segmenter(
+            Role.FILTER, examples, RECIPES["cpu"].readers[Role.FILTER], tmp_path / "other", init=tmp_path / "init", device="cpu"
+        )
 
 
 def test_packed_readers_keep_their_fingerprints_and_the_folder_its_licence(examples, tmp_path):
     with pytest.raises(ModelError, match="nothing is trained yet"):
         pack_parts(tmp_path, tmp_path / "out")
     for role in (Role.REWARD, Role.AUDITOR):
-        report = train_reader(role, examples, TINY[role], tmp_path / reader_folder(role), device="cpu")
+        report = train_scar_segmenter(role, examples, TINY[role], tmp_path / reader_folder(role), device="cpu")
         (tmp_path / reader_folder(role) / "report.json").write_text(json.dumps(report))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "LICENSE").write_text("of the data")
@@ -184,5 +193,5 @@ def test_packed_readers_keep_their_fingerprints_and_the_folder_its_licence(examp
     assert {path.name for path in out.iterdir()} == {"LICENSE", "reports.json", "reward", "auditor"}
     assert set(json.loads((out / "reports.json").read_text())) == {"control", "reader-reward", "reader-auditor"}
     for role in (Role.REWARD, Role.AUDITOR):
-        trained = Reader.from_pretrained(tmp_path / reader_folder(role) / "model", role)
-        assert Reader.from_pretrained(out / role.value, role).fingerprint == trained.fingerprint
+        trained = TrainedScarSegmenter.from_pretrained(tmp_path / reader_folder(role) / "model", role)
+        assert TrainedScarSegmenter.from_pretrained(out / role.value, role).fingerprint == trained.fingerprint

@@ -14,7 +14,7 @@ from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.detection import of_patients
 from lgesynthnet.evaluate.utility.figures import figures
 from lgesynthnet.evaluate.utility.paired import patient_changes
-from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, Reading
+from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, RunScores
 
 if TYPE_CHECKING:
     from lgesynthnet.benchmark.utility.results import Found, Group
@@ -119,7 +119,7 @@ def _roc(found: Found) -> Canvas | None:
     return canvas
 
 
-def _mean_curve(readings: tuple[Reading, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _mean_curve(readings: tuple[RunScores, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Sensitivity at every false positive rate, averaged over seeds."""
     rates = np.linspace(0, 1, 101)
     curves = []

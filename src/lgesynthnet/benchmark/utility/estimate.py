@@ -9,8 +9,8 @@ import torch
 
 from lgesynthnet.benchmark.utility.experiment import missing_stages
 from lgesynthnet.benchmark.utility.leaks import refuse_leaks
-from lgesynthnet.benchmark.utility.setup import Bench
-from lgesynthnet.segmenter.heart import build_segmenter
+from lgesynthnet.benchmark.utility.setup import UtilityExperiment
+from lgesynthnet.segmenter.heart import build_heart_segmenter
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.segmenters.downstream import MixedTask
 
@@ -19,7 +19,7 @@ SLICE_SECONDS = 0.1  # read by the small segmenter, on one core
 STEPS = 3
 
 
-def estimate(bench: Bench, *, workers: int) -> str:
+def estimate(bench: UtilityExperiment, *, workers: int) -> str:
     """A plan for people: stages, pools and runs with what is finished, and the time that is left."""
     bench.check()
     work = bench.plan()
@@ -45,10 +45,12 @@ def estimate(bench: Bench, *, workers: int) -> str:
     return "\n".join(lines)
 
 
-def _step_seconds(bench: Bench) -> float:
+def _step_seconds(bench: UtilityExperiment) -> float:
     recipe = bench.recipe
     torch.manual_seed(0)
-    task = MixedTask(build_segmenter(recipe.filters, recipe.kind), bench.real(), None, share=0.0, side=recipe.side, jaccard=recipe.jaccard)
+    task = MixedTask(
+        build_heart_segmenter(recipe.filters, recipe.kind), bench.real(), None, share=0.0, side=recipe.side, jaccard=recipe.jaccard
+    )
     with one_thread():
         seconds = []
         for step in range(STEPS):

@@ -13,11 +13,11 @@ from lgesynthnet.benchmark.utility.leaks import refuse_leaks
 from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.runs import fill_pool, make_run
 from lgesynthnet.benchmark.utility.settings import keep_settings
-from lgesynthnet.benchmark.utility.setup import Bench
+from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 
 
 def measure(
-    bench: Bench, *, workers: int = 1, ray: str | None = None, note: Callable[[str], None], on_job: Callable[[State], None]
+    bench: UtilityExperiment, *, workers: int = 1, ray: str | None = None, note: Callable[[str], None], on_job: Callable[[State], None]
 ) -> tuple[str, Path]:
     """The whole experiment: check, train the painters that are missing, paint, train, test, write. The same call goes on.
 
@@ -44,7 +44,7 @@ def measure(
     return (bench.folder / "utility.md").read_text(), page
 
 
-def missing_stages(bench: Bench, work: UtilityPlan) -> list[str]:
+def missing_stages(bench: UtilityExperiment, work: UtilityPlan) -> list[str]:
     """Stages of the painters and of their filter that are still to be trained."""
     wanted = list(dict.fromkeys(pool.method for pool in work.pools if pool.method is not None and pool.model is None))
     stages = [stage for stage in bench.shelf.workshop.missing(wanted) if stage != "reader-auditor"]  # nobody is audited here
@@ -61,7 +61,9 @@ class State:
     last: str
 
 
-def carry_out(bench: Bench, work: UtilityPlan, executor: Executor, *, on_job: Callable[[State], None] = lambda state: None) -> None:
+def carry_out(
+    bench: UtilityExperiment, work: UtilityPlan, executor: Executor, *, on_job: Callable[[State], None] = lambda state: None
+) -> None:
     """Fill the pools and make the runs; a run starts when its pool is full. What is finished is not done again.
 
     Raises:

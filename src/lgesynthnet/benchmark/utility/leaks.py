@@ -6,12 +6,12 @@ from pathlib import Path
 
 from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.benchmark.utility.plan import Pool
-from lgesynthnet.benchmark.utility.setup import Bench
+from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import patients_behind
 
 
-def refuse_leaks(bench: Bench, pools: tuple[Pool, ...]) -> list[str]:
+def refuse_leaks(bench: UtilityExperiment, pools: tuple[Pool, ...]) -> list[str]:
     """See that nobody who paints, teaches or filters has learnt from a patient who is tested; returns who learnt from whom, in words.
 
     Raises:

@@ -8,13 +8,13 @@ from pathlib import Path
 from lgesynthnet.benchmark.utility.charts import TITLES
 from lgesynthnet.benchmark.utility.charts import charts as draw_charts
 from lgesynthnet.benchmark.utility.results import finished, gather
-from lgesynthnet.benchmark.utility.setup import Bench
+from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.benchmark.utility.tables import NOTE, markdown, runs_csv, tables, to_csv
 from lgesynthnet.files import write_bytes
 from lgesynthnet.report.html import page, picture
 
 
-def write(bench: Bench, learnt: Sequence[str]) -> Path:
+def write(bench: UtilityExperiment, learnt: Sequence[str]) -> Path:
     """Everything that is finished so far; returns the page."""
     runs = finished(bench)
     out, found = bench.folder, gather(bench, runs, learnt)

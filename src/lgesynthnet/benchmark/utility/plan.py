@@ -98,7 +98,7 @@ class Run(TrainingSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class ExperimentSettings:
     """What to find out. Painting is settled in `OUT/experiment.json`, training and testing in `OUT/VARIANT/experiment.json`.
 
     Attributes:
@@ -144,7 +144,7 @@ class Experiment:
         return "-".join([self.downstream, *steps, *share, *same, *last, *chosen, *init])
 
     @property
-    def without_samples(self) -> Experiment:
+    def without_samples(self) -> ExperimentSettings:
         """The same without what concerns samples alone: runs that use none are made once, whatever is done with samples elsewhere."""
         return replace(self, share=None, brightness=Choice.brightness, scarred_hosts=False)
 
@@ -171,7 +171,7 @@ class UtilityPlan:
     runs: tuple[Run, ...]
 
 
-def plan(experiment: Experiment, train: Sequence[str], scarred: Mapping[str, bool]) -> UtilityPlan:
+def plan(experiment: ExperimentSettings, train: Sequence[str], scarred: Mapping[str, bool]) -> UtilityPlan:
     """Runs and the pools that they need.
 
     Args:

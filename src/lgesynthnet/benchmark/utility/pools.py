@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.benchmark.methods import Method
-from lgesynthnet.benchmark.trained_methods import Workshop
+from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.plan import Choice, Pool
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import Painter, load_painter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.train.examples.files import prepared_of
-from lgesynthnet.train.examples.slices import WholeSlices, read_whole, write_whole
+from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, write_slice_dataset
 
 SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average
 ALL = Choice()
@@ -33,14 +33,14 @@ ROOM = 1.1  # attempts beyond what the filter's rate so far asks for
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shelf:
+class SamplePools:
     """Where the pools of one experiment lie.
 
     Attributes:
         dataset, labels: what the hosts' labels mean, see `open_cohort`.
     """
 
-    workshop: Workshop
+    workshop: TrainedMethods
     out: Path
     dataset: str | None = None
     labels: str | None = None
@@ -71,15 +71,15 @@ class Shelf:
             source = f"{pool.name}: {len(self.samples(pool.name))} samples"
             path = self.whole(pool.name, read=labels)
             if not path.is_file() or prepared_of(path) != source:
-                write_whole(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
+                write_slice_dataset(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
 
-    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False, choice: Choice = ALL) -> WholeSlices:
+    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False, choice: Choice = ALL) -> SliceDataset:
         """The first `size` slices of the choice, and of them all or those that the filter kept.
 
         Raises:
             RunError: there are fewer.
         """
-        made = read_whole(self.whole(pool, read=read))
+        made = read_slice_dataset(self.whole(pool, read=read))
         if not (self.run(pool) / "samples.csv").is_file():  # simulated patients
             index = np.flatnonzero(made.scarred)
         else:
@@ -140,7 +140,9 @@ class Shelf:
         if folder is None:
             raise RunError(f"{workshop.models or workshop.work}: holds no filter; train it with `lgesynthnet train reader --role filter`")
         method = pool.method or Method.LGESYNTHNET
-        return Painter(name=method.value, generator=workshop.painter(method), reader=Reader.from_pretrained(folder, Role.FILTER))
+        return Painter(
+            name=method.value, generator=workshop.painter(method), reader=TrainedScarSegmenter.from_pretrained(folder, Role.FILTER)
+        )
 
     def _simulate(self, pool: Pool) -> None:
         path, source = self.whole(pool.name), f"{pool.name}: {pool.count} slices"
@@ -148,7 +150,7 @@ class Shelf:
             return
         folder = write_cohort(self.run(pool.name), patients=math.ceil(pool.count / SCARRED_A_PATIENT) + 2, seed=self.seed, positive=1.0)
         stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
-        write_whole(stacks, path, source=source, place=str(folder))
+        write_slice_dataset(stacks, path, source=source, place=str(folder))
 
     def _stacks(self, pool: str, *, read: bool) -> Iterator[Stack]:
         cohort = open_cohort(self.run(pool))

@@ -10,22 +10,22 @@ import numpy as np
 from lgesynthnet.benchmark.utility.arms import FILTERED, Arm
 from lgesynthnet.benchmark.utility.plan import Pool, Run
 from lgesynthnet.benchmark.utility.scoring import read_patients
-from lgesynthnet.benchmark.utility.setup import REAL, Bench
+from lgesynthnet.benchmark.utility.setup import REAL, UtilityExperiment
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.examples.slices import WholeSlices, read_whole
+from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
 from lgesynthnet.train.segmenters.downstream import Augmentation, train_downstream
 
 
-def fill_pool(bench: Bench, pool: Pool, read: bool) -> float:
+def fill_pool(bench: UtilityExperiment, pool: Pool, read: bool) -> float:
     """One pool, in any process; returns its seconds."""
     began = time.monotonic()
     bench.shelf.fill(pool, read=read)
     return time.monotonic() - began
 
 
-def make_run(bench: Bench, run: Run) -> float:
+def make_run(bench: UtilityExperiment, run: Run) -> float:
     """Train and test one run, in any process; returns its seconds. Killed, it goes on from its last checkpoint."""
     began = time.monotonic()
     real, made = training_set(bench, run)
@@ -62,9 +62,9 @@ def make_run(bench: Bench, run: Run) -> float:
     return seconds
 
 
-def training_set(bench: Bench, run: Run) -> tuple[WholeSlices, WholeSlices | None]:
+def training_set(bench: UtilityExperiment, run: Run) -> tuple[SliceDataset, SliceDataset | None]:
     """Real slices of the run's patients, and what is added to them."""
-    real = read_whole(bench.out / "prepared" / f"{REAL}.safetensors")
+    real = read_slice_dataset(bench.out / "prepared" / f"{REAL}.safetensors")
     real = real.taken(np.flatnonzero([name in run.patients for name in real.patients]))
     if run.arm is Arm.RESAMPLED:
         rng = np.random.default_rng([run.seed, 5])

@@ -10,13 +10,13 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 
 from lgesynthnet.errors import InputError
-from lgesynthnet.evaluate.utility.detection import cut_off
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, Reading, SliceScore, evidence_ml, per_patient
+from lgesynthnet.evaluate.utility.detection import youden_threshold
+from lgesynthnet.evaluate.utility.scores import THRESHOLDS, RunScores, SliceScore, expected_scar_ml, per_patient
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
-from lgesynthnet.segmenter.heart import Segmenter, decided
+from lgesynthnet.segmenter.heart import HeartSegmenter, decided
 
 
-def read_patients(segmenter: Segmenter, validation: Sequence[Stack], tested: Sequence[Stack]) -> Reading:
+def read_patients(segmenter: HeartSegmenter, validation: Sequence[Stack], tested: Sequence[Stack]) -> RunScores:
     """Set the detection cut-offs on `validation`, then read `tested`.
 
     Scar is where its probability is half of the wall's or more, in every arm: a few validation patients would place a threshold of their
@@ -28,15 +28,17 @@ def read_patients(segmenter: Segmenter, validation: Sequence[Stack], tested: Seq
     seen = [row for stack in validation for row in score_stack(segmenter, stack)]
     patients = list(per_patient(seen).values())
     try:
-        slice_cut = cut_off([row.evidence_mm2 for row in seen], [row.truth_mm2 > 0 for row in seen])
-        patient_cut = cut_off([evidence_ml(rows) for rows in patients], [any(row.truth_mm2 > 0 for row in rows) for rows in patients])
+        slice_cut = youden_threshold([row.expected_scar_mm2 for row in seen], [row.truth_mm2 > 0 for row in seen])
+        patient_cut = youden_threshold(
+            [expected_scar_ml(rows) for rows in patients], [any(row.truth_mm2 > 0 for row in rows) for rows in patients]
+        )
     except ValueError as fault:
         raise InputError(f"validation patients {', '.join(stack.patient for stack in validation)}: {fault}") from None
     rows = [row for stack in tested for row in score_stack(segmenter, stack)]
-    return Reading(slices=rows, slice_cut_mm2=slice_cut, patient_cut_ml=patient_cut)
+    return RunScores(slices=rows, slice_cut_mm2=slice_cut, patient_cut_ml=patient_cut)
 
 
-def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
+def score_stack(segmenter: HeartSegmenter, stack: Stack) -> list[SliceScore]:
     """Every slice whose heart is labelled."""
     chance = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
     labels = decided(chance, stack.spacing_mm, segmenter.threshold)
@@ -56,7 +58,7 @@ def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
                 found_mm2=round(float(read.sum()) * pixel_mm2, 3),
                 overlap_mm2=round(float((truth & read).sum()) * pixel_mm2, 3),
                 hd95_mm=hausdorff_95(read, truth, stack.spacing_mm),
-                evidence_mm2=round(float(scar[:, :, k].sum()) * pixel_mm2, 3),
+                expected_scar_mm2=round(float(scar[:, :, k].sum()) * pixel_mm2, 3),
                 step_mm=stack.slice_step_mm,
                 found_at_mm2=tuple(round(float(some[:, :, k].sum()) * pixel_mm2, 3) for some in called),
                 overlap_at_mm2=tuple(round(float((truth & some[:, :, k]).sum()) * pixel_mm2, 3) for some in called),

@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lgesynthnet.benchmark.utility.plan import Experiment, Run, UtilityPlan, plan
-from lgesynthnet.benchmark.utility.pools import Shelf
+from lgesynthnet.benchmark.utility.plan import ExperimentSettings, Run, UtilityPlan, plan
+from lgesynthnet.benchmark.utility.pools import SamplePools
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.train.examples.slices import WholeSlices, whole_slices
+from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamRecipe
 
 REAL, RECORD = "real", "record.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class UtilityExperiment:
     """One experiment on one data set, in one folder.
 
     Attributes:
         unchecked: go on where a model does not say which patients it learnt from.
     """
 
-    shelf: Shelf
-    experiment: Experiment
+    shelf: SamplePools
+    experiment: ExperimentSettings
     unchecked: bool = False
 
     @property
@@ -69,9 +69,9 @@ class Bench:
         if {"train", "val"} & set(self.experiment.tested):
             raise InputError("train and val cannot be tested: the first is learnt from, the second sets the thresholds")
 
-    def real(self) -> WholeSlices:
+    def real(self) -> SliceDataset:
         """The training patients' slices."""
-        return whole_slices(self.shelf.workshop.cohort, self.out / "prepared" / f"{REAL}.safetensors", patients=self.splits["train"])
+        return slice_dataset(self.shelf.workshop.cohort, self.out / "prepared" / f"{REAL}.safetensors", patients=self.splits["train"])
 
     def plan(self) -> UtilityPlan:
         real = self.real()

@@ -11,10 +11,10 @@ import numpy as np
 from lgesynthnet.benchmark.published import UTILITY
 from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.benchmark.utility.results import Finished, Found, Group, _count
-from lgesynthnet.benchmark.utility.setup import Bench
+from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.detection import of_patients
-from lgesynthnet.evaluate.utility.figures import FIGURES, figures, quarters
+from lgesynthnet.evaluate.utility.figures import METRICS, figures, quarters
 from lgesynthnet.evaluate.utility.paired import signed_rank
 from lgesynthnet.evaluate.utility.scores import per_patient
 from lgesynthnet.report.html import markdown_table
@@ -57,7 +57,10 @@ def rows(found: Found, *, few: bool) -> list[list[str]]:
         else:
             p = _p(signed_rank(group.readings, other.readings))
             cells += [_cell(found.change(group, other, chosen[0]), sign=True), p]
-            cells += [_cell(found.at_equal_alarm(group, other)[1], sign=True), _cell(found.change(group, other, chosen[5]), sign=True)]
+            cells += [
+                _cell(found.at_matched_false_positive_rate(group, other)[1], sign=True),
+                _cell(found.change(group, other, chosen[5]), sign=True),
+            ]
         lines.append(cells + ([] if few else _published(group)))
     return lines
 
@@ -88,7 +91,7 @@ def against(found: Found) -> list[list[str]]:
     for group in everyone:
         if group.arm is not Arm.LGESYNTHNET:
             cells = [_cell(found.change(ours, group, figure), sign=True) for figure in chosen]
-            cells.append(_cell(found.at_equal_alarm(ours, group)[1], sign=True))
+            cells.append(_cell(found.at_matched_false_positive_rate(ours, group)[1], sign=True))
             lines.append([group.words, *cells, _p(signed_rank(ours.readings, group.readings))])
     return lines
 
@@ -146,7 +149,7 @@ def to_csv(found: Found) -> str:
     )
     for group in found.groups:
         other = found.baseline(group)
-        for figure in (*FIGURES, *quarters(group.readings)):
+        for figure in (*METRICS, *quarters(group.readings)):
             value = found.value(group, figure)
             change = None if other is None or other is group else found.change(group, other, figure)
             few = "all" if group.few is None else str(group.few)
@@ -154,7 +157,7 @@ def to_csv(found: Found) -> str:
             head = (group.arm.value, group.size, few, len(group.readings), figure.name, better)
             table.writerow((*head, *_numbers(value), *_numbers(change), _count(group)))
         if other is not None and other is not group:
-            value, change = found.at_equal_alarm(group, other)
+            value, change = found.at_matched_false_positive_rate(group, other)
             head = (group.arm.value, group.size, few, len(group.readings), "Dice at real only's false alarm", "more")
             table.writerow((*head, *_numbers(value), *_numbers(change), _count(group)))
     return text.getvalue()
@@ -164,14 +167,14 @@ def _numbers(value: Interval | None) -> list[str]:
     return [""] * 3 if value is None else [f"{v:.6g}" for v in (value.value, value.low, value.high)]
 
 
-def runs_csv(bench: Bench, runs: Sequence[Finished]) -> str:
+def runs_csv(bench: UtilityExperiment, runs: Sequence[Finished]) -> str:
     """One row a finished run: its figures without intervals, and its confusion matrix of patients as in the published table."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("run", "arm", "size", "seed", "real_patients", *(figure.name for figure in FIGURES), "TN", "FP", "FN", "TP"))
+    table.writerow(("run", "arm", "size", "seed", "real_patients", *(figure.name for figure in METRICS), "TN", "FP", "FN", "TP"))
     for run in runs:
         once = np.ones((1, len(per_patient(run.reading.slices))))
-        values = [float(figure.of(run.reading, once)[0]) for figure in FIGURES]
+        values = [float(figure.of(run.reading, once)[0]) for figure in METRICS]
         shown = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
         patients = run.few or len(bench.splits["train"])
         table.writerow((run.name, run.arm.value, run.size, run.seed, patients, *shown, *of_patients(run.reading).confusion))

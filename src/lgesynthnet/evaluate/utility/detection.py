@@ -9,15 +9,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from lgesynthnet.evaluate.utility.scores import (
-    Reading,
+    RunScores,
     Weights,
     _ratio,
-    evidence_ml,
+    expected_scar_ml,
     per_patient,
 )
 
 
-def cut_off(evidence: Sequence[float], positive: Sequence[bool]) -> float:
+def youden_threshold(evidence: Sequence[float], positive: Sequence[bool]) -> float:
     """The cut with the best balanced accuracy, midway between the two values that it parts; of equals, the middle one.
 
     Raises:
@@ -53,8 +53,8 @@ class Detection:
         return tuple(int((self.truth == t)[said == s].sum()) for t, s in ((False, False), (False, True), (True, False), (True, True)))  # type: ignore[return-value]
 
 
-def of_slices(reading: Reading) -> Detection:
-    rows = [(s.evidence_mm2, s.truth_mm2 > 0, i) for i, some in enumerate(per_patient(reading.slices).values()) for s in some]
+def of_slices(reading: RunScores) -> Detection:
+    rows = [(s.expected_scar_mm2, s.truth_mm2 > 0, i) for i, some in enumerate(per_patient(reading.slices).values()) for s in some]
     score, truth, patient = zip(*rows, strict=True)
     return Detection(
         score=np.array(score, float),
@@ -65,10 +65,10 @@ def of_slices(reading: Reading) -> Detection:
     )
 
 
-def of_patients(reading: Reading) -> Detection:
+def of_patients(reading: RunScores) -> Detection:
     rows = list(per_patient(reading.slices).values())
     return Detection(
-        score=np.array([evidence_ml(some) for some in rows]),
+        score=np.array([expected_scar_ml(some) for some in rows]),
         truth=np.array([any(s.truth_mm2 > 0 for s in some) for some in rows]),
         patient=np.arange(len(rows)),
         cut=reading.patient_cut_ml,

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from scipy import stats
 
 from lgesynthnet.evaluate.intervals import draws
-from lgesynthnet.evaluate.utility.figures import Figure
+from lgesynthnet.evaluate.utility.figures import Metric
 from lgesynthnet.evaluate.utility.scores import (
     HALF,
     THRESHOLDS,
-    Reading,
+    RunScores,
     SliceScore,
     Weights,
     _scarred,
@@ -40,14 +40,14 @@ class Resampling:
         rng = np.random.default_rng(0)
         return cls(patients=draws(patients, rng), seeds=draws(seeds, rng))
 
-    def values(self, figure: Figure, readings: Sequence[Reading]) -> Float[np.ndarray, " draws"]:
+    def values(self, figure: Metric, readings: Sequence[RunScores]) -> Float[np.ndarray, " draws"]:
         """The figure under every draw, averaged over the seeds that the draw holds."""
         each = np.stack([figure.of(reading, self.patients) for reading in readings], axis=1)
         return np.asarray((each * self.seeds).sum(axis=1) / self.seeds.sum(axis=1))
 
 
-def at_equal_alarm(
-    ours: Sequence[Reading], others: Sequence[Reading], resampling: Resampling
+def at_matched_false_positive_rate(
+    ours: Sequence[RunScores], others: Sequence[RunScores], resampling: Resampling
 ) -> tuple[Float[np.ndarray, " draws"], Float[np.ndarray, " draws"]] | None:
     """Dice on slices with scar where our false alarm is that of the others at one half, and the others' Dice there.
 
@@ -65,7 +65,7 @@ def at_equal_alarm(
     return np.array(met), wanted[:, HALF]
 
 
-def _by_threshold(readings: Sequence[Reading], resampling: Resampling) -> tuple[np.ndarray, np.ndarray]:
+def _by_threshold(readings: Sequence[RunScores], resampling: Resampling) -> tuple[np.ndarray, np.ndarray]:
     """Dice on slices with scar, and false alarm on the others, (draws, thresholds)."""
     both = np.stack([[_sums_by_threshold(some) for some in per_patient(reading.slices).values()] for reading in readings])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -87,7 +87,7 @@ def _sums_by_threshold(slices: Sequence[SliceScore]) -> Float[np.ndarray, "4 thr
     return sums
 
 
-def signed_rank(ours: Sequence[Reading], others: Sequence[Reading]) -> float | None:
+def signed_rank(ours: Sequence[RunScores], others: Sequence[RunScores]) -> float | None:
     """Wilcoxon's signed-rank test over patients of their mean Dice on slices with scar, averaged over seeds; two-sided p.
 
     None where no patient differs.
@@ -97,13 +97,13 @@ def signed_rank(ours: Sequence[Reading], others: Sequence[Reading]) -> float | N
     return float(stats.wilcoxon(change).pvalue) if len(change) and change.any() else None
 
 
-def patient_changes(ours: Sequence[Reading], others: Sequence[Reading]) -> dict[str, float]:
+def patient_changes(ours: Sequence[RunScores], others: Sequence[RunScores]) -> dict[str, float]:
     """Difference of mean Dice on slices with scar, by patient."""
     one, other = _patient_dice(ours), _patient_dice(others)
     return {name: one[name] - other[name] for name in one}
 
 
-def _patient_dice(readings: Sequence[Reading]) -> dict[str, float]:
+def _patient_dice(readings: Sequence[RunScores]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for reading in readings:
         for row in reading.slices:

@@ -37,7 +37,7 @@ class SliceScore:
     found_mm2: float
     overlap_mm2: float
     hd95_mm: float | None
-    evidence_mm2: float
+    expected_scar_mm2: float
     step_mm: float
     found_at_mm2: Sequence[float] = ()
     overlap_at_mm2: Sequence[float] = ()
@@ -50,7 +50,7 @@ class SliceScore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class RunScores:
     """All test slices of one run, and where validation patients put its detection cut-offs.
 
     Attributes:
@@ -66,7 +66,7 @@ class Reading:
         return asdict(self)
 
     @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> Reading:
+    def of_record(cls, record: Mapping[str, Any]) -> RunScores:
         rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in record["slices"]]
         return cls(
             slices=[SliceScore(**row) for row in rows],
@@ -83,8 +83,8 @@ def per_patient(slices: Sequence[SliceScore]) -> dict[str, list[SliceScore]]:
     return found
 
 
-def evidence_ml(rows: Sequence[SliceScore]) -> float:
-    return sum(row.evidence_mm2 * row.step_mm for row in rows) / 1000
+def expected_scar_ml(rows: Sequence[SliceScore]) -> float:
+    return sum(row.expected_scar_mm2 * row.step_mm for row in rows) / 1000
 
 
 def burden_ml(rows: Sequence[SliceScore], *, found: bool) -> float:

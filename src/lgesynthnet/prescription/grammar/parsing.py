@@ -35,7 +35,7 @@ _TOKEN = re.compile(rf"{SEGMENT_LIST}|[^\W\d_]+|\d+(?:\.\d+)?|[,;:.()/]| - |\S")
 _BREAKS = frozenset(",;:.()/") | {" - "}
 
 
-def parse(text: str) -> ScarPrescription:
+def prescribe(text: str) -> ScarPrescription:
     """The prescription that one sentence in the wording of reports describes.
 
     "Transmural enhancement in the posteroseptal wall" is segments {3, 9}, all of the wall, everything else default. Without a

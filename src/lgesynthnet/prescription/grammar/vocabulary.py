@@ -213,7 +213,7 @@ LONGEST_PHRASE = max(map(len, PHRASES))
 
 
 def every_report_word() -> set[str]:
-    """Lower-case words of all phrases that `parse` reads, cut as a BERT tokenizer cuts before its pieces."""
+    """Lower-case words of all phrases that `prescribe` reads, cut as a BERT tokenizer cuts before its pieces."""
     return {word for phrase in PHRASES for word in phrase} | {"mvo", "microvascular", "obstruction", "reflow", "thickness", "transmurality"}
 
 

@@ -27,7 +27,7 @@ _LONGEST_FIXED = 20  # characters; beyond it a number is written with an exponen
 
 
 def write(prescription: ScarPrescription) -> str:
-    """One sentence with every field that differs from its default; `parse` gives an equal prescription back."""
+    """One sentence with every field that differs from its default; `prescribe` gives an equal prescription back."""
     p = prescription
     own_depth = p.depth != default_depth(p.pattern, p.transmurality)
     extent = own_depth or p.transmurality != DEFAULT_TRANSMURALITY[p.pattern]

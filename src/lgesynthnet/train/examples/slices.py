@@ -22,7 +22,7 @@ CANVAS = 224  # 336 mm; larger images lose their margin, smaller ones are padded
 
 
 @dataclass(frozen=True, kw_only=True)
-class WholeSlices:
+class SliceDataset:
     """Whole slices on a canvas of 224 x 224 pixels of 1.5 mm.
 
     Attributes:
@@ -44,9 +44,9 @@ class WholeSlices:
     def __len__(self) -> int:
         return len(self.patients)
 
-    def taken(self, index: Int[np.ndarray, " m"]) -> WholeSlices:
+    def taken(self, index: Int[np.ndarray, " m"]) -> SliceDataset:
         """Some of the slices, in the order given; one may be taken more than once."""
-        return WholeSlices(
+        return SliceDataset(
             image=self.image[index],
             labels=self.labels[index],
             centre=self.centre[index],
@@ -61,9 +61,9 @@ class WholeSlices:
         return np.asarray(scar_of(self.labels).any(axis=(1, 2)))
 
 
-def whole_slices(
+def slice_dataset(
     cohort: Cohort, path: Path, *, patients: list[str] | None = None, progress: Callable[[int, int], None] | None = None
-) -> WholeSlices:
+) -> SliceDataset:
     """Read a cohort once into `path`, or `path` where it is there already; a flat slice is left out.
 
     Args:
@@ -74,9 +74,9 @@ def whole_slices(
     """
     if not path.exists():
         chosen = (stack for stack in _told(cohort, progress) if patients is None or stack.patient in patients)
-        write_whole(chosen, path, source=source_of(cohort, patients), place=str(cohort.root))
+        write_slice_dataset(chosen, path, source=source_of(cohort, patients), place=str(cohort.root))
     refuse_other_data(path, cohort, patients)
-    return read_whole(path)
+    return read_slice_dataset(path)
 
 
 def _told(cohort: Cohort, progress: Callable[[int, int], None] | None) -> Iterator[Stack]:
@@ -87,13 +87,13 @@ def _told(cohort: Cohort, progress: Callable[[int, int], None] | None) -> Iterat
             progress(done, len(cohort.cases))
 
 
-def read_whole(path: Path) -> WholeSlices:
-    """What `write_whole` wrote."""
+def read_slice_dataset(path: Path) -> SliceDataset:
+    """What `write_slice_dataset` wrote."""
     words, arrays = read_prepared(path)
-    return WholeSlices(patients=json.loads(words["patients"]), source=words["source"], **arrays)
+    return SliceDataset(patients=json.loads(words["patients"]), source=words["source"], **arrays)
 
 
-def write_whole(stacks: Iterable[Stack], path: Path, *, source: str, place: str) -> None:
+def write_slice_dataset(stacks: Iterable[Stack], path: Path, *, source: str, place: str) -> None:
     """Put stacks on the canvas and write them.
 
     Args:

@@ -18,15 +18,15 @@ from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.sampling import denoise
 from lgesynthnet.model.tensors import to_inputs
 from lgesynthnet.reward.base import Reward, Target
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.batches import normal
 from lgesynthnet.train.examples.roi import Dropout, Examples
 from lgesynthnet.train.generator.novel import novel
-from lgesynthnet.train.generator.penalties import asked_brightness, off_brightness, off_surroundings
+from lgesynthnet.train.generator.penalties import asked_brightness, brightness_penalty, context_penalty
 from lgesynthnet.train.generator.reward import CORE_DROP, beside
 
 
-class Watch:
+class RewardMonitor:
     """Looks over the training's shoulder: a fixed set of new prescriptions, painted with the averaged weights, read by the filter.
 
     Where every example holds scar, their own scars are repainted instead.
@@ -43,7 +43,7 @@ class Watch:
         model: Inpainter,
         trained: nn.Module,
         reward: Reward,
-        judge: Reader,
+        judge: TrainedScarSegmenter,
         examples: Examples,
         folder: Path,
         steps: int,
@@ -74,8 +74,8 @@ class Watch:
         image, target = self._painted(self.made)
         record = {"step": step, "reward_loss": float(self.reward.loss(image, target).mean()), **_looks(image, target)}
         asked = self.asked.to(image.device)
-        record["off_brightness"] = float(off_brightness(image, target, asked, asked - CORE_DROP).mean())
-        record["off_surroundings"] = float(off_surroundings(image, target).mean())
+        record["off_brightness"] = float(brightness_penalty(image, target, asked, asked - CORE_DROP).mean())
+        record["off_surroundings"] = float(context_penalty(image, target).mean())
         record["filter_dice"] = float(_dice(self.judge, image, target).mean())
         record["words_dice"] = float(_dice(self.judge, *self._painted(self.alone)).mean())
         record["score"] = (record["filter_dice"] + record["words_dice"]) / 2 - record["off_brightness"] - record["off_surroundings"]
@@ -113,7 +113,7 @@ def _looks(image: Float[Tensor, "b 1 128 128"], target: Target) -> dict[str, flo
     return {"scar_5": low, "scar_50": middle, "scar_95": high, "edge_sharpness": float(steep[border].mean())}
 
 
-def _dice(judge: Reader, image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
+def _dice(judge: TrainedScarSegmenter, image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
     for network in judge.networks:
         network.to(image.device)
     read = judge.chance(torch.cat([image, target.cavity, target.wall], dim=1))[:, 1:].sum(1, keepdim=True) >= judge.threshold

@@ -14,7 +14,7 @@ from lgesynthnet.conditioning.repaint_region import BEYOND_MM, MARGIN_MM, hidden
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.grammar.language import caption
 from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.prescription.rasterize import paint
+from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Level
 from lgesynthnet.train.examples.roi import Examples
@@ -46,7 +46,7 @@ def novel(
 def _conditioned(examples: Examples, i: int, prescription: ScarPrescription, *, alone: bool) -> Condition:
     level = Level(examples.levels[i])
     frame = frame_of(examples, i)
-    painted = paint(prescription, frame)
+    painted = rasterize(prescription, frame)
     return Condition(
         image=examples.image[i].astype(np.float32),
         hidden=hidden_round(frame.wall if alone else painted.scar, frame.wall, (1.0, 1.0), margin_mm=BEYOND_MM if alone else MARGIN_MM),

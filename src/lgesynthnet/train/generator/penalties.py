@@ -17,7 +17,7 @@ CORE_PIXELS = 20.0  # a smaller core or tissue counts for less: a few pixels can
 BESIDE_PIXELS = 2  # the dark line that a reader likes is so wide
 
 
-def off_brightness(
+def brightness_penalty(
     image: Float[Tensor, "b 1 128 128"], target: Target, scar: Float[Tensor, " b"], core: Float[Tensor, " b"]
 ) -> Float[Tensor, " b"]:
     """How far scar and no-reflow core are, on average, from the brightness that was asked for each, in heart units.
@@ -30,7 +30,7 @@ def off_brightness(
     return found + (mean_over(image, dark) - core).abs() * (dark.sum((1, 2, 3)) / CORE_PIXELS).clamp(max=1.0)
 
 
-def off_surroundings(image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
+def context_penalty(image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
     """How far repainted blood, healthy wall and what lies beyond them are from the host, on average beside the scar and apart from it.
 
     Where no scar is asked for the host is the truth. A reader finds a scar more easily beside a dark line: without this, blood in the

@@ -24,7 +24,7 @@ from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.examples.roi import CONTROL_DROPOUT
 from lgesynthnet.train.generator.diffusion import DiffusionTask
 from lgesynthnet.train.generator.novel import novel
-from lgesynthnet.train.generator.penalties import asked_brightness, off_brightness, off_surroundings, own_brightness
+from lgesynthnet.train.generator.penalties import asked_brightness, brightness_penalty, context_penalty, own_brightness
 from lgesynthnet.train.recipes import RewardRecipe, Window
 
 SCARRED_SHARE = 0.8  # of the reward's own mini-batch
@@ -59,7 +59,7 @@ class RewardTask:
         noisy = noised(clean, noise, alpha, sigma)
         estimate = clean_estimate(noisy, d.model(noisy, step, to_inputs(made, d.model.text, device)), alpha, sigma)
         image, target = decode(d.model.autoencoder, estimate), Target.of(made, device)
-        return missed(self.reward, self.recipe, image, target, *own_brightness(target)).mean()
+        return reward_loss(self.reward, self.recipe, image, target, *own_brightness(target)).mean()
 
 
 class PolicyTask:
@@ -85,7 +85,9 @@ class PolicyTask:
         latent = denoise(d.model, noise, inputs, steps=self.recipe.policy_steps, with_gradient=self.recipe.policy_gradient_steps)
         image, target = decode(d.model.autoencoder, latent), Target.of(made, device)
         asked = asked_brightness(made, d.examples.scar_levels).to(device)
-        return d.loss(rng, batch) + self.recipe.weight * missed(self.reward, self.recipe, image, target, asked, asked - CORE_DROP).mean()
+        return (
+            d.loss(rng, batch) + self.recipe.weight * reward_loss(self.reward, self.recipe, image, target, asked, asked - CORE_DROP).mean()
+        )
 
     def _wish(self, rng: np.random.Generator) -> Condition:
         if self.diffusion.scarred.size and rng.random() < self.recipe.own_scars:
@@ -95,7 +97,7 @@ class PolicyTask:
         return novel(d.examples, d.healthy, rng, prior=prior, words_alone=self.recipe.words_alone, cored=self.recipe.cored)
 
 
-def missed(
+def reward_loss(
     reward: Reward,
     recipe: RewardRecipe,
     image: Float[Tensor, "b 1 128 128"],
@@ -104,8 +106,8 @@ def missed(
     core: Float[Tensor, " b"],
 ) -> Float[Tensor, " b"]:
     """The reward's loss, and what holds a picture to the asked brightness of scar and core and to the host round them."""
-    looks = recipe.brightness * off_brightness(image, target, scar, core)
-    return reward.loss(image, target) + looks + recipe.surroundings * off_surroundings(image, target)
+    looks = recipe.brightness * brightness_penalty(image, target, scar, core)
+    return reward.loss(image, target) + looks + recipe.surroundings * context_penalty(image, target)
 
 
 def beside(model: Inpainter, trained: nn.Module) -> torch.device:

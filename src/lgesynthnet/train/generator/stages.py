@@ -23,11 +23,11 @@ from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.reward.transmurality import TransmuralityReward
 from lgesynthnet.segmenter.networks import Role
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.examples.roi import Dropout, Examples
 from lgesynthnet.train.generator.autoencoder import AutoencoderTask, latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
-from lgesynthnet.train.generator.monitor import Watch
+from lgesynthnet.train.generator.monitor import RewardMonitor
 from lgesynthnet.train.generator.reward import PolicyTask, RewardTask
 from lgesynthnet.train.generator.text import CaptionTask
 from lgesynthnet.train.loop import Task, fit
@@ -165,7 +165,7 @@ def train_control(job: Job, examples: Examples) -> dict[str, object]:
 def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dict[str, object]:
     """From the control stage: reward on real pictures, kept as `WORK/reward/offline/`, then on the model's own samples.
 
-    The filter chooses among the looks that `Watch` takes, on validation patients where there are any.
+    The filter chooses among the looks that `RewardMonitor` takes, on validation patients where there are any.
 
     Raises:
         ModelError: no control stage, or no readers.
@@ -177,7 +177,7 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
     own = all((job.work / f"reader-{role}" / "model").is_dir() for role in (Role.REWARD, Role.FILTER))
     readers = job.reader or (job.work if own else Path("phantom"))
     reward = reward_of(job.reward.kind, readers)
-    judge = Reader.from_pretrained(part_folder(readers, Role.FILTER.value), Role.FILTER)
+    judge = TrainedScarSegmenter.from_pretrained(part_folder(readers, Role.FILTER.value), Role.FILTER)
     folder = job.work / Stage.REWARD.value
     diffusion = _task(job, model, examples)
     if model.templated:
@@ -191,7 +191,7 @@ def train_reward(job: Job, examples: Examples, held_out: Examples | None) -> dic
     if job.on_policy:
         stages.append(("policy", PolicyTask(diffusion, reward, job.reward), job.reward.policy))
     for name, task, settings in stages:
-        watch = Watch(
+        watch = RewardMonitor(
             model, task.trained, reward, judge, watched, folder / name, levels=examples.scar_levels, steps=job.reward.policy_steps
         )
         if not watch.log.exists():
@@ -222,7 +222,7 @@ def reward_of(kind: RewardKind, readers: Path) -> Reward:
     """A reward by name; only the segmentation reward needs a reader."""
     match kind:
         case RewardKind.SEGMENTATION:
-            return SegmentationReward(Reader.from_pretrained(part_folder(readers, Role.REWARD.value), Role.REWARD))
+            return SegmentationReward(TrainedScarSegmenter.from_pretrained(part_folder(readers, Role.REWARD.value), Role.REWARD))
         case RewardKind.TRANSMURALITY:
             return TransmuralityReward()
         case RewardKind.CONTRAST:

@@ -17,12 +17,12 @@ from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.heart import CLASSES, ROLE, Kind, Segmenter, build_segmenter
+from lgesynthnet.segmenter.heart import CLASSES, ROLE, HeartSegmenter, Kind, build_heart_segmenter
 from lgesynthnet.train.augment.slices import bent, randomised
-from lgesynthnet.train.examples.slices import WholeSlices
+from lgesynthnet.train.examples.slices import SliceDataset
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import StageRecipe
-from lgesynthnet.train.segmenters.heart import segmentation_loss
+from lgesynthnet.train.segmenters.heart import heart_segmentation_loss
 
 ANOTHER_SEED = 1_000_003  # between the batches of the two stages
 
@@ -91,8 +91,8 @@ class MixedTask:
     def __init__(
         self,
         network: nn.Module,
-        real: WholeSlices,
-        synthetic: WholeSlices | None,
+        real: SliceDataset,
+        synthetic: SliceDataset | None,
         *,
         share: float,
         side: int,
@@ -123,9 +123,9 @@ class MixedTask:
         logits = self.trained(x.to(device))
         if self.jaccard:
             return jaccard_loss(logits, target.to(device))
-        return segmentation_loss(logits, target.to(device), known.to(device))
+        return heart_segmentation_loss(logits, target.to(device), known.to(device))
 
-    def _drawn(self, rng: np.random.Generator, batch: int) -> list[WholeSlices]:
+    def _drawn(self, rng: np.random.Generator, batch: int) -> list[SliceDataset]:
         made = rng.random(batch) < self.share
         if self.same_prevalence and self.others.size:
             healthy = rng.random(batch) < self.others.size / len(self.real)
@@ -150,8 +150,8 @@ def jaccard_loss(logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"])
 
 
 def train_downstream(
-    real: WholeSlices,
-    synthetic: WholeSlices | None,
+    real: SliceDataset,
+    synthetic: SliceDataset | None,
     folder: Path,
     recipe: DownstreamRecipe,
     *,
@@ -163,7 +163,7 @@ def train_downstream(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
-) -> Segmenter:
+) -> HeartSegmenter:
     """Train in `folder`, or go on from its last checkpoint; the network's first weights follow from the seed.
 
     Args:
@@ -180,10 +180,10 @@ def train_downstream(
     if not real.scarred.any():
         raise InputError("no real slice with scar to train on; choose patients with scar labels")
     torch.manual_seed(seed)
-    network = build_segmenter(recipe.filters, recipe.kind)
+    network = build_heart_segmenter(recipe.filters, recipe.kind)
     origin = "random weights"
     if init is not None:
-        start = Segmenter.from_pretrained(part_folder(init, ROLE))
+        start = HeartSegmenter.from_pretrained(part_folder(init, ROLE))
         if (start.filters, start.kind) != (recipe.filters, recipe.kind):
             raise ModelError(f"{init}: has filters {start.filters}, wanted are {recipe.filters}; give another --init or --downstream")
         network.load_state_dict(start.network.state_dict())
@@ -208,4 +208,4 @@ def train_downstream(
         )
         fit(task, loop, place, seed=seed + i * ANOTHER_SEED, origin=known, device=device, progress=progress)
     halve(network.cpu())
-    return Segmenter(network, recipe.filters, kind=recipe.kind)
+    return HeartSegmenter(network, recipe.filters, kind=recipe.kind)

@@ -17,11 +17,11 @@ from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label, Skipped, Stack
-from lgesynthnet.segmenter.heart import CLASSES, ROLE, Segmenter, build_segmenter
+from lgesynthnet.segmenter.heart import CLASSES, ROLE, HeartSegmenter, build_heart_segmenter
 from lgesynthnet.segmenter.scoring import best_threshold, score, summary
 from lgesynthnet.train.augment.slices import randomised
 from lgesynthnet.train.batches import drawn_from
-from lgesynthnet.train.examples.slices import WholeSlices, whole_slices
+from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.recipes import recipe_named
 
@@ -29,10 +29,10 @@ CLASS_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 4.0, 1.0)  # scar covers 0.3 % of an image
 SCAR_DRAWS = 0.6  # share of a batch that holds scar
 
 
-class SegmenterTask:
+class HeartSegmenterTask:
     """Cross-entropy, and Dice of cavity, wall, scar and RV over the whole batch: over single images it teaches "no scar"."""
 
-    def __init__(self, network: nn.Module, slices: WholeSlices) -> None:
+    def __init__(self, network: nn.Module, slices: SliceDataset) -> None:
         self.trained = network
         self.slices = slices
         self.scarred, self.healthy = np.flatnonzero(slices.scarred), np.flatnonzero(~slices.scarred)
@@ -44,10 +44,12 @@ class SegmenterTask:
         has_rv = torch.from_numpy(self.slices.has_rv[index])
         x, target = randomised(image, labels, torch.from_numpy(self.slices.centre[index]), has_rv, rng)
         device = next(self.trained.parameters()).device
-        return segmentation_loss(self.trained(x.to(device)), target.to(device), has_rv.to(device))
+        return heart_segmentation_loss(self.trained(x.to(device)), target.to(device), has_rv.to(device))
 
 
-def segmentation_loss(logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"], has_rv: Bool[Tensor, " b"]) -> Float[Tensor, ""]:
+def heart_segmentation_loss(
+    logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"], has_rv: Bool[Tensor, " b"]
+) -> Float[Tensor, ""]:
     """Cross-entropy plus Dice over the batch; where no RV is labelled, background and RV count as one class."""
     log_chance = torch.log_softmax(logits, dim=1)
     either = torch.logaddexp(log_chance[:, Label.BACKGROUND], log_chance[:, Label.RV])
@@ -65,7 +67,7 @@ def segmentation_loss(logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h
     return entropy + torch.stack([1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1) for p, t in parts]).mean()
 
 
-def train_segmenter(
+def train_heart_segmenter(
     data: Cohort,
     work: Path,
     *,
@@ -98,25 +100,25 @@ def train_segmenter(
         if progress is not None:
             progress(stage, done, total, loss)
 
-    slices = whole_slices(data, work / "whole.safetensors", patients=patients, progress=lambda a, b: tell("prepare", a, b))
+    slices = slice_dataset(data, work / "whole.safetensors", patients=patients, progress=lambda a, b: tell("prepare", a, b))
     if not slices.scarred.any():
         raise InputError(f"{data.root}: no slice with scar, so there is nothing to learn it from; add patients with scar labels")
-    network = build_segmenter(sizes.segmenter_filters)
+    network = build_heart_segmenter(sizes.segmenter_filters)
     origin = None
     if init is not None:
-        start = Segmenter.from_pretrained(part_folder(init, ROLE))
+        start = HeartSegmenter.from_pretrained(part_folder(init, ROLE))
         if start.filters != sizes.segmenter_filters:
             raise ModelError(f"{init}: has filters {start.filters}, recipe {recipe} wants {sizes.segmenter_filters}; use its own recipe")
         network.load_state_dict(start.network.state_dict())
         origin = start.fingerprint
     folder = work / "segmenter"
     loop = sizes.segmenter if init is None else sizes.segmenter_finetune
-    task = SegmenterTask(network, slices)
+    task = HeartSegmenterTask(network, slices)
     report = fit(
         task, loop, folder, seed=seed, origin=origin, device=device, progress=lambda done, total, loss: tell("segmenter", done, total, loss)
     )
     halve(network.cpu())
-    made = Segmenter(network, sizes.segmenter_filters)
+    made = HeartSegmenter(network, sizes.segmenter_filters)
     if validation is not None:
         held_out = _stacks(validation, validation_patients)
         made.threshold = best_threshold(made, held_out)

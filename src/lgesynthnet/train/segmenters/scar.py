@@ -21,7 +21,7 @@ from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.calibration import ReadSlice, best_threshold, reliability
 from lgesynthnet.segmenter.networks import OUT_CHANNELS, Role, build_network
-from lgesynthnet.segmenter.reader import Reader
+from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.batches import drawn_from
 from lgesynthnet.train.examples.roi import Examples
@@ -53,7 +53,7 @@ def training_patients(role: Role, splits: Mapping[str, list[str]], *, parts: Seq
     return [name for part in chosen for name in splits[part]]
 
 
-def train_reader(
+def train_scar_segmenter(
     role: Role,
     examples: Examples,
     recipe: ReaderRecipe,
@@ -76,7 +76,7 @@ def train_reader(
         ModelError: `init` is of another role or width.
         RunError: `folder` was begun from another reader, or with other settings.
     """
-    start = None if init is None else Reader.from_pretrained(part_folder(init, role.value), role)
+    start = None if init is None else TrainedScarSegmenter.from_pretrained(part_folder(init, role.value), role)
     if start is not None and start.width != recipe.width:
         raise ModelError(f"{init}: has width {start.width}, this recipe trains width {recipe.width}; choose the --recipe it was made with")
     origin = None if start is None else start.fingerprint
@@ -86,11 +86,11 @@ def train_reader(
         network = build_network(role, recipe.width)
         if start is not None:
             network.load_state_dict(start.networks[i % len(start.networks)].state_dict())
-        task = ReaderTask(network, examples, strength=recipe.augmentation)
+        task = ScarSegmenterTask(network, examples, strength=recipe.augmentation)
         settings = recipe.train if start is None else recipe.finetune
         reports.append(fit(task, settings, folder / f"member-{i}", seed=seed + i, origin=origin, device=device, progress=tell))
         networks.append(halve(network.cpu()))
-    reader = Reader(networks, role, width=recipe.width, views=recipe.views)
+    reader = TrainedScarSegmenter(networks, role, width=recipe.width, views=recipe.views)
     calibration = calibrate(reader, held_out or examples) | {"on": "validation" if held_out else "training"}
     reader.save(folder / "model")
     write_json(folder / "model" / "calibration.json", calibration)
@@ -98,7 +98,7 @@ def train_reader(
     return {"role": role.value, "members": members, "loop": reports, "started_from": origin} | scores
 
 
-class ReaderTask:
+class ScarSegmenterTask:
     """Cross-entropy and soft Dice over the batch, both inside the wall; scarred and scar-free slices in a fixed ratio."""
 
     def __init__(self, network: nn.Module, examples: Examples, *, strength: float = 1.0) -> None:
@@ -110,10 +110,10 @@ class ReaderTask:
         stack, target = augmented(*to_stack(self.examples, chosen), rng, strength=self.strength)
         device = next(self.trained.parameters()).device
         stack, target = stack.to(device), target.to(device)
-        return reading_loss(self.trained(stack), target, stack[:, 2] > 0.5)
+        return scar_segmentation_loss(self.trained(stack), target, stack[:, 2] > 0.5)
 
 
-def reading_loss(
+def scar_segmentation_loss(
     logits: Float[Tensor, "b 3 128 128"], target: Int[Tensor, "b 128 128"], wall: Bool[Tensor, "b 128 128"]
 ) -> Float[Tensor, ""]:
     """What a reading costs, inside the wall alone.
@@ -140,7 +140,7 @@ def to_stack(examples: Examples, chosen: Int[np.ndarray, " b"]) -> tuple[Float[T
 
 
 @torch.no_grad()
-def calibrate(reader: Reader, examples: Examples, *, batch: int = 32) -> dict[str, object]:
+def calibrate(reader: TrainedScarSegmenter, examples: Examples, *, batch: int = 32) -> dict[str, object]:
     """Set the reader's threshold by `best_threshold`; returns the scores at it, the calibration error and the reliability curve."""
     slices = []
     for start in range(0, len(examples), batch):
