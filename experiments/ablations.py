@@ -32,11 +32,11 @@ from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
+from lgesynthnet.terms import Prior, Role
 
 CORE_PIXELS = 12
 ByPatient = dict[str, list[float]]

@@ -23,12 +23,13 @@ from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.quality.verdict import judge
 from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.synthesis.synthesize import read_back
+from lgesynthnet.terms import Prior
 
 
 def interval(values: dict[str, list[float]]) -> str:

@@ -22,9 +22,9 @@ from generator import UtilityExperiment, options_of
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.model_store import weights_folder
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.train.recipes import RECIPES, Stage
+from lgesynthnet.terms import Role, Stage
+from lgesynthnet.train.recipes import RECIPES
 from lgesynthnet.train.stages import train
 
 

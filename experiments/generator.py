@@ -40,13 +40,13 @@ from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.prescription.strata import in_order
 from lgesynthnet.records import Level, Mask, scar_of
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
+from lgesynthnet.terms import Prior, Role
 
 SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > ABOVE}
 READINGS = ("auditor", "5 SD", "half maximum")

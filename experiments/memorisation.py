@@ -27,9 +27,9 @@ from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.nearest import PERCENTILE, feature_spread, in_features, in_wall, look, nearest
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import Prior, draw
-from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Prior, Role
 
 ALLOWED = 0.025
 

@@ -16,9 +16,10 @@ from lgesynthnet.phantom.heart import contours, labels_of, window_of
 from lgesynthnet.phantom.infarct import level_of
 from lgesynthnet.prescription.grammar.language import prescribe, write
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Source
+from lgesynthnet.terms import Prior
 
 
 def frames(rng: np.random.Generator, count: int) -> list[HeartFrame]:

@@ -21,14 +21,14 @@ from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model_store import fingerprint, part_folder
 from lgesynthnet.reward.segmentation import SegmentationReward
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role, Stage, Window
 from lgesynthnet.train.examples.prepare import load_examples, prepare
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
 from lgesynthnet.train.generator.reward import RewardTask
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.recipes import RECIPES, Stage, Window
+from lgesynthnet.train.recipes import RECIPES
 
 ARMS = (
     ("lambda-0", 0.0, Window.LOW_NOISE),

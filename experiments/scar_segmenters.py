@@ -22,8 +22,8 @@ from lgesynthnet.evaluate.intervals import Interval, mean
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Skipped
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, ReadSlice, reliability, score
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 
 
 def main() -> None:

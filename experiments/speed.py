@@ -26,8 +26,9 @@ from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.data import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.synthesis.painters import model_folder
+from lgesynthnet.terms import Prior
 
 STEPS = 10
 

@@ -34,9 +34,10 @@ from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level
 from lgesynthnet.synthesis.painters import model_folder
+from lgesynthnet.terms import Stage
 from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
 from lgesynthnet.train.loop import fit
-from lgesynthnet.train.recipes import RECIPES, Stage
+from lgesynthnet.train.recipes import RECIPES
 
 LEARN, JUDGE = 1500, 500
 Scar = tuple[ScarPrescription, Level]

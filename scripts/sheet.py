@@ -20,13 +20,14 @@ from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.data import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.run.licence import PHANTOM_TRUTH
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.synthesis.synthesize import read_back
+from lgesynthnet.terms import Prior
 
 CROP, HEAD, GAP, COLUMNS = 88, 14, 4, 8
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.benchmark.published import TABLE_1
 from lgesynthnet.benchmark.reproduction import OUTSIDE, REPAINT, compare
 from lgesynthnet.benchmark.reproduction_page import markdown, write
@@ -18,6 +17,7 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.strata import ALL
+from lgesynthnet.terms import Method
 
 METHODS = [Method.PASTE, Method.LGESYNTHNET, Method.LGESYNTHNET_RAW]
 

@@ -10,7 +10,6 @@ import torch
 from ring_hosts import SPACING_MM, ring_patient
 
 from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.conditioning.condition import Context
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.generate.base import Generator
@@ -22,6 +21,7 @@ from lgesynthnet.model.spade import Spade, SpadeSize
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
+from lgesynthnet.terms import Context
 
 INFARCT = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, mvo_share=0.2, seed=5)
 

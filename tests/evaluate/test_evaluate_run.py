@@ -19,10 +19,10 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, scar_of
 from lgesynthnet.run.hosts import host_cohort, host_pool
 from lgesynthnet.run.plan import SynthesisPlan
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
+from lgesynthnet.terms import Role
 
 PHANTOM = weights_folder() / "phantom"
 

@@ -11,10 +11,11 @@ from ring_hosts import write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
-from lgesynthnet.export.cases import ExportCase, LabelKind, Origin, real_cases, synthetic_case, write_case
+from lgesynthnet.export.cases import ExportCase, Origin, real_cases, synthetic_case, write_case
 from lgesynthnet.export.folder import whole_folder
-from lgesynthnet.export.nnunet import Classes, coding_of
+from lgesynthnet.export.nnunet import coding_of
 from lgesynthnet.records import Label, Skipped
+from lgesynthnet.terms import Classes, LabelKind
 
 
 @pytest.fixture

@@ -16,14 +16,13 @@ import pytest
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import LGESynthNetError, RunError
-from lgesynthnet.export.cases import LabelKind
 from lgesynthnet.export.gather import Source
-from lgesynthnet.export.nnunet import Classes
 from lgesynthnet.export.run import NnunetRequest, export_nifti, export_nnunet
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
+from lgesynthnet.terms import Classes, LabelKind
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from ring_hosts import SPACING_MM, ring_patient
 
 from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.conditioning.condition import NEUTRAL, Context, condition, semantic_map
+from lgesynthnet.conditioning.condition import NEUTRAL, condition, semantic_map
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import LicenceNotice, ModelError
@@ -20,6 +20,7 @@ from lgesynthnet.model.spade import Spade, SpadeSize, load_spade, noise_of, save
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, ShortAxisSlice
+from lgesynthnet.terms import Context
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, mvo_share=0.2, seed=5)
 

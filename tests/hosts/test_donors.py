@@ -5,8 +5,9 @@ from ring_hosts import write_patient
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError
-from lgesynthnet.generate.rivals import Rival, load_rival
+from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.hosts.donors import donor_bank
+from lgesynthnet.terms import Rival
 
 
 def test_only_chosen_patients_give_and_only_their_scarred_slices(tmp_path):

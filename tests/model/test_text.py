@@ -28,8 +28,9 @@ from lgesynthnet.model.text import (
 )
 from lgesynthnet.prescription.grammar.language import every_caption_word, every_report_word
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.records import Level
+from lgesynthnet.terms import Prior
 
 SAID = "Subendocardial enhancement (26-50 % transmural) in the mid posteroseptal wall"
 

@@ -10,10 +10,11 @@ from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.describing import describe
 from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
+from lgesynthnet.terms import Prior
 
 
 def frame_of(level=Level.MID, inner=24.0, wall=9.0, spacing=1.0):

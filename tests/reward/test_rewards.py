@@ -13,8 +13,8 @@ from lgesynthnet.reward.base import Reward, Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.reward.transmurality import TransmuralityReward
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 
 READERS = weights_folder() / "phantom"
 

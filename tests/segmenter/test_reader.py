@@ -13,8 +13,9 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, ShortAxisSlice
-from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.networks import build_network
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 
 
 def reader(role=Role.FILTER, *, members=1, views=1):

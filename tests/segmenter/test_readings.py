@@ -10,8 +10,8 @@ from lgesynthnet.model_store import weights_folder
 from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import scar_of
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 
 EMIDEC_READERS = Path(__file__).resolve().parents[2] / "weights" / "emidec"
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.networks import build_network
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import load_painter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.terms import Role
 
 
 @pytest.fixture(scope="module")

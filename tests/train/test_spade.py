@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.conditioning.condition import Context
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize
 from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.terms import Context
 from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack_parts

@@ -9,7 +9,7 @@ from lgesynthnet.conditioning.condition import NEUTRAL, control_image
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
-from lgesynthnet.generate.rivals import Rival, load_rival
+from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.hosts.donors import donor_bank
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import with_template
@@ -17,9 +17,9 @@ from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label
+from lgesynthnet.terms import Rival, Stage
 from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.examples.roi import Dropout
-from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.stages import train
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, seed=5)

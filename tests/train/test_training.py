@@ -17,12 +17,13 @@ from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Stage
 from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack
-from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe
+from lgesynthnet.train.recipes import RECIPES, StageRecipe
 from lgesynthnet.train.stages import train
 
 STEPS = StageRecipe(steps=8, batch=2, lr=1e-2, warmup=2, checkpoint_every=4)

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image as Picture
 
-from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.benchmark.trained_methods import Tell, TrainedMethods
 from lgesynthnet.conditioning.intensity import HeartWindow, grey
 from lgesynthnet.conditioning.repaint_region import hidden_round
@@ -30,12 +29,12 @@ from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import segmenter_fingerprint
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Method, Prior, Role
 
 PICTURES, SIDE = 10, 88
 REPAINT, NOVEL, REAL = "repaint", "novel", "real"

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.benchmark.published import SLICES, TABLE_1
 from lgesynthnet.benchmark.reproduction import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, MethodResult
 from lgesynthnet.evaluate.intervals import Interval
@@ -16,6 +15,7 @@ from lgesynthnet.evaluate.lines import COLUMNS, cells
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.report.html import markdown_table, page, picture
+from lgesynthnet.terms import Method
 
 NOTE = f"Published: {SLICES} slices of another data set, judged by another segmenter; only its rows may be compared with each other."
 

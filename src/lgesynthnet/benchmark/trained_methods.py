@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.benchmark.methods import NEEDED, STAGES, Method
+from lgesynthnet.benchmark.methods import NEEDED, STAGES
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import part_folder, weights_folder
-from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.terms import Method, Role
 
 Tell = Callable[[str, int, int], None]
 

@@ -77,9 +77,9 @@ def table1(
 
     Example: lgesynthnet benchmark table1 --data emidec --splits emidec/splits.json --models weights/emidec --out runs/table1
     """
-    from lgesynthnet.benchmark.methods import Method
     from lgesynthnet.benchmark.reproduction import compare
     from lgesynthnet.benchmark.reproduction_page import markdown, write
+    from lgesynthnet.terms import Method
 
     workshop = _workshop(
         data,
@@ -167,12 +167,12 @@ def utility(
 
     Example: lgesynthnet benchmark utility --data emidec --splits emidec/splits.json --models weights/emidec --out runs/utility --workers 2
     """
-    from lgesynthnet.benchmark.utility.arms import Arm
     from lgesynthnet.benchmark.utility.experiment import State, measure
     from lgesynthnet.benchmark.utility.plan import ExperimentSettings
     from lgesynthnet.benchmark.utility.pools import SamplePools
     from lgesynthnet.benchmark.utility.setup import UtilityExperiment
     from lgesynthnet.run.lock import locked
+    from lgesynthnet.terms import Arm
 
     workshop = _workshop(
         data,

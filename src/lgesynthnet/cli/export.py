@@ -85,10 +85,9 @@ def nnunet(
 
     Example: lgesynthnet export nnunet runs/first $nnUNet_raw --dataset-id 501 --splits emidec/splits.json
     """
-    from lgesynthnet.export.cases import LabelKind
     from lgesynthnet.export.gather import Source
-    from lgesynthnet.export.nnunet import Classes
     from lgesynthnet.export.run import NnunetRequest, export_nnunet
+    from lgesynthnet.terms import Classes, LabelKind
 
     source = Source(run=run, data=data, no_real=no_real, dataset=dataset, labels=labels, label=LabelKind(label.value), kept_only=not every)
     request = NnunetRequest(
@@ -123,9 +122,9 @@ def nifti(
 
     Example: lgesynthnet export nifti runs/first pairs --no-real
     """
-    from lgesynthnet.export.cases import LabelKind
     from lgesynthnet.export.gather import Source
     from lgesynthnet.export.run import export_nifti
+    from lgesynthnet.terms import LabelKind
 
     source = Source(run=run, data=data, no_real=no_real, dataset=dataset, labels=labels, label=LabelKind(label.value), kept_only=not every)
     with console.bar("exporting") as advance:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from lgesynthnet.cli import console
-from lgesynthnet.cli.options import BaseFirst, Dataset, Flip, FlipOption, Labels, Landmarks, Seed
+from lgesynthnet.cli.options import BaseFirst, Dataset, FlipOption, Labels, Landmarks, Seed
 from lgesynthnet.errors import RunError
+from lgesynthnet.terms import Flip
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
 INCOMPATIBLE = ("torchvision",)

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lgesynthnet.terms import Flip
+
 READING = "How to read the folder"
-
-
-class Flip(StrEnum):
-    """Mirroring into the radiological view, RV on the viewer's left."""
-
-    NONE = "none"
-    ROWS = "rows"
-    COLUMNS = "columns"
-    BOTH = "both"
-
-    @property
-    def axes(self) -> tuple[bool, bool]:
-        """(rows, columns)."""
-        return self in (Flip.ROWS, Flip.BOTH), self in (Flip.COLUMNS, Flip.BOTH)
 
 
 Dataset = Annotated[

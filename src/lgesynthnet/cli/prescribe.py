@@ -55,8 +55,9 @@ def _drawn(prior: str, count: int, level: str | None, seed: int) -> list[ScarPre
     import numpy as np
 
     from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.priors import Prior, draw
+    from lgesynthnet.prescription.priors import draw
     from lgesynthnet.records import Level
+    from lgesynthnet.terms import Prior
 
     if prior not in list(Prior):
         raise PrescriptionError(f"--prior {prior}: known are {', '.join(Prior)}")

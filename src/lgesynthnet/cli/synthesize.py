@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lgesynthnet.cli import console
-from lgesynthnet.cli.options import BaseFirst, Dataset, Flip, FlipOption, Labels, Landmarks, Seed
+from lgesynthnet.cli.options import BaseFirst, Dataset, FlipOption, Labels, Landmarks, Seed
+from lgesynthnet.terms import Flip
 
 if TYPE_CHECKING:
     from lgesynthnet.synthesis.synthesize import RunResult

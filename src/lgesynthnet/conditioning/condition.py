@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -17,15 +16,9 @@ from lgesynthnet.prescription.grammar.language import caption
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
+from lgesynthnet.terms import Context
 
 NEUTRAL = 0.0  # heart units half way between wall and blood: says neither scar nor healthy
-
-
-class Context(StrEnum):
-    """What a SPADE generator is shown of the host: its labels alone, or its image outside the hidden region too."""
-
-    LIMITED = "limited"
-    FULL = "full"
 
 
 RoiImage = Float32[np.ndarray, "128 128"]

@@ -30,8 +30,8 @@ def auditor_of(plan: SynthesisPlan, named: Path | None = None) -> TrainedScarSeg
     beside = model / AUDITOR
     folder = part_folder(named, AUDITOR) if named is not None else beside if beside.is_dir() else shipped_or_path(DEFAULT) / AUDITOR
     require_independent(folder, roles_in_run(plan))
-    from lgesynthnet.segmenter.networks import Role
     from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.terms import Role
 
     return TrainedScarSegmenter.from_pretrained(folder, Role.AUDITOR)
 

@@ -20,6 +20,7 @@ from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Image, Label, Labels, ShortAxisSlice, Skipped, scar_of
+from lgesynthnet.terms import LabelKind
 
 ENDING = ".nii.gz"
 UNCHANGED = np.arange(len(Label), dtype=np.uint8)
@@ -32,13 +33,6 @@ class Origin(StrEnum):
 
     REAL = "real"
     SYNTHETIC = "synthetic"
-
-
-class LabelKind(StrEnum):
-    """Which scar label a synthetic case gets; real ones keep their own."""
-
-    INTENDED = "intended"
-    READ = "read"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from lgesynthnet.data.cohort import Cohort, open_cohort
 from lgesynthnet.data.label_maps import parse_label_map
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.export.cases import ExportCase, LabelKind, real_cases, synthetic_case
+from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
 from lgesynthnet.export.notice import Licence
 from lgesynthnet.records import Skipped
 from lgesynthnet.run.hosts import host_cohort
@@ -17,6 +17,7 @@ from lgesynthnet.run.licence import LICENCES, PHANTOM_TRUTH, host_licence
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.sample_row import Sample
 from lgesynthnet.run.summary import Summary, summarise
+from lgesynthnet.terms import LabelKind
 
 Told = Callable[[int, int], None]
 PLAN = "plan.json"

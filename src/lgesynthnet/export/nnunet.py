@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,11 @@ from lgesynthnet.export.folder import MARK, NOTICE, TABLE, identity_of, stands_a
 from lgesynthnet.export.folds import CaseLists
 from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Label
+from lgesynthnet.terms import Classes
 
 CARD, SPLITS = "dataset.json", "splits_final.json"
 IMAGES, LABELS = "imagesTr", "labelsTr"
 _NAMES = {label: label.name.lower().replace("_", "-") for label in Label}
-
-
-class Classes(StrEnum):
-    """What nnU-Net learns to tell apart."""
-
-    ALL = "all"  # cavity, healthy wall, scar, no-reflow (and RV), each pixel in one of them
-    REGIONS = "regions"  # the same files; whole wall holds scar, and scar holds no-reflow
-    SCAR = "scar"  # scar and no-reflow together against the rest
 
 
 @dataclass(frozen=True, kw_only=True)

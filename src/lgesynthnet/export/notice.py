@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lgesynthnet.export.cases import ExportCase, LabelKind, Origin
+from lgesynthnet.export.cases import ExportCase, Origin
+from lgesynthnet.terms import LabelKind
 
 Licence = tuple[str | None, str | None]  # name of the licence and whom to credit; None where nobody said
 

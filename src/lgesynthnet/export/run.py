@@ -13,10 +13,11 @@ from lgesynthnet.errors import RunError
 from lgesynthnet.export.cases import ExportCase, Origin
 from lgesynthnet.export.folds import CaseLists, Fold, Mix, case_lists, patient_folds
 from lgesynthnet.export.gather import Gathered, Source, Told, gather
-from lgesynthnet.export.nnunet import SPLITS, Classes, NnunetDataset, checked_name, coding_of, write_nnunet
+from lgesynthnet.export.nnunet import SPLITS, NnunetDataset, checked_name, coding_of, write_nnunet
 from lgesynthnet.export.notice import notice
 from lgesynthnet.export.pairs import write_pairs
 from lgesynthnet.run.licence import host_licence
+from lgesynthnet.terms import Classes
 
 TRAIN, VAL = "train", "val"
 FOLDS = 5

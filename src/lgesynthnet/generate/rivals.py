@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import ModelError
 from lgesynthnet.generate.base import Generator
-
-
-class Rival(StrEnum):
-    """What the product is compared with; see docs/rivals.md."""
-
-    PASTE = "paste"
-    COPY_PASTE = "copy-paste"
-    SPADE_LIMITED = "spade-limited"
-    SPADE_FULL = "spade-full"
-    TEMPLATE = "template"
+from lgesynthnet.terms import Rival
 
 
 def load_rival(
@@ -51,8 +41,8 @@ def load_rival(
                 raise ModelError("template: needs the folder that `lgesynthnet train control --template` wrote, WORK/control/model")
             return _templated(folder, donors, keep_host=keep_host, device=device)
         case Rival.SPADE_LIMITED | Rival.SPADE_FULL:
-            from lgesynthnet.conditioning.condition import Context
             from lgesynthnet.generate.spade import SpadePainter
+            from lgesynthnet.terms import Context
 
             if folder is None:
                 raise ModelError(f"{rival.value}: needs the folder that `lgesynthnet train spade --work` or `pack-parts --out` wrote")

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from scipy import ndimage
 
-from lgesynthnet.conditioning.condition import Condition, Context, condition
+from lgesynthnet.conditioning.condition import Condition, condition
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.generate.base import Generator
@@ -21,6 +21,7 @@ from lgesynthnet.model.tensors import to_maps
 from lgesynthnet.model_store import fingerprint, notice_licence, part_folder
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.terms import Context
 from lgesynthnet.threads import one_thread
 
 SMOOTHED_PIXELS = 1.0

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from lgesynthnet.conditioning.condition import Context
 from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files import write_bytes, write_json
+from lgesynthnet.terms import Context
 
 MAP_CHANNELS = {Context.LIMITED: 4, Context.FULL: 6}  # of `conditioning.condition.semantic_map`
 SCALES = 2

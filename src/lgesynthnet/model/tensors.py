@@ -8,10 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from lgesynthnet.conditioning.condition import Condition, Context, control_image, semantic_map
+from lgesynthnet.conditioning.condition import Condition, control_image, semantic_map
 from lgesynthnet.model.autoencoder import FACTOR
 from lgesynthnet.model.inpainter import Inputs, fold
 from lgesynthnet.model.text import TextEncoder
+from lgesynthnet.terms import Context
 
 
 def to_inputs(made: list[Condition], text: TextEncoder, device: torch.device | str = "cpu") -> Inputs:

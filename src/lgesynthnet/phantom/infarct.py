@@ -11,10 +11,11 @@ from scipy import ndimage
 from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.phantom.body import BINS, Body, Remodelling
 from lgesynthnet.phantom.heart import Contours, Window
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
+from lgesynthnet.terms import Prior
 
 OVERLAP_DEG = 14.0  # an arc that reaches less far into a segment leaves it unnamed
 Distance = Float32[np.ndarray, "bins depths"]

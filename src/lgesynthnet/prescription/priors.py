@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 
 import numpy as np
 
 from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS, TERRITORY, neighbours
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
+from lgesynthnet.terms import Prior
 
 TERRITORY_SHARE = {"LAD": 0.45, "RCA": 0.35, "LCX": 0.20}
 # Chance that an infarct spills over into the next segment outside its territory: the standard map disagrees with 23 % of
@@ -17,14 +17,6 @@ TERRITORY_SHARE = {"LAD": 0.45, "RCA": 0.35, "LCX": 0.20}
 SPILL = 0.23
 GROW = 0.62  # chance to take one more neighbour inside the territory
 MVO_SHARE_OF_LARGE = 0.35  # MVO belongs to acute, large, near-transmural infarcts
-
-
-class Prior(StrEnum):
-    """The populations on offer."""
-
-    ISCHAEMIC = "ischaemic"
-    NON_ISCHAEMIC = "non-ischaemic"
-    UNIFORM = "uniform"
 
 
 def draw(prior: Prior | str, level: Level, rng: np.random.Generator) -> ScarPrescription:

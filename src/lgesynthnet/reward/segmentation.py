@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lgesynthnet.errors import ModelError
 from lgesynthnet.reward.base import Target, mean_over
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 
 SMOOTH = 5.0  # pixels: a scar-free sample with a few read pixels is nearly right
 

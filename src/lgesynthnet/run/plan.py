@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lgesynthnet import __version__
 from lgesynthnet.errors import RunError
-from lgesynthnet.prescription.priors import Prior
+from lgesynthnet.terms import Prior
 
 # These may change when a run goes on: they only say when to stop, or describe; none of them decides a byte of any sample.
 FREE = frozenset(

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 import torch
 from monai.networks.nets import DynUNet, SegResNet, UNet
 from torch import Tensor, nn
 
+from lgesynthnet.terms import Role
+
 IN_CHANNELS = 3  # heart units, cavity, wall: a host's heart is always labelled, the intended scar is never shown
 OUT_CHANNELS = 3  # healthy, scar, no-reflow
-
-
-class Role(StrEnum):
-    """What a reader may be used for: the reward teaches a generator, the filter keeps or rejects samples, the auditor only reports."""
-
-    REWARD = "reward"
-    FILTER = "filter"
-    AUDITOR = "auditor"
 
 
 def build_network(role: Role, width: int) -> nn.Module:

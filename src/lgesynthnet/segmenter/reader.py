@@ -19,7 +19,8 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.model_store import fingerprint
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
-from lgesynthnet.segmenter.networks import Role, build_network, fill, weights_of
+from lgesynthnet.segmenter.networks import build_network, fill, weights_of
+from lgesynthnet.terms import Role
 from lgesynthnet.threads import one_thread
 
 SYMMETRIES = 8  # of the square: four turns, each also mirrored

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import RunResult, synthesize
+from lgesynthnet.terms import Prior
 
 PATIENTS = 4
 

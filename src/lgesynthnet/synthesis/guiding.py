@@ -11,8 +11,8 @@ from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.segmentation import SegmentationReward
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 
 
 class ScarSegmenterGuide:

@@ -55,8 +55,8 @@ def load_painter(model: str, device: str = "auto", reader: Path | None = None) -
 
 
 def _filter(folder: Path) -> ScarSegmenter:
-    from lgesynthnet.segmenter.networks import Role
     from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.terms import Role
 
     return TrainedScarSegmenter.from_pretrained(part_folder(folder, Role.FILTER), Role.FILTER)
 

@@ -14,11 +14,11 @@ from lgesynthnet.errors import PrescriptionError, RunError
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
 from lgesynthnet.prescription.grammar.language import prescribe
-from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.quality.verdict import DICE_ABOVE
 from lgesynthnet.run.plan import Origin, Shard, SkippedHost, SynthesisPlan, Wish, _first
 from lgesynthnet.synthesis.painters import Painter, load_painter
+from lgesynthnet.terms import Prior
 
 ATTEMPTS_PER_SAMPLE = 8  # default budget
 

@@ -6,17 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
-from lgesynthnet.conditioning.condition import Context
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.model.spade import load_spade, spade_part
 from lgesynthnet.segmenter.heart import ROLE as SEGMENTER
 from lgesynthnet.segmenter.heart import HeartSegmenter
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Context, Role, Stage
 from lgesynthnet.train.generator.stages import finished
-from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.stages import reader_folder
 
 

@@ -6,21 +6,9 @@ Receipts (time, scores) of the shipped weights stand in their model card.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.segmenter.networks import Role
-
-
-class Stage(StrEnum):
-    """What can be trained, in order; base reads autoencoder and text from the work folder, control reads base."""
-
-    AUTOENCODER = "autoencoder"
-    TEXT = "text"
-    BASE = "base"
-    CONTROL = "control"
-    REWARD = "reward"
-    READER = "reader"
+from lgesynthnet.terms import RewardKind, Role, Stage, Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,22 +58,6 @@ class SpadeRecipe:
     discriminator: int
     train: StageRecipe
     finetune: StageRecipe
-
-
-class Window(StrEnum):
-    """At which noise levels the reward is asked: where structure stands (the paper's t <= 200), where it forms, or everywhere."""
-
-    LOW_NOISE = "low-noise"
-    HIGH_NOISE = "high-noise"
-    ALL = "all"
-
-
-class RewardKind(StrEnum):
-    """Which reward; see `lgesynthnet.reward`."""
-
-    SEGMENTATION = "segmentation"
-    TRANSMURALITY = "transmurality"
-    CONTRAST = "contrast"
 
 
 @dataclass(frozen=True, kw_only=True)

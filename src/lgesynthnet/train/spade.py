@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lgesynthnet.conditioning.condition import Condition, Context, edges
+from lgesynthnet.conditioning.condition import Condition, edges
 from lgesynthnet.conditioning.intensity import grey
 from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.data.cohort import Cohort
@@ -25,6 +25,7 @@ from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade, noise_of, save_spade, spade_part
 from lgesynthnet.model.tensors import images, to_maps
 from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
+from lgesynthnet.terms import Context
 from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.examples.prepare import Progress, prepared
 from lgesynthnet.train.examples.roi import Examples

@@ -10,11 +10,11 @@ import torch
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_json
-from lgesynthnet.segmenter.networks import Role
+from lgesynthnet.terms import RewardKind, Role, Stage, Window
 from lgesynthnet.train.examples.files import prepared_of, source_of
 from lgesynthnet.train.examples.prepare import Progress, prepared
 from lgesynthnet.train.generator.stages import Job, train_autoencoder, train_base, train_control, train_reward, train_text
-from lgesynthnet.train.recipes import RewardKind, Stage, Window, recipe_named
+from lgesynthnet.train.recipes import recipe_named
 from lgesynthnet.train.segmenters.scar import train_scar_segmenter
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
-from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.benchmark.utility.experiment import measure
 from lgesynthnet.benchmark.utility.leaks import refuse_leaks
 from lgesynthnet.benchmark.utility.plan import Choice, ExperimentSettings, Run, plan, some_patients
@@ -29,6 +28,7 @@ from lgesynthnet.evaluate.utility.scores import HALF, RunScores
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.terms import Arm
 
 ARMS = (Arm.REAL, Arm.RESAMPLED, Arm.PASTE, Arm.UNFILTERED, Arm.LGESYNTHNET, Arm.READ)
 MODEL = weights_folder() / "phantom"

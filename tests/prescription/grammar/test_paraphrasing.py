@@ -5,9 +5,10 @@ import pytest
 
 from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption, prescribe
 from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level
+from lgesynthnet.terms import Prior
 
 SCAR = ScarPrescription(segments=frozenset({8, 9}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.4, mvo_share=0.1)
 

@@ -17,12 +17,11 @@ from lgesynthnet.model.schedule import build_schedule, snr
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.model_store import fingerprint, weights_folder
 from lgesynthnet.phantom.cohort import write_cohort
-from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Prior, Role, Stage, Window
 from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
@@ -32,7 +31,7 @@ from lgesynthnet.train.generator.penalties import brightness_penalty, context_pe
 from lgesynthnet.train.generator.reward import PolicyTask, RewardTask, window_steps
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack
-from lgesynthnet.train.recipes import RECIPES, Stage, StageRecipe, Window
+from lgesynthnet.train.recipes import RECIPES, StageRecipe
 from lgesynthnet.train.stages import train
 
 RECIPE = replace(RECIPES["tiny"].reward, batch=3)

@@ -16,9 +16,9 @@ from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
 from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning
 from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Label
+from lgesynthnet.terms import Stage
 from lgesynthnet.train.examples.roi import Dropout, Examples
 from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
-from lgesynthnet.train.recipes import Stage
 from lgesynthnet.train.stages import train
 
 

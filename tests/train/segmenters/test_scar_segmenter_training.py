@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.networks import Role, build_network
+from lgesynthnet.segmenter.networks import build_network
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.packing import pack_parts

@@ -9,12 +9,12 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.detection import of_patients
 from lgesynthnet.evaluate.utility.figures import figures
 from lgesynthnet.evaluate.utility.paired import patient_changes
 from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, RunScores
+from lgesynthnet.terms import Arm
 
 if TYPE_CHECKING:
     from lgesynthnet.benchmark.utility.results import Found, Group

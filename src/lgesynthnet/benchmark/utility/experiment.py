@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.benchmark.jobs import Executor, executor
-from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.benchmark.utility.leaks import refuse_leaks
 from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.runs import fill_pool, make_run
 from lgesynthnet.benchmark.utility.settings import keep_settings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
+from lgesynthnet.terms import Arm
 
 
 def measure(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.benchmark.utility.plan import Pool
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import patients_behind
+from lgesynthnet.terms import Arm
 
 
 def refuse_leaks(bench: UtilityExperiment, pools: tuple[Pool, ...]) -> list[str]:

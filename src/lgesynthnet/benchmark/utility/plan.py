@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.benchmark.methods import Method
-from lgesynthnet.benchmark.utility.arms import FILTERED, METHOD_OF, Arm
+from lgesynthnet.benchmark.utility.arms import FILTERED, METHOD_OF
 from lgesynthnet.errors import RunError
+from lgesynthnet.terms import Arm, Method
 
 
 @dataclass(frozen=True, kw_only=True)

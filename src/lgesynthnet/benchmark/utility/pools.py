@@ -11,18 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.benchmark.methods import Method
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.plan import Choice, Pool
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, scar_of
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import Painter, load_painter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
+from lgesynthnet.terms import Method, Role
 from lgesynthnet.train.examples.files import prepared_of
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, write_slice_dataset
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.benchmark.utility.arms import FILTERED, Arm
+from lgesynthnet.benchmark.utility.arms import FILTERED
 from lgesynthnet.benchmark.utility.plan import Pool, Run
 from lgesynthnet.benchmark.utility.scoring import read_patients
 from lgesynthnet.benchmark.utility.setup import REAL, UtilityExperiment
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.heart import ROLE
+from lgesynthnet.terms import Arm
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
 from lgesynthnet.train.segmenters.downstream import Augmentation, train_downstream

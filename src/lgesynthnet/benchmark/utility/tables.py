@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from lgesynthnet.benchmark.published import UTILITY
-from lgesynthnet.benchmark.utility.arms import Arm
 from lgesynthnet.benchmark.utility.results import Finished, Found, Group, _count
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.evaluate.intervals import Interval
@@ -18,6 +17,7 @@ from lgesynthnet.evaluate.utility.figures import METRICS, figures, quarters
 from lgesynthnet.evaluate.utility.paired import signed_rank
 from lgesynthnet.evaluate.utility.scores import per_patient
 from lgesynthnet.report.html import markdown_table
+from lgesynthnet.terms import Arm
 
 SHOWN = (
     "Dice, slices with scar",

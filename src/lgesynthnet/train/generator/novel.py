@@ -13,10 +13,11 @@ from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.conditioning.repaint_region import BEYOND_MM, MARGIN_MM, hidden_round
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.grammar.language import caption
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Level
+from lgesynthnet.terms import Prior
 from lgesynthnet.train.examples.roi import Examples
 
 CORED_FROM = 0.6  # transmural extent; no-reflow is found in deep infarcts

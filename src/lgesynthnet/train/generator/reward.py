@@ -18,14 +18,14 @@ from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.sampling import denoise
 from lgesynthnet.model.schedule import clean_estimate, noised, signal_and_noise, snr
 from lgesynthnet.model.tensors import to_inputs
-from lgesynthnet.prescription.priors import Prior
 from lgesynthnet.reward.base import Reward, Target
+from lgesynthnet.terms import Prior, Window
 from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.examples.roi import CONTROL_DROPOUT
 from lgesynthnet.train.generator.diffusion import DiffusionTask
 from lgesynthnet.train.generator.novel import novel
 from lgesynthnet.train.generator.penalties import asked_brightness, brightness_penalty, context_penalty, own_brightness
-from lgesynthnet.train.recipes import RewardRecipe, Window
+from lgesynthnet.train.recipes import RewardRecipe
 
 SCARRED_SHARE = 0.8  # of the reward's own mini-batch
 CORE_DROP = 0.45  # heart units from scar down to its no-reflow core; medians: 0.44 in 56 real training slices, 0.49 in simulated ones

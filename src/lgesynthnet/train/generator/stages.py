@@ -22,8 +22,8 @@ from lgesynthnet.reward.base import Reward
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.reward.transmurality import TransmuralityReward
-from lgesynthnet.segmenter.networks import Role
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import RewardKind, Role, Stage, Window
 from lgesynthnet.train.examples.roi import Dropout, Examples
 from lgesynthnet.train.generator.autoencoder import AutoencoderTask, latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
@@ -32,7 +32,7 @@ from lgesynthnet.train.generator.reward import PolicyTask, RewardTask
 from lgesynthnet.train.generator.text import CaptionTask
 from lgesynthnet.train.loop import Task, fit
 from lgesynthnet.train.previews import EVERY, Pictures
-from lgesynthnet.train.recipes import Recipe, RewardKind, RewardRecipe, Stage, StageRecipe, Window
+from lgesynthnet.train.recipes import Recipe, RewardRecipe, StageRecipe
 
 Tell = Callable[[int, int, float], None]
 

@@ -21,9 +21,10 @@ from lgesynthnet.model.text import MAX_TOKENS, SPECIAL, BertModel, BertTokenizer
 from lgesynthnet.prescription.grammar.language import caption
 from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
-from lgesynthnet.prescription.priors import Prior, draw
+from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
 from lgesynthnet.records import Level
+from lgesynthnet.terms import Prior
 
 TEMPERATURE = 0.07
 MASKED = 0.15  # share of tokens, as in BERT

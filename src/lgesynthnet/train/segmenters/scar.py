@@ -20,8 +20,9 @@ from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.calibration import ReadSlice, best_threshold, reliability
-from lgesynthnet.segmenter.networks import OUT_CHANNELS, Role, build_network
+from lgesynthnet.segmenter.networks import OUT_CHANNELS, build_network
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.terms import Role
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.batches import drawn_from
 from lgesynthnet.train.examples.roi import Examples
