@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+DICE_ABOVE = 0.6  # the published filter keeps a sample when its Dice is above this
+
 
 class Role(StrEnum):
     """What a reader may be used for: the reward teaches a generator, the filter keeps or rejects samples, the auditor only reports."""
@@ -160,3 +162,11 @@ class Rival(StrEnum):
     SPADE_LIMITED = "spade-limited"
     SPADE_FULL = "spade-full"
     TEMPLATE = "template"
+
+
+class PromptSource(StrEnum):
+    """Where the prescriptions of a run come from; the values are the options of `synthesize`."""
+
+    TEXT = "text"
+    PRESCRIPTIONS = "prescriptions"
+    PRIOR = "prior"

@@ -1,4 +1,4 @@
-"""Which slices of a cohort can be painted into, and how to fetch one: a list in memory, the voxels on the disk."""
+"""Which slices of a cohort can be painted into, and how to fetch one. The list is in memory; the pixels stay on the disk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.anatomy.orientation import StackOrder
@@ -14,7 +15,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import CaseFiles
 from lgesynthnet.data.ring import Fault, fault_of
 from lgesynthnet.errors import InputError
-from lgesynthnet.hosts.locate import locate_stack
+from lgesynthnet.hosts.orientation_cache import OrientationCache
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Skipped, Stack
 
 STACKS_IN_MEMORY = 32
@@ -42,12 +43,14 @@ class HostPool:
     Attributes:
         fingerprint: hash of everything in the hosts that decides a pixel: images, labels, spacing, levels, insertions.
         skipped: cases and slices that cannot be used, with reasons; slices that nobody labelled are not among them.
+        orientation: how each stack is oriented, to be kept beside a run.
     """
 
     cohort: Cohort
     entries: list[HostEntry]
     skipped: list[Skipped]
     fingerprint: str
+    orientation: OrientationCache = field(default_factory=OrientationCache, repr=False)
     _stacks: OrderedDict[str, Stack] = field(default_factory=OrderedDict, repr=False)
 
     def fetch(self, entry: HostEntry) -> Host:
@@ -69,42 +72,48 @@ class HostPool:
 
 
 def find_hosts(
-    cohort: Cohort, *, with_scar: bool = False, strict: bool = False, on_case: Callable[[int, int], None] | None = None
+    cohort: Cohort,
+    *,
+    with_scar: bool = False,
+    strict: bool = False,
+    on_case: Callable[[int, int], None] | None = None,
+    cache: Path | None = None,
 ) -> HostPool:
     """Read every case once and list its usable slices.
 
     Args:
-        with_scar: take slices that hold scar too; their scar stays.
-        strict: raise at the first case or slice that cannot be used instead of listing it.
-        on_case: told (done, all) after each case.
+        with_scar: also take slices that hold scar; their scar stays.
+        strict: raise at the first case or slice that cannot be used, instead of listing it.
+        on_case: gets (done, total) after each case.
+        cache: file of an `OrientationCache`; it is read where it exists, and never written here.
     Raises:
-        InputError: nothing is usable; or `strict` and something is not.
+        InputError: no slice can be used; or `strict`, and one cannot.
     """
-    shelf = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="")
+    pool = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="", orientation=OrientationCache(cache))
     content = hashlib.sha256()
-    _refuse_if(strict, shelf.skipped)
+    _refuse_if(strict, pool.skipped)
     for done, case in enumerate(cohort.cases, start=1):
         try:
             stack = cohort.read(case)
         except InputError as fault:
-            shelf.skipped.append(Skipped(name=case.patient, reason=str(fault)))
+            pool.skipped.append(Skipped(name=case.patient, reason=str(fault)))
         else:
-            for found in _hosts_of(stack, case, with_scar):
-                if isinstance(found, Skipped):
-                    shelf.skipped.append(found)
+            for host in _hosts_of(stack, case, with_scar, pool.orientation):
+                if isinstance(host, Skipped):
+                    pool.skipped.append(host)
                 else:
-                    shelf.entries.append(found)
-                    content.update(_content(stack[found.index], found))
-        _refuse_if(strict, shelf.skipped)
+                    pool.entries.append(host)
+                    content.update(_content(stack[host.index], host))
+        _refuse_if(strict, pool.skipped)
         if on_case is not None:
             on_case(done, len(cohort.cases))
-    if not shelf.entries:
-        raise InputError(f"{cohort.root}: {_nothing(shelf.skipped, with_scar)}")
-    shelf.fingerprint = f"hosts:{content.hexdigest()[:16]}"
-    return shelf
+    if not pool.entries:
+        raise InputError(f"{cohort.root}: {_nothing(pool.skipped, with_scar)}")
+    pool.fingerprint = f"hosts:{content.hexdigest()[:16]}"
+    return pool
 
 
-def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool) -> Iterator[HostEntry | Skipped]:
+def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> Iterator[HostEntry | Skipped]:
     usable: list[int] = []
     for slice_ in stack:
         fault = fault_of(slice_)
@@ -115,7 +124,7 @@ def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool) -> Iterator[HostEn
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
         return
-    hearts = locate_stack(stack)
+    hearts = orientation.locate(stack)
     for index in wanted:
         level, insertions = hearts.levels[index], hearts.insertions[index]
         if level is not None and insertions is not None:
@@ -139,6 +148,6 @@ def _refuse_if(strict: bool, skipped: list[Skipped]) -> None:
 def _nothing(skipped: list[Skipped], with_scar: bool) -> str:
     if skipped:
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        return f"no slice can be used; {skipped[0].name}: {skipped[0].reason}{more}; look with `lgesynthnet verify`"
+        return f"no slice can be used; {skipped[0].name}: {skipped[0].reason}{more}; `lgesynthnet verify` lists all reasons"
     hint = "every usable slice holds scar already; add --hosts-with-scar to paint beside it" if not with_scar else "no slice has labels"
     return f"no slice can be used; {hint}"

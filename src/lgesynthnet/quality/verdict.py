@@ -12,8 +12,8 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.measuring import measure
 from lgesynthnet.quality.appearance import measure_appearance
 from lgesynthnet.records import Mask
+from lgesynthnet.terms import DICE_ABOVE
 
-DICE_ABOVE = 0.6  # the paper's filter: a sample is kept when Dice(intended, read) is above 0.6
 STRAY_BELOW_MM2 = 25.0  # about a pea's cross-section; smaller islands are a reader's noise, not a scar that nobody asked for
 
 
