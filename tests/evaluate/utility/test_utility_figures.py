@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lgesynthnet.evaluate.intervals import estimate
-from lgesynthnet.evaluate.utility.detection import of_patients, youden_threshold
+from lgesynthnet.evaluate.utility.detection import of_patients, of_slices, youden_threshold
 from lgesynthnet.evaluate.utility.figures import METRICS, quarters
-from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate, signed_rank
+from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate, patient_changes, signed_rank
 from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, HALF, THRESHOLDS, RunScores, SliceScore, burden_ml, per_patient
 
 
@@ -102,6 +102,37 @@ def test_the_cut_parts_what_can_be_parted_and_stands_midway():
         youden_threshold([1, 2], [True, True])
 
 
+def test_of_equally_good_cuts_the_middle_one_is_taken():
+    # Cuts at 0.5, 2.5 and 4.5 have a balanced accuracy of 2/3 each.
+    assert youden_threshold([0, 1, 2, 3, 4, 5], [False, True] * 3) == 2.5
+
+
+def test_a_cut_may_call_everything_or_nothing_scarred():
+    assert youden_threshold([5, 5], [True, False]) == pytest.approx(5)
+    assert youden_threshold([9, 1, 1], [False, True, True]) > 9  # as good as a cut below 1: half of the two classes is right
+
+
+def test_a_score_that_equals_the_cut_is_called_scarred():
+    scores = reading([row("P1", 0, 100, 50, 50), row("N1", 0, 0, 0, 0)], slice_cut=50.0, patient_cut=0.5)
+    assert of_slices(scores).confusion == of_patients(scores).confusion == (1, 0, 0, 1)
+    for name in ("sensitivity, slices", "specificity, slices", "accuracy, slices", "sensitivity, patients", "specificity, patients"):
+        assert value(name, scores).value == 1.0
+
+
+def test_the_signed_rank_is_two_sided():
+    base = reading([row(f"P{i}", 0, 100, 100, 10 * i) for i in range(5)])
+    better = reading([row(f"P{i}", 0, 100, 100, 10 * i + i + 1) for i in range(5)])
+    # All five patients gain: 2 of 2^5 assignments of signs are as extreme.
+    assert signed_rank([better], [base]) == pytest.approx(2 / 2**5)
+    assert signed_rank([base], [better]) == pytest.approx(2 / 2**5)
+
+
+def test_changes_are_of_patient_means_over_slices_and_seeds():
+    base = [reading([row("P1", 0, 100, 100, 20), row("P1", 1, 100, 100, 40), row("P2", 0, 100, 100, 50), *SOUND])]
+    better = [reading([row("P1", 0, 100, 100, 60), row("P1", 1, 100, 100, 80), row("P2", 0, 100, 100, c), *SOUND]) for c in (30, 50)]
+    assert patient_changes(better, base) == pytest.approx({"P1": 0.4, "P2": -0.1})
+
+
 def test_confusion_is_in_the_order_of_the_published_table():
     assert of_patients(ONE).confusion == (1, 1, 0, 2)  # N2 right, N1 called sick, both sick found
 
@@ -110,12 +141,26 @@ def test_burden_is_area_times_the_step():
     assert burden_ml(SICK[:2], found=False) == pytest.approx(3.0)
 
 
-def test_quarters_hold_every_scarred_slice_once():
-    rows = [row(f"P{i}", 0, 10.0 * (i + 1), 0, 0) for i in range(8)]
-    weights = np.ones((1, 8))
-    values = [figure.of(reading(rows), weights) for figure in quarters([reading(rows)])]
-    assert len(values) == 4
-    assert all(v == 0 for v in np.concatenate(values))
+def quarter_dice(areas):
+    """Name and Dice of each quarter, of slices whose own Dice is their area in mm2 over 100."""
+    scores = reading([row(f"P{i}", 0, float(area), float(area), area * area / 100) for i, area in enumerate(areas)] + SOUND)
+    weights = np.ones((1, len(per_patient(scores.slices))))
+    return {metric.name: float(metric.of(scores, weights)[0]) for metric in quarters([scores])}
+
+
+def test_quarters_hold_every_scarred_slice_once_the_smallest_first():
+    # If a quarter lost a slice, held one twice or held all of them, its mean would be another.
+    dice = quarter_dice([80, 10, 70, 20, 60, 30, 50, 40])
+    assert list(dice.values()) == pytest.approx([0.15, 0.35, 0.55, 0.75])
+    assert [name.removeprefix("Dice, scar of ") for name in dice] == ["0 to 28 mm2", "28 to 45 mm2", "45 to 62 mm2", "more than 62 mm2"]
+
+
+def test_a_scar_on_the_edge_of_two_quarters_belongs_to_the_lower_one():
+    assert list(quarter_dice([10, 20, 30, 40, 50]).values()) == pytest.approx([0.15, 0.30, 0.40, 0.50])
+
+
+def test_without_a_scar_there_are_no_quarters():
+    assert quarters([reading(SOUND)]) == ()
 
 
 def by_threshold(chances, truths, *, bolder=0.0):
