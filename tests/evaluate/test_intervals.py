@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lgesynthnet.evaluate.halves import halvings, split_half_baseline, spread
 from lgesynthnet.evaluate.intervals import correlation, difference, draws, estimate, geometric_mean, mean, ratio, reweighted
+from lgesynthnet.evaluate.split_half import halvings, mean_and_range, split_half_baseline
 
 
 def test_the_mean_is_over_values_and_the_interval_over_patients():
@@ -110,10 +110,10 @@ def test_a_draw_that_leaves_a_statistic_undefined_is_left_out():
     assert (found.low, found.high) == pytest.approx((0.025, 0.975))
 
 
-def test_the_spread_of_repeated_draws_is_their_mean_and_middle_95_of_100():
-    found = spread([*np.linspace(0, 1, 1001) ** 2, np.nan], n=4)
+def test_repeated_draws_are_shown_as_their_mean_and_middle_95_of_100():
+    found = mean_and_range([*np.linspace(0, 1, 1001) ** 2, np.nan], n=4)
     assert (found.value, found.low, found.high, found.n) == pytest.approx((1 / 3, 0.025**2, 0.975**2, 4), abs=1e-3)
-    assert spread([np.nan], n=4) is None
+    assert mean_and_range([np.nan], n=4) is None
 
 
 def test_halves_are_halves_of_the_patients_and_need_four():

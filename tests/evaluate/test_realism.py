@@ -11,16 +11,15 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, frechet, frechet_distances, kernel_distance, kernel_distances
-from lgesynthnet.evaluate.halves import halvings
 from lgesynthnet.evaluate.intervals import Interval, geometric_mean, reweighted
-from lgesynthnet.evaluate.lines import Goal, ResultRow, to_csv, to_markdown
-from lgesynthnet.evaluate.nearest import look, near_duplicates
-from lgesynthnet.evaluate.realism import realism
-from lgesynthnet.evaluate.shift_tolerant import ABSENT, ShiftTolerantDistance
+from lgesynthnet.evaluate.nearest import near_duplicates, unroll_wall
+from lgesynthnet.evaluate.realism import C2ST, realism
+from lgesynthnet.evaluate.result_rows import Goal, ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.similarity import similarity
+from lgesynthnet.evaluate.split_half import halvings
 from lgesynthnet.evaluate.texture import border_gradient, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, wasserstein
-from lgesynthnet.evaluate.twosample import auc, classifier_two_sample_test, statistics
+from lgesynthnet.evaluate.two_sample_test import auc, classifier_two_sample_test, statistics
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
@@ -85,7 +84,7 @@ class TestToTheHost:
     def test_a_host_in_which_nothing_was_painted_is_its_own_likeness(self, painted):
         for case in painted[:3]:
             found = similarity(replace(case, image=case.host.image))
-            for where in ("full", "heart"):
+            for where in ("whole slice", "heart"):
                 assert found[f"SSIM to host, {where}"] == pytest.approx(1)
                 assert found[f"RMSE to host, {where}"] == 0
                 assert found[f"PSNR to host, {where}"] is None
@@ -93,43 +92,18 @@ class TestToTheHost:
     def test_a_brighter_scar_costs_and_costs_more_close_by(self, painted):
         for case in painted[:3]:
             found = similarity(case)
-            assert found["SSIM to host, heart"] < found["SSIM to host, full"] < 1
-            assert found["RMSE to host, heart"] > found["RMSE to host, full"] > 0
+            assert found["SSIM to host, heart"] < found["SSIM to host, whole slice"] < 1
+            assert found["RMSE to host, heart"] > found["RMSE to host, whole slice"] > 0
 
     def test_a_painter_that_brightens_all_is_not_forgiven_by_a_scale_of_its_own(self, painted):
         case = painted[0]
-        assert similarity(replace(case, image=case.host.image * 2.0))["RMSE to host, full"] > 0.1
+        assert similarity(replace(case, image=case.host.image * 2.0))["RMSE to host, whole slice"] > 0.1
 
     def test_both_are_in_one_scale_so_a_different_unit_changes_nothing(self, painted):
         case = painted[0]
         times = replace(case, image=case.image * 8.0, host=replace(case.host, image=case.host.image * 8.0))
         for name, value in similarity(case).items():
             assert similarity(times)[name] == pytest.approx(value)
-
-
-class TestShiftTolerantDistance:
-    @pytest.fixture(scope="class")
-    def distance(self):
-        found = ShiftTolerantDistance.from_installed()
-        return found if found is not None else pytest.skip(ABSENT)
-
-    def test_equal_images_are_0_apart_and_a_shift_costs_less_than_a_blur(self, distance, painted):
-        case = painted[0]
-        image = np.clip(case.unit.astype(float)[:96, :96] / 2 + 0.5, 0, 1)
-        assert distance.between(image, image) == 0
-        shifted = distance.between(image, np.roll(image, 1, axis=1))
-        blurred = distance.between(image, ndimage.gaussian_filter(image, 1.0))
-        assert 0 < shifted < blurred
-
-    def test_it_is_the_distance_that_the_package_s_own_code_gives(self, distance):
-        rows, cols = np.mgrid[:64, :64]
-        one, other = (0.5 + 0.4 * np.sin(rows / 3) * np.cos(cols / period) for period in (5, 4))
-        assert distance.between(one, other) == pytest.approx(0.0118033, abs=1e-6)
-
-    def test_of_a_painted_slice_it_is_small_and_of_its_host_nothing(self, distance, painted):
-        case = painted[0]
-        assert distance.to_host(replace(case, image=case.host.image)) == 0
-        assert 0 < distance.to_host(case) < 0.5
 
 
 class TestTexture:
@@ -268,7 +242,7 @@ class TestTellingApart:
 
 class TestCopies:
     def test_the_same_picture_twice_is_a_twin_and_another_heart_is_none(self, painted):
-        seen = [look(case) for case in painted[:4]]
+        seen = [unroll_wall(case) for case in painted[:4]]
         assert near_duplicates([*seen, seen[0]], 1e-3) == [1, 0, 0, 0, 1]
         assert near_duplicates(seen[:1], 1e-3) == [0]
 
@@ -283,36 +257,36 @@ class TestAllOfIt:
         return realism(painted, real, auditor=auditor, training=real[:8])
 
     def test_every_figure_is_there_once_and_names_what_it_was_measured_with(self, lines, auditor):
-        names = [line.figure for line in lines]
+        names = [line.metric for line in lines]
         assert len(names) == len(set(names))
         assert not [name for name in names if "FID" in name]
         assert sum(auditor.fingerprint in name for name in names) == 4
-        assert any(name.startswith("near a training slice, auditor's features") for name in names)
+        assert any(name.startswith("near a training slice by auditor features") for name in names)
 
     def test_the_order_of_the_cases_changes_no_number(self, painted, real, auditor, lines):
         assert realism(painted[::-1], real[::-1], auditor=auditor, training=real[:8][::-1]) == lines
 
     def test_without_auditor_and_real_slices_the_rest_is_still_there(self, painted):
-        found = {line.figure: line for line in realism(painted[:2], [])}
-        assert found["SSIM to host, full"].value is not None
+        found = {line.metric: line for line in realism(painted[:2], [])}
+        assert found["SSIM to host, whole slice"].value is not None
         assert found["seam, heart units"].value is not None
-        assert found["painted told from real, AUC"].value is None
+        assert found[C2ST].value is None
         assert all(line.real is None for line in found.values())
 
     def test_of_nothing_painted_nothing_is_said(self, real):
-        with pytest.raises(ValueError, match="no painted slices"):
+        with pytest.raises(ValueError, match="no synthetic slices"):
             realism([], real)
 
 
 class TestLines:
     def test_only_where_more_is_better_is_there_a_share_of_the_ceiling(self):
         half = {"value": Interval(0.4, 0.3, 0.5, 7), "real": Interval(0.8, 0.7, 0.9, 5)}
-        assert ResultRow(figure="Dice", aim=Goal.HIGH, **half).ratio == pytest.approx(0.5)
-        assert ResultRow(figure="error", aim=Goal.LOW, **half).ratio is None
-        assert ResultRow(figure="Dice", aim=Goal.HIGH, value=half["value"], real=Interval(0.0, 0.0, 0.0, 5)).ratio is None
+        assert ResultRow(metric="Dice", goal=Goal.HIGH, **half).ratio == pytest.approx(0.5)
+        assert ResultRow(metric="error", goal=Goal.LOW, **half).ratio is None
+        assert ResultRow(metric="Dice", goal=Goal.HIGH, value=half["value"], real=Interval(0.0, 0.0, 0.0, 5)).ratio is None
 
     def test_as_a_file_and_as_a_page(self):
-        line = ResultRow(figure="segments, Jaccard", aim=Goal.HIGH, value=Interval(0.4, 0.3, 0.5, 7))
+        line = ResultRow(metric="segments, Jaccard", goal=Goal.HIGH, value=Interval(0.4, 0.3, 0.5, 7))
         assert to_csv([line]).splitlines()[1] == 'all,"segments, Jaccard",0.4,0.3,0.5,7,,,,,,high,'
         assert "| segments, Jaccard | 0.400 [0.300, 0.500] | 7 |" in to_markdown([line])
 

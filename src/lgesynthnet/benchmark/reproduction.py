@@ -22,8 +22,8 @@ from lgesynthnet.evaluate.alignment import Scores, compared, score
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.independence import require_independent
 from lgesynthnet.evaluate.intervals import Interval, mean
-from lgesynthnet.evaluate.lines import Goal, ResultRow
 from lgesynthnet.evaluate.realism import realism
+from lgesynthnet.evaluate.result_rows import Goal, ResultRow
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
@@ -224,12 +224,12 @@ def _outside(samples: list[SyntheticSample]) -> ResultRow:
     largest = max(value for row in most.values() for value in row)
     found = mean(most)
     return ResultRow(
-        figure=OUTSIDE, value=found and replace(found, value=largest), aim=Goal.ZERO, note="value: largest; interval: of the mean"
+        metric=OUTSIDE, value=found and replace(found, value=largest), goal=Goal.ZERO, note="value: largest; interval: of the mean"
     )
 
 
 def _line(record: dict[str, object]) -> ResultRow:
     values = {key: Interval(**value) if isinstance(value, dict) else None for key in ("value", "real") for value in [record[key]]}
     return ResultRow(
-        figure=str(record["figure"]), aim=Goal(str(record["aim"])), group=str(record["group"]), note=str(record["note"]), **values
+        metric=str(record["metric"]), goal=Goal(str(record["goal"])), group=str(record["group"]), note=str(record["note"]), **values
     )

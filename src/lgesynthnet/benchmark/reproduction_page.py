@@ -10,8 +10,10 @@ from pathlib import Path
 
 from lgesynthnet.benchmark.published import SLICES, TABLE_1
 from lgesynthnet.benchmark.reproduction import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, MethodResult
+from lgesynthnet.evaluate.alignment import ABOVE, DICE, SEGMENTS
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.lines import COLUMNS, cells
+from lgesynthnet.evaluate.realism import C2ST
+from lgesynthnet.evaluate.result_rows import COLUMNS, cells
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.report.html import markdown_table, page, picture
@@ -35,16 +37,16 @@ def _plain(value: Interval) -> str:
 
 
 OURS = (
-    Column(title="repainted: Dice", table=REPAINT, figure="Dice"),
-    Column(title="above 0.6", table=REPAINT, figure="above 0.6"),
-    Column(title="segments", table=REPAINT, figure="segments, Jaccard", write=_plain),
-    Column(title="new scars: Dice", table=NOVEL, figure="Dice"),
-    Column(title="above 0.6", table=NOVEL, figure="above 0.6"),
-    Column(title="extent error", table=NOVEL, figure="extent error, auditor", write=_plain),
-    Column(title="told from real, AUC", table="realism", figure="painted told from real, AUC"),
-    Column(title="SSIM to host", table="realism", figure="SSIM to host, full", write=_plain),
+    Column(title="repainted: Dice", table=REPAINT, figure=DICE),
+    Column(title="above 0.6", table=REPAINT, figure=ABOVE),
+    Column(title="segments", table=REPAINT, figure=SEGMENTS, write=_plain),
+    Column(title="new scars: Dice", table=NOVEL, figure=DICE),
+    Column(title="above 0.6", table=NOVEL, figure=ABOVE),
+    Column(title="extent error", table=NOVEL, figure="transmural extent error, auditor", write=_plain),
+    Column(title="C2ST AUC", table="realism", figure=C2ST),
+    Column(title="SSIM to host", table="realism", figure="SSIM to host, whole slice", write=_plain),
     Column(title="SSIM, heart", table="realism", figure="SSIM to host, heart", write=_plain),
-    Column(title="RMSE", table="realism", figure="RMSE to host, full", write=_plain),
+    Column(title="RMSE", table="realism", figure="RMSE to host, whole slice", write=_plain),
     Column(title="changed outside", table=REPAINT, figure=OUTSIDE, write=lambda found: f"{found.value:.3g}"),
 )
 PUBLISHED = ("published: Dice", "above 0.6", "SSIM", "SSIM, heart")
@@ -53,7 +55,7 @@ PUBLISHED = ("published: Dice", "above 0.6", "SSIM", "SSIM, heart")
 def rows(found: Comparison) -> list[list[str]]:
     """Head, the real slices' row, one row a method."""
     head = ["method", "keeps its host", *(column.title for column in OURS), *PUBLISHED]
-    ceiling = {line.figure: line.real for line in found.judged[0].lines[REPAINT] if line.group == ALL} if found.judged else {}
+    ceiling = {line.metric: line.real for line in found.judged[0].lines[REPAINT] if line.group == ALL} if found.judged else {}
     real = [_cell(column, ceiling.get(column.figure) if column.table == REPAINT else None) for column in OURS]
     return [head, ["real slices (the ceiling)", "", *real, *_published(REAL)], *(_row(one) for one in found.judged)]
 
@@ -61,7 +63,7 @@ def rows(found: Comparison) -> list[list[str]]:
 def _row(one: MethodResult) -> list[str]:
     method = Method(one.method)
     keeps = "no, as published" if method.raw else "yes"
-    values = {(table, line.figure): line.value for table, lines in one.lines.items() for line in lines if line.group == ALL}
+    values = {(table, line.metric): line.value for table, lines in one.lines.items() for line in lines if line.group == ALL}
     ours = [_cell(column, values.get((column.table, column.figure))) for column in OURS]
     return [method.trained_as, keeps, *ours, *_published(method.trained_as)]
 

@@ -93,10 +93,10 @@ def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_find
     one, _, _ = finished
     for path in one.out.rglob("record.json"):
         for row in RunScores.of_record(json.loads(path.read_text())).slices:
-            assert row.found_at_mm2[HALF] == pytest.approx(row.found_mm2, rel=0.02, abs=10)
+            assert row.predicted_at_mm2[HALF] == pytest.approx(row.predicted_mm2, rel=0.02, abs=10)
             assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.02, abs=10)
-            assert sorted(row.found_at_mm2, reverse=True) == list(row.found_at_mm2)
-            assert all(both <= found for both, found in zip(row.overlap_at_mm2, row.found_at_mm2, strict=True))
+            assert sorted(row.predicted_at_mm2, reverse=True) == list(row.predicted_at_mm2)
+            assert all(both <= found for both, found in zip(row.overlap_at_mm2, row.predicted_at_mm2, strict=True))
 
 
 def test_a_command_for_one_arm_more_writes_of_all_that_is_finished(finished):

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure as Canvas
 
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.detection import of_patients
-from lgesynthnet.evaluate.utility.figures import figures
+from lgesynthnet.evaluate.utility.metrics import BALANCED, DICE, metrics_named
 from lgesynthnet.evaluate.utility.paired import patient_changes
-from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, RunScores
+from lgesynthnet.evaluate.utility.scores import RunScores
 from lgesynthnet.terms import Arm
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ TITLES = {
     "confusion": "Patients, at the cut-off of the validation patients; all seeds together",
 }
 INK, ACCENT, GREY = "#1c1917", "#b91c1c", "#78716c"
-_SHOWN = figures((DICE, BALANCED))
+_SHOWN = metrics_named((DICE, BALANCED))
 
 
 def charts(found: Found) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lgesynthnet.benchmark.utility.plan import TrainingSet
 from lgesynthnet.benchmark.utility.setup import RECORD, UtilityExperiment
 from lgesynthnet.evaluate.intervals import Interval, estimate
-from lgesynthnet.evaluate.utility.figures import Metric
+from lgesynthnet.evaluate.utility.metrics import Metric
 from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate
 from lgesynthnet.evaluate.utility.scores import RunScores, per_patient
 from lgesynthnet.terms import Arm

@@ -55,12 +55,12 @@ def score_stack(segmenter: HeartSegmenter, stack: Stack) -> list[SliceScore]:
                 patient=stack.patient,
                 index=k,
                 truth_mm2=round(float(truth.sum()) * pixel_mm2, 3),
-                found_mm2=round(float(read.sum()) * pixel_mm2, 3),
+                predicted_mm2=round(float(read.sum()) * pixel_mm2, 3),
                 overlap_mm2=round(float((truth & read).sum()) * pixel_mm2, 3),
                 hd95_mm=hausdorff_95(read, truth, stack.spacing_mm),
                 expected_scar_mm2=round(float(scar[:, :, k].sum()) * pixel_mm2, 3),
                 step_mm=stack.slice_step_mm,
-                found_at_mm2=tuple(round(float(some[:, :, k].sum()) * pixel_mm2, 3) for some in called),
+                predicted_at_mm2=tuple(round(float(some[:, :, k].sum()) * pixel_mm2, 3) for some in called),
                 overlap_at_mm2=tuple(round(float((truth & some[:, :, k]).sum()) * pixel_mm2, 3) for some in called),
             )
         )

@@ -13,7 +13,7 @@ from lgesynthnet.benchmark.utility.results import Finished, Found, Group, _count
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.detection import of_patients
-from lgesynthnet.evaluate.utility.figures import METRICS, figures, quarters
+from lgesynthnet.evaluate.utility.metrics import FALSE_POSITIVE_RATE, METRICS, metrics_named, quarters
 from lgesynthnet.evaluate.utility.paired import signed_rank
 from lgesynthnet.evaluate.utility.scores import per_patient
 from lgesynthnet.report.html import markdown_table
@@ -22,9 +22,9 @@ from lgesynthnet.terms import Arm
 SHOWN = (
     "Dice, slices with scar",
     "Dice, all slices",
-    "Hausdorff 95, mm",
-    "false scar on other slices",
-    "burden error, ml",
+    "HD95, mm",
+    FALSE_POSITIVE_RATE,
+    "scar volume error, ml",
     "balanced accuracy, slices",
     "AUC, slices",
     "balanced accuracy, patients",
@@ -42,7 +42,7 @@ NOTE = (
 
 def rows(found: Found, *, few: bool) -> list[list[str]]:
     """Head and one row a group: values, and the differences in the two figures that the experiment is about."""
-    chosen = figures(SHOWN)
+    chosen = metrics_named(SHOWN)
     head = ["trained on", *(figure.name for figure in chosen), f"change in {SHOWN[0]}", "p, signed rank"]
     head += ["the same at real only's false alarm", f"change in {SHOWN[5]}"]
     head += [] if few else list(PUBLISHED)
@@ -77,12 +77,12 @@ def _published(group: Group) -> list[str]:
     )
 
 
-AGAINST = (*SHOWN[:1], "false scar on other slices", "balanced accuracy, slices", "AUC, slices", "balanced accuracy, patients")
+AGAINST = (*SHOWN[:1], FALSE_POSITIVE_RATE, "balanced accuracy, slices", "AUC, slices", "balanced accuracy, patients")
 
 
 def against(found: Found) -> list[list[str]]:
     """Head and one row for every other arm of all patients: LGESynthNet's figures less that arm's, on the same draws."""
-    chosen = figures(AGAINST)
+    chosen = metrics_named(AGAINST)
     everyone = [group for group in found.groups if group.few is None]
     ours = next((group for group in everyone if group.arm is Arm.LGESYNTHNET), None)  # that of the size which every arm has
     lines = [["LGESynthNet less", *(figure.name for figure in chosen), "Dice at that arm's false alarm", "p, signed rank of Dice"]]
@@ -174,7 +174,7 @@ def runs_csv(bench: UtilityExperiment, runs: Sequence[Finished]) -> str:
     table.writerow(("run", "arm", "size", "seed", "real_patients", *(figure.name for figure in METRICS), "TN", "FP", "FN", "TP"))
     for run in runs:
         once = np.ones((1, len(per_patient(run.reading.slices))))
-        values = [float(figure.of(run.reading, once)[0]) for figure in METRICS]
+        values = [float(figure.compute(run.reading, once)[0]) for figure in METRICS]
         shown = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
         patients = run.few or len(bench.splits["train"])
         table.writerow((run.name, run.arm.value, run.size, run.seed, patients, *shown, *of_patients(run.reading).confusion))

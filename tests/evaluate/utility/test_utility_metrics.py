@@ -1,4 +1,4 @@
-"""Scores of a training set: what a figure must be where the answer is known, and that arms are compared on the same draws."""
+"""Metrics of a trained segmenter where the answer is known, and comparisons of arms on the same draws."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from lgesynthnet.evaluate.intervals import estimate
 from lgesynthnet.evaluate.utility.detection import of_patients, of_slices, youden_threshold
-from lgesynthnet.evaluate.utility.figures import METRICS, quarters
-from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate, patient_changes, signed_rank
-from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, HALF, THRESHOLDS, RunScores, SliceScore, burden_ml, per_patient
+from lgesynthnet.evaluate.utility.metrics import BALANCED, DICE, FALSE_POSITIVE_RATE, METRICS, quarters
+from lgesynthnet.evaluate.utility.paired import Resampling, _by_threshold, at_matched_false_positive_rate, patient_changes, signed_rank
+from lgesynthnet.evaluate.utility.scores import HALF, THRESHOLDS, RunScores, SliceScore, per_patient, scar_volume_ml
 
 
 def row(patient, index, truth, found, overlap, evidence=None, hd=None):
@@ -19,7 +19,7 @@ def row(patient, index, truth, found, overlap, evidence=None, hd=None):
         patient=patient,
         index=index,
         truth_mm2=truth,
-        found_mm2=found,
+        predicted_mm2=found,
         overlap_mm2=overlap,
         hd95_mm=hd,
         expected_scar_mm2=found if evidence is None else evidence,
@@ -37,9 +37,9 @@ ONE = reading(SICK + SOUND)
 
 
 def value(name, *readings):
-    figure = next(figure for figure in METRICS if figure.name == name)
+    metric = next(metric for metric in METRICS if metric.name == name)
     patients = len(per_patient(readings[0].slices))
-    return estimate(Resampling.of(patients, len(readings)).values(figure, readings), len(readings[0].slices))
+    return estimate(Resampling.of(patients, len(readings)).values(metric, readings), len(readings[0].slices))
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def value(name, *readings):
     [
         (DICE, (0.8 + 0 + 0.5) / 3),
         ("Dice, all slices", (0.8 + 0 + 0.5 + 1 + 0 + 1) / 6),
-        ("Hausdorff 95, mm", 4.0),
-        ("scar found at all", 2 / 3),
-        ("false scar on other slices", 1 / 3),
-        ("false scar, mm2", 20.0),
-        ("burden error, ml", (2 + 1 + 0.6 + 0) / 4),
+        ("HD95, mm", 4.0),
+        ("any overlap, share of slices with scar", 2 / 3),
+        (FALSE_POSITIVE_RATE, 1 / 3),
+        ("false-positive area, slices without scar, mm2", 20.0),
+        ("scar volume error, ml", (2 + 1 + 0.6 + 0) / 4),
         (BALANCED, (2 / 3 + 2 / 3) / 2),
         ("accuracy, slices", 4 / 6),
         ("AUC, slices", 7 / 9),
@@ -59,7 +59,7 @@ def value(name, *readings):
         ("AUC, patients", 1.0),
     ],
 )
-def test_each_figure_is_what_a_hand_count_gives(name, expected):
+def test_each_metric_is_what_a_hand_count_gives(name, expected):
     assert value(name, ONE).value == pytest.approx(expected)
 
 
@@ -85,9 +85,9 @@ def test_seeds_are_resampled_with_the_patients():
 def test_a_paired_difference_is_tighter_than_the_two_intervals():
     base = [row(f"P{i}", 0, 100, 100, 10 * i) for i in range(10)]
     better = [replace(r, overlap_mm2=min(r.overlap_mm2 + 5, 100)) for r in base]
-    figure = next(figure for figure in METRICS if figure.name == DICE)
+    metric = next(metric for metric in METRICS if metric.name == DICE)
     draws = Resampling.of(10, 1)
-    change = draws.values(figure, [reading(better)]) - draws.values(figure, [reading(base)])
+    change = draws.values(metric, [reading(better)]) - draws.values(metric, [reading(base)])
     found = estimate(change, 10)
     assert found.low == pytest.approx(0.05)
     assert found.high == pytest.approx(0.05)
@@ -110,6 +110,30 @@ def test_of_equally_good_cuts_the_middle_one_is_taken():
 def test_a_cut_may_call_everything_or_nothing_scarred():
     assert youden_threshold([5, 5], [True, False]) == pytest.approx(5)
     assert youden_threshold([9, 1, 1], [False, True, True]) > 9  # as good as a cut below 1: half of the two classes is right
+
+
+def test_the_lowest_cut_calls_the_lowest_score_scarred():
+    # A cut at 1 calls everything scarred and is as good as the cuts at 2.5 and above 4, so the middle one is 2.5.
+    assert youden_threshold([1, 2, 3, 4], [True, False, True, False]) == 2.5
+
+
+def test_25_mm2_are_no_false_positive_and_more_are():
+    at, above = (reading([row("N1", 0, 0, area, 0), *SICK]) for area in (25.0, 25.1))
+    assert value(FALSE_POSITIVE_RATE, at).value == 0
+    assert value(FALSE_POSITIVE_RATE, above).value == 1
+
+
+def test_at_a_matched_rate_too_25_mm2_are_no_false_positive():
+    def run(area):
+        rows = [row("P1", 0, 100, 100, 80), row("N1", 0, 0, area, 0)]
+        at = {"P1": [100.0 - i for i in range(19)], "N1": [area] * 10 + [0.0] * 9}
+        return reading([replace(r, predicted_at_mm2=tuple(at[r.patient]), overlap_at_mm2=tuple(at[r.patient])) for r in rows])
+
+    def rate_at_one_half(area):
+        return _by_threshold([run(area)], Resampling.of(2, 1))[1][0, HALF]
+
+    assert rate_at_one_half(25.0) == 0
+    assert rate_at_one_half(25.1) == 1
 
 
 def test_a_score_that_equals_the_cut_is_called_scarred():
@@ -138,14 +162,14 @@ def test_confusion_is_in_the_order_of_the_published_table():
 
 
 def test_burden_is_area_times_the_step():
-    assert burden_ml(SICK[:2], found=False) == pytest.approx(3.0)
+    assert scar_volume_ml(SICK[:2], predicted=False) == pytest.approx(3.0)
 
 
 def quarter_dice(areas):
     """Name and Dice of each quarter, of slices whose own Dice is their area in mm2 over 100."""
     scores = reading([row(f"P{i}", 0, float(area), float(area), area * area / 100) for i, area in enumerate(areas)] + SOUND)
     weights = np.ones((1, len(per_patient(scores.slices))))
-    return {metric.name: float(metric.of(scores, weights)[0]) for metric in quarters([scores])}
+    return {metric.name: float(metric.compute(scores, weights)[0]) for metric in quarters([scores])}
 
 
 def test_quarters_hold_every_scarred_slice_once_the_smallest_first():
@@ -170,7 +194,7 @@ def by_threshold(chances, truths, *, bolder=0.0):
         called = [chance + bolder >= threshold for threshold in THRESHOLDS]
         found, overlap = (tuple(float((some & kind).sum()) for some in called) for kind in (np.ones_like(truth), truth))
         one = row(f"P{i}", 0, float(truth.sum()), found[HALF], overlap[HALF])
-        rows.append(replace(one, found_at_mm2=found, overlap_at_mm2=overlap))
+        rows.append(replace(one, predicted_at_mm2=found, overlap_at_mm2=overlap))
     return reading(rows)
 
 
