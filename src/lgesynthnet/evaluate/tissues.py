@@ -57,7 +57,7 @@ def mean_brightness(which: Tissue) -> Callable[[Case], float | None]:
 
 
 def distribution_functions(cases: Sequence[Case], which: Tissue) -> tuple[Curves, list[str]]:
-    """Cumulative distribution of a tissue's brightness over `GRID`, one row for each case that has the tissue, and the patient of each row."""
+    """Cumulative distribution of a tissue's brightness over `GRID`, one row for each case with that tissue, and the patient of each row."""
     curves, patients = [], []
     for case in cases:
         values = np.sort(case.unit[tissue(case, which)])
