@@ -102,7 +102,8 @@ def utility(
         Path, typer.Option("--out", "-o", help="Folder for samples, runs and tables. The same command resumes an interrupted experiment.")
     ],
     arms: Annotated[
-        list[Arm] | None, typer.Option("--arm", help="Train only on this training set. Repeat the option for several.", show_default="all")
+        list[Arm] | None,
+        typer.Option("--arm", help="Run only this arm (a kind of training set). Repeat the option for several.", show_default="all"),
     ] = None,
     sizes: Annotated[
         str,

@@ -73,7 +73,10 @@ class UtilityExperiment:
             raise RunError(f"--downstream {self.settings.downstream}: unknown; choose one of {', '.join(DOWNSTREAM)}")
         for part in ("train", "val", *self.settings.tested):
             if part not in self.splits or not self.splits[part]:
-                raise InputError(f"the splits have no part {part}; they have {', '.join(self.splits)}")
+                raise InputError(
+                    f"--splits: there is no part {part}, or it is empty (the file has {', '.join(self.splits)}); "
+                    "add it to the file, or choose other parts with --tested"
+                )
         if {"train", "val"} & set(self.settings.tested):
             raise InputError(
                 "--tested: the parts train and val cannot be tested, because segmenters are trained on train and thresholds are set on val"

@@ -14,6 +14,7 @@ from lgesynthnet.evaluate.utility.detection import of_patients
 from lgesynthnet.evaluate.utility.figures import METRICS, figures, quarters
 from lgesynthnet.evaluate.utility.paired import signed_rank
 from lgesynthnet.evaluate.utility.scores import BALANCED, DICE, per_patient
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 from lgesynthnet.tables import csv_text, markdown_table
 from lgesynthnet.terms import Arm
 
@@ -59,7 +60,7 @@ NOTE = (
     "Intervals are 95 % bootstrap intervals over patients and seeds. Changes are differences to real only, on the same bootstrap draws. "
     "A segmenter that calls more pixels scar has a higher Dice on slices with scar, and more false positives on the other slices. "
     "One column therefore compares the Dice at a threshold where both segmenters have the same false-positive rate: the share of slices "
-    "without scar on which scar is found. "
+    f"without scar on which more than {FALSE_SCAR_MM2:g} mm2 of scar is found. "
     "The published columns come from 53 patients of another data set and from another segmenter: compare them with one another only."
 )
 
