@@ -37,7 +37,7 @@ from lgesynthnet.records import Image
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.terms import Method, Prior, Role
 
-PICTURES = 10  # example slices a method
+PICTURES = 10  # example slices for each method
 PICTURE_SIDE = 88  # pixels of 1 mm around the heart
 REPAINT, NOVEL, REALISM = "repaint", "novel", "realism"  # the tables of a method
 REAL = "real"
@@ -76,7 +76,7 @@ class Comparison:
         part: part of the splits whose slices were painted.
         auditor: its fingerprint.
         real: scores of the real slices with scar (the real ceiling).
-        results: one a method, in the order requested.
+        results: one for each method, in the requested order.
     """
 
     part: str
@@ -148,7 +148,7 @@ def _auditor(methods: TrainedMethods) -> TrainedScarSegmenter:
 
 
 def painting_tasks(hosts: Sequence[Host], levels: Float[np.ndarray, " quantiles"], *, seed: int = 0) -> dict[str, list[PaintingTask]]:
-    """`REPAINT`: the own scar of every slice that has one. `NOVEL`: a random ischaemic scar for every other slice.
+    """The tasks by table. `REPAINT`: each slice with scar gets its own scar again. `NOVEL`: each other slice gets a random ischaemic scar.
 
     Args:
         levels: scar intensities in heart units at evenly spaced ranks, see `TrainedMethods.scar_levels`.

@@ -27,7 +27,7 @@ TITLES = {
 }
 INK, ACCENT, GREY, LIGHT_GREY = "#1c1917", "#b91c1c", "#78716c", "#d6d3d1"
 CURVE_METRICS = figures((DICE, BALANCED))
-MATRICES_A_ROW = 4
+MATRICES_PER_ROW = 4
 
 
 def charts(results: ExperimentResults) -> dict[str, bytes]:
@@ -66,7 +66,7 @@ def _low_data(results: ExperimentResults) -> Figure | None:
 
 
 def _curves(results: ExperimentResults, curves: dict[str, list[tuple[int, RunGroup]]], x_label: str) -> Figure:
-    """One axis a metric, with its mean and interval at each x."""
+    """One axis for each metric, with its mean and interval at each x."""
     figure = Figure(figsize=(10, 3.6))
     for axis, metric in zip(figure.subplots(1, 2), CURVE_METRICS, strict=True):
         for colour, (label, points) in zip((ACCENT, INK, GREY), curves.items(), strict=False):
@@ -139,9 +139,9 @@ def _confusion(results: ExperimentResults) -> Figure | None:
     groups = results.select(low_data=False)
     if not groups:
         return None
-    rows = -(-len(groups) // MATRICES_A_ROW)
+    rows = -(-len(groups) // MATRICES_PER_ROW)
     figure = Figure(figsize=(10, 2.1 * rows))
-    axes = np.atleast_1d(figure.subplots(rows, MATRICES_A_ROW)).ravel()
+    axes = np.atleast_1d(figure.subplots(rows, MATRICES_PER_ROW)).ravel()
     for axis in axes:
         axis.axis("off")
     for axis, group in zip(axes, groups, strict=False):

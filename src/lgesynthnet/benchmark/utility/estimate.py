@@ -15,9 +15,9 @@ from lgesynthnet.segmenter.heart import build_heart_segmenter
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.segmenters.downstream import MixedTask
 
-SECONDS_A_SAMPLE = 0.6  # to paint, filter and write one sample on one core
-SECONDS_A_SLICE = 0.1  # to segment one slice with the small segmenter on one core
-SLICES_A_PATIENT = 8
+SECONDS_PER_SAMPLE = 0.6  # to paint, filter and write one sample on one core
+SECONDS_PER_SLICE = 0.1  # to segment one slice with the small segmenter on one core
+SLICES_PER_PATIENT = 8
 TIMED_STEPS = 3
 
 
@@ -37,9 +37,9 @@ def estimate(experiment: UtilityExperiment, *, workers: int) -> str:
     lines += [_pool_line(experiment, pool) for pool in plan.pools]
     lines += [_run_line(experiment, run) for run in plan.runs]
     steps = experiment.recipe.loop.steps + experiment.settings.real_last
-    tested_slices = SLICES_A_PATIENT * (len(experiment.tested) + len(experiment.splits["val"]))
-    seconds = _missing_samples(experiment, plan, open_runs) * SECONDS_A_SAMPLE
-    seconds += len(open_runs) * (_seconds_a_step(experiment) * steps + tested_slices * SECONDS_A_SLICE)
+    tested_slices = SLICES_PER_PATIENT * (len(experiment.tested) + len(experiment.splits["val"]))
+    seconds = _missing_samples(experiment, plan, open_runs) * SECONDS_PER_SAMPLE
+    seconds += len(open_runs) * (_seconds_per_step(experiment) * steps + tested_slices * SECONDS_PER_SLICE)
     minutes = seconds / max(workers, 1) / 60
     lines.append(f"{len(open_runs)} of {len(plan.runs)} runs to do: about {minutes:.0f} minutes on {workers} idle cores")
     return "\n".join(lines)
@@ -61,7 +61,7 @@ def _missing_samples(experiment: UtilityExperiment, plan: UtilityPlan, open_runs
     return sum(max(max(pool.count, pool.kept) - len(experiment.pools.samples(pool.name)), 0) for pool in pools)
 
 
-def _seconds_a_step(experiment: UtilityExperiment) -> float:
+def _seconds_per_step(experiment: UtilityExperiment) -> float:
     """The fastest of a few real training steps."""
     recipe = experiment.recipe
     torch.manual_seed(0)

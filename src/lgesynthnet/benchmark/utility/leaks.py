@@ -16,7 +16,7 @@ def check_for_leaks(experiment: UtilityExperiment, pools: Sequence[Pool]) -> lis
     """Check the generators, the filters and the first weights of the segmenter; the auditor makes and keeps no sample.
 
     Returns:
-        One sentence a model on the patients that it was trained on.
+        One sentence for each model on the patients that it was trained on.
     Raises:
         RunError: a model was trained on a tested patient, or has no record of its training patients and `unchecked` is off.
     """

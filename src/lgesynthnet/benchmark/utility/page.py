@@ -19,7 +19,7 @@ def write(experiment: UtilityExperiment, provenance: Sequence[str]) -> Path:
     """Write all results of the finished runs; returns the path of the page.
 
     Args:
-        provenance: one sentence a model on its training patients, see `check_for_leaks`.
+        provenance: one sentence for each model on its training patients, see `check_for_leaks`.
     """
     out, runs = experiment.folder, finished_runs(experiment)
     results = group_runs(experiment, runs, provenance)

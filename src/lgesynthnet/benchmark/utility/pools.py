@@ -24,7 +24,7 @@ from lgesynthnet.terms import LabelKind, Method, Prior, Role
 from lgesynthnet.train.examples.files import prepared_of
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, write_slice_dataset
 
-SCARRED_SLICES_A_PATIENT = 4  # what a simulated patient with scar has at least, on average
+SCARRED_SLICES_PER_PATIENT = 4  # what a simulated patient with scar has at least, on average
 LOWEST_PASS_RATE = 0.02  # below this share of kept samples, painting stops with an error
 SURPLUS = 1.1  # attempts beyond the number that the pass rate so far asks for
 
@@ -73,7 +73,7 @@ class SamplePools:
                 write_slice_dataset(self._stacks(pool.name, labels), path, source=source, place=str(self.folder(pool.name)))
 
     def slices(self, pool: str, size: int, *, kept: bool, labels: LabelKind = LabelKind.INTENDED) -> SliceDataset:
-        """The first `size` slices with scar of a pool.
+        """The first `size` slices of a pool that have scar.
 
         Args:
             kept: use only samples that the filter kept.
@@ -143,7 +143,7 @@ class SamplePools:
         path, source = self.prepared_path(pool.name, LabelKind.INTENDED), f"{pool.name}: {pool.count} slices"
         if path.is_file() and prepared_of(path) == source:
             return
-        patients = math.ceil(pool.count / SCARRED_SLICES_A_PATIENT) + 2
+        patients = math.ceil(pool.count / SCARRED_SLICES_PER_PATIENT) + 2
         folder = write_cohort(self.folder(pool.name), patients=patients, seed=self.seed, positive=1.0)
         stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
         write_slice_dataset(stacks, path, source=source, place=str(folder))

@@ -26,7 +26,7 @@ class FinishedRun(TrainingSet):
 
 @dataclass(frozen=True, kw_only=True)
 class RunGroup(TrainingSet):
-    """The runs of one training set, one a seed."""
+    """The runs of one training set, one for each seed."""
 
     scores: tuple[RunScores, ...]
 
@@ -42,7 +42,7 @@ class ExperimentResults:
 
     Attributes:
         resampling: the bootstrap draws of patients and seeds; they are the same for all groups, so that differences are paired.
-        provenance: one sentence a model on the patients that it was trained on.
+        provenance: one sentence for each model on the patients that it was trained on.
         tested: the tested parts and the number of patients, as text.
     """
 

@@ -76,7 +76,7 @@ def tables(results: ExperimentResults) -> list[tuple[str, Table]]:
 
 
 def values_table(results: ExperimentResults, *, low_data: bool) -> Table:
-    """One row a group: its metrics, and its changes against real only."""
+    """One row for each group: its metrics, and its changes against real only."""
     metrics = figures(SHOWN)
     head = ["trained on", *(metric.name for metric in metrics), f"change in {DICE}", "p, Wilcoxon signed-rank test"]
     head += [f"change in {MATCHED}", f"change in {BALANCED}"]
@@ -171,7 +171,7 @@ def _numbers(value: Interval | None) -> list[str]:
 
 
 def runs_csv(experiment: UtilityExperiment, runs: Sequence[FinishedRun]) -> str:
-    """One row a finished run: its metrics without intervals, and its confusion matrix by patient as in the published table."""
+    """One row for each finished run: its metrics without intervals, and its confusion matrix by patient as in the published table."""
     columns = ("run", "arm", "size", "seed", "real_patients", *(metric.name for metric in METRICS), "TN", "FP", "FN", "TP")
     rows = []
     for run in runs:
