@@ -20,8 +20,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Paint prescribed myocardial scars into real short-axis LGE MRI slices and keep what an independent filter confirms.\n\n"
     "See it work:  [bold]lgesynthnet demo --out runs/demo[/bold]\n\n"
-    "Your own data:  [bold]verify[/bold] the folder, [bold]split[/bold] the patients, [bold]prescribe[/bold] to try a sentence, then [bold]synthesize[/bold].",
-    epilog="Exit codes: 0 done, 1 a bug in the program, 2 an error in the input (one line says what and where), 3 the budget was spent before the count was reached, 130 interrupted.",
+    "Your own data:  [bold]verify[/bold] the folder, [bold]split[/bold] the patients, [bold]prescribe[/bold] to try a sentence, "
+    "then [bold]synthesize[/bold].",
+    epilog="Exit codes: 0 done, 1 a bug in the program, 2 an error in the input (one line says what and where), "
+    "3 the budget was spent before the count was reached, 130 interrupted.",
     rich_markup_mode="rich",
 )
 app.command("demo")(synthesize.demo)

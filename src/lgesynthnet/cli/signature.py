@@ -69,4 +69,4 @@ def _value(leaf: Leaf, value: Any) -> Any:
 
 def _is_repeated(leaf: Leaf) -> bool:
     """Whether the option may be given more than once: its field is a tuple of strings, or None."""
-    return leaf.type == tuple[str, ...] | None
+    return bool(leaf.type == tuple[str, ...] | None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -166,7 +167,7 @@ def write_case(case: ExportCase, image_out: Path, label_out: Path, number_of: UI
     write_copied_slice(label_out, stored, like, index, dtype=np.uint8)
 
 
-def _facts(slice_: ShortAxisSlice, labels: Labels) -> dict:
+def _facts(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:
     content = hashlib.sha256(slice_.image.tobytes())
     content.update(labels.tobytes())
     return {

@@ -1,7 +1,7 @@
 """The orientation of a cohort, kept beside a run, so that continuing or reading the run does not estimate it again.
 
-An entry is keyed by everything that decides it: pixels, labels, spacing and what the user said about the stack. A stack that changed in any of
-these is simply not found, and its orientation is estimated anew.
+An entry is keyed by everything that decides it: pixels, labels, spacing and what the user said about the stack. A stack that changed in any
+of these is simply not found, and its orientation is estimated anew.
 """
 
 from __future__ import annotations

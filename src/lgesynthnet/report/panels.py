@@ -91,7 +91,7 @@ def _contoured(image: Image, labels: Labels, window: Window, colour: tuple[int, 
 def _rim(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
     """A line two screen pixels wide along the inside of a mask; the mask keeps its pixel steps, which are what was painted."""
     large = ndimage.zoom(mask[window.rows, window.cols].astype(np.uint8), window.zoom, order=0, mode="nearest", grid_mode=True).astype(bool)
-    return large & ~ndimage.binary_erosion(large, iterations=2, border_value=1)
+    return np.asarray(large & ~ndimage.binary_erosion(large, iterations=2, border_value=1))
 
 
 def _window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:

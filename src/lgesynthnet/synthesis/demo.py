@@ -17,7 +17,7 @@ PATIENTS = 4
 
 
 def simulated_hosts(out: Path, *, seed: int = 0, on_host: Callable[[int, int], None] | None = None) -> Path:
-    """The folder `OUT/hosts`, made once and found by a second demo. It is written aside and then renamed, so it is complete or not there."""
+    """The folder `OUT/hosts`, made once and found again by a second demo; it is complete or not there."""
     from lgesynthnet.phantom.cohort import write_cohort
 
     hosts, making = out / "hosts", out / ".hosts.partial"
