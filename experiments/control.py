@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.pool import find_hosts

@@ -28,7 +28,7 @@ import numpy as np
 
 from lgesynthnet.anatomy.aha import SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.alignment import ABOVE, Scores, by_patient, readings, score
 from lgesynthnet.evaluate.cases import Case

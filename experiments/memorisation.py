@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.nearest import PERCENTILE, feature_spread, in_features, in_wall, look, nearest

@@ -25,7 +25,8 @@ import numpy as np
 from lgesynthnet.anatomy.frame import ASSUMED, locate
 from lgesynthnet.anatomy.insertions import Evidence, insertions_from_image, septum_evidence
 from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, levels, locate_all_insertions, order_stack
-from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack

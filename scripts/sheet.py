@@ -17,7 +17,7 @@ from scipy import ndimage
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import draw

@@ -7,8 +7,8 @@ import json
 import numpy as np
 from scipy import ndimage
 
-from lgesynthnet.data import open_cohort, verify
-from lgesynthnet.data.inspection import Severity
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.inspection import Severity, verify
 
 
 def chest(seed: int, shape=(64, 64, 3)) -> np.ndarray:

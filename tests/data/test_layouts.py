@@ -8,7 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from lgesynthnet.data import LABEL_MAPS, Layout, declare, open_cohort, parse_label_map
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.declaration import declare
+from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
+from lgesynthnet.data.layout import Layout
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Skipped, Stack
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from lgesynthnet.data import open_cohort, read_splits, split_patients
-from lgesynthnet.data.splits import part_of, split_cohort, write_splits
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.splits import part_of, read_splits, split_cohort, split_patients, write_splits
 from lgesynthnet.errors import InputError
 from lgesynthnet.phantom.cohort import write_cohort
 

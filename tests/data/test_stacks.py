@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lgesynthnet.data import LABEL_MAPS, parse_label_map, read_stack
+from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
+from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label
 

@@ -9,7 +9,8 @@ import pytest
 
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.anatomy.orientation import insertions_from_rv_label
-from lgesynthnet.data import open_cohort, usable_slices
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.body import Tissue
 from lgesynthnet.phantom.cohort import write_cohort

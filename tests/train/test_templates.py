@@ -6,7 +6,7 @@ import torch
 from ring_hosts import write_patient
 
 from lgesynthnet.conditioning.condition import NEUTRAL, control_image
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.generate.rivals import load_rival

@@ -14,7 +14,8 @@ from jaxtyping import UInt8
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.data.layout import CaseFiles
-from lgesynthnet.data.nifti import read_volume, write_copied_slice, write_slice_like
+from lgesynthnet.data.nifti import read_volume
+from lgesynthnet.data.nifti_writing import write_copied_slice, write_slice_like
 from lgesynthnet.data.ring import Fault, fault_of
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError

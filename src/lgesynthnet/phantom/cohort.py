@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.data.declaration import declare
-from lgesynthnet.data.volumes import write_stack
+from lgesynthnet.data.nifti_writing import write_stack
 from lgesynthnet.errors import RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.phantom.infarct import NON_ISCHAEMIC

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.tensors import to_inputs

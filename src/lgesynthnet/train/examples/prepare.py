@@ -13,8 +13,8 @@ from safetensors.numpy import save
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
-from lgesynthnet.data import usable_slices
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.hosts.locate import locate_stack
