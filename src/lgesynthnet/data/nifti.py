@@ -184,9 +184,7 @@ def _spacing(path: Path, header: nib.Nifti1Header, slices: int) -> tuple[float, 
             )
     if not 0 < step <= MAX_STEP_MM:
         if slices > 1:
-            raise InputError(
-                f"{path}: the slice spacing is {step:g} mm in pixdim, must lie in (0, {MAX_STEP_MM:g}]; correct the header"
-            )
+            raise InputError(f"{path}: the slice spacing is {step:g} mm in pixdim, must lie in (0, {MAX_STEP_MM:g}]; correct the header")
         step = 0.0
     return across, down, step
 
