@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.cases import Case
@@ -40,7 +40,7 @@ def real():
         for index in (2, 3):
             slice_ = patient.stack[index]
             if slice_.scar.sum() * slice_.spacing_mm[0] ** 2 > 150:
-                found.append(Case.of_real(Host(slice_=slice_, frame=locate(slice_, patient.truth[index].level))))
+                found.append(Case.of_real(Host(slice_=slice_, frame=compute_heart_frame(slice_, patient.truth[index].level))))
     return found
 
 
@@ -52,7 +52,7 @@ def painted():
         for index in (3, 4):
             slice_, level = patient.stack[index], patient.truth[index].level
             if level == "mid":
-                host = Host(slice_=slice_, frame=locate(slice_, level))
+                host = Host(slice_=slice_, frame=compute_heart_frame(slice_, level))
                 found.append(Case.of_sample(IntensityPaste().inpaint(host, WISH, seed=len(found))))
     return found
 
@@ -65,7 +65,7 @@ def flat(noise=0.1, seed=0):
     labels = np.where(away <= 25, 1, np.where(away <= 40, 2, 0)).astype(np.uint8)
     image = np.where(labels == 1, 300.0, np.where(labels == 2, 100.0, 200.0)) + 200 * noise * rng.standard_normal(labels.shape)
     slice_ = ShortAxisSlice(patient="flat", index=0, image=image, labels=labels, spacing_mm=(1.0, 1.0))
-    frame = locate(slice_, Level.MID)
+    frame = compute_heart_frame(slice_, Level.MID)
     hidden = (np.abs(frame.nominal_deg - 200) < 60) & (away > 20) & (away < 45)
     scar = frame.wall & (np.abs(frame.nominal_deg - 200) < 40)
     return Case(
@@ -139,7 +139,7 @@ class TestTexture:
 
     def test_a_step_of_0_4_at_the_border_is_a_seam_of_0_4(self):
         case = flat(noise=0.02)
-        span = HeartWindow.of(case.host).span
+        span = HeartWindow.from_slice(case.host).span
         stepped = replace(case, image=case.image + 0.4 * span * case.hidden)
         assert seam(case) == 0
         assert seam(stepped) == pytest.approx(0.4, abs=0.01)
@@ -155,7 +155,7 @@ class TestTexture:
 class TestTissues:
     def test_a_set_is_no_distance_from_itself_and_a_shift_is_its_own_distance(self, real):
         def brighter(case):
-            window = HeartWindow.of(case.host)
+            window = HeartWindow.from_slice(case.host)
             return replace(case, image=np.where(case.scar & ~case.no_reflow, case.image + 0.3 * window.span, case.image))
 
         assert wasserstein(real, real, Tissue.SCAR).value == 0
@@ -165,7 +165,7 @@ class TestTissues:
     def test_the_distance_has_no_sign_and_needs_four_slices(self, real, shift):
         def shifted(case):
             where = case.scar & ~case.no_reflow
-            return replace(case, image=np.where(where, case.image + shift * HeartWindow.of(case.host).span, case.image))
+            return replace(case, image=np.where(where, case.image + shift * HeartWindow.from_slice(case.host).span, case.image))
 
         assert wasserstein([shifted(case) for case in real], real, Tissue.SCAR).value > 0.1
         assert wasserstein(real[:4], real, Tissue.SCAR) is not None
@@ -273,7 +273,9 @@ class TestTellingApart:
     def test_a_shift_in_brightness_is_found_out(self, real):
         def brighter(case):
             return replace(
-                case, patient=f"{case.patient}+", image=np.where(case.hidden, case.image + 2 * HeartWindow.of(case.host).span, case.image)
+                case,
+                patient=f"{case.patient}+",
+                image=np.where(case.hidden, case.image + 2 * HeartWindow.from_slice(case.host).span, case.image),
             )
 
         moved = [statistics(brighter(case)) for case in real]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.paste import IntensityPaste
@@ -22,13 +22,13 @@ HALF = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARD
 def sample():
     patient = simulate("N", 33, infarct=False)
     index = next(i for i, known in enumerate(patient.truth) if known.level == "mid")
-    host = Host(slice_=patient.stack[index], frame=locate(patient.stack[index], patient.truth[index].level))
+    host = Host(slice_=patient.stack[index], frame=compute_heart_frame(patient.stack[index], patient.truth[index].level))
     return IntensityPaste().inpaint(host, HALF, seed=1)
 
 
 def brighter(sample, where, by):
     """The sample with `by` heart units more where a mask says so."""
-    span = HeartWindow.of(sample.host.slice_).span
+    span = HeartWindow.from_slice(sample.host.slice_).span
     return replace(sample, image=(sample.image.astype(float) + where * by * span).astype(sample.image.dtype))
 
 
@@ -152,7 +152,7 @@ def test_the_dark_core_has_no_part_in_the_brightness_of_the_scar(sample):
     core = sample.intended & (sample.host.frame.depth < 0.25)
     dark = replace(brighter(sample, core, -1.0), intended_no_reflow=core)
     lit = sample.intended & ~core
-    unit = HeartWindow.of(sample.host.slice_).to_unit(sample.image.astype(np.float64))
+    unit = HeartWindow.from_slice(sample.host.slice_).to_unit(sample.image.astype(np.float64))
     assert measure_appearance(dark).brightness == pytest.approx(unit[lit].mean(), abs=1e-3)
     assert measure_appearance(replace(sample, intended_no_reflow=sample.intended)).brightness is None
 

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from PIL import Image as Picture
 
 from lgesynthnet.benchmark.trained_methods import OnProgress, TrainedMethods
-from lgesynthnet.conditioning.intensity import HeartWindow, grey
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.intensity import HeartWindow, to_grey
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.errors import InputError
@@ -30,7 +30,7 @@ from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import segmenter_fingerprint
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
@@ -160,7 +160,7 @@ def painting_tasks(hosts: Sequence[Host], levels: Float[np.ndarray, " quantiles"
             scar, prescription = own_scar(host, levels)
             tasks[REPAINT].append(PaintingTask(host=host, scar=scar, prescription=prescription))
         else:
-            prescription = draw(Prior.ISCHAEMIC, host.frame.level, rng)
+            prescription = draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng)
             tasks[NOVEL].append(PaintingTask(host=host, scar=rasterize(prescription, host.frame), prescription=prescription))
     return tasks
 
@@ -245,10 +245,10 @@ class MethodEvaluator:
         """Write the same slices for every method, evenly spaced over all of them."""
         for i in np.unique(np.linspace(0, len(images) - 1, PICTURES).astype(int)):
             host, image = images[i]
-            roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.of(host.slice_)
+            roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.from_slice(host.slice_)
             edge = (SIZE - PICTURE_SIDE) // 2
             content = io.BytesIO()
-            Picture.fromarray(grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
+            Picture.fromarray(to_grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
             write_bytes(self.out / "pictures" / method / f"{i:03d}.png", content.getvalue())
 
 
@@ -257,9 +257,9 @@ def _change_outside(samples: Sequence[SyntheticSample]) -> ResultRow:
     largest: dict[str, list[float]] = {}
     for sample in samples:
         host = sample.host.slice_
-        hidden = hidden_round(sample.intended, sample.host.frame.wall, host.spacing_mm)
+        hidden = hidden_region(sample.intended, sample.host.frame.wall, host.spacing_mm)
         change = np.abs(sample.image.astype(np.float64) - host.image.astype(np.float64))[~hidden].max()
-        largest.setdefault(host.patient, []).append(float(change / HeartWindow.of(host).span))
+        largest.setdefault(host.patient, []).append(float(change / HeartWindow.from_slice(host).span))
     interval = mean(largest)
     return ResultRow(
         metric=OUTSIDE,

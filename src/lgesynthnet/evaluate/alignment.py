@@ -20,8 +20,8 @@ from lgesynthnet.evaluate.enhancement import full_width_half_maximum, n_sd
 from lgesynthnet.evaluate.intervals import Interval, correlation, mean
 from lgesynthnet.evaluate.result_rows import Goal, ResultRow
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.strata import in_order, strata
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.strata import sort_strata, strata
 from lgesynthnet.records import Mask
 from lgesynthnet.segmenter.base import ScarSegmenter
 
@@ -76,8 +76,8 @@ def score(case: Case, auditor: ScarSegmenter) -> Scores:
     if not case.scar.any():
         raise ValueError(f"{case.name}: no scar was prescribed")
     segmented = case.segment(auditor)
-    prescribed, detected = measure(case.scar, case.frame), measure(segmented, case.frame)
-    measured = {name: measure(mask, case.frame) for name, mask in scar_masks(case, segmented).items()}
+    prescribed, detected = measure_scar(case.scar, case.frame), measure_scar(segmented, case.frame)
+    measured = {name: measure_scar(mask, case.frame) for name, mask in scar_masks(case, segmented).items()}
     either = prescribed.segments | detected.segments
     pixels_by_segment = {s: int((segmented & (case.frame.segments == s)).sum()) for s in np.unique(case.frame.segments[case.frame.wall])}
     main_segment = max(pixels_by_segment, key=pixels_by_segment.__getitem__)
@@ -160,7 +160,7 @@ def metrics_by_group(scores: Iterable[Scores]) -> dict[tuple[str, str], Interval
     for case in scores:
         for group in case.groups:
             groups[group].append(case)
-    return {(group, metric): value for group in in_order(groups) for metric, value in alignment_metrics(groups[group]).items()}
+    return {(group, metric): value for group in sort_strata(groups) for metric, value in alignment_metrics(groups[group]).items()}
 
 
 def compared(painted: Iterable[Scores], real: Iterable[Scores]) -> list[ResultRow]:

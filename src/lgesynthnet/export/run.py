@@ -160,7 +160,7 @@ def _counts(cases: list[ExportCase]) -> list[str]:
 def _fold_notes(lists: list[CaseLists] | None, cases: list[ExportCase], mix: Mix) -> list[str]:
     if lists is None:
         return [
-            "without real slices there is nothing to validate on, so splits_final.json is missing; fold `all` validates on its training cases"
+            "without real slices there is nothing to validate on, so splits_final.json is missing; fold `all` validates on its own cases"
         ]
     synthetic = {case.id for case in cases if case.origin is Origin.SYNTHETIC}
     notes = []

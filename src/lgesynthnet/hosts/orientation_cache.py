@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lgesynthnet import __version__
-from lgesynthnet.anatomy.orientation import OrderSource, StackOrder, levels
+from lgesynthnet.anatomy.orientation import OrderSource, StackOrder, assign_levels
 from lgesynthnet.files import write_json
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
 from lgesynthnet.records import Insertions, Source, Stack
@@ -79,7 +79,7 @@ def _restored(stack: Stack, entry: Any) -> LocatedStack | None:
         return None
     if len(insertions) != len(stack):
         return None
-    return LocatedStack(stack=stack, order=order, levels=levels(stack, order), insertions=insertions)
+    return LocatedStack(stack=stack, order=order, levels=assign_levels(stack, order), insertions=insertions)
 
 
 def _read(path: Path) -> dict[str, Any]:

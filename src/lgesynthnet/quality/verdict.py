@@ -9,7 +9,7 @@ import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.appearance import measure_appearance
 from lgesynthnet.records import Mask
 from lgesynthnet.terms import DICE_ABOVE
@@ -158,7 +158,7 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> 
     )
     if not sample.intended.any():
         return verdict
-    prescribed, found = measure(sample.intended, frame), measure(_without_existing(read, host.scar, sample.intended), frame)
+    prescribed, found = measure_scar(sample.intended, frame), measure_scar(_without_existing(read, host.scar, sample.intended), frame)
     appearance = measure_appearance(sample)
     verdict = replace(
         verdict,

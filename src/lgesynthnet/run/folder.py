@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lgesynthnet.conditioning.sample import SyntheticSample
-from lgesynthnet.data.declaration import DECLARATION, declare
+from lgesynthnet.data.declaration import DECLARATION, write_declaration
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_bytes
@@ -87,7 +87,7 @@ class RunFolder:
             raise RunError(f"{path}: is not empty and is not a run folder (it has no {PLAN}); choose another --out")
         write_bytes(path / PLAN, (plan.to_json() + "\n").encode())
         if not (path / DECLARATION).exists():
-            declare(path, labels="lgesynthnet")
+            write_declaration(path, labels="lgesynthnet")
 
     @property
     def name(self) -> str:

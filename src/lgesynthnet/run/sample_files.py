@@ -12,7 +12,7 @@ import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.label_maps import LABEL_MAPS
-from lgesynthnet.data.nifti import write_slice_like
+from lgesynthnet.data.nifti_writing import write_slice_like
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.records import Image, Label, Labels, Mask, ShortAxisSlice, scar_of

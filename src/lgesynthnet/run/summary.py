@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from lgesynthnet.prescription.strata import in_order, strata
+from lgesynthnet.prescription.strata import sort_strata, strata
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_row import KEPT, SampleRow
 
@@ -55,7 +55,7 @@ class RunSummary:
             groups = strata(row.transmurality, row.intended_mm2, row.shown_segments)
             painted.update(groups)
             kept.update(groups if row.kept else ())
-        return [(group, painted[group], kept[group]) for group in in_order(painted)]
+        return [(group, painted[group], kept[group]) for group in sort_strata(painted)]
 
     @property
     def segment_counts(self) -> dict[int, int]:

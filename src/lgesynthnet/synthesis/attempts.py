@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgesynthnet.hosts.pool import HostEntry
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.run.plan import SynthesisPlan
 
@@ -30,7 +30,7 @@ def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> A
     rng = np.random.default_rng(np.random.SeedSequence(request.seed, spawn_key=(k,)))
     if request.prior is not None:
         entry = entries[int(rng.integers(len(entries)))]
-        prescription = draw(request.prior, entry.level, rng)
+        prescription = draw_prescription(request.prior, entry.level, rng)
     else:
         requested = plan.prescriptions[k % len(plan.prescriptions)]
         prescription = ScarPrescription.from_json(requested.prescription)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from lgesynthnet.hosts.pool import HostEntry
-from lgesynthnet.prescription.strata import EXTENTS, band
+from lgesynthnet.prescription.strata import EXTENTS, band_name
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt
 
@@ -20,7 +20,7 @@ def kind_of(attempt: Attempt) -> Kind:
     """First AHA segment, band of transmural extent, number of segments: known before anything is painted."""
     prescription = attempt.prescription
     segments = sorted(prescription.at(attempt.entry.level))
-    return segments[0], band(prescription.transmurality, EXTENTS), len(segments)
+    return segments[0], band_name(prescription.transmurality, EXTENTS), len(segments)
 
 
 def quotas(draw: Callable[[int], Attempt], attempts: Iterable[int], count: int) -> dict[Kind, int]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
-from lgesynthnet.prescription.grammar.language import caption, write
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
 from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of
 from lgesynthnet.report.data_card import write_card
@@ -194,8 +194,8 @@ def _described(plan: SynthesisPlan, attempt: Attempt) -> SampleRow:
         generator=plan.generator_fingerprint,
         filter=plan.filter_fingerprint,
         seed=attempt.seed,
-        caption=caption(prescription, entry.level),
-        sentence=write(prescription),
+        caption=write_caption(prescription, entry.level),
+        sentence=write_sentence(prescription),
         prescription=prescription,
         file="",
         kept=False,
@@ -205,7 +205,7 @@ def _described(plan: SynthesisPlan, attempt: Attempt) -> SampleRow:
 
 
 def _with_numbers(row: SampleRow, sample: SyntheticSample, verdict: Verdict, began: float) -> SampleRow:
-    intended = measure(sample.intended, sample.host.frame, sample.intended_no_reflow)
+    intended = measure_scar(sample.intended, sample.host.frame, sample.intended_no_reflow)
     return replace(
         row,
         caption=sample.caption,

@@ -22,7 +22,7 @@ from lgesynthnet.benchmark.utility.pools import SamplePools
 from lgesynthnet.benchmark.utility.runs import training_set
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility.scores import HALF, RunScores
