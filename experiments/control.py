@@ -27,8 +27,8 @@ from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.quality.verdict import judge
 from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.painters import model_folder
-from lgesynthnet.synthesis.synthesize import read_back
 from lgesynthnet.terms import Prior
 
 

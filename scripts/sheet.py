@@ -25,8 +25,8 @@ from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.run.licence import PHANTOM_TRUTH
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.painters import model_folder
-from lgesynthnet.synthesis.synthesize import read_back
 from lgesynthnet.terms import Prior
 
 CROP, HEAD, GAP, COLUMNS = 88, 14, 4, 8

@@ -19,9 +19,10 @@ from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.run.request import Shard, SynthesisRequest
 from lgesynthnet.synthesis.attempts import draw_attempt
+from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.quotas import kind_of, quotas
-from lgesynthnet.synthesis.synthesize import read_back, synthesize
+from lgesynthnet.synthesis.synthesize import synthesize
 
 
 def make(request, run, **more):

@@ -9,6 +9,7 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path, weights_folder
 from lgesynthnet.segmenter.base import ScarSegmenter
+from lgesynthnet.terms import Role
 
 BASELINE = "paste"
 
@@ -46,20 +47,24 @@ def load_painter(model: str, device: str = "auto", filter_folder: Path | None = 
         from lgesynthnet.generate.paste import IntensityPaste
         from lgesynthnet.segmenter.threshold import ThresholdScarSegmenter
 
-        judge = ThresholdScarSegmenter() if filter_folder is None else _filter(filter_folder)
+        judge = ThresholdScarSegmenter() if filter_folder is None else load_filter(filter_folder)
         return Painter(name=model, generator=IntensityPaste(), filter=judge)
     folder = model_folder(model)
     from lgesynthnet.generate.inpainter import LGESynthNet
 
     generator = LGESynthNet.from_pretrained(folder, device=device)
-    return Painter(name=model, generator=generator, filter=_filter(folder if filter_folder is None else filter_folder))
+    return Painter(name=model, generator=generator, filter=load_filter(folder if filter_folder is None else filter_folder))
 
 
-def _filter(folder: Path) -> ScarSegmenter:
+def load_filter(model: str | Path) -> ScarSegmenter:
+    """The filter of a model: of a shipped one by its name, of a model folder, or of the filter's own folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged or of another role.
+    """
     from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-    from lgesynthnet.terms import Role
 
-    return TrainedScarSegmenter.from_pretrained(part_folder(folder, Role.FILTER), Role.FILTER)
+    return TrainedScarSegmenter.from_pretrained(part_folder(model, Role.FILTER), Role.FILTER)
 
 
 def model_folder(model: str) -> Path:

@@ -14,16 +14,17 @@ from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
 from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
-from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of
+from lgesynthnet.records import scar_of
 from lgesynthnet.report.data_card import write_card
 from lgesynthnet.report.report import write_report
 from lgesynthnet.run.folder import HOSTS_CACHE, REPORT, RunFolder
 from lgesynthnet.run.ledger import Ledger
 from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.run.sample_row import KEPT, SURPLUS, UNPAINTABLE, SampleRow
-from lgesynthnet.segmenter.base import ScarSegmenter
 from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt
-from lgesynthnet.synthesis.planning import PlannedRun
+from lgesynthnet.synthesis.judging import read_back
+from lgesynthnet.synthesis.planning import PlannedRun, plan_synthesis
 from lgesynthnet.synthesis.quotas import RemainingQuotas
 
 TABLE_EVERY_SECONDS = 20.0
@@ -62,6 +63,19 @@ class RunResult:
     def rejected(self) -> dict[str, int]:
         """The reasons of the attempts that do not count."""
         return {reason: count for reason, count in self.reasons.items() if reason != KEPT}
+
+
+def synthesize_run(request: SynthesisRequest, out: Path, *, on_attempt: OnAttempt | None = None) -> RunResult:
+    """Plan a run and make it, as the command `synthesize` does.
+
+    >>> request = SynthesisRequest(hosts=CohortSource(root=Path("emidec")), prior=Prior.ISCHAEMIC, count=50)
+    >>> synthesize_run(request, Path("runs/first")).kept
+    50
+
+    Raises:
+        LGESynthNetError: see `plan_synthesis` and `synthesize`.
+    """
+    return synthesize(plan_synthesis(request, run=out), out, on_attempt=on_attempt)
 
 
 def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None = None) -> RunResult:
@@ -160,16 +174,6 @@ def _make(planned: PlannedRun, run: RunFolder, attempt: Attempt, places: Remaini
 def _rules(plan: SynthesisPlan) -> Rules:
     request = plan.request
     return Rules.published(request.dice_above) if request.dice_only else Rules(dice_above=request.dice_above)
-
-
-def read_back(segmenter: ScarSegmenter, sample: SyntheticSample) -> Labels:
-    """The scar that a segmenter detects in a sample when it is shown the wall and the cavity, but no scar label."""
-    labels = sample.labels.copy()
-    labels[scar_of(labels)] = Label.WALL
-    host = sample.host.slice_
-    return segmenter.read(
-        ShortAxisSlice(patient=host.patient, index=host.index, image=sample.image, labels=labels, spacing_mm=host.spacing_mm)
-    )
 
 
 def _check_contract(sample: SyntheticSample) -> None:
