@@ -49,9 +49,9 @@ ROW = SampleRow(
 )
 
 
-def painted(hosts: Path, out: Path, **settings: object) -> RunFolder:
+def painted(folder: Path, out: Path, **settings: object) -> RunFolder:
     request = SynthesisRequest(
-        hosts=CohortSource(root=hosts), model="paste", count=4, prior=Prior.ISCHAEMIC, keep_all=True, hosts_with_scar=True, seed=5
+        hosts=CohortSource(root=folder), model="paste", count=4, prior=Prior.ISCHAEMIC, keep_all=True, hosts_with_scar=True, seed=5
     )
     synthesize(plan_synthesis(replace(request, **settings), run=out), out)
     return RunFolder.open(out)
