@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+import os
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from lgesynthnet.hosts.orientation_cache import OrientationCache
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Skipped, Stack
 
 STACKS_IN_MEMORY = 32
+MOST_WORKERS = 8  # threads that orient hearts; reading the files is the limit beyond that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +95,14 @@ def find_hosts(
     pool = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="", orientation=OrientationCache(cache))
     content = hashlib.sha256()
     _refuse_if(strict, pool.skipped)
-    for done, case in enumerate(cohort.cases, start=1):
-        try:
-            stack = cohort.read(case)
-        except InputError as fault:
-            pool.skipped.append(Skipped(name=case.patient, reason=str(fault)))
-        else:
-            for host in _hosts_of(stack, case, with_scar, pool.orientation):
-                if isinstance(host, Skipped):
-                    pool.skipped.append(host)
-                else:
-                    pool.entries.append(host)
-                    content.update(_content(stack[host.index], host))
+    for done, hosts in enumerate(_hosts_by_case(cohort, with_scar, pool.orientation), start=1):
+        for host in hosts:
+            if isinstance(host, Skipped):
+                pool.skipped.append(host)
+            else:
+                entry, digest = host
+                pool.entries.append(entry)
+                content.update(digest)
         _refuse_if(strict, pool.skipped)
         if on_case is not None:
             on_case(done, len(cohort.cases))
@@ -113,13 +112,41 @@ def find_hosts(
     return pool
 
 
-def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> Iterator[HostEntry | Skipped]:
+_Hosts = list[tuple[HostEntry, bytes] | Skipped]  # with each entry, what it adds to the fingerprint
+
+
+def _hosts_by_case(cohort: Cohort, with_scar: bool, orientation: OrientationCache) -> Iterator[_Hosts]:
+    """The hosts of every case, in order. A few cases are read and oriented at once: a network that runs on one thread leaves cores idle."""
+    workers = min(os.cpu_count() or 1, MOST_WORKERS)
+    waiting: deque[Future[_Hosts]] = deque()
+    with ThreadPoolExecutor(workers) as threads:
+        try:
+            for case in cohort.cases:
+                waiting.append(threads.submit(_hosts_of_case, cohort, case, with_scar, orientation))
+                if len(waiting) > workers:  # no more stacks in memory than are being worked on
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for hosts in waiting:
+                hosts.cancel()
+
+
+def _hosts_of_case(cohort: Cohort, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> _Hosts:
+    try:
+        stack = cohort.read(case)
+    except InputError as fault:
+        return [Skipped(name=case.patient, reason=str(fault))]
+    return list(_hosts_of(stack, case, with_scar, orientation))
+
+
+def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> Iterator[tuple[HostEntry, bytes] | Skipped]:
     usable: list[int] = []
     for slice_ in stack:
         fault = find_fault(slice_)
         if fault is None:
             usable.append(slice_.index)
-        elif fault is not Fault.UNLABELLED:  # beyond base and apex nobody draws
+        elif fault is not Fault.UNLABELLED:  # slices beyond base and apex have no labels
             yield Skipped(name=slice_.name, reason=f"{slice_.image_path}: slice {slice_.index}: {fault}")
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
@@ -128,7 +155,8 @@ def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool, orientation: Orien
     for index in wanted:
         level, insertions = hearts.levels[index], hearts.insertions[index]
         if level is not None and insertions is not None:
-            yield HostEntry(case=case, index=index, level=level, order=hearts.order, insertions=insertions)
+            entry = HostEntry(case=case, index=index, level=level, order=hearts.order, insertions=insertions)
+            yield entry, _content(stack[index], entry)
 
 
 def _content(slice_: ShortAxisSlice, entry: HostEntry) -> bytes:
