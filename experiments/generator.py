@@ -5,7 +5,7 @@
 repaint  every real positive slice with its own mask painted again; the auditor on the real slice is the ceiling. Transmural extent of
          the mask and as measured, in the real and in the painted slice: what a reading of brightness can say at best.
 novel    ischaemic prescriptions in scar-free slices: by segment, extent and size; the host with nothing painted is the zero;
-         transmural extent asked and measured (5 SD, half maximum, auditor).
+         transmural extent asked and measured (5 SD, FWHM, auditor).
 words    edges dropped, the whole wall hidden, one AHA segment in the caption: where the scar lies; and the same host and noise
          with "subendocardial" against "transmural".
 
@@ -184,7 +184,7 @@ class UtilityExperiment:
                     wish = ScarPrescription(segments=frozenset({int(segment)}), pattern=pattern, transmurality=share)
                     sample = painter.inpaint(host, wish, seed=seed)
                     case = Case.of_sample(sample)
-                    found = case.read(self.auditor)
+                    found = case.segment(self.auditor)
                     centre = (SECTOR_START_DEG[int(segment)] + 30.0) % 360.0
                     angle = _mean_angle(host.frame.nominal_deg[found]) if found.sum() >= 5 else None
                     hit[who].append(float(angle is not None and _apart(angle, centre) <= 30))
