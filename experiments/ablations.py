@@ -32,7 +32,7 @@ from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
@@ -141,7 +141,7 @@ def core_drop(host: Host, image: np.ndarray) -> float | None:
 def novel(bench: UtilityExperiment, painter: LGESynthNet) -> ByPatient:
     rng, scores = np.random.default_rng(7), defaultdict(list)
     for i, host in enumerate(h for h in bench.hosts if not h.slice_.scar.any()):
-        sample = painter.inpaint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
+        sample = painter.inpaint(host, draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
         scores[host.slice_.patient].append(dice(bench.read(host, sample.image), sample.intended) or 0.0)
     return scores
 

@@ -25,7 +25,7 @@ from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.generate.paste import IntensityPaste

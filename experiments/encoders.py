@@ -20,7 +20,7 @@ from pathlib import Path
 
 from generator import UtilityExperiment, options_of
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.terms import Role, Stage

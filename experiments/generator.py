@@ -28,7 +28,7 @@ import numpy as np
 
 from lgesynthnet.anatomy.aha import SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.alignment import ABOVE, Scores, by_patient, readings, score
 from lgesynthnet.evaluate.cases import Case
@@ -39,10 +39,10 @@ from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.prescription.strata import in_order
+from lgesynthnet.prescription.strata import sort_strata
 from lgesynthnet.records import Level, Mask, scar_of
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
@@ -146,7 +146,7 @@ class UtilityExperiment:
         scores, untouched = [], defaultdict(list)
         free = [h for h in self.hosts if not h.slice_.scar.any()]
         for host in _shown([h for h in free for _ in range(self.options.per_slice)], "novel"):
-            wish = draw(Prior.ISCHAEMIC, host.frame.level, rng)
+            wish = draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng)
             try:
                 sample = painter.inpaint(host, wish, seed=int(rng.integers(2**31)))
             except PrescriptionError:
@@ -158,7 +158,7 @@ class UtilityExperiment:
         figures: dict[str, object] = {"nothing painted": nothing, "segment right": right}
         print(f"novel, {len(scores)} samples; Dice with nothing painted {_figure(nothing)}")
         top = ceiling["above 0.6"]["real"]
-        for group in in_order({group for one in scores for group in one.groups}):
+        for group in sort_strata({group for one in scores for group in one.groups}):
             row = {name: mean(by_patient((s for s in scores if group in s.groups), of)) for name, of in SCORES.items()}
             above = row["above 0.6"]
             share = above.value / top.value if top and top.value else None
@@ -192,7 +192,7 @@ class UtilityExperiment:
                         angles.append(angle)
                         centres.append(centre)
                     masks = readings(case, found)
-                    extents.append([measure(masks[name], host.frame).transmurality or 0.0 for name in ("auditor", "5 SD")])
+                    extents.append([measure_scar(masks[name], host.frame).transmurality or 0.0 for name in ("auditor", "5 SD")])
                 deeper[who].append(float(extents[1][0] > extents[0][0]))
                 deeper_sd[who].append(float(extents[1][1] > extents[0][1]))
         chance = np.mean([_apart(a, c) <= 30 for i, a in enumerate(angles) for j, c in enumerate(centres) if i != j])

@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.nearest import PERCENTILE, feature_spread, in_features, in_wall, look, nearest
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.terms import Prior, Role
 
@@ -75,7 +75,7 @@ def painted(painter: LGESynthNet, hosts: list[Host], options: argparse.Namespace
     while len(made) < options.count:
         host = free[int(rng.integers(len(free)))]
         try:
-            made.append(Case.of_sample(painter.inpaint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))))
+            made.append(Case.of_sample(painter.inpaint(host, draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))))
         except PrescriptionError:
             continue
     return made

@@ -22,10 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.anatomy.frame import ASSUMED, locate
-from lgesynthnet.anatomy.insertions import Evidence, insertions_from_image, septum_evidence
-from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, levels, locate_all_insertions, order_stack
-from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.anatomy.frame import ASSUMED_INSERTIONS, compute_heart_frame
+from lgesynthnet.anatomy.insertions import insertions_from_image
+from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, assign_levels, find_all_insertions, order_stack
+from lgesynthnet.anatomy.septum_evidence import Evidence, septum_evidence
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
@@ -74,7 +76,7 @@ Locate = Callable[[Stack], list[Insertions | None]]
 
 
 def by_rules(stack: Stack) -> list[Insertions | None]:
-    return locate_all_insertions(stack)
+    return find_all_insertions(stack)
 
 
 def slice_by_slice(stack: Stack) -> list[Insertions | None]:
@@ -93,16 +95,16 @@ def by_network(folder: Path, *, rules: bool) -> Locate:
         seen = rv_evidence(segmenter.probabilities(slice_.image, slice_.spacing_mm)[Label.RV], slice_)
         return seen + septum_evidence(slice_) if rules else seen
 
-    return lambda stack: locate_all_insertions(stack, read=read)
+    return lambda stack: find_all_insertions(stack, read_evidence=read)
 
 
 def wrong_segments(slice_: ShortAxisSlice, level: Level | None, marked: Insertions, found: Insertions) -> float | None:
     assert level is not None
     try:
-        frame = locate(slice_, level, marked)
+        frame = compute_heart_frame(slice_, level, marked)
     except AnatomyError:  # an open ring has no segments
         return None
-    return float(np.mean((frame.segments != locate(slice_, level, found).segments)[frame.wall]))
+    return float(np.mean((frame.segments != compute_heart_frame(slice_, level, found).segments)[frame.wall]))
 
 
 def read_marks(stacks: Iterable[Stack], emidec: Path, locate_all: Locate = by_rules, *, quarter_turns: int = 0) -> list[Mark]:
@@ -114,13 +116,13 @@ def read_marks(stacks: Iterable[Stack], emidec: Path, locate_all: Locate = by_ru
     for stack in stacks:
         stack = turned(stack, quarter_turns)
         own = [row for row in rows if row["case"].removeprefix("Case_") == stack.patient]
-        located, level_of = locate_all(stack), levels(stack, order_stack(stack))
+        located, level_of = locate_all(stack), assign_levels(stack, order_stack(stack))
         for row in own:
             index = int(row["slice"])
             found = located[index]
             assert found is not None
             confidence = found.confidence
-            found = found if confidence >= MIN_CONFIDENCE else ASSUMED
+            found = found if confidence >= MIN_CONFIDENCE else ASSUMED_INSERTIONS
             anterior, inferior = (float(row[f"{name}_deg"]) + 90.0 * quarter_turns for name in ("anterior", "inferior"))
             marked = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
             marks.append(

@@ -26,7 +26,8 @@ from scipy import ndimage, optimize, stats
 
 from lgesynthnet.anatomy.frame import wall_thickness_mm
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.data import open_cohort, usable_slices
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.records import Label, ShortAxisSlice
 
 TISSUES = {"blood": Label.CAVITY, "wall": Label.WALL, "scar": Label.SCAR, "no-reflow": Label.NO_REFLOW, "background": Label.BACKGROUND}

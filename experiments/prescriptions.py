@@ -10,13 +10,13 @@ from collections import Counter
 
 import numpy as np
 
-from lgesynthnet.anatomy.frame import HeartFrame, locate
+from lgesynthnet.anatomy.frame import HeartFrame, compute_heart_frame
 from lgesynthnet.phantom.body import draw_body
-from lgesynthnet.phantom.heart import contours, labels_of, window_of
+from lgesynthnet.phantom.heart import contours, heart_box, labels_of
 from lgesynthnet.phantom.infarct import level_of
-from lgesynthnet.prescription.grammar.language import prescribe, write
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.grammar.language import prescribe, write_sentence
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Source
 from lgesynthnet.terms import Prior
@@ -29,11 +29,11 @@ def frames(rng: np.random.Generator, count: int) -> list[HeartFrame]:
         body = draw_body(rng)
         for index in range(body.slices):
             plane = contours(body, index)
-            labels = labels_of(plane, window_of([plane], 200, 1.0))
+            labels = labels_of(plane, heart_box([plane], 200, 1.0))
             slice_ = ShortAxisSlice(patient=f"b{len(found)}", index=index, image=labels * 1.0, labels=labels, spacing_mm=(1.0, 1.0))
             anterior, inferior = body.insertions_deg(index)
             known = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.RV_LABEL, confidence=1.0)
-            found.append(locate(slice_, level_of(body, index), known))
+            found.append(compute_heart_frame(slice_, level_of(body, index), known))
     return found[:count]
 
 
@@ -47,8 +47,8 @@ def main() -> None:
     priors, levels = list(Prior), list(Level)
     equal = 0
     for i in range(options.count):
-        drawn = draw(priors[i % 3], levels[i // 3 % 3], rng)
-        equal += prescribe(write(drawn)) == drawn
+        drawn = draw_prescription(priors[i % 3], levels[i // 3 % 3], rng)
+        equal += prescribe(write_sentence(drawn)) == drawn
     print(f"parse(write(p)) == p: {equal} of {options.count}")
 
     hearts = frames(rng, max(options.painted // 3, 1))
@@ -56,9 +56,9 @@ def main() -> None:
         same, error, missed = 0, [], Counter()
         for i in range(options.painted // 3):
             frame = hearts[i % len(hearts)]
-            wanted = draw(prior, frame.level, rng)
+            wanted = draw_prescription(prior, frame.level, rng)
             painted = rasterize(wanted, frame)
-            found = measure(painted.scar, frame, painted.no_reflow)
+            found = measure_scar(painted.scar, frame, painted.no_reflow)
             same += found.segments == wanted.segments
             missed[wanted.pattern.value] += found.segments != wanted.segments
             error.append(abs((found.transmurality or 0.0) - wanted.transmurality))

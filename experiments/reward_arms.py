@@ -16,7 +16,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model_store import fingerprint, part_folder

@@ -16,8 +16,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from lgesynthnet.data import open_cohort, usable_slices
-from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.cohort import Cohort, open_cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.evaluate.intervals import Interval, mean
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Skipped

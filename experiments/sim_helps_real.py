@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from sim_to_real import METRICS, stacks_of
 
-from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.heart import HeartSegmenter

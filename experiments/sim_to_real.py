@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lgesynthnet.data import open_cohort, read_splits
-from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.cohort import Cohort, open_cohort
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.records import Stack
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2

@@ -17,10 +17,10 @@ from scipy import ndimage
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.run.licence import PHANTOM_TRUTH
@@ -65,7 +65,7 @@ def samples(options: argparse.Namespace) -> list[tuple[SyntheticSample, Verdict]
     for i in range(options.count):
         entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
         host = shelf.fetch(entry)
-        sample = painter.inpaint(host, draw(options.prior, entry.level, rng), seed=i)
+        sample = painter.inpaint(host, draw_prescription(options.prior, entry.level, rng), seed=i)
         read = scar_of(read_back(reader, sample))
         made.append((sample, inspect(sample, read)))
     return made

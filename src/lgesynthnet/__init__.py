@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lgesynthnet.conditioning.sample import Host
-    from lgesynthnet.data import open_cohort
+    from lgesynthnet.data.cohort import open_cohort
     from lgesynthnet.generate.inpainter import LGESynthNet
     from lgesynthnet.prescription.grammar.language import prescribe
     from lgesynthnet.prescription.scar import ScarPrescription
@@ -25,7 +25,7 @@ _HOME = {
     "Host": "lgesynthnet.conditioning.sample",
     "LGESynthNet": "lgesynthnet.generate.inpainter",
     "ScarPrescription": "lgesynthnet.prescription.scar",
-    "open_cohort": "lgesynthnet.data",
+    "open_cohort": "lgesynthnet.data.cohort",
     "prescribe": "lgesynthnet.prescription.grammar.language",
 }
 

@@ -5,16 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.orientation import (
-    MIN_CONFIDENCE,
-    OrderSource,
-    insertions_from_image,
-    insertions_from_rv_label,
-    levels,
-    locate_all_insertions,
-    locate_insertions,
-    order_stack,
-)
+from lgesynthnet.anatomy.insertions import insertions_from_image, insertions_from_rv_label
+from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, OrderSource, assign_levels, find_all_insertions, find_insertions, order_stack
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.records import Label, Level, ShortAxisSlice, Source, Stack
 
@@ -108,7 +100,7 @@ def test_an_image_without_an_rv_is_not_believed(noise):
     assert insertions_from_image(slice_of(image, labels)).confidence < MIN_CONFIDENCE
     blank = stack_of([(np.full_like(image, 7.0), labels), (image, labels)])
     for index in (0, 1):
-        found = locate_insertions(blank, index)
+        found = find_insertions(blank, index)
         assert (found.source, found.confidence) == (Source.ASSUMED, 0.0)
         assert (found.anterior_deg, found.inferior_deg) == (120.0, 240.0)
 
@@ -117,52 +109,52 @@ def test_neighbours_carry_a_slice_that_shows_nothing():
     pairs = tapering(labelled=False)
     pairs[2] = (np.full_like(pairs[2][0], HEALTHY), pairs[2][1])
     stack = stack_of(pairs)
-    found = locate_insertions(stack, 2)
+    found = find_insertions(stack, 2)
     assert found.source is Source.IMAGE
     assert off(found.anterior_deg, 140 - 16) <= 15
-    assert locate_insertions(stack, 2, smooth=False).source is Source.ASSUMED
+    assert find_insertions(stack, 2, smooth=False).source is Source.ASSUMED
 
 
 def test_neighbours_are_turned_by_the_drift_before_they_speak():
     pairs = tapering(labelled=False)
     pairs[4] = (np.full_like(pairs[4][0], HEALTHY), pairs[4][1])
-    straight, against = (locate_insertions(stack_of(pairs, base_first=order), 4) for order in (False, True))
+    straight, against = (find_insertions(stack_of(pairs, base_first=order), 4) for order in (False, True))
     assert off(straight.anterior_deg, 140 - 32) <= 15
     assert 6 < (against.anterior_deg - straight.anterior_deg) % 360 < 32  # twice the drift of one or two slices, less the prior's pull
 
 
 def test_one_by_one_and_all_at_once_agree():
     stack = stack_of([*tapering(labelled=False, count=3), heart(0, 117, inner_mm=0.0, outer_mm=0.0)])
-    together = locate_all_insertions(stack)
+    together = find_all_insertions(stack)
     assert together[3] is None
     for index in range(3):
-        alone = locate_insertions(stack, index)
+        alone = find_insertions(stack, index)
         assert together[index] is not None
         assert off(together[index].anterior_deg, alone.anterior_deg) < 1e-6
-    with pytest.raises(AnatomyError, match="drawn_s03: no myocardium"):
-        locate_insertions(stack, 3)
+    with pytest.raises(AnatomyError, match="drawn_s03: the labels have no myocardium"):
+        find_insertions(stack, 3)
 
 
 def test_landmarks_win_over_a_label_and_drift_towards_the_base():
     stack = stack_of(tapering(), insertions_deg={1: (10.0, 100.0)}, base_first=False)
-    own, two_up, below = (locate_insertions(stack, index) for index in (1, 3, 0))
+    own, two_up, below = (find_insertions(stack, index) for index in (1, 3, 0))
     assert (own.anterior_deg, own.inferior_deg, own.source, own.confidence) == (10.0, 100.0, Source.LANDMARKS, 1.0)
     assert (two_up.anterior_deg, two_up.inferior_deg) == (pytest.approx(354.0), pytest.approx(96.0))
     assert (below.anterior_deg, below.inferior_deg) == (pytest.approx(18.0), pytest.approx(102.0))
-    other_way = locate_insertions(replace(stack, base_first=True), 3)
+    other_way = find_insertions(replace(stack, base_first=True), 3)
     assert other_way.anterior_deg == pytest.approx(26.0)
 
 
 def test_between_two_landmarks_the_short_way_round_is_taken():
     stack = stack_of(tapering(), insertions_deg={0: (350.0, 100.0), 4: (10.0, 120.0)})
-    found = locate_insertions(stack, 1)
+    found = find_insertions(stack, 1)
     assert (found.anterior_deg, found.inferior_deg) == (pytest.approx(355.0), pytest.approx(105.0))
 
 
 def test_rv_label_wins_over_the_image_and_reaches_its_neighbours():
     pairs = tapering()
     pairs[0][1][pairs[0][1] == Label.RV] = Label.BACKGROUND
-    found = locate_all_insertions(stack_of(pairs))
+    found = find_all_insertions(stack_of(pairs))
     assert [one.source for one in found] == [Source.RV_LABEL] * 5
     assert off(found[0].anterior_deg, 140) <= 6
     assert off(found[4].anterior_deg, 108) <= 5
@@ -190,9 +182,9 @@ def test_levels_are_thirds_of_the_slices_with_a_wall():
     nothing = heart(0, 90, inner_mm=0.0, outer_mm=0.0, rv=False)
     stack = stack_of([nothing, *tapering(count=6), nothing])
     thirds = [Level.APICAL] * 2 + [Level.MID] * 2 + [Level.BASAL] * 2
-    assert levels(stack, order_stack(stack)) == [None, *thirds, None]
+    assert assign_levels(stack, order_stack(stack)) == [None, *thirds, None]
     turned = stack_of([nothing, *tapering(count=6)[::-1], nothing])
-    assert levels(turned, order_stack(turned)) == [None, *thirds[::-1], None]
+    assert assign_levels(turned, order_stack(turned)) == [None, *thirds[::-1], None]
     lone = stack_of(tapering(count=1))
-    assert levels(lone, order_stack(lone)) == [Level.MID]
-    assert levels(stack_of([nothing]), order_stack(stack_of([nothing]))) == [None]
+    assert assign_levels(lone, order_stack(lone)) == [Level.MID]
+    assert assign_levels(stack_of([nothing]), order_stack(stack_of([nothing]))) == [None]

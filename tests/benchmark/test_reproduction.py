@@ -12,7 +12,7 @@ from lgesynthnet.benchmark.reproduction import OUTSIDE, REPAINT, compare
 from lgesynthnet.benchmark.reproduction_page import markdown, write
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.cli.benchmark import MethodName
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.cohort import write_cohort

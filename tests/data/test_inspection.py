@@ -7,8 +7,8 @@ import json
 import numpy as np
 from scipy import ndimage
 
-from lgesynthnet.data import open_cohort, verify
-from lgesynthnet.data.inspection import Severity
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.inspection import Severity, verify
 
 
 def chest(seed: int, shape=(64, 64, 3)) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_one_scan_under_two_names_is_found_and_nobody_else(tmp_path, save, ring)
     assert "look like one scan" in report.lines()[0]
     leaking = verify(cohort, splits={"train": ["P2"], "test": ["Q"]})
     assert leaking.count(Severity.ERROR) == 1
-    assert "they stand in train and test" in leaking.lines()[0]
+    assert "they are in train and in test" in leaking.lines()[0]
 
 
 def test_one_identical_slice_is_enough(tmp_path, save, ring):

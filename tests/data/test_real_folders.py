@@ -8,7 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lgesynthnet.data import open_cohort, read_splits, usable_slices, verify, write_slice_like
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.inspection import verify
+from lgesynthnet.data.nifti_writing import write_slice_like
+from lgesynthnet.data.ring import usable_slices
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.records import Stack, scar_of, wall_of
 
 pytestmark = pytest.mark.real

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.alignment import figures, score, table
 from lgesynthnet.evaluate.cases import Case
@@ -33,7 +33,7 @@ def hosts(*, infarct, seeds=range(40, 46)):
             known = patient.truth[index]
             slice_ = patient.stack[index]
             if not infarct or slice_.scar.sum() * slice_.spacing_mm[0] ** 2 > 150:
-                yield Host(slice_=slice_, frame=locate(slice_, known.level))
+                yield Host(slice_=slice_, frame=compute_heart_frame(slice_, known.level))
 
 
 @pytest.fixture(scope="module")

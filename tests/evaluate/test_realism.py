@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.cases import Case
@@ -41,7 +41,7 @@ def real():
         for index in (2, 3):
             slice_ = patient.stack[index]
             if slice_.scar.sum() * slice_.spacing_mm[0] ** 2 > 150:
-                found.append(Case.of_real(Host(slice_=slice_, frame=locate(slice_, patient.truth[index].level))))
+                found.append(Case.of_real(Host(slice_=slice_, frame=compute_heart_frame(slice_, patient.truth[index].level))))
     return found
 
 
@@ -53,7 +53,7 @@ def painted():
         for index in (3, 4):
             slice_, level = patient.stack[index], patient.truth[index].level
             if level == "mid":
-                host = Host(slice_=slice_, frame=locate(slice_, level))
+                host = Host(slice_=slice_, frame=compute_heart_frame(slice_, level))
                 found.append(Case.of_sample(IntensityPaste().inpaint(host, WISH, seed=len(found))))
     return found
 
@@ -66,7 +66,7 @@ def flat(noise=0.1, seed=0):
     labels = np.where(away <= 25, 1, np.where(away <= 40, 2, 0)).astype(np.uint8)
     image = np.where(labels == 1, 300.0, np.where(labels == 2, 100.0, 200.0)) + 200 * noise * rng.standard_normal(labels.shape)
     slice_ = ShortAxisSlice(patient="flat", index=0, image=image, labels=labels, spacing_mm=(1.0, 1.0))
-    frame = locate(slice_, Level.MID)
+    frame = compute_heart_frame(slice_, Level.MID)
     hidden = (np.abs(frame.nominal_deg - 200) < 60) & (away > 20) & (away < 45)
     scar = frame.wall & (np.abs(frame.nominal_deg - 200) < 40)
     return Case(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
@@ -33,7 +33,7 @@ def noisy_host(noise: float, dtype: type = np.float64, spacing_mm: tuple[float, 
     image = levels(labels) + noise * np.random.default_rng(0).standard_normal(labels.shape)
     image = (np.rint(image) if np.dtype(dtype).kind in "iu" else image).astype(dtype)
     slice_ = ShortAxisSlice(patient="flat", index=0, image=image, labels=labels, spacing_mm=spacing_mm)
-    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+    return Host(slice_=slice_, frame=compute_heart_frame(slice_, Level.MID))
 
 
 def third(host: Host) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError, PrescriptionError
@@ -38,7 +38,7 @@ def painter():
 def host():
     patient = simulate("N", 21, infarct=False)
     known = patient.truth[len(patient.truth) // 2]
-    return Host(slice_=patient.stack[known.index], frame=locate(patient.stack[known.index], known.level))
+    return Host(slice_=patient.stack[known.index], frame=compute_heart_frame(patient.stack[known.index], known.level))
 
 
 def test_outside_the_hidden_region_nothing_changes_and_inside_something_does(painter, host):

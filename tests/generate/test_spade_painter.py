@@ -8,8 +8,8 @@ import pytest
 import torch
 from ring_hosts import SPACING_MM, ring_patient
 
-from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.conditioning.condition import NEUTRAL, condition, semantic_map
+from lgesynthnet.anatomy.frame import compute_heart_frame
+from lgesynthnet.conditioning.condition import NEUTRAL, build_condition, semantic_map
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import LicenceNotice, ModelError
@@ -34,12 +34,12 @@ def small(context: Context) -> Spade:
 def host() -> Host:
     image, labels = (volume[:, :, 0] for volume in ring_patient(2, slices=1))
     slice_ = ShortAxisSlice(patient="N2", index=0, image=image, labels=labels, spacing_mm=(SPACING_MM, SPACING_MM))
-    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+    return Host(slice_=slice_, frame=compute_heart_frame(slice_, Level.MID))
 
 
 @pytest.fixture(scope="module")
 def made(host):
-    return condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.of(host.slice_))[0]
+    return build_condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.of(host.slice_))[0]
 
 
 def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidden(made):

@@ -3,7 +3,7 @@
 import pytest
 from ring_hosts import write_patient
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.hosts.donors import donor_bank

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.generate.paste import IntensityPaste
@@ -20,7 +20,7 @@ LEVELS = np.linspace(-0.2, 1.4, 21)
 def host():
     patient = simulate("P", 41, infarct=True)
     index = max(range(len(patient.truth)), key=lambda i: patient.stack[i].scar.sum())
-    return Host(slice_=patient.stack[index], frame=locate(patient.stack[index], patient.truth[index].level))
+    return Host(slice_=patient.stack[index], frame=compute_heart_frame(patient.stack[index], patient.truth[index].level))
 
 
 def test_what_is_asked_for_is_the_mask_the_words_and_the_brightness_that_it_has(host):

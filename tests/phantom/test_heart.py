@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate, wall_depth
+from lgesynthnet.anatomy.frame import compute_heart_frame, wall_depth
 from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.body import Remodelling, Tissue, draw_body
-from lgesynthnet.phantom.heart import contours, cut, labels_of, window_of
-from lgesynthnet.phantom.infarct import NOTHING, WallMap, between, scarred, wall_map
+from lgesynthnet.phantom.heart import contours, cut_plane, heart_box, labels_of
+from lgesynthnet.phantom.infarct import NOTHING, WallMap, interpolate, read_wall_map, scar_in_plane
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source
@@ -44,7 +44,7 @@ def body():
 
 def plane_and_window(body, index, remodelling=None):
     plane = contours(body, index, remodelling)
-    return plane, window_of([plane], 440, PIXEL_MM)
+    return plane, heart_box([plane], 440, PIXEL_MM)
 
 
 def test_the_wall_is_as_thick_as_ordered(body):
@@ -94,8 +94,8 @@ def test_an_old_infarct_thins_its_wall_and_bulges_and_leaves_the_rest(body):
 def test_every_tissue_of_a_heart_is_there_and_papillary_muscles_count_as_blood(body):
     mid = replace(body, papillary_mm=(4.0, 4.0), pericardium_mm=2.0, fat_mm=6.0)
     plane = contours(mid, 3.0)
-    window = window_of([plane], 440, PIXEL_MM)
-    tissue = cut(mid, 3.0, plane, window, np.full(window.shape, Tissue.LUNG, np.uint8))
+    window = heart_box([plane], 440, PIXEL_MM)
+    tissue = cut_plane(mid, 3.0, plane, window, np.full(window.shape, Tissue.LUNG, np.uint8))
     round_it = {Tissue.LUNG, Tissue.PERICARDIUM, Tissue.FAT, Tissue.RV_WALL, Tissue.RV_BLOOD}
     assert round_it | {Tissue.MYOCARDIUM, Tissue.BLOOD, Tissue.PAPILLARY} <= set(np.unique(tissue))
     assert set(np.unique(labels_of(plane, window)[tissue == Tissue.PAPILLARY])) == {Label.CAVITY}
@@ -109,7 +109,7 @@ def painted(body):
     anterior, inferior = body.insertions_deg(3)
     insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
     slice_ = ShortAxisSlice(patient="b", index=3, image=labels * 1.0, labels=labels, spacing_mm=(PIXEL_MM, PIXEL_MM))
-    frame = locate(slice_, Level.MID, insertions)
+    frame = compute_heart_frame(slice_, Level.MID, insertions)
     order = ScarPrescription(
         segments=frozenset({8, 9}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.6, mvo_share=0.2, irregularity=0.5, seed=4
     )
@@ -118,7 +118,7 @@ def painted(body):
 
 def test_a_scar_read_into_heart_coordinates_comes_back_where_it_was(painted):
     scar, plane, window = painted
-    found, _, no_reflow = scarred(wall_map(scar, plane, window), plane, window, 0.0)
+    found, _, no_reflow = scar_in_plane(read_wall_map(scar, plane, window), plane, window, 0.0)
     assert dice(found, scar.scar) > 0.96
     assert dice(no_reflow, scar.no_reflow) > 0.85
 
@@ -127,7 +127,7 @@ def test_a_scar_follows_the_heart_into_a_smaller_plane(painted, body):
     scar, plane, window = painted
     share = scar.scar.sum() / (labels_of(plane, window) == Label.WALL).sum()
     smaller, box = plane_and_window(body, 6)
-    found, _, _ = scarred(wall_map(scar, plane, window), smaller, box, 0.0)
+    found, _, _ = scar_in_plane(read_wall_map(scar, plane, window), smaller, box, 0.0)
     wall = labels_of(smaller, box) == Label.WALL
     assert not found[~wall].any()
     assert found.sum() / wall.sum() == pytest.approx(share, abs=0.08)
@@ -135,11 +135,11 @@ def test_a_scar_follows_the_heart_into_a_smaller_plane(painted, body):
 
 def test_a_scar_tapers_towards_a_slice_without_one_and_stays_between_equals(painted):
     scar, plane, window = painted
-    map_ = wall_map(scar, plane, window)
-    areas = [scarred(between(map_, NOTHING, share), plane, window, 0.0)[0].sum() for share in (0.0, 0.2, 0.4)]
+    map_ = read_wall_map(scar, plane, window)
+    areas = [scar_in_plane(interpolate(map_, NOTHING, share), plane, window, 0.0)[0].sum() for share in (0.0, 0.2, 0.4)]
     assert areas[0] > areas[1] > areas[2] > 0
-    np.testing.assert_array_equal(between(map_, map_, 0.4).scar > 0, map_.scar > 0)
-    assert not scarred(NOTHING, plane, window, 0.0)[0].any()
+    np.testing.assert_array_equal(interpolate(map_, map_, 0.4).scar > 0, map_.scar > 0)
+    assert not scar_in_plane(NOTHING, plane, window, 0.0)[0].any()
 
 
 def test_a_thin_scar_in_the_middle_of_the_wall_is_not_all_border_and_does_not_vanish_in_the_slab(body):
@@ -147,15 +147,15 @@ def test_a_thin_scar_in_the_middle_of_the_wall_is_not_all_border_and_does_not_va
     depth = (np.arange(24) + 0.5) / 24
     inside = 1.5 - np.abs(depth - 0.5) * 10.0  # mm: a band of 3 mm in a wall of 10
     map_ = WallMap(scar=np.tile(inside, (720, 1)).astype(np.float32), no_reflow=NOTHING.no_reflow)
-    whole, border, _ = scarred(map_, plane, window, 3.0)
+    whole, border, _ = scar_in_plane(map_, plane, window, 3.0)
     assert 0.2 < border.sum() / whole.sum() < 0.6
     for share in (0.16, 0.32):  # the outer planes of a slab of 8 mm
-        assert scarred(between(map_, NOTHING, share), plane, window, 0.0)[0].sum() > 0.4 * whole.sum()
+        assert scar_in_plane(interpolate(map_, NOTHING, share), plane, window, 0.0)[0].sum() > 0.4 * whole.sum()
 
 
 def test_the_border_zone_lies_in_the_scar_and_faces_living_wall_not_blood(painted):
     scar, plane, window = painted
-    found, border, _ = scarred(wall_map(scar, plane, window), plane, window, 2.0)
+    found, border, _ = scar_in_plane(read_wall_map(scar, plane, window), plane, window, 2.0)
     assert border.any()
     assert not (border & ~found).any()
     radius, direction = window.polar(plane.centre_mm)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.anatomy.orientation import insertions_from_rv_label
-from lgesynthnet.data import open_cohort, usable_slices
+from lgesynthnet.anatomy.frame import compute_heart_frame
+from lgesynthnet.anatomy.insertions import insertions_from_rv_label
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.body import Tissue
 from lgesynthnet.phantom.cohort import write_cohort
@@ -82,7 +83,7 @@ def test_scar_is_brighter_than_healthy_wall_in_most_slices():
 
 def test_a_mask_is_labelled_in_the_slice_it_was_painted_in(patient):
     known = next(k for k in patient.truth if k.prescription is not None)
-    frame = locate(patient.stack[known.index], known.level)
+    frame = compute_heart_frame(patient.stack[known.index], known.level)
     assert frame.wall[patient.stack[known.index].scar].all()
 
 

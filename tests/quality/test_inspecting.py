@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.paste import IntensityPaste
@@ -22,7 +22,7 @@ HALF = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARD
 def sample():
     patient = simulate("N", 33, infarct=False)
     index = next(i for i, known in enumerate(patient.truth) if known.level == "mid")
-    host = Host(slice_=patient.stack[index], frame=locate(patient.stack[index], patient.truth[index].level))
+    host = Host(slice_=patient.stack[index], frame=compute_heart_frame(patient.stack[index], patient.truth[index].level))
     return IntensityPaste().inpaint(host, HALF, seed=1)
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgesynthnet.data import open_cohort, read_splits, usable_slices
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.ring import usable_slices
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.patient import simulate

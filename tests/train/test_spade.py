@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.model.autoencoder import build_autoencoder

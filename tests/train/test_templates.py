@@ -6,7 +6,7 @@ import torch
 from ring_hosts import write_patient
 
 from lgesynthnet.conditioning.condition import NEUTRAL, control_image
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.generate.rivals import load_rival
@@ -73,9 +73,9 @@ def test_before_it_has_learnt_a_template_changes_nothing_and_a_changed_weight_do
     plain = load_inpainter(weights_folder() / "phantom" / "inpainter")
     wide = load_inpainter(weights_folder() / "phantom" / "inpainter")
     wide.control = with_template(wide.control)
-    from lgesynthnet.conditioning.condition import template_of
+    from lgesynthnet.conditioning.condition import make_template
 
-    templates = [template_of(host) for host in bank]
+    templates = [make_template(host) for host in bank]
     host = bank[0]
     old = LGESynthNet(plain, mark="a", sampling=Sampling(steps=1)).inpaint(host, WISH, seed=3)
     new = LGESynthNet(wide, mark="a", sampling=Sampling(steps=1), templates=templates)

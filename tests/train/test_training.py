@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.checkpoint import load_inpainter

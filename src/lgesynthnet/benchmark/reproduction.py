@@ -13,8 +13,8 @@ from jaxtyping import Float
 from PIL import Image as Picture
 
 from lgesynthnet.benchmark.trained_methods import Tell, TrainedMethods
-from lgesynthnet.conditioning.intensity import HeartWindow, grey
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.intensity import HeartWindow, to_grey
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.errors import InputError
@@ -29,7 +29,7 @@ from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import segmenter_fingerprint
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
@@ -139,7 +139,7 @@ def wishes(hosts: list[Host], levels: Float[np.ndarray, " quantiles"], *, seed: 
             painted, said = own_scar(host, levels)
             found[REPAINT].append(PaintingTask(host=host, painted=painted, prescription=said))
         else:
-            said = draw(Prior.ISCHAEMIC, host.frame.level, rng)
+            said = draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng)
             found[NOVEL].append(PaintingTask(host=host, painted=rasterize(said, host.frame), prescription=said))
     return found
 
@@ -209,7 +209,7 @@ class MethodEvaluator:
             roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.of(host.slice_)
             edge = (SIZE - SIDE) // 2
             content = io.BytesIO()
-            Picture.fromarray(grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
+            Picture.fromarray(to_grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
             write_bytes(self.out / "pictures" / method / f"{i:03d}.png", content.getvalue())
 
 
@@ -218,7 +218,7 @@ def _outside(samples: list[SyntheticSample]) -> ResultRow:
     most: dict[str, list[float]] = {}
     for sample in samples:
         host = sample.host.slice_
-        allowed = hidden_round(sample.intended, sample.host.frame.wall, host.spacing_mm)
+        allowed = hidden_region(sample.intended, sample.host.frame.wall, host.spacing_mm)
         change = np.abs(sample.image.astype(np.float64) - host.image.astype(np.float64))[~allowed].max()
         most.setdefault(host.patient, []).append(float(change / HeartWindow.of(host).span))
     largest = max(value for row in most.values() for value in row)

@@ -259,7 +259,8 @@ def _workshop(
     labels: str | None,
 ) -> TrainedMethods:
     from lgesynthnet.benchmark.trained_methods import TrainedMethods
-    from lgesynthnet.data import open_cohort, parse_label_map
+    from lgesynthnet.data.cohort import open_cohort
+    from lgesynthnet.data.label_maps import parse_label_map
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.model_store import shipped_or_path
 

@@ -29,7 +29,7 @@ def prescribe(
     Example: lgesynthnet prescribe --prior ischaemic --count 20 > twenty.jsonl
     """
     from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.grammar.language import caption, write
+    from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 
     if (text is None) == (prior is None):
         raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
@@ -37,8 +37,8 @@ def prescribe(
     for prescription in _parsed(text) if text is not None else _drawn(prior or "", count, level, seed):
         typer.echo(prescription.to_json())
         if text is not None:
-            console.note(f"sentence: {write(prescription)}")
-            console.note(f"caption:  {caption(prescription, where)}")
+            console.note(f"sentence: {write_sentence(prescription)}")
+            console.note(f"caption:  {write_caption(prescription, where)}")
         if explain:
             for line in explained(prescription):
                 typer.echo(line, err=True)
@@ -55,7 +55,7 @@ def _drawn(prior: str, count: int, level: str | None, seed: int) -> list[ScarPre
     import numpy as np
 
     from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.priors import draw
+    from lgesynthnet.prescription.priors import draw_prescription
     from lgesynthnet.records import Level
     from lgesynthnet.terms import Prior
 
@@ -65,7 +65,7 @@ def _drawn(prior: str, count: int, level: str | None, seed: int) -> list[ScarPre
     for number in range(count):  # one generator each: number 7 is the same however many are drawn
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
         where = _level(level) or list(Level)[int(rng.integers(len(Level)))]
-        drawn.append(draw(prior, where, rng))
+        drawn.append(draw_prescription(prior, where, rng))
     return drawn
 
 

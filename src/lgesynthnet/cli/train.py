@@ -343,7 +343,8 @@ class _Job:
 
 
 def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings: Any) -> None:
-    from lgesynthnet.data import open_cohort, parse_label_map
+    from lgesynthnet.data.cohort import open_cohort
+    from lgesynthnet.data.label_maps import parse_label_map
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.train.stages import train
 

@@ -19,8 +19,8 @@ from lgesynthnet.evaluate.enhancement import full_width_half_maximum, n_sd
 from lgesynthnet.evaluate.intervals import Interval, correlation, mean
 from lgesynthnet.evaluate.lines import Goal, ResultRow
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.strata import in_order, strata
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.strata import sort_strata, strata
 from lgesynthnet.records import Mask
 from lgesynthnet.segmenter.base import ScarSegmenter
 
@@ -66,8 +66,8 @@ def score(case: Case, auditor: ScarSegmenter) -> Scores:
     if not case.scar.any():
         raise ValueError(f"{case.name}: no scar was asked for")
     read = case.read(auditor)
-    wished, seen = measure(case.scar, case.frame), measure(read, case.frame)
-    measured = {name: measure(mask, case.frame) for name, mask in readings(case, read).items()}
+    wished, seen = measure_scar(case.scar, case.frame), measure_scar(read, case.frame)
+    measured = {name: measure_scar(mask, case.frame) for name, mask in readings(case, read).items()}
     both = wished.segments | seen.segments
     by_segment = {s: int((read & (case.frame.segments == s)).sum()) for s in np.unique(case.frame.segments[case.frame.wall])}
     return Scores(
@@ -120,7 +120,9 @@ def table(scores: Iterable[Scores]) -> list[Row]:
     for one in scores:
         for group in one.groups:
             groups[group].append(one)
-    return [Row(group=group, figure=figure, value=value) for group in in_order(groups) for figure, value in figures(groups[group]).items()]
+    return [
+        Row(group=group, figure=figure, value=value) for group in sort_strata(groups) for figure, value in figures(groups[group]).items()
+    ]
 
 
 AIMS = dict.fromkeys(("Dice", "above 0.6", "lesions found", "lesions right", "segments, Jaccard", "main segment right"), Goal.HIGH)

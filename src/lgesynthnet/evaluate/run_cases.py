@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
@@ -57,7 +57,7 @@ def _case(run: Path, sample: Sample, host: Host, flip: tuple[bool, bool]) -> Cas
         raise RunError(f"{path}: is {slice_.image.shape}, its host {host.name} is {host.slice_.image.shape}; was the file replaced?")
     scar, core = _intended(sample, slice_, host, path)
     # What differs was repainted, also where another model than the shipped kind repaints more than the scar's surroundings.
-    hidden = hidden_round(scar, host.frame.wall, host.frame.spacing_mm) | (slice_.image != host.slice_.image)
+    hidden = hidden_region(scar, host.frame.wall, host.frame.spacing_mm) | (slice_.image != host.slice_.image)
     return Case(
         name=sample.id,
         patient=sample.host,

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.conditioning.repaint_region import feather
+from lgesynthnet.conditioning.repaint_region import blend_weights
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.prescription.grammar.language import caption
+from lgesynthnet.prescription.grammar.language import write_caption
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image, Label, Labels, Mask
@@ -23,7 +23,7 @@ def composite(host: Image, painted: Float[np.ndarray, "rows cols"], hidden: Mask
     Integers are rounded and clipped to what the dtype holds, and in an image without negative numbers to 1 or more
     where the host was.
     """
-    weight = feather(hidden, spacing_mm)[hidden]
+    weight = blend_weights(hidden, spacing_mm)[hidden]
     values = host[hidden].astype(np.float64) * (1 - weight) + painted[hidden] * weight
     if host.dtype.kind in "iu":
         limits = np.iinfo(host.dtype)
@@ -75,7 +75,7 @@ def finished(
     return SyntheticSample(
         host=host,
         prescription=prescription,
-        caption=caption(prescription, host.frame.level),
+        caption=write_caption(prescription, host.frame.level),
         seed=seed,
         image=image,
         labels=with_scar(slice_.labels, painted),

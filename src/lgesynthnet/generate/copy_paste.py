@@ -15,13 +15,13 @@ from scipy.spatial import cKDTree
 
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import composite, finished
 from lgesynthnet.generate.paste import erased, healthy_wall
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
@@ -57,7 +57,7 @@ class Donor:
         """The scar of a slice; None where it has none worth the name."""
         slice_, frame = host.slice_, host.frame
         scar = slice_.scar & frame.wall
-        found = measure(scar, frame)
+        found = measure_scar(scar, frame)
         if found.area_mm2 < LEAST_MM2 or found.transmurality is None:
             return None
         start_deg, extent_deg = arc_of(frame.nominal_deg[scar])
@@ -128,7 +128,7 @@ class CopyPaste(Generator):
         began = time.perf_counter()
         slice_, rng = host.slice_, np.random.default_rng(seed)
         donor = self.donor_for(host, painted, rng)
-        hidden = hidden_round(painted.scar, host.frame.wall, slice_.spacing_mm)
+        hidden = hidden_region(painted.scar, host.frame.wall, slice_.spacing_mm)
         filled = self._filled(host, painted, donor, rng)
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
@@ -143,7 +143,7 @@ class CopyPaste(Generator):
         if not others:
             raise InputError(f"{host.name}: every donor of the copy-paste bank is of this same patient; add other patients with scar")
         cored = [donor for donor in others if donor.core.any()] if painted.no_reflow.any() else []
-        found = measure(painted.scar, host.frame)
+        found = measure_scar(painted.scar, host.frame)
 
         def unlike(donor: Donor) -> float:
             deeper = donor.transmurality - (found.transmurality or 0.0)

@@ -15,7 +15,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from jaxtyping import Float
 from torch import Tensor
 
-from lgesynthnet.conditioning.condition import Condition, Template, condition
+from lgesynthnet.conditioning.condition import Condition, Template, build_condition
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import InputError, ModelError
@@ -147,7 +147,7 @@ class LGESynthNet(Generator):
         """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
         began = time.perf_counter()
         window = HeartWindow.of(host.slice_)
-        made, roi, hidden = condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
+        made, roi, hidden = build_condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
         if self.templates:
             made = replace(made, template=self._template(host, seed))
         picture, rebuilt = self._networks(made, seed)

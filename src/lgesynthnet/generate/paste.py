@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.generate.base import Generator
@@ -51,7 +51,7 @@ class IntensityPaste(Generator):
         """
         began = time.perf_counter()
         slice_ = host.slice_
-        hidden = hidden_round(painted.scar, host.frame.wall, slice_.spacing_mm)
+        hidden = hidden_region(painted.scar, host.frame.wall, slice_.spacing_mm)
         filled = self._filled(host, painted, prescription.intensity_percentile, np.random.default_rng(seed))
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
         return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)

@@ -51,8 +51,8 @@ def load_rival(
 
 
 def _templated(folder: Path, donors: Sequence[Host], *, keep_host: bool, device: str) -> Generator:
-    from lgesynthnet.conditioning.condition import template_of
+    from lgesynthnet.conditioning.condition import make_template
     from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 
-    templates = [template_of(donor) for donor in donors]
+    templates = [make_template(donor) for donor in donors]
     return LGESynthNet.from_pretrained(folder, device=device, sampling=Sampling(keep_host=keep_host), templates=templates)

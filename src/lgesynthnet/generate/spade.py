@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from scipy import ndimage
 
-from lgesynthnet.conditioning.condition import Condition, condition
+from lgesynthnet.conditioning.condition import Condition, build_condition
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.generate.base import Generator
@@ -61,7 +61,7 @@ class SpadePainter(Generator):
         """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
         began = time.perf_counter()
         window = HeartWindow.of(host.slice_)
-        made, roi, hidden = condition(host, prescription, painted, window)
+        made, roi, hidden = build_condition(host, prescription, painted, window)
         picture = self._rendered(made, seed)
         if not self.keep_host:
             hidden = roi.covers(host.slice_.image.shape)

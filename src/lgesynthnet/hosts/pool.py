@@ -1,4 +1,4 @@
-"""Which slices of a cohort can be painted into, and how to fetch one: a list in memory, the voxels on the disk."""
+"""The slices of a cohort that can be painted into: a list in memory, while the voxels stay on disk."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.anatomy.orientation import StackOrder
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import CaseFiles
-from lgesynthnet.data.ring import Fault, fault_of
+from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.errors import InputError
 from lgesynthnet.hosts.locate import locate_stack
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Skipped, Stack
@@ -58,7 +58,7 @@ class HostPool:
             AnatomyError: the wall is no ring after all.
         """
         slice_ = self._stack(entry.case)[entry.index]
-        return Host(slice_=slice_, frame=locate(slice_, entry.level, entry.insertions))
+        return Host(slice_=slice_, frame=compute_heart_frame(slice_, entry.level, entry.insertions))
 
     def _stack(self, case: CaseFiles) -> Stack:
         stack = self._stacks.pop(case.patient, None) or self.cohort.read(case)
@@ -107,7 +107,7 @@ def find_hosts(
 def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool) -> Iterator[HostEntry | Skipped]:
     usable: list[int] = []
     for slice_ in stack:
-        fault = fault_of(slice_)
+        fault = find_fault(slice_)
         if fault is None:
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # beyond base and apex nobody draws

@@ -9,13 +9,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lgesynthnet.data.declaration import declare
-from lgesynthnet.data.volumes import write_stack
+from lgesynthnet.data.declaration import write_declaration
+from lgesynthnet.data.nifti_writing import write_stack
 from lgesynthnet.errors import RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.phantom.infarct import NON_ISCHAEMIC
 from lgesynthnet.phantom.patient import Patient, simulate
-from lgesynthnet.prescription.grammar.language import write
+from lgesynthnet.prescription.grammar.language import write_sentence
 
 COLUMNS = (
     "case", "slice", "level", "anterior_deg", "inferior_deg", "burden", "transmurality", "segments", "mvo_share", "area_mm2", "sentence",
@@ -78,7 +78,7 @@ def write_cohort(
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    declare(out, labels="lgesynthnet", base_first=True)
+    write_declaration(out, labels="lgesynthnet", base_first=True)
     write_bytes(out / "truth.csv", table.getvalue().encode())
     return out
 
@@ -113,5 +113,5 @@ def _rows(name: str, patient: Patient) -> Iterator[dict[str, object]]:
             "segments": " ".join(map(str, sorted(found.segments))) if found else "",
             "mvo_share": round(found.mvo_share, 3) if found else 0.0,
             "area_mm2": round(found.area_mm2, 1) if found else 0.0,
-            "sentence": write(known.prescription) if known.prescription else "",
+            "sentence": write_sentence(known.prescription) if known.prescription else "",
         }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
 
-from lgesynthnet.anatomy.frame import bend
+from lgesynthnet.anatomy.frame import to_nominal_deg
 from lgesynthnet.phantom.body import BINS, Body, Remodelling, Tissue
 from lgesynthnet.records import Insertions, Label, Source
 
@@ -46,7 +46,7 @@ class Contours:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class Box:
     """A box of the fine grid: `rows` and `cols` of its first pixel, its shape, the grid's side and pixel size."""
 
     corner: tuple[int, int]
@@ -80,7 +80,7 @@ def contours(body: Body, index: float, remodelling: Remodelling | None = None, s
     endo = body.endo_mm * ellipsoid * (1 + _harmonics(body.lumps, radians, 2)) * (1 - body.septal_flattening * _bump(septum_middle, 40))
     wall = body.wall_mm * (1 - body.wall_taper * np.clip(height, 0, 1.1)) * np.clip(1 + _harmonics(body.wall_lumps, radians, 1), 0.55, 1.6)
     insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
-    nominal = bend(_ANGLE.astype(np.float64), insertions)
+    nominal = to_nominal_deg(_ANGLE.astype(np.float64), insertions)
     epi = endo + wall
     if remodelling is not None:
         took = _taken(remodelling, nominal, index)
@@ -104,7 +104,7 @@ def contours(body: Body, index: float, remodelling: Remodelling | None = None, s
     )
 
 
-def window_of(planes: list[Contours], points: int, pixel_mm: float, margin_mm: float = 1.0) -> Window:
+def heart_box(planes: list[Contours], points: int, pixel_mm: float, margin_mm: float = 1.0) -> Box:
     """The smallest box of the fine grid that holds the heart of all planes with its fat, and a margin for what lies on it."""
     radians = np.radians(_ANGLE)
     reach = np.max([plane.pericardium for plane in planes], axis=0) + margin_mm
@@ -117,10 +117,12 @@ def window_of(planes: list[Contours], points: int, pixel_mm: float, margin_mm: f
         high = int(np.ceil(middle + (max(centres) + along.max()) / pixel_mm))
         edges.append((max(low, 0), min(high, points - 1) + 1))
     (top, bottom), (left, right_edge) = edges
-    return Window(corner=(top, left), shape=(bottom - top, right_edge - left), points=points, pixel_mm=pixel_mm)
+    return Box(corner=(top, left), shape=(bottom - top, right_edge - left), points=points, pixel_mm=pixel_mm)
 
 
-def cut(body: Body, index: float, plane: Contours, window: Window, scene: UInt8[np.ndarray, "rows cols"]) -> UInt8[np.ndarray, "rows cols"]:
+def cut_plane(
+    body: Body, index: float, plane: Contours, window: Box, scene: UInt8[np.ndarray, "rows cols"]
+) -> UInt8[np.ndarray, "rows cols"]:
     """Tissues of a box of the plane at slice position `index`; outside the heart stands `scene`, the same box of the thorax."""
     radius, direction = window.polar(plane.centre_mm)
     endo, epi = plane.endo[direction], plane.epi[direction]
@@ -143,7 +145,7 @@ def outflow_mm(body: Body, index: float) -> float:
     return size if size >= 3 else 0.0
 
 
-def labels_of(plane: Contours, window: Window) -> UInt8[np.ndarray, "rows cols"]:
+def labels_of(plane: Contours, window: Box) -> UInt8[np.ndarray, "rows cols"]:
     """Label of every pixel of a box: cavity (papillary muscles count as blood, as experts draw them), wall, RV."""
     radius, direction = window.polar(plane.centre_mm)
     labels = np.where(radius < plane.rv[direction], np.uint8(Label.RV), np.uint8(0))
@@ -197,7 +199,7 @@ def _muscle_in_cavity(body: Body, index: float, plane: Contours, radius: Grid, d
     return inside
 
 
-def _outflow(body: Body, index: float, plane: Contours, window: Window, tissue: UInt8[np.ndarray, "rows cols"]) -> None:
+def _outflow(body: Body, index: float, plane: Contours, window: Box, tissue: UInt8[np.ndarray, "rows cols"]) -> None:
     """Basal planes show the RV outflow tract beside the anterior insertion, with a wall of its own; it carries no label."""
     size = outflow_mm(body, index)
     if size == 0:

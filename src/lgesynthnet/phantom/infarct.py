@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.phantom.body import BINS, Body, Remodelling
-from lgesynthnet.phantom.heart import Contours, Window
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.phantom.heart import Box, Contours
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
@@ -27,7 +27,7 @@ ENDS_MM = 5.0  # where a neighbouring slice has no scar, the scar ends as if its
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ScarPlan:
     """What one patient's heart is to hold: a prescription for some of the slices, and how the wall changed for it.
 
     Attributes:
@@ -44,14 +44,14 @@ def level_of(body: Body, index: int) -> Level:
     return (Level.BASAL, Level.MID, Level.APICAL)[third]
 
 
-def plan_scar(body: Body, rng: np.random.Generator, non_ischaemic: float = NON_ISCHAEMIC) -> Plan:
+def plan_scar(body: Body, rng: np.random.Generator, non_ischaemic: float = NON_ISCHAEMIC) -> ScarPlan:
     """A scar that continues over neighbouring slices: one stretch of wall, widest and deepest in its middle.
 
     Args:
         non_ischaemic: chance that it is no infarct, 0 to 1.
     """
     prior = Prior.NON_ISCHAEMIC if rng.random() < non_ischaemic else Prior.ISCHAEMIC
-    core = draw(prior, Level.MID, rng)
+    core = draw_prescription(prior, Level.MID, rng)
     start, extent = _stretch(core.segments)
     if prior is Prior.ISCHAEMIC:
         core, start, extent = _as_admitted(core, start, extent, rng)
@@ -67,7 +67,7 @@ def plan_scar(body: Body, rng: np.random.Generator, non_ischaemic: float = NON_I
         wider = min(1.0 / np.sqrt(1 - (body.position(index) * body.reach_to_apex) ** 2), 2.0)
         begin, span = start - extent * (wider - 1) / 2, min(extent * wider, 360.0)
         plan[index] = _at_slice(core, level_of(body, index), begin, span, float(shrink), rng)
-    return Plan(
+    return ScarPlan(
         prescriptions={index: one for index, one in plan.items() if one is not None},
         remodelling=_remodelling(core, start, extent, middle, reach, rng) if prior is Prior.ISCHAEMIC else None,
         border_mm=float(rng.choice([0.0, rng.uniform(0.5, 3.0)])),
@@ -112,7 +112,7 @@ class WallMap:
 NOTHING = WallMap(scar=np.full((BINS, DEPTHS), -ENDS_MM, np.float32), no_reflow=np.full((BINS, DEPTHS), -ENDS_MM, np.float32))
 
 
-def wall_map(painted: ScarMask, plane: Contours, window: Window) -> WallMap:
+def read_wall_map(painted: ScarMask, plane: Contours, window: Box) -> WallMap:
     """Read a painted scar off the plane it was painted in, so that planes beside it can be given the same scar."""
     # For each AHA angle the image direction that shows it: nominal_deg runs once round, so its order inverts it.
     order = np.argsort(plane.nominal_deg)
@@ -131,7 +131,7 @@ def wall_map(painted: ScarMask, plane: Contours, window: Window) -> WallMap:
     return WallMap(scar=_signed_mm(painted.scar[at], step_mm), no_reflow=_signed_mm(painted.no_reflow[at], step_mm))
 
 
-def between(here: WallMap, there: WallMap, share: float) -> WallMap:
+def interpolate(here: WallMap, there: WallMap, share: float) -> WallMap:
     """The scar a `share` of the way to a neighbouring slice; its outline moves smoothly, and thin scars end no sooner than thick ones."""
     weight = np.float32(share)
 
@@ -146,7 +146,7 @@ def _half_width_mm(distance: Distance) -> Float32[np.ndarray, "bins 1"]:
     return np.maximum(distance.max(axis=1, keepdims=True), 0)
 
 
-def scarred(map_: WallMap, plane: Contours, window: Window, border_mm: float) -> tuple[Bool[np.ndarray, "rows cols"], ...]:
+def scar_in_plane(map_: WallMap, plane: Contours, window: Box, border_mm: float) -> tuple[Bool[np.ndarray, "rows cols"], ...]:
     """Masks of scar, its partly enhanced border zone (inside the scar), and no-reflow, in any plane of the heart."""
     radius, direction = window.polar(plane.centre_mm)
     depth = (radius - plane.endo[direction]) / (plane.epi - plane.endo)[direction]

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.phantom.body import Body, Tissue, draw_body
-from lgesynthnet.phantom.heart import Contours, Window, contours, cut, labels_of, outflow_mm, window_of
-from lgesynthnet.phantom.infarct import NON_ISCHAEMIC, NOTHING, Plan, WallMap, between, level_of, plan_scar, scarred, wall_map
+from lgesynthnet.phantom.heart import Box, Contours, contours, cut_plane, heart_box, labels_of, outflow_mm
+from lgesynthnet.phantom.infarct import (
+    NON_ISCHAEMIC,
+    NOTHING,
+    ScarPlan,
+    WallMap,
+    interpolate,
+    level_of,
+    plan_scar,
+    read_wall_map,
+    scar_in_plane,
+)
 from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, scan_of_slice, tissue_signal, to_stored
-from lgesynthnet.phantom.thorax import surroundings
-from lgesynthnet.prescription.measuring import Measurement, measure
+from lgesynthnet.phantom.thorax import draw_thorax
+from lgesynthnet.prescription.measuring import Measurement, measure_scar
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
@@ -60,7 +70,7 @@ def simulate(name: str, seed: int, *, infarct: bool, non_ischaemic: float = NON_
     """
     rng = np.random.default_rng([seed, 20])
     body, scan = draw_body(rng), draw_scan(rng)
-    plan = plan_scar(body, rng, non_ischaemic) if infarct else Plan(prescriptions={}, remodelling=None, border_mm=0.0)
+    plan = plan_scar(body, rng, non_ischaemic) if infarct else ScarPlan(prescriptions={}, remodelling=None, border_mm=0.0)
     drawn = [_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
     still = contours(body, (body.slices - 1) / 2, plan.remodelling)
     images = [_image(body, scan, plan, still, drawn, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
@@ -76,11 +86,11 @@ def simulate(name: str, seed: int, *, infarct: bool, non_ischaemic: float = NON_
     return Patient(stack=stack, truth=[one.truth for one in drawn])
 
 
-def _slice(body: Body, plan: Plan, index: int, rng: np.random.Generator) -> _Slice:
+def _slice(body: Body, plan: ScarPlan, index: int, rng: np.random.Generator) -> _Slice:
     points, pixel = body.matrix * FINE, body.spacing_mm / FINE
     shift = (float(rng.normal(0, MISREGISTERED_MM)), float(rng.normal(0, MISREGISTERED_MM)))
     middle = contours(body, index, plan.remodelling, shift)
-    window = window_of([middle], points, pixel)
+    window = heart_box([middle], points, pixel)
     box = labels_of(middle, window)
     level = level_of(body, index)
     anterior, inferior = body.insertions_deg(index)
@@ -88,10 +98,10 @@ def _slice(body: Body, plan: Plan, index: int, rng: np.random.Generator) -> _Sli
     if prescription is not None:
         insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
         here = ShortAxisSlice(patient="phantom", index=index, image=box.astype(np.float32), labels=box, spacing_mm=(pixel, pixel))
-        frame = locate(here, level, insertions)
+        frame = compute_heart_frame(here, level, insertions)
         painted = rasterize(prescription, frame)
-        measured = measure(painted.scar, frame, painted.no_reflow)
-        scar = wall_map(painted, middle, window)
+        measured = measure_scar(painted.scar, frame, painted.no_reflow)
+        scar = read_wall_map(painted, middle, window)
         box = _marked(box, painted)
     labels = np.zeros((points, points), np.uint8)
     labels[_region(window)] = box
@@ -105,7 +115,7 @@ def _marked(labels: UInt8[np.ndarray, "rows cols"], painted: ScarMask) -> UInt8[
 
 
 def _image(
-    body: Body, scan: Scan, plan: Plan, still: Contours, drawn: list[_Slice], index: int, rng: np.random.Generator
+    body: Body, scan: Scan, plan: ScarPlan, still: Contours, drawn: list[_Slice], index: int, rng: np.random.Generator
 ) -> Float32[np.ndarray, "rows cols"]:
     """What the scanner makes of a slab: several planes through heart and scar, averaged, then acquired.
 
@@ -116,15 +126,15 @@ def _image(
     points, pixel = body.matrix * FINE, body.spacing_mm / FINE
     offsets = ((np.arange(PLANES) + 0.5) / PLANES - 0.5) * body.slab_mm / body.slice_step_mm
     planes = [contours(body, index + offset, plan.remodelling, one.shift_mm) for offset in offsets]
-    window = window_of(planes, points, pixel, margin_mm=1.0 + 2.4 * outflow_mm(body, index))
-    scene = surroundings(body, index, still, one.shift_mm, points, pixel)
+    window = heart_box(planes, points, pixel, margin_mm=1.0 + 2.4 * outflow_mm(body, index))
+    scene = draw_thorax(body, index, still, one.shift_mm, points, pixel)
     slab = []
     for offset, plane in zip(offsets, planes, strict=True):
-        tissue = cut(body, index + offset, plane, window, scene[_region(window)])
+        tissue = cut_plane(body, index + offset, plane, window, scene[_region(window)])
         beside = index + (1 if offset > 0 else -1)
         neighbour = drawn[beside].scar if 0 <= beside < len(drawn) else one.scar
         if one.scar is not NOTHING or neighbour is not NOTHING:
-            scar, border, no_reflow = scarred(between(one.scar, neighbour, abs(float(offset))), plane, window, plan.border_mm)
+            scar, border, no_reflow = scar_in_plane(interpolate(one.scar, neighbour, abs(float(offset))), plane, window, plan.border_mm)
             tissue[scar] = Tissue.SCAR
             tissue[border] = Tissue.BORDER_ZONE
             tissue[no_reflow] = Tissue.NO_REFLOW
@@ -135,7 +145,7 @@ def _image(
     return acquire(signal, pixel, body.matrix, here, rng)
 
 
-def _region(window: Window) -> tuple[slice, slice]:
+def _region(window: Box) -> tuple[slice, slice]:
     (top, left), (rows, cols) = window.corner, window.shape
     return slice(top, top + rows), slice(left, left + cols)
 

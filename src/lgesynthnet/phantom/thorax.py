@@ -17,7 +17,7 @@ Grid = Float32[np.ndarray, "rows cols"]
 Scene = UInt8[np.ndarray, "rows cols"]
 
 
-def surroundings(body: Body, index: float, middle: Contours, shift_mm: tuple[float, float], points: int, pixel_mm: float) -> Scene:
+def draw_thorax(body: Body, index: float, middle: Contours, shift_mm: tuple[float, float], points: int, pixel_mm: float) -> Scene:
     """Tissue map of the whole field of view without the heart, shape (points, points).
 
     Args:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from lgesynthnet.anatomy.frame import HeartFrame
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
 from lgesynthnet.records import Mask
 
 ENDOCARDIAL = 0.25  # a scar whose inner tenth lies deeper than this does not start at the endocardium
 
 
-def describe(scar: Mask, no_reflow: Mask, frame: HeartFrame) -> ScarPrescription | None:
+def describe_scar(scar: Mask, no_reflow: Mask, frame: HeartFrame) -> ScarPrescription | None:
     """Segments, extent and pattern of a scar mask (no-reflow included); None where it is too small to fill any segment.
 
     Values are rounded to the 5 % steps of reports. Border irregularity and brightness stay at their defaults.
     """
-    found = measure(scar, frame, no_reflow)
+    found = measure_scar(scar, frame, no_reflow)
     if not found.segments or found.transmurality is None:
         return None
     extent = float(np.clip(round(found.transmurality / 0.05) * 0.05, 0.05, 1.0))

@@ -51,7 +51,7 @@ class Measurement:
     by_segment: dict[int, SegmentScar] = field(default_factory=dict)
 
 
-def measure(scar: Mask, frame: HeartFrame, no_reflow: Mask | None = None) -> Measurement:
+def measure_scar(scar: Mask, frame: HeartFrame, no_reflow: Mask | None = None) -> Measurement:
     """Measure a scar mask (no-reflow included) of shape (rows, cols) in its heart's coordinates."""
     scar = scar & frame.wall
     share, wall_share = chord_shares(scar, frame)

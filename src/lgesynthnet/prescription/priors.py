@@ -19,7 +19,7 @@ GROW = 0.62  # chance to take one more neighbour inside the territory
 MVO_SHARE_OF_LARGE = 0.35  # MVO belongs to acute, large, near-transmural infarcts
 
 
-def draw(prior: Prior | str, level: Level, rng: np.random.Generator) -> ScarPrescription:
+def draw_prescription(prior: Prior | str, level: Level, rng: np.random.Generator) -> ScarPrescription:
     """One prescription for a slice of this level. Values come in the steps that the language words (5 %, whole degrees)."""
     return _DRAW[Prior(prior)](level, rng)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.appearance import measure_appearance
 from lgesynthnet.records import Mask
 
@@ -150,7 +150,7 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> 
     )
     if not sample.intended.any():
         return verdict
-    wished, found = measure(sample.intended, frame), measure(read & ~(host.scar & ~sample.intended), frame)
+    wished, found = measure_scar(sample.intended, frame), measure_scar(read & ~(host.scar & ~sample.intended), frame)
     seen = measure_appearance(sample)
     verdict = replace(
         verdict,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
-from lgesynthnet.data.nifti import write_slice_like
+from lgesynthnet.data.nifti_writing import write_slice_like
 from lgesynthnet.errors import RunError
 from lgesynthnet.records import Labels
 

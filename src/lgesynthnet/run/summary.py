@@ -12,7 +12,7 @@ from typing import Any
 
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.prescription.strata import in_order, strata
+from lgesynthnet.prescription.strata import sort_strata, strata
 from lgesynthnet.run.sample_row import CELL_LIMIT, Sample, _sample
 
 KEPT = "kept"
@@ -59,7 +59,7 @@ class Summary:
             groups = strata(sample.transmurality, sample.intended_mm2, sample.segments)
             painted.update(groups)
             kept.update(groups if sample.kept else ())
-        return [(group, painted[group], kept[group]) for group in in_order(painted)]
+        return [(group, painted[group], kept[group]) for group in sort_strata(painted)]
 
     @property
     def segment_counts(self) -> dict[int, int]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.anatomy.insertions import ANGLES_DEG, ARCS_DEG, STEP_DEG, Evidence, sample_around, septum_evidence
+from lgesynthnet.anatomy.septum_evidence import ANGLES_DEG, ARCS_DEG, STEP_DEG, Evidence, sample_surroundings, septum_evidence
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, ShortAxisSlice
 from lgesynthnet.segmenter.heart import HeartSegmenter
@@ -43,8 +43,8 @@ def rv_evidence(chance: Float[np.ndarray, "rows cols"], slice_: ShortAxisSlice) 
     Raises:
         AnatomyError: no cavity or no wall in the labels.
     """
-    # Exact zero is padding to `sample_around`.
-    around = sample_around(replace(slice_, image=np.clip(chance, 1e-6, 1 - 1e-6)))[:, BAND]
+    # Exact zero is padding to `sample_surroundings`.
+    around = sample_surroundings(replace(slice_, image=np.clip(chance, 1e-6, 1 - 1e-6)))[:, BAND]
     known = np.isfinite(around)
     beside = np.clip(np.where(known, around, 0.0).max(axis=1), 1e-6, 1 - 1e-6)
     odds = np.where(known.any(axis=1), np.clip(np.log(beside / (1 - beside)), -CERTAIN, CERTAIN), 0.0)

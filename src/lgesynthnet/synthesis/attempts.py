@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgesynthnet.hosts.pool import HostEntry
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.run.plan import SynthesisPlan
 
@@ -29,7 +29,7 @@ def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> D
     rng = np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(k,)))
     if plan.prior is not None:
         entry = entries[int(rng.integers(len(entries)))]
-        prescription = draw(plan.prior, entry.level, rng)
+        prescription = draw_prescription(plan.prior, entry.level, rng)
     else:
         wish = plan.wishes[k % len(plan.wishes)]
         prescription = ScarPrescription.from_json(wish.prescription)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from lgesynthnet.prescription.strata import EXTENTS, band
+from lgesynthnet.prescription.strata import EXTENTS, band_name
 from lgesynthnet.synthesis.attempts import Drawn
 
 SURPLUS = "surplus"
@@ -19,7 +19,7 @@ def kind_of(drawn: Drawn) -> Kind:
     """First AHA segment, band of transmural extent, number of segments: known before anything is painted."""
     wish = drawn.prescription
     segments = sorted(wish.at(drawn.entry.level))
-    return segments[0], band(wish.transmurality, EXTENTS), len(segments)
+    return segments[0], band_name(wish.transmurality, EXTENTS), len(segments)
 
 
 def quotas(draw: Callable[[int], Drawn], attempts: Iterable[int], count: int) -> dict[Kind, int]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
-from lgesynthnet.data.declaration import DECLARATION, declare
+from lgesynthnet.data.declaration import DECLARATION, write_declaration
 from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
 from lgesynthnet.files import write_bytes
-from lgesynthnet.prescription.grammar.language import caption, write
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
 from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of
 from lgesynthnet.run.ledger import UNPAINTABLE, Attempt, Ledger
@@ -123,7 +123,7 @@ def _prepare(run: Path, plan: SynthesisPlan) -> None:
         raise RunError(f"{run}: is not empty and no run folder (no {PLAN}); choose another --out")
     write_bytes(path, (plan.to_json() + "\n").encode())
     if not (run / DECLARATION).exists():
-        declare(run, labels="lgesynthnet")
+        write_declaration(run, labels="lgesynthnet")
 
 
 def _attempt_until_done(planned: Planned, run: Path, ledger: Ledger, began: float, on_attempt: Callable[[int, int], None]) -> None:
@@ -234,8 +234,8 @@ def _described(plan: SynthesisPlan, drawn: Drawn, *, file: str, kept: bool, reas
         model=plan.generator,
         reader=plan.reader,
         seed=drawn.seed,
-        caption=caption(prescription, entry.level),
-        sentence=write(prescription),
+        caption=write_caption(prescription, entry.level),
+        sentence=write_sentence(prescription),
         prescription=prescription.to_json(),
         file=file,
         kept=kept,
@@ -245,7 +245,7 @@ def _described(plan: SynthesisPlan, drawn: Drawn, *, file: str, kept: bool, reas
 
 
 def _with_numbers(attempt: Attempt, sample: SyntheticSample, verdict: Verdict, began: float) -> Attempt:
-    found = measure(sample.intended, sample.host.frame, sample.intended_no_reflow)
+    found = measure_scar(sample.intended, sample.host.frame, sample.intended_no_reflow)
     return replace(
         attempt,
         caption=sample.caption,

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
-from lgesynthnet.conditioning.condition import edges
-from lgesynthnet.conditioning.intensity import grey
+from lgesynthnet.conditioning.condition import inner_edges
+from lgesynthnet.conditioning.intensity import to_grey
 from lgesynthnet.files import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
 from lgesynthnet.model.inpainter import Inpainter
@@ -42,9 +42,9 @@ class Pictures:
         painted = decode(self.model.autoencoder, latent)[:, 0].cpu().numpy()
         columns = []
         for made, picture in zip(self.made, painted, strict=True):
-            hidden = grey(made.masked)
-            hidden[edges(made.scar)] = 255
-            columns.append(np.concatenate([grey(made.image), hidden, grey(np.where(made.hidden, picture, made.image))]))
+            hidden = to_grey(made.masked)
+            hidden[inner_edges(made.scar)] = 255
+            columns.append(np.concatenate([to_grey(made.image), hidden, to_grey(np.where(made.hidden, picture, made.image))]))
         write_sheet(columns, self.folder, step)
 
 

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lgesynthnet.conditioning.condition import Condition, edges
-from lgesynthnet.conditioning.intensity import grey
+from lgesynthnet.conditioning.condition import Condition, inner_edges
+from lgesynthnet.conditioning.intensity import to_grey
 from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, ModelError
@@ -160,9 +160,9 @@ class SpadeMonitor:
 
 
 def _column(made: Condition, picture: np.ndarray, context: Context) -> np.ndarray:
-    around = grey(made.masked) if context is Context.FULL else grey(np.where(made.wall, -0.5, np.where(made.cavity, 0.3, -1.2)))
-    around[edges(made.scar)] = 255
-    return np.concatenate([grey(made.image), around, grey(picture)])
+    around = to_grey(made.masked) if context is Context.FULL else to_grey(np.where(made.wall, -0.5, np.where(made.cavity, 0.3, -1.2)))
+    around[inner_edges(made.scar)] = 255
+    return np.concatenate([to_grey(made.image), around, to_grey(picture)])
 
 
 def train_spade(

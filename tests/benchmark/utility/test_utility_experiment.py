@@ -22,7 +22,7 @@ from lgesynthnet.benchmark.utility.pools import SamplePools
 from lgesynthnet.benchmark.utility.runs import training_set
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.cli.benchmark import ArmName
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility.scores import HALF, RunScores
 from lgesynthnet.files import write_json

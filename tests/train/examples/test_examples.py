@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lgesynthnet.anatomy.aha import segment_at
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Level
 from lgesynthnet.train.examples.prepare import prepare

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet

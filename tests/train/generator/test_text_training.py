@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.tensors import to_inputs
 from lgesynthnet.model.text import build_bert, build_text_encoder, load_text_encoder, save_bert
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
-from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, caption_meaning
 from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Label
 from lgesynthnet.terms import Stage
@@ -52,7 +52,7 @@ def example():
 
 def test_the_second_half_of_a_batch_are_siblings_of_the_first_that_mean_something_else():
     drawn = draw_pairs(np.random.default_rng(0), 400)
-    said = [meaning(*pair) for pair in drawn]
+    said = [caption_meaning(*pair) for pair in drawn]
     assert len(drawn) == 400
     assert np.mean([one != other for one, other in zip(said[:200], said[200:], strict=True)]) > 0.9
     assert len(set(said)) > 200  # few scars are drawn twice
@@ -61,15 +61,15 @@ def test_the_second_half_of_a_batch_are_siblings_of_the_first_that_mean_somethin
 
 
 def test_a_meaning_that_is_left_out_is_never_drawn():
-    common = {meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200)}
+    common = {caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200)}
     left_out = frozenset(sorted(common, key=repr)[::2])
-    drawn = [meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200, left_out)]
+    drawn = [caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200, left_out)]
     assert len(drawn) == 200
     assert not left_out & set(drawn)
 
 
 def test_a_third_of_the_siblings_lie_in_another_wall_and_are_else_the_same():
-    said = [meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 600)]
+    said = [caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 600)]
     moved = [
         one.segments != other.segments and replace(one, segments=other.segments) == other
         for one, other in zip(said[:300], said[300:], strict=True)
@@ -116,7 +116,7 @@ def test_a_batch_knows_which_of_its_scars_are_the_same():
             return super()._contrast(vectors, same)
 
     Recorded(*build_bert(16, layers=1)).loss(np.random.default_rng(0), 160)
-    said = [meaning(*pair) for pair in draw_pairs(np.random.default_rng(0), 160)]
+    said = [caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(0), 160)]
     healthy = np.array([one.pattern is None for one in said])
     assert healthy.sum() > 1
     assert seen[0][np.ix_(healthy, healthy)].all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, wall_of

@@ -58,7 +58,7 @@ class Meaning:
     obstruction: bool
 
 
-def meaning(prescription: ScarPrescription, level: Level) -> Meaning:
+def caption_meaning(prescription: ScarPrescription, level: Level) -> Meaning:
     """What `caption` says of this prescription at one level."""
     segments = prescription.at(level)
     if not segments:
@@ -73,7 +73,7 @@ def meaning(prescription: ScarPrescription, level: Level) -> Meaning:
 
 def paraphrase(prescription: ScarPrescription, level: Level, rng: np.random.Generator) -> str:
     """A wording of the prescription at one level, drawn from synonyms, word orders and ways to give the extent."""
-    said = meaning(prescription, level)
+    said = caption_meaning(prescription, level)
     if said.pattern is None:
         return _one_of(_NO_SCAR, rng)
     ischaemic = said.pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)

@@ -26,7 +26,7 @@ NO_ENHANCEMENT = "No late enhancement"
 _LONGEST_FIXED = 20  # characters; beyond it a number is written with an exponent, so that 1e-300 stays a short word
 
 
-def write(prescription: ScarPrescription) -> str:
+def write_sentence(prescription: ScarPrescription) -> str:
     """One sentence with every field that differs from its default; `prescribe` gives an equal prescription back."""
     p = prescription
     own_depth = p.depth != default_depth(p.pattern, p.transmurality)
@@ -50,7 +50,7 @@ def write(prescription: ScarPrescription) -> str:
     return ", ".join(parts)
 
 
-def caption(prescription: ScarPrescription, level: Level | None = None) -> str:
+def write_caption(prescription: ScarPrescription, level: Level | None = None) -> str:
     """What a text encoder reads: pattern, transmural extent as a bin, walls, obstruction; no seed, no exact number.
 
     Args:

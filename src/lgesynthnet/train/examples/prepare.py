@@ -13,13 +13,13 @@ from safetensors.numpy import save
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
-from lgesynthnet.data import usable_slices
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.hosts.locate import locate_stack
-from lgesynthnet.prescription.describing import describe
-from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption
+from lgesynthnet.prescription.describing import describe_scar
+from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, write_caption
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
 from lgesynthnet.records import Label, ShortAxisSlice, Skipped, Stack
 from lgesynthnet.train.examples.files import read_prepared, refuse_other_data, source_of
@@ -111,7 +111,7 @@ def _row(slice_: ShortAxisSlice, frame: HeartFrame) -> tuple[np.ndarray, np.ndar
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     unit = window.to_unit(slice_.image)
     no_reflow = slice_.labels == Label.NO_REFLOW
-    prescription = describe(slice_.scar, no_reflow, frame)
+    prescription = describe_scar(slice_.scar, no_reflow, frame)
     labels = np.zeros((SIZE, SIZE), np.uint8)
     for label, mask in ((Label.CAVITY, slice_.cavity), (Label.WALL, slice_.wall), (Label.SCAR, slice_.scar), (Label.NO_REFLOW, no_reflow)):
         labels[roi.crop_mask(mask)] = label
@@ -122,7 +122,7 @@ def _row(slice_: ShortAxisSlice, frame: HeartFrame) -> tuple[np.ndarray, np.ndar
         labels,
         roi.crop_angle(frame.nominal_deg).astype(np.float16),
         float(unit[bright].mean()) if bright.any() else float("nan"),
-        caption(prescription, level) if prescription is not None else NO_ENHANCEMENT,
+        write_caption(prescription, level) if prescription is not None else NO_ENHANCEMENT,
         [NO_ENHANCEMENT] * WORDINGS if prescription is None else [paraphrase(prescription, level, words) for _ in range(WORDINGS)],
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float16, Float32, UInt8
 
 from lgesynthnet.conditioning.condition import Condition, Template
-from lgesynthnet.conditioning.repaint_region import random_hidden
+from lgesynthnet.conditioning.repaint_region import draw_hidden_region
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label
 
@@ -119,7 +119,7 @@ class Examples:
         words = self.wordings[i][int(rng.integers(WORDINGS))] if rng.random() < OTHER_WORDS else self.captions[i]
         return Condition(
             image=self.image[i].astype(np.float32),
-            hidden=random_hidden(scar, wall, nominal, rng, **({} if show_edges else {"whole_wall": WHOLE_WALL_WITHOUT_EDGES})),
+            hidden=draw_hidden_region(scar, wall, nominal, rng, **({} if show_edges else {"whole_wall": WHOLE_WALL_WITHOUT_EDGES})),
             scar=scar,
             no_reflow=labels == Label.NO_REFLOW,
             wall=wall,

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Int
 
 from lgesynthnet.anatomy.aha import segment_at
-from lgesynthnet.anatomy.frame import ASSUMED, HeartFrame, wall_depth
+from lgesynthnet.anatomy.frame import ASSUMED_INSERTIONS, HeartFrame, wall_depth
 from lgesynthnet.conditioning.condition import Condition
-from lgesynthnet.conditioning.repaint_region import BEYOND_MM, MARGIN_MM, hidden_round
+from lgesynthnet.conditioning.repaint_region import MARGIN_MM, WALL_REACH_MM, hidden_region
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.prescription.grammar.language import caption
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.grammar.language import write_caption
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Level
@@ -35,7 +35,7 @@ def novel(
     """A scar-free example with a prescription that nobody has painted there yet."""
     while True:
         i = int(rng.choice(healthy))
-        prescription = draw(prior, Level(examples.levels[i]), rng)
+        prescription = draw_prescription(prior, Level(examples.levels[i]), rng)
         if prior is Prior.ISCHAEMIC and prescription.transmurality >= CORED_FROM and rng.random() < cored:
             prescription = replace(prescription, mvo_share=float(rng.choice((0.1, 0.2, 0.3))))
         try:
@@ -50,14 +50,16 @@ def _conditioned(examples: Examples, i: int, prescription: ScarPrescription, *, 
     painted = rasterize(prescription, frame)
     return Condition(
         image=examples.image[i].astype(np.float32),
-        hidden=hidden_round(frame.wall if alone else painted.scar, frame.wall, (1.0, 1.0), margin_mm=BEYOND_MM if alone else MARGIN_MM),
+        hidden=hidden_region(
+            frame.wall if alone else painted.scar, frame.wall, (1.0, 1.0), margin_mm=WALL_REACH_MM if alone else MARGIN_MM
+        ),
         scar=painted.scar,
         no_reflow=painted.no_reflow,
         wall=frame.wall,
         cavity=frame.cavity,
         nominal_deg=frame.nominal_deg.astype(np.float32),
         brightness=prescription.intensity_percentile / 100,
-        caption=caption(prescription, level),
+        caption=write_caption(prescription, level),
         show_edges=not alone,
     )
 
@@ -72,7 +74,7 @@ def frame_of(examples: Examples, i: int) -> HeartFrame:
     return HeartFrame(
         name=f"{examples.patients[i]}, example {i}",
         level=level,
-        insertions=ASSUMED,  # the angles are already bent; nothing reads this
+        insertions=ASSUMED_INSERTIONS,  # the angles are already bent; nothing reads this
         centre=(float(rows.mean()), float(cols.mean())),
         spacing_mm=(1.0, 1.0),
         wall=wall,

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.model.text import MAX_TOKENS, SPECIAL, BertModel, BertTokenizerFast, hidden_states, pooled
-from lgesynthnet.prescription.grammar.language import caption
-from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.language import write_caption
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, caption_meaning, paraphrase
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
 from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
@@ -56,8 +56,8 @@ class CaptionTask:
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
         drawn = draw_pairs(rng, batch, self.leave_out)
-        said = [meaning(prescription, level) for prescription, level in drawn]
-        first = [caption(p, level) if rng.random() < CANONICAL else paraphrase(p, level, rng) for p, level in drawn]
+        said = [caption_meaning(prescription, level) for prescription, level in drawn]
+        first = [write_caption(p, level) if rng.random() < CANONICAL else paraphrase(p, level, rng) for p, level in drawn]
         second = [paraphrase(p, level, rng) for p, level in drawn]
         device = next(self.heads.parameters()).device
         tokens = self.tokens(first + second).to(device)
@@ -98,7 +98,7 @@ def draw_pairs(rng: np.random.Generator, batch: int, leave_out: frozenset[Meanin
     """`batch` prescriptions with the level of their slice; the second half are siblings of the first, one attribute changed."""
 
     def allowed(make: Callable[[], tuple[ScarPrescription, Level]]) -> tuple[ScarPrescription, Level]:
-        while meaning(*(made := make())) in leave_out:
+        while caption_meaning(*(made := make())) in leave_out:
             pass
         return made
 
@@ -124,7 +124,7 @@ def attributes(said: list[Meaning]) -> dict[str, Tensor]:
 def _drawn(rng: np.random.Generator) -> tuple[ScarPrescription, Level]:
     level = list(Level)[int(rng.integers(len(Level)))]
     prior = (Prior.UNIFORM, Prior.UNIFORM, Prior.ISCHAEMIC, Prior.NON_ISCHAEMIC)[int(rng.integers(4))]
-    prescription = draw(prior, level, rng)
+    prescription = draw_prescription(prior, level, rng)
     if rng.random() < NOTHING:  # said of a slice that the scar does not reach
         return prescription, next(other for other in Level if other is not level)
     return prescription, level
