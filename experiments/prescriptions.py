@@ -12,8 +12,8 @@ import numpy as np
 
 from lgesynthnet.anatomy.frame import HeartFrame, compute_heart_frame
 from lgesynthnet.phantom.body import draw_body
-from lgesynthnet.phantom.heart import contours, heart_box, labels_of
-from lgesynthnet.phantom.infarct import level_of
+from lgesynthnet.phantom.heart import compute_contours, draw_labels, heart_box
+from lgesynthnet.phantom.scar_plan import level_of
 from lgesynthnet.prescription.grammar.language import prescribe, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.priors import draw_prescription
@@ -28,8 +28,8 @@ def frames(rng: np.random.Generator, count: int) -> list[HeartFrame]:
     while len(found) < count:
         body = draw_body(rng)
         for index in range(body.slices):
-            plane = contours(body, index)
-            labels = labels_of(plane, heart_box([plane], 200, 1.0))
+            plane = compute_contours(body, index)
+            labels = draw_labels(plane, heart_box([plane], 200, 1.0))
             slice_ = ShortAxisSlice(patient=f"b{len(found)}", index=index, image=labels * 1.0, labels=labels, spacing_mm=(1.0, 1.0))
             anterior, inferior = body.insertions_deg(index)
             known = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.RV_LABEL, confidence=1.0)

@@ -9,8 +9,8 @@ import pytest
 from lgesynthnet.anatomy.frame import compute_heart_frame, wall_depth
 from lgesynthnet.overlap import dice
 from lgesynthnet.phantom.body import Remodelling, Tissue, draw_body
-from lgesynthnet.phantom.heart import contours, cut_plane, heart_box, labels_of
-from lgesynthnet.phantom.infarct import NOTHING, WallMap, interpolate, read_wall_map, scar_in_plane
+from lgesynthnet.phantom.heart import compute_contours, cut_plane, draw_labels, heart_box
+from lgesynthnet.phantom.wall_map import NOTHING, WallMap, interpolate, read_wall_map, scar_in_plane
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source
@@ -43,29 +43,29 @@ def body():
 
 
 def plane_and_window(body, index, remodelling=None):
-    plane = contours(body, index, remodelling)
+    plane = compute_contours(body, index, remodelling)
     return plane, heart_box([plane], 440, PIXEL_MM)
 
 
 def test_the_wall_is_as_thick_as_ordered(body):
     plane, window = plane_and_window(body, 0)
-    labels = labels_of(plane, window)
+    labels = draw_labels(plane, window)
     _, thickness = wall_depth(labels == Label.CAVITY, labels == Label.WALL, (PIXEL_MM, PIXEL_MM))
     assert np.nanmedian(thickness) == pytest.approx(10.0, abs=0.3)
     assert (labels == Label.CAVITY).sum() * PIXEL_MM**2 == pytest.approx(np.pi * 24**2, rel=0.01)
 
 
 def test_the_ventricle_closes_towards_the_apex(body):
-    areas = [(labels_of(*plane_and_window(body, index)) == Label.CAVITY).sum() for index in range(body.slices)]
+    areas = [(draw_labels(*plane_and_window(body, index)) == Label.CAVITY).sum() for index in range(body.slices)]
     assert all(a > b for a, b in itertools.pairwise(areas))
     assert areas[-1] < 0.6 * areas[0]
 
 
 def test_a_tilted_plane_is_wider_on_the_side_that_is_nearer_the_base(body):
-    tilted = contours(replace(body, tilt_deg=15.0, tilt_towards_deg=0.0), 4.0)  # image right dips towards the apex
+    tilted = compute_contours(replace(body, tilt_deg=15.0, tilt_towards_deg=0.0), 4.0)  # image right dips towards the apex
     half = len(tilted.endo) // 2
     assert tilted.endo[half] - tilted.endo[0] > 1.0
-    level = contours(body, 4.0)
+    level = compute_contours(body, 4.0)
     assert level.endo[half] == pytest.approx(level.endo[0], abs=1e-4)
 
 
@@ -80,7 +80,7 @@ def test_the_rv_begins_and_ends_at_its_insertions(body):
 
 def test_an_old_infarct_thins_its_wall_and_bulges_and_leaves_the_rest(body):
     infarct = Remodelling(start_deg=20.0, extent_deg=80.0, middle=3.0, reach=2.0, thickness=0.5, bulge_mm=4.0)
-    plane, healthy = contours(body, 3.0, infarct), contours(body, 3.0)
+    plane, healthy = compute_contours(body, 3.0, infarct), compute_contours(body, 3.0)
     nominal = plane.nominal_deg
     inside = np.abs(nominal - 60.0) < 10.0
     outside = (nominal > 150.0) & (nominal < 300.0)
@@ -88,24 +88,24 @@ def test_an_old_infarct_thins_its_wall_and_bulges_and_leaves_the_rest(body):
     np.testing.assert_allclose(wall[inside] / before[inside], 0.5, atol=0.02)
     np.testing.assert_allclose(plane.epi[inside] - healthy.epi[inside], 4.0, atol=0.2)
     np.testing.assert_array_equal(plane.epi[outside], healthy.epi[outside])
-    np.testing.assert_array_equal(contours(body, 6.0, infarct).epi, contours(body, 6.0).epi)  # beyond its reach
+    np.testing.assert_array_equal(compute_contours(body, 6.0, infarct).epi, compute_contours(body, 6.0).epi)  # beyond its reach
 
 
 def test_every_tissue_of_a_heart_is_there_and_papillary_muscles_count_as_blood(body):
     mid = replace(body, papillary_mm=(4.0, 4.0), pericardium_mm=2.0, fat_mm=6.0)
-    plane = contours(mid, 3.0)
+    plane = compute_contours(mid, 3.0)
     window = heart_box([plane], 440, PIXEL_MM)
     tissue = cut_plane(mid, 3.0, plane, window, np.full(window.shape, Tissue.LUNG, np.uint8))
     round_it = {Tissue.LUNG, Tissue.PERICARDIUM, Tissue.FAT, Tissue.RV_WALL, Tissue.RV_BLOOD}
     assert round_it | {Tissue.MYOCARDIUM, Tissue.BLOOD, Tissue.PAPILLARY} <= set(np.unique(tissue))
-    assert set(np.unique(labels_of(plane, window)[tissue == Tissue.PAPILLARY])) == {Label.CAVITY}
-    assert (labels_of(plane, window) == Label.WALL).sum() == (tissue == Tissue.MYOCARDIUM).sum()
+    assert set(np.unique(draw_labels(plane, window)[tissue == Tissue.PAPILLARY])) == {Label.CAVITY}
+    assert (draw_labels(plane, window) == Label.WALL).sum() == (tissue == Tissue.MYOCARDIUM).sum()
 
 
 @pytest.fixture
 def painted(body):
     plane, window = plane_and_window(body, 3)
-    labels = labels_of(plane, window)
+    labels = draw_labels(plane, window)
     anterior, inferior = body.insertions_deg(3)
     insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
     slice_ = ShortAxisSlice(patient="b", index=3, image=labels * 1.0, labels=labels, spacing_mm=(PIXEL_MM, PIXEL_MM))
@@ -125,10 +125,10 @@ def test_a_scar_read_into_heart_coordinates_comes_back_where_it_was(painted):
 
 def test_a_scar_follows_the_heart_into_a_smaller_plane(painted, body):
     scar, plane, window = painted
-    share = scar.scar.sum() / (labels_of(plane, window) == Label.WALL).sum()
+    share = scar.scar.sum() / (draw_labels(plane, window) == Label.WALL).sum()
     smaller, box = plane_and_window(body, 6)
     found, _, _ = scar_in_plane(read_wall_map(scar, plane, window), smaller, box, 0.0)
-    wall = labels_of(smaller, box) == Label.WALL
+    wall = draw_labels(smaller, box) == Label.WALL
     assert not found[~wall].any()
     assert found.sum() / wall.sum() == pytest.approx(share, abs=0.08)
 

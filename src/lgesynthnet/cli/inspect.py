@@ -89,7 +89,13 @@ def phantom(
 
     with console.bar("simulating patients", patients) as advance:
         write_cohort(
-            out, patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic, workers=os.cpu_count() or 1, progress=advance
+            out,
+            patients=patients,
+            seed=seed,
+            positive=positive,
+            non_ischaemic=non_ischaemic,
+            workers=os.cpu_count() or 1,
+            on_progress=advance,
         )
     typer.echo(f"{patients} simulated patients in {out}")
 

@@ -24,7 +24,7 @@ def simulated_hosts(out: Path, *, seed: int = 0, on_host: Callable[[int, int], N
     try:
         shutil.rmtree(making, ignore_errors=True)
         making.parent.mkdir(parents=True, exist_ok=True)
-        write_cohort(making, patients=PATIENTS, seed=seed, positive=0.0, progress=on_host)
+        write_cohort(making, patients=PATIENTS, seed=seed, positive=0.0, on_progress=on_host)
         making.replace(hosts)
     except OSError as fault:
         raise RunError(f"{out}: cannot be written ({fault.strerror or fault}); choose a writable --out folder") from None
