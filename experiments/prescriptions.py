@@ -65,7 +65,8 @@ def main() -> None:
         total = len(error)
         print(
             f"{prior.value:>13}: segments equal {equal_segments}/{total} ({equal_segments / total:.1%}), "
-            f"error of transmurality {np.mean(error):.3f} on average, {np.quantile(error, 0.95):.3f} at the 95th percentile; unequal by pattern {dict(+unequal)}"
+            f"error of transmurality {np.mean(error):.3f} on average, {np.quantile(error, 0.95):.3f} at the 95th percentile; "
+            f"unequal by pattern {dict(+unequal)}"
         )
     print(f"anatomy: {len(hearts)} phantom slices at 1 mm")
 

@@ -50,25 +50,25 @@ def tapering(anterior_deg=140.0, arc_deg=117.0, count=5, **how):
     ]
 
 
-def off(one, other):
-    return abs((one - other + 180) % 360 - 180)
+def off(angle, target):
+    return abs((angle - target + 180) % 360 - 180)
 
 
 @pytest.mark.parametrize(("anterior", "arc"), [(120, 120), (137, 116), (67, 121), (300, 110), (200, 160), (350, 90)])
 def test_rv_label_gives_its_ends_back_across_the_wrap(anterior, arc):
-    found = insertions_from_rv_label(slice_of(*heart(anterior, arc)))
-    assert found is not None
-    assert off(found.anterior_deg, anterior) <= 5
-    assert off(found.inferior_deg, anterior + arc) <= 5
-    assert (found.source, found.confidence) == (Source.RV_LABEL, 1.0)
+    insertions = insertions_from_rv_label(slice_of(*heart(anterior, arc)))
+    assert insertions is not None
+    assert off(insertions.anterior_deg, anterior) <= 5
+    assert off(insertions.inferior_deg, anterior + arc) <= 5
+    assert (insertions.source, insertions.confidence) == (Source.RV_LABEL, 1.0)
 
 
 def test_a_stray_rv_pixel_does_not_move_the_insertions():
     image, labels = heart(137, 116)
     labels[48, 68] = Label.RV  # in the lung, right against the free wall
-    found = insertions_from_rv_label(slice_of(image, labels))
-    assert found is not None
-    assert off(found.anterior_deg, 137) <= 5
+    insertions = insertions_from_rv_label(slice_of(image, labels))
+    assert insertions is not None
+    assert off(insertions.anterior_deg, 137) <= 5
 
 
 def test_no_rv_label_and_a_mere_touch_are_not_a_septum():
@@ -79,19 +79,19 @@ def test_no_rv_label_and_a_mere_touch_are_not_a_septum():
 @pytest.mark.parametrize(("read", "slack"), [(insertions_from_rv_label, 3), (insertions_from_image, 20)])
 def test_mirrored_heart_swaps_the_ends(read, slack):
     image, labels = heart(137, 116, labelled=read is insertions_from_rv_label)
-    found, mirrored = read(slice_of(image, labels)), read(slice_of(image[:, ::-1], labels[:, ::-1].copy()))
-    assert off(mirrored.anterior_deg, 180 - found.inferior_deg) <= slack
-    assert off(mirrored.inferior_deg, 180 - found.anterior_deg) <= slack
+    insertions, mirrored = read(slice_of(image, labels)), read(slice_of(image[:, ::-1], labels[:, ::-1].copy()))
+    assert off(mirrored.anterior_deg, 180 - insertions.inferior_deg) <= slack
+    assert off(mirrored.inferior_deg, 180 - insertions.anterior_deg) <= slack
     assert 90 < mirrored.septum_deg < 150
 
 
 @pytest.mark.parametrize("anterior", [137, 67, 100, 250, 340])
 def test_bright_crescent_without_a_label_is_found(anterior):
-    found = insertions_from_image(slice_of(*heart(anterior, 117, labelled=False)))
-    assert found.source is Source.IMAGE
-    assert off(found.anterior_deg, anterior) <= 20
-    assert off(found.inferior_deg, anterior + 117) <= 20
-    assert found.confidence > 0.5
+    insertions = insertions_from_image(slice_of(*heart(anterior, 117, labelled=False)))
+    assert insertions.source is Source.IMAGE
+    assert off(insertions.anterior_deg, anterior) <= 20
+    assert off(insertions.inferior_deg, anterior + 117) <= 20
+    assert insertions.confidence > 0.5
 
 
 @pytest.mark.parametrize("noise", [0.0, 4.0, 40.0])
@@ -100,18 +100,18 @@ def test_an_image_without_an_rv_is_not_believed(noise):
     assert insertions_from_image(slice_of(image, labels)).confidence < MIN_CONFIDENCE
     blank = stack_of([(np.full_like(image, 7.0), labels), (image, labels)])
     for index in (0, 1):
-        found = find_insertions(blank, index)
-        assert (found.source, found.confidence) == (Source.ASSUMED, 0.0)
-        assert (found.anterior_deg, found.inferior_deg) == (120.0, 240.0)
+        insertions = find_insertions(blank, index)
+        assert (insertions.source, insertions.confidence) == (Source.ASSUMED, 0.0)
+        assert (insertions.anterior_deg, insertions.inferior_deg) == (120.0, 240.0)
 
 
 def test_neighbours_carry_a_slice_that_shows_nothing():
     pairs = tapering(labelled=False)
     pairs[2] = (np.full_like(pairs[2][0], HEALTHY), pairs[2][1])
     stack = stack_of(pairs)
-    found = find_insertions(stack, 2)
-    assert found.source is Source.IMAGE
-    assert off(found.anterior_deg, 140 - 16) <= 15
+    insertions = find_insertions(stack, 2)
+    assert insertions.source is Source.IMAGE
+    assert off(insertions.anterior_deg, 140 - 16) <= 15
     assert find_insertions(stack, 2, smooth=False).source is Source.ASSUMED
 
 
@@ -147,17 +147,17 @@ def test_landmarks_win_over_a_label_and_drift_towards_the_base():
 
 def test_between_two_landmarks_the_short_way_round_is_taken():
     stack = stack_of(tapering(), insertions_deg={0: (350.0, 100.0), 4: (10.0, 120.0)})
-    found = find_insertions(stack, 1)
-    assert (found.anterior_deg, found.inferior_deg) == (pytest.approx(355.0), pytest.approx(105.0))
+    insertions = find_insertions(stack, 1)
+    assert (insertions.anterior_deg, insertions.inferior_deg) == (pytest.approx(355.0), pytest.approx(105.0))
 
 
 def test_rv_label_wins_over_the_image_and_reaches_its_neighbours():
     pairs = tapering()
     pairs[0][1][pairs[0][1] == Label.RV] = Label.BACKGROUND
-    found = find_all_insertions(stack_of(pairs))
-    assert [one.source for one in found] == [Source.RV_LABEL] * 5
-    assert off(found[0].anterior_deg, 140) <= 6
-    assert off(found[4].anterior_deg, 108) <= 5
+    insertions = find_all_insertions(stack_of(pairs))
+    assert [pair.source for pair in insertions] == [Source.RV_LABEL] * 5
+    assert off(insertions[0].anterior_deg, 140) <= 6
+    assert off(insertions[4].anterior_deg, 108) <= 5
 
 
 def test_order_is_read_from_the_areas_and_turns_with_the_stack():

@@ -27,14 +27,14 @@ def host():
 
 
 @pytest.fixture(scope="module")
-def made(host):
-    wish = draw_prescription("ischaemic", host.frame.level, np.random.default_rng(4))
-    painted = rasterize(wish, host.frame)
-    return painted, build_condition(host, wish, painted, HeartWindow.of(host.slice_))
+def conditioned(host):
+    prescription = draw_prescription("ischaemic", host.frame.level, np.random.default_rng(4))
+    painted = rasterize(prescription, host.frame)
+    return painted, build_condition(host, prescription, painted, HeartWindow.of(host.slice_))
 
 
-def test_the_hidden_region_holds_the_scar_with_a_margin_and_stays_near_the_wall(host, made):
-    painted, (_, _, hidden) = made
+def test_the_hidden_region_holds_the_scar_with_a_margin_and_stays_near_the_wall(host, conditioned):
+    painted, (_, _, hidden) = conditioned
     assert hidden[painted.scar].all()
     to_scar = ndimage.distance_transform_edt(~painted.scar, sampling=host.frame.spacing_mm)
     to_wall = ndimage.distance_transform_edt(~host.frame.wall, sampling=host.frame.spacing_mm)
@@ -43,16 +43,16 @@ def test_the_hidden_region_holds_the_scar_with_a_margin_and_stays_near_the_wall(
     assert hidden.sum() > 1.3 * painted.scar.sum()
 
 
-def test_the_masked_image_is_neutral_in_the_hole_and_the_host_elsewhere(made):
-    _, (given, _, _) = made
+def test_the_masked_image_is_neutral_in_the_hole_and_the_host_elsewhere(conditioned):
+    _, (given, _, _) = conditioned
     assert (given.masked[given.hidden] == NEUTRAL).all()
     np.testing.assert_array_equal(given.masked[~given.hidden], given.image[~given.hidden])
     assert given.scar.any()
     assert "enhancement" in given.caption
 
 
-def test_the_blend_is_zero_outside_and_reaches_one_inside(host, made):
-    _, (_, _, hidden) = made
+def test_the_blend_is_zero_outside_and_reaches_one_inside(host, conditioned):
+    _, (_, _, hidden) = conditioned
     weight = blend_weights(hidden, host.frame.spacing_mm)
     assert not weight[~hidden].any()
     assert weight[hidden].min() > 0
@@ -68,17 +68,17 @@ def test_edges_are_the_inner_boundary():
     assert not inner_edges(np.zeros_like(mask)).any()
 
 
-def test_filled_masks_replace_edges_and_nothing_else(made):
-    _, (made, *_) = made
-    outline, filled = control_image(made), control_image(replace(made, filled=True))
-    np.testing.assert_array_equal(filled[0] > 0, made.scar)
-    np.testing.assert_array_equal(outline[0] > 0, inner_edges(made.scar))
+def test_filled_masks_replace_edges_and_nothing_else(conditioned):
+    _, (condition, *_) = conditioned
+    outline, filled = control_image(condition), control_image(replace(condition, filled=True))
+    np.testing.assert_array_equal(filled[0] > 0, condition.scar)
+    np.testing.assert_array_equal(outline[0] > 0, inner_edges(condition.scar))
     assert filled[0].max() == outline[0].max()
     np.testing.assert_array_equal(filled[2:], outline[2:])
 
 
-def test_training_regions_vary_and_always_hold_the_scar(made):
-    _, (given, _, _) = made
+def test_training_regions_vary_and_always_hold_the_scar(conditioned):
+    _, (given, _, _) = conditioned
     rng = np.random.default_rng(0)
     regions = [draw_hidden_region(given.scar, given.wall, given.nominal_deg, rng) for _ in range(30)]
     assert all(region[given.scar].all() for region in regions)
@@ -118,11 +118,11 @@ def test_scar_that_the_host_has_is_repainted_as_scar_where_it_gets_hidden():
     known = next(k for k in patient.truth if k.prescription is not None and k.measured.area_mm2 > 150)
     host = Host(slice_=patient.stack[known.index], frame=compute_heart_frame(patient.stack[known.index], known.level))
     elsewhere = frozenset(SEGMENTS[known.level]) - known.measured.segments
-    wish = ScarPrescription(segments=frozenset({min(elsewhere)}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
-    painted = rasterize(wish, host.frame)
-    given, roi, hidden = build_condition(host, wish, painted, HeartWindow.of(host.slice_), whole_wall=True)
+    prescription = ScarPrescription(segments=frozenset({min(elsewhere)}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
+    painted = rasterize(prescription, host.frame)
+    given, roi, hidden = build_condition(host, prescription, painted, HeartWindow.of(host.slice_), whole_wall=True)
     assert hidden[host.frame.wall].all()
     old = roi.crop_mask(host.slice_.scar & ~painted.scar)
     assert (given.scar & old).sum() > 0.9 * old.sum() > 0
-    apart, _, _ = build_condition(host, wish, painted, HeartWindow.of(host.slice_))
+    apart, _, _ = build_condition(host, prescription, painted, HeartWindow.of(host.slice_))
     assert apart.scar.sum() < given.scar.sum()

@@ -57,9 +57,9 @@ def test_problems_are_counted_and_named_and_the_report_is_json(tmp_path, save, r
     write(tmp_path, save, ring, "Case_D", chest(3), inner=0, outer=0)  # one cavity pixel, no wall
     write(tmp_path, save, ring, "Case_E", chest(4))
     (tmp_path / "Case_E" / "Contours" / "Case_E.nii.gz").unlink()
-    told = []
-    report = verify(open_cohort(tmp_path), on_case=lambda done, whole: told.append((done, whole)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    calls = []
+    report = verify(open_cohort(tmp_path), on_case=lambda done, whole: calls.append((done, whole)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert report.counts == {"cases": 4, "slices": 9, "usable": 5, "with_scar": 0, "errors": 3, "warnings": 4, "duplicates": 0}
     text = "\n".join(report.lines())
     assert "B slice 1: the image is zero everywhere" in text

@@ -65,10 +65,10 @@ def test_split_files_that_make_no_sense_are_refused(tmp_path, text, says):
 
 def test_every_part_gets_its_share_of_patients_with_scar(tmp_path):
     cohort = open_cohort(write_cohort(tmp_path / "hearts", patients=10, seed=3, positive=0.6))
-    told = []
-    parts = split_cohort(cohort, 1, {"train": 0.5, "test": 0.5}, on_case=lambda done, total: told.append((done, total)))
+    calls = []
+    parts = split_cohort(cohort, 1, {"train": 0.5, "test": 0.5}, on_case=lambda done, total: calls.append((done, total)))
     assert {part: sum(name.startswith("P") for name in names) for part, names in parts.items()} == {"train": 3, "test": 3}
     assert [len(names) for names in parts.values()] == [5, 5]
-    assert told[-1] == (10, 10)
+    assert calls[-1] == (10, 10)
     with pytest.raises(InputError, match="too few for a part tiny"):
         split_cohort(cohort, 1, {"train": 0.99, "tiny": 0.01})

@@ -35,7 +35,7 @@ def test_what_is_asked_for_is_the_mask_the_words_and_the_brightness_that_it_has(
 
 def test_a_slice_without_scar_has_nothing_to_paint_again(host):
     bare = np.where(host.slice_.scar, Label.WALL, host.slice_.labels).astype(host.slice_.labels.dtype)
-    with pytest.raises(ValueError, match="holds no scar"):
+    with pytest.raises(ValueError, match="has no scar"):
         own_scar(replace(host, slice_=replace(host.slice_, labels=bare)), LEVELS)
 
 

@@ -41,9 +41,9 @@ def test_drawn_scars_measure_back_as_prescribed(prior):
         frame = frame_of(list(Level)[i % 3], inner=rng.uniform(15, 28), wall=rng.uniform(7, 12))
         wanted = draw_prescription(prior, frame.level, rng)
         painted = rasterize(wanted, frame)
-        found = measure_scar(painted.scar, frame, painted.no_reflow)
-        same.append(found.segments == wanted.segments)
-        errors.append(abs(found.transmurality - wanted.transmurality))
+        measured = measure_scar(painted.scar, frame, painted.no_reflow)
+        same.append(measured.segments == wanted.segments)
+        errors.append(abs(measured.transmurality - wanted.transmurality))
     assert np.mean(same) >= 0.95
     assert np.mean(errors) <= 0.08
 
@@ -76,9 +76,9 @@ def test_a_deeper_prescription_paints_more_of_the_wall():
 def test_the_seed_draws_the_border_and_nothing_else():
     frame = frame_of()
     wanted = scar(pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, irregularity=1.0)
-    one, again, other = (rasterize(replace(wanted, seed=s), frame).scar for s in (3, 3, 4))
-    np.testing.assert_array_equal(one, again)
-    assert (one != other).any()
+    first, again, other_seed = (rasterize(replace(wanted, seed=s), frame).scar for s in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other_seed).any()
 
 
 def test_the_same_scar_on_a_finer_grid_is_the_same_scar():
@@ -120,20 +120,20 @@ def test_describe_reads_back_what_paint_drew():
         (Pattern.SUBEPICARDIAL, 0.35),
         (Pattern.MID_WALL, 0.3),
     ):
-        found = describe_scar(rasterize(scar(pattern=pattern, transmurality=extent), frame).scar, np.zeros_like(frame.wall), frame)
-        assert found is not None
-        assert found.pattern is pattern
-        assert found.segments == {9}
-        assert found.transmurality == pytest.approx(extent, abs=0.1)
+        measured = describe_scar(rasterize(scar(pattern=pattern, transmurality=extent), frame).scar, np.zeros_like(frame.wall), frame)
+        assert measured is not None
+        assert measured.pattern is pattern
+        assert measured.segments == {9}
+        assert measured.transmurality == pytest.approx(extent, abs=0.1)
 
 
 def test_a_healthy_slice_measures_nothing():
     frame = frame_of()
     nothing = np.zeros_like(frame.wall)
-    found = measure_scar(nothing, frame)
-    assert found.transmurality is None
-    assert not found.segments
-    assert found.burden == 0
+    measured = measure_scar(nothing, frame)
+    assert measured.transmurality is None
+    assert not measured.segments
+    assert measured.burden == 0
     assert describe_scar(nothing, nothing, frame) is None
 
 

@@ -77,7 +77,7 @@ def find_cases(folder: Path) -> FolderContent:
     except OSError as fault:
         raise InputError(f"{folder}: cannot be read: {fault.strerror or fault}; check its permissions") from None
     if content is None:
-        raise InputError(f"{folder}: no cases were found; {_hint(folder)}the known layouts are " + "; ".join(Layout))
+        raise InputError(f"{folder}: no cases were found; {_hint(folder)}the known layouts are: " + "; ".join(Layout))
     files_of = Counter(case.patient for case in content.cases)
     for case in [case for case in content.cases if files_of[case.patient] > 1]:
         content.cases.remove(case)

@@ -309,7 +309,7 @@ def test_an_arc_without_walls_names_the_walls_it_touches():
         ("Transmural septal scar, 80 %, 90 %", "second transmural extent"),
         ("Transmural septal scar, seed 1, seed 2", "second seed"),
         ("Transmural septal scar, smooth border, border irregularity 50 %", "in a word and, differently, in a number"),
-        ("Transmural septal scar, 50-26 %", "rises"),
+        ("Transmural septal scar, 50-26 %", "must rise"),
         ("Transmural septal scar, 120 %", "percentages are divided by 100 first"),
         ("Mid-wall septal scar with MVO", "microvascular obstruction belongs to infarcts"),
         ("Transmural septal scar between 130 and 130 degrees", "is empty"),
