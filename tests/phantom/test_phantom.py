@@ -92,6 +92,6 @@ def test_bad_orders_are_refused(tmp_path):
         write_cohort(tmp_path / "x", patients=0)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.docx").write_text("mine")
-    with pytest.raises(RunError, match="not a phantom cohort"):
+    with pytest.raises(RunError, match="holds no phantom"):
         write_cohort(tmp_path / "full", patients=1)
     assert Tissue.SCAR in Tissue

@@ -81,7 +81,7 @@ def _direction_prior(centre_deg: Float[np.ndarray, "*shape"]) -> Float[np.ndarra
 
 def _shares(log_weights: Evidence) -> Evidence:
     weights = np.exp(log_weights - log_weights.max())
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def _signed_difference(degrees: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -75,7 +75,7 @@ def septum_evidence(slice_: ShortAxisSlice) -> Evidence:
         scores = np.fft.irfft(np.einsum("fr,hwfr->hwf", spectrum, templates), n=ANGLES_DEG.size, axis=2)
         penalty = 0.5 * (offset / OFFSET_SPREAD) ** 2
         best = np.maximum(best, INDEPENDENCE * scores.max(axis=0) - penalty)
-    return (best - best.max()).T
+    return np.asarray((best - best.max()).T)
 
 
 def sample_surroundings(slice_: ShortAxisSlice) -> Float[np.ndarray, "angles radii"]:
@@ -94,7 +94,7 @@ def sample_surroundings(slice_: ShortAxisSlice) -> Float[np.ndarray, "angles rad
 
     def sample(image: np.ndarray, distance_mm: np.ndarray, outside: float) -> np.ndarray:
         place = [row0 + down * distance_mm / slice_.spacing_mm[0], col0 + rv * distance_mm / slice_.spacing_mm[1]]
-        return ndimage.map_coordinates(image.astype(float), place, order=1, cval=outside)
+        return np.asarray(ndimage.map_coordinates(image.astype(float), place, order=1, cval=outside))
 
     inside = sample(heart, reach_mm[None, :], 0.0) > 0.5
     epicardium_mm = np.where(inside, reach_mm, 0.0).max(axis=1)

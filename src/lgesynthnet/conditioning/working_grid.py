@@ -53,7 +53,7 @@ class Roi:
             np.abs(np.arange(n) - centre) * spacing <= (SIZE - 1) / 2 * PIXEL_MM
             for n, centre, spacing in zip(shape, self.centre, self.spacing_mm, strict=True)
         )
-        return rows[:, None] & cols[None, :]
+        return np.asarray(rows[:, None] & cols[None, :])
 
     def paste(
         self, roi_image: Float[np.ndarray, "128 128"], rows: Shaped[np.ndarray, " n"], cols: Shaped[np.ndarray, " n"]

@@ -38,7 +38,7 @@ def acquire(signal: Fine, fine_mm: float, matrix: int, scan: Scan, rng: np.rando
     full[np.ix_(*orders)] = kept
     image = fft.ifft2(full, norm="forward")
     image *= np.exp(-scan.shading_correction * _log_sensitivity(matrix, field_mm, scan))
-    return image.real.copy() if scan.phase_sensitive else np.abs(image)
+    return np.asarray(image.real.copy() if scan.phase_sensitive else np.abs(image))
 
 
 def _log_sensitivity(side: int, field_mm: float, scan: Scan) -> Fine:
@@ -48,7 +48,8 @@ def _log_sensitivity(side: int, field_mm: float, scan: Scan) -> Fine:
     steep = scan.coil_per_mm * field_mm / 2
     towards = -np.sin(np.radians(scan.coil_deg)) * down + np.cos(np.radians(scan.coil_deg)) * right
     terms = scan.shading
-    return (steep * towards + terms[0] * down**2 + terms[1] * down * right + terms[2] * right**2).astype(np.float32)
+    sensitivity = steep * towards + terms[0] * down**2 + terms[1] * down * right + terms[2] * right**2
+    return np.asarray(sensitivity, dtype=np.float32)
 
 
 def _line_gains(

@@ -170,7 +170,7 @@ def _harmonics(parts: np.ndarray, radians: np.ndarray, first: int) -> np.ndarray
 
 def _bump(at_deg: float, width_deg: float) -> np.ndarray:
     away = (_ANGLE - at_deg + 180.0) % 360.0 - 180.0
-    return np.exp(-((away / width_deg) ** 2))
+    return np.asarray(np.exp(-((away / width_deg) ** 2)))
 
 
 def _infarct_share(infarct: Remodelling, nominal: np.ndarray, index: float) -> np.ndarray:

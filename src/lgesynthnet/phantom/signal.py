@@ -16,7 +16,7 @@ def inversion_recovery(
     t1_ms: Shaped[np.ndarray, "*n"], density: Shaped[np.ndarray, "*n"], ti_ms: float, tr_ms: float
 ) -> Shaped[np.ndarray, "*n"]:
     """Longitudinal magnetisation at the inversion time, signed: M0 (1 - 2 exp(-TI/T1) + exp(-TR/T1)). Times are in ms."""
-    return density * (1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms))
+    return np.asarray(density * (1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms)))
 
 
 def tissue_signal(
@@ -51,7 +51,7 @@ def tissue_signal(
     if scan.india_ink > 0:
         mixed = ndimage.gaussian_filter(_shift(share, scan.fat_shift_mm / fine_mm, across), 1.0 / fine_mm, truncate=2.5)
         signal *= 1 - scan.india_ink * 4 * mixed * (1 - mixed)
-    return signal
+    return np.asarray(signal)
 
 
 def _through_slab(
@@ -63,7 +63,7 @@ def _through_slab(
     averaged = tissue_level[scene]
     height, width = slab.shape[1:]
     averaged[corner[0] : corner[0] + height, corner[1] : corner[1] + width] = tissue_level[slab].mean(axis=0)
-    return averaged
+    return np.asarray(averaged)
 
 
 def _shift(field: Fine, pixels: float, axis: int) -> Fine:
@@ -71,7 +71,7 @@ def _shift(field: Fine, pixels: float, axis: int) -> Fine:
     whole = int(np.floor(pixels))
     part = np.float32(pixels - whole)
     near = np.roll(field, whole, axis)
-    return near + part * (np.roll(near, 1, axis) - near)
+    return np.asarray(near + part * (np.roll(near, 1, axis) - near))
 
 
 def smooth_noise(shape: tuple[int, int], length: float, rng: np.random.Generator) -> Fine:
@@ -86,4 +86,4 @@ def smooth_noise(shape: tuple[int, int], length: float, rng: np.random.Generator
     waves = rng.standard_normal((2, *gain.shape), np.float32)
     spectrum = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
     spectrum[down[:, None], right] = (waves[0] + 1j * waves[1]) * gain / (2 * np.sqrt((gain**2).sum()))
-    return fft.irfft2(spectrum, shape, norm="forward")
+    return np.asarray(fft.irfft2(spectrum, shape, norm="forward"))

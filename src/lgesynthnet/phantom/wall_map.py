@@ -57,14 +57,14 @@ def interpolate(here: WallMap, there: WallMap, share: float) -> WallMap:
     weight = np.float32(share)
 
     def blended(near: Distance, far: Distance) -> Distance:
-        return (1 - weight) * near + weight * np.maximum(far, -_half_width_mm(near))
+        return np.asarray((1 - weight) * near + weight * np.maximum(far, -_half_width_mm(near)))
 
     return WallMap(scar=blended(here.scar, there.scar), no_reflow=blended(here.no_reflow, there.no_reflow))
 
 
 def _half_width_mm(distance: Distance) -> Float32[np.ndarray, "bins 1"]:
     """Largest distance in mm to the border inside the scar, in each direction; 0 where there is no scar."""
-    return np.maximum(distance.max(axis=1, keepdims=True), 0)
+    return np.asarray(np.maximum(distance.max(axis=1, keepdims=True), 0))
 
 
 def scar_in_plane(wall_map: WallMap, plane: Contours, box: Box, border_mm: float) -> tuple[Bool[np.ndarray, "rows cols"], ...]:

@@ -84,7 +84,7 @@ def _degrees_to_end(region: Mask, frame: HeartFrame) -> Float[np.ndarray, "rows 
     if occupied.all():
         return np.full(region.shape, 180.0)
     distance = ndimage.distance_transform_edt(np.tile(occupied, 3))[BINS : 2 * BINS] * step
-    return np.asarray(distance)[(frame.nominal_deg / step).astype(int) % BINS]
+    return np.asarray(distance[(frame.nominal_deg / step).astype(int) % BINS])
 
 
 def _random_wave(rng: np.random.Generator, angle: Float[np.ndarray, "*shape"], harmonics: int) -> Float[np.ndarray, "*shape"]:
