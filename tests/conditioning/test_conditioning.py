@@ -1,4 +1,4 @@
-"""What the model is given: nothing of the scar but its edges, and a way back that is exact where it must be."""
+"""The input of the model shows nothing of the scar but its edges, and pasting back changes nothing outside the hidden region."""
 
 from dataclasses import replace
 

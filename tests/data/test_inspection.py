@@ -1,4 +1,4 @@
-"""`verify` finds what is broken, what is odd and who stands twice, in people's words and in JSON."""
+"""`verify` reports broken files, unusual values and duplicates, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lgesynthnet.data.inspection import Severity, verify
 
 
 def chest(seed: int, shape=(64, 64, 3)) -> np.ndarray:
-    """A smooth chest in file order, half of it what all chests share: two seeds correlate by 0.5."""
+    """A smooth random chest in file order, of which half is the same for all seeds: two seeds correlate by 0.5."""
     common, own = (np.random.default_rng(number).normal(size=shape) for number in (12345, seed))
     smooth = ndimage.gaussian_filter(common + own, (4, 4, 0))
     return (1000 + 200 * smooth / smooth.std()).astype(np.int16)

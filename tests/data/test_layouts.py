@@ -1,4 +1,4 @@
-"""Every layout is found by how it is built; what lacks a partner is listed; what nobody said is asked for."""
+"""Every layout is recognised by its structure, files without a partner are listed, and unknown label ids are an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file may be, and that nothing else passes or costs memory."""
+"""Valid files are read; every other file is refused without taking memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = np.arange(40 * 36 * 3, dtype=np.int16).reshape(40, 36, 3)
 
 
 def header_with(path, save, changes, array=BLOCK):
-    """A plain NIfTI file whose header bytes were tampered with: {offset: (format, value)}."""
+    """A NIfTI file with changed header bytes: {offset: (format, value)}."""
     save(path, array)
     raw = bytearray(path.read_bytes())
     for offset, (form, value) in changes.items():

@@ -1,4 +1,4 @@
-"""A written slice lies where its host lies, in the host's own numbers, and is written whole or not at all."""
+"""A written slice has the geometry and the numbers of its host, and is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IDS = {0: Label.BACKGROUND, 1: Label.CAVITY, 2: Label.WALL}
 
 @pytest.fixture
 def host(tmp_path, save):
-    """An oblique int16 host with slope and inter, and its own label."""
+    """An oblique int16 host with slope and intercept."""
     image = np.random.default_rng(1).integers(-400, 3000, (40, 36, 5)).astype(np.int16)
     return save(tmp_path / "host.nii", image, (1.4, 1.25, 8.0), affine=TURN, slope=(0.5, -11.0))
 

@@ -1,4 +1,4 @@
-"""A slice is usable when a wall closes round a cavity, and the reason says what is wrong where it does not."""
+"""A slice is usable when its wall is a closed ring round the cavity; otherwise the reason tells what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A patient stands in one part."""
+"""Each patient belongs to one part only."""
 
 from __future__ import annotations
 

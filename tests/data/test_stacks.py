@@ -1,4 +1,4 @@
-"""Two files become one stack only where they fit, and the words of a label map mean what they say."""
+"""Image and label become a stack only where their grids agree, and a label map is read as written."""
 
 from __future__ import annotations
 

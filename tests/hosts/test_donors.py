@@ -1,4 +1,4 @@
-"""A bank of donors: scarred slices of the chosen patients and of nobody else."""
+"""Donors are the slices with scar of the chosen patients only."""
 
 import pytest
 from ring_hosts import write_patient

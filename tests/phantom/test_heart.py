@@ -1,4 +1,4 @@
-"""The simulated heart is the heart that was ordered: sizes, insertions, thinning, and scar that continues between slices."""
+"""The simulated heart has the given sizes, insertions and thinning, and its scar continues between slices."""
 
 import itertools
 from dataclasses import replace
@@ -20,7 +20,7 @@ PIXEL_MM = 0.5
 
 @pytest.fixture
 def body():
-    """A heart without lumps: 24 mm cavity radius and 10 mm wall at the base."""
+    """A smooth heart with a cavity radius of 24 mm and a wall of 10 mm at the base."""
     drawn = draw_body(np.random.default_rng(3))
     smooth = np.zeros_like(drawn.lumps)
     return replace(

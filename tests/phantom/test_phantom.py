@@ -1,4 +1,4 @@
-"""The simulated cohort: exact where it must be, byte-identical, and shaped like a heart."""
+"""The simulated cohort has exact labels, repeats byte for byte, and looks like a heart."""
 
 import csv
 import hashlib

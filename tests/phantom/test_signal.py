@@ -1,4 +1,4 @@
-"""The phantom's scanner: the recovery equation, partial volume, resolution, noise, ghosts, and that labels lie under their image."""
+"""The simulated scanner: recovery equation, partial volume, resolution, noise, ghosts, and alignment of image and labels."""
 
 from dataclasses import replace
 

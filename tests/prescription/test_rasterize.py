@@ -1,4 +1,4 @@
-"""Painting and measuring back: what was asked for is what is there."""
+"""A drawn mask measures as prescribed."""
 
 from dataclasses import replace
 

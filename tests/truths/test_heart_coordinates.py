@@ -1,4 +1,4 @@
-"""Physical truths of the heart's coordinates: units, orientation, wall names."""
+"""Physical truths of heart coordinates: units, orientation and names of walls."""
 
 import numpy as np
 import pytest

@@ -18,6 +18,7 @@ class Host:
 
     @property
     def name(self) -> str:
+        """Name of the slice."""
         return self.slice_.name
 
 

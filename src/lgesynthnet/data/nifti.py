@@ -27,10 +27,8 @@ MAX_PADDING_BYTES = 2**20  # some programs pad the end of a file; a file that go
 PIECE_BYTES = 2**24
 MAX_SIDE, MIN_SIDE = 2048, 32
 MAX_PIXEL_MM, MAX_STEP_MM = 10.0, 50.0
-_HEADER_CLASSES: dict[int, type[nib.Nifti1Header]] = {
-    348: nib.Nifti1Header,
-    540: nib.Nifti2Header,
-}  # a header begins with its own length in bytes
+# A header begins with its own length in bytes.
+_HEADER_CLASSES: dict[int, type[nib.Nifti1Header]] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 _TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}  # low bits of xyzt_units: unknown, metre, millimetre, micrometre
 
 

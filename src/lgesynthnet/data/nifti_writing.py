@@ -31,7 +31,7 @@ def write_slice_like(
 ) -> None:
     """Write one synthetic slice of shape (columns, rows, 1) that lies where slice `index` of the host file lies.
 
-    The header says that the slice is synthetic. The bytes depend on the input alone: the gzip header has no time stamp and
+    The header says that the slice is synthetic. The bytes depend only on the input: the gzip header has no time stamp and
     no file name. Header extensions of the host are dropped, because they may hold a patient's data.
 
     Args:
@@ -76,7 +76,7 @@ def write_copied_slice(
 def write_stack(stack: Stack, image_path: Path, label_path: Path, *, descrip: str) -> None:
     """Write the image (in its own data type) and the labels (uint8) of a stack made here, with one geometry.
 
-    The file axes are (column, row, slice); the spacing stands in pixdim and in the affine. Missing folders are made.
+    The file axes are (column, row, slice); pixdim and the affine both hold the spacing. Missing folders are made.
 
     Args:
         descrip: free text of the header, at most 79 ASCII characters.

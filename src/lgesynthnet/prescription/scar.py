@@ -115,9 +115,13 @@ class ScarPrescription:
         band = outer - inner
         if self.pattern is Pattern.PATCHY:
             if self.transmurality > band + 1e-6:
-                raise PrescriptionError(f"islands cannot fill {self.transmurality:.0%} of the wall inside a band of {band:.0%}")
+                raise PrescriptionError(
+                    f"islands cannot fill {self.transmurality:.0%} of the wall inside a depth range of {band:.0%}; widen it"
+                )
         elif abs(band - self.transmurality) > 1e-3:
-            raise PrescriptionError(f"depth {self.depth} is a band of {band:.0%} but transmurality says {self.transmurality:.0%}")
+            raise PrescriptionError(
+                f"depth {self.depth} spans {band:.0%} of the wall but transmurality is {self.transmurality:.0%}; make them equal"
+            )
         for name, value, low, high in (
             ("irregularity", self.irregularity, 0, 1),
             ("mvo_share", self.mvo_share, 0, 0.6),

@@ -1,4 +1,4 @@
-"""Sentences mean what a report means by them, and a written prescription reads back as itself."""
+"""Sentences are read with the meaning that they have in reports, and a written prescription reads back as itself."""
 
 import os
 import random
@@ -31,7 +31,7 @@ ISCHAEMIC = (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
 
 @st.composite
 def prescriptions(draw):
-    """Any valid prescription, down to the smallest float."""
+    """Any valid prescription, including the smallest floats."""
     pattern = draw(st.sampled_from(Pattern))
     low, high = {Pattern.TRANSMURAL: (0.7500001, 1.0), Pattern.SUBENDOCARDIAL: (5e-324, 0.75)}.get(pattern, (2e-4, 1.0))
     share = draw(st.floats(low, high) | st.integers(16 if pattern is Pattern.TRANSMURAL else 1, int(high * 20)).map(lambda i: i / 20))
@@ -56,7 +56,7 @@ def prescriptions(draw):
 
 
 def drawn(rng: random.Random) -> ScarPrescription:
-    """What a prior draws: rounded and unrounded numbers, one level or several."""
+    """Prescriptions like those of a prior: rounded and unrounded numbers, one level or several."""
     pattern = rng.choice(list(Pattern))
     low, high = {Pattern.TRANSMURAL: (76, 100), Pattern.SUBENDOCARDIAL: (5, 75)}.get(pattern, (5, 100))
     digits = rng.choice([2, 3, 4, 16])
@@ -109,7 +109,7 @@ def time_reading() -> None:
 
 @pytest.mark.parametrize("check", ["read_back_drawn(10_000)", "read_back_sets_of_segments()", "time_reading()"])
 def test_at_full_speed(check):
-    """In a process of its own: the type checks of this one make each sentence thirty times slower."""
+    """Runs in a separate process, because the type checks of this one make each sentence thirty times slower."""
     script = f"import test_language; test_language.{check}"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment, capture_output=True, text=True)

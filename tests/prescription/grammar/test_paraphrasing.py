@@ -1,4 +1,4 @@
-"""The same scar in other words: whatever is said reads back as the same scar."""
+"""Every other wording of a scar reads back as the same scar."""
 
 import numpy as np
 import pytest
