@@ -128,7 +128,7 @@ def asked_again(bench: UtilityExperiment, painter: LGESynthNet, folder: str) -> 
 
 def level(host: Host, image: np.ndarray, label: Label = Label.SCAR) -> float:
     """Mean brightness of the bright scar, or of its core, heart units."""
-    return float(HeartWindow.of(host.slice_).to_unit(image)[host.slice_.labels == label].mean())
+    return float(HeartWindow.from_slice(host.slice_).to_unit(image)[host.slice_.labels == label].mean())
 
 
 def core_drop(host: Host, image: np.ndarray) -> float | None:

@@ -98,7 +98,7 @@ def main() -> None:
         found = measure_scar(read, host.frame)
         located[entry.patient].append(jaccard(found.segments, wanted.segments))
         sets[entry.level].append((found.segments, wanted.segments))
-        unit = HeartWindow.of(host.slice_).to_unit(sample.image)
+        unit = HeartWindow.from_slice(host.slice_).to_unit(sample.image)
         visible = sample.labels == Label.SCAR
         if visible.any():
             asked.append(wanted.intensity_percentile)

@@ -58,7 +58,7 @@ def brightness(slice_: ShortAxisSlice) -> dict[tuple[str, str], np.ndarray]:
     """(unit, tissue) -> values of its pixels."""
     labels = np.where(slice_.labels == Label.RV, Label.BACKGROUND, slice_.labels)
     statistics = {}
-    for system, image in (("image", unit(slice_.image)), ("heart", HeartWindow.of(slice_).to_unit(slice_.image))):
+    for system, image in (("image", unit(slice_.image)), ("heart", HeartWindow.from_slice(slice_).to_unit(slice_.image))):
         for name, label in TISSUES.items():
             inside = (labels == label) & (slice_.image != 0)
             if inside.sum() >= LEAST_PIXELS:

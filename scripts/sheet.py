@@ -91,7 +91,7 @@ def pair(sample: SyntheticSample, *, kept: bool) -> np.ndarray:
     """Host and painted slice side by side, the intended outline dotted on the host; uint8 (rows, cols, 3)."""
     host = sample.host
     roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
-    window = HeartWindow.of(host.slice_)
+    window = HeartWindow.from_slice(host.slice_)
     edge = (128 - CROP) // 2
     cut = np.s_[edge : edge + CROP, edge : edge + CROP]
     tiles = [np.repeat(_grey(roi.crop(window.to_unit(image))[cut])[..., None], 3, axis=2) for image in (host.slice_.image, sample.image)]

@@ -30,7 +30,7 @@ def host():
 def conditioned(host):
     prescription = draw_prescription("ischaemic", host.frame.level, np.random.default_rng(4))
     painted = rasterize(prescription, host.frame)
-    return painted, build_condition(host, prescription, painted, HeartWindow.of(host.slice_))
+    return painted, build_condition(host, prescription, painted, HeartWindow.from_slice(host.slice_))
 
 
 def test_the_hidden_region_holds_the_scar_with_a_margin_and_stays_near_the_wall(host, conditioned):
@@ -97,7 +97,7 @@ def test_an_angle_is_resampled_across_its_jump():
 
 
 def test_the_window_follows_wall_and_blood_and_comes_back(host):
-    window = HeartWindow.of(host.slice_)
+    window = HeartWindow.from_slice(host.slice_)
     unit = window.to_unit(host.slice_.image)
     assert float(np.percentile(unit[host.frame.wall], 25)) == pytest.approx(-0.5, abs=0.02)
     assert float(np.median(unit[host.frame.cavity])) == pytest.approx(0.5, abs=0.02)
@@ -120,9 +120,9 @@ def test_scar_that_the_host_has_is_repainted_as_scar_where_it_gets_hidden():
     elsewhere = frozenset(SEGMENTS[known.level]) - known.measured.segments
     prescription = ScarPrescription(segments=frozenset({min(elsewhere)}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
     painted = rasterize(prescription, host.frame)
-    given, roi, hidden = build_condition(host, prescription, painted, HeartWindow.of(host.slice_), whole_wall=True)
+    given, roi, hidden = build_condition(host, prescription, painted, HeartWindow.from_slice(host.slice_), whole_wall=True)
     assert hidden[host.frame.wall].all()
     old = roi.crop_mask(host.slice_.scar & ~painted.scar)
     assert (given.scar & old).sum() > 0.9 * old.sum() > 0
-    apart, _, _ = build_condition(host, prescription, painted, HeartWindow.of(host.slice_))
+    apart, _, _ = build_condition(host, prescription, painted, HeartWindow.from_slice(host.slice_))
     assert apart.scar.sum() < given.scar.sum()

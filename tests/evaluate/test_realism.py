@@ -151,7 +151,7 @@ class TestTexture:
 
     def test_a_step_of_0_4_at_the_border_is_a_seam_of_0_4(self):
         case = flat(noise=0.02)
-        span = HeartWindow.of(case.host).span
+        span = HeartWindow.from_slice(case.host).span
         stepped = replace(case, image=case.image + 0.4 * span * case.hidden)
         assert seam(case) == 0
         assert seam(stepped) == pytest.approx(0.4, abs=0.01)
@@ -167,7 +167,7 @@ class TestTexture:
 class TestTissues:
     def test_a_set_is_no_distance_from_itself_and_a_shift_is_its_own_distance(self, real):
         def brighter(case):
-            window = HeartWindow.of(case.host)
+            window = HeartWindow.from_slice(case.host)
             return replace(case, image=np.where(case.scar & ~case.no_reflow, case.image + 0.3 * window.span, case.image))
 
         assert wasserstein(real, real, Tissue.SCAR).value == 0
@@ -232,7 +232,9 @@ class TestTellingApart:
     def test_a_shift_in_brightness_is_found_out(self, real):
         def brighter(case):
             return replace(
-                case, patient=f"{case.patient}+", image=np.where(case.hidden, case.image + 2 * HeartWindow.of(case.host).span, case.image)
+                case,
+                patient=f"{case.patient}+",
+                image=np.where(case.hidden, case.image + 2 * HeartWindow.from_slice(case.host).span, case.image),
             )
 
         moved = [statistics(brighter(case)) for case in real]

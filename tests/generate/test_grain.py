@@ -45,7 +45,7 @@ def third(host: Host) -> np.ndarray:
 
 def repainted(host: Host, seed: int = 1, picture_noise: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bare and grainy picture of a repainted third, and the grain; the painter knows the levels and paints them smooth."""
-    window, hidden = HeartWindow.of(host.slice_), third(host)
+    window, hidden = HeartWindow.from_slice(host.slice_), third(host)
     roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
     smooth = levels(host.slice_.labels)
     picture = roi.crop(window.to_unit(smooth)).astype(np.float64)

@@ -39,7 +39,7 @@ def host() -> Host:
 
 @pytest.fixture(scope="module")
 def made(host):
-    return build_condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.of(host.slice_))[0]
+    return build_condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.from_slice(host.slice_))[0]
 
 
 def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidden(made):
@@ -76,7 +76,7 @@ def test_a_seed_is_the_same_picture_in_any_batch():
 
 
 def test_a_smooth_picture_gets_the_hosts_grain(host):
-    image = host.slice_.image + np.random.default_rng(0).normal(0, 0.1 * HeartWindow.of(host.slice_).span, host.slice_.image.shape)
+    image = host.slice_.image + np.random.default_rng(0).normal(0, 0.1 * HeartWindow.from_slice(host.slice_).span, host.slice_.image.shape)
     noisy = replace(host, slice_=replace(host.slice_, image=image.astype(np.float32)))
     model = small(Context.FULL)
     for parameter in model.parameters():

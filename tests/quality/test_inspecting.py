@@ -28,7 +28,7 @@ def sample():
 
 def brighter(sample, where, by):
     """The sample with `by` heart units more where a mask says so."""
-    span = HeartWindow.of(sample.host.slice_).span
+    span = HeartWindow.from_slice(sample.host.slice_).span
     return replace(sample, image=(sample.image.astype(float) + where * by * span).astype(sample.image.dtype))
 
 

@@ -60,8 +60,8 @@ def order_stack(stack: Stack) -> StackOrder:
     assumed = StackOrder(base_first=True, confidence=0.0, source=OrderSource.ASSUMED)
     if with_lv.size < 2:
         return assumed
-    right = stack.labels == Label.RV
-    areas = [mask[:, :, with_lv].sum(axis=(0, 1)).astype(float) for mask in (cavity, cavity | wall, right) if mask.any()]
+    rv = stack.labels == Label.RV
+    areas = [mask[:, :, with_lv].sum(axis=(0, 1)).astype(float) for mask in (cavity, cavity | wall, rv) if mask.any()]
     trend = float(np.mean([_relative_rise(with_lv.astype(float), area) for area in areas]))
     if abs(trend) < NO_TREND:
         return assumed

@@ -206,7 +206,7 @@ class MethodEvaluator:
         """The same ten slices of every method, evenly spread over all of them."""
         for i in np.unique(np.linspace(0, len(images) - 1, PICTURES).astype(int)):
             host, image = images[i]
-            roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.of(host.slice_)
+            roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.from_slice(host.slice_)
             edge = (SIZE - SIDE) // 2
             content = io.BytesIO()
             Picture.fromarray(to_grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
@@ -220,7 +220,7 @@ def _outside(samples: list[SyntheticSample]) -> ResultRow:
         host = sample.host.slice_
         allowed = hidden_region(sample.intended, sample.host.frame.wall, host.spacing_mm)
         change = np.abs(sample.image.astype(np.float64) - host.image.astype(np.float64))[~allowed].max()
-        most.setdefault(host.patient, []).append(float(change / HeartWindow.of(host).span))
+        most.setdefault(host.patient, []).append(float(change / HeartWindow.from_slice(host).span))
     largest = max(value for row in most.values() for value in row)
     found = mean(most)
     return ResultRow(

@@ -123,7 +123,7 @@ def make_template(host: Host) -> Template:
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     return Template.cut(
         slice_.patient,
-        roi.crop(HeartWindow.of(slice_).to_unit(slice_.image)).astype(np.float32),
+        roi.crop(HeartWindow.from_slice(slice_).to_unit(slice_.image)).astype(np.float32),
         roi.crop_mask(frame.wall | frame.cavity),
         roi.crop_mask(slice_.scar),
     )

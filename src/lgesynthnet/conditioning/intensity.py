@@ -28,7 +28,7 @@ class HeartWindow:
     span: float
 
     @classmethod
-    def of(cls, slice_: ShortAxisSlice) -> HeartWindow:
+    def from_slice(cls, slice_: ShortAxisSlice) -> HeartWindow:
         """Measure wall and blood of a slice with the help of its labels. Scar labels count as wall.
 
         Raises:

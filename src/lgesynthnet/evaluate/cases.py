@@ -75,7 +75,7 @@ class Case:
         Raises:
             InputError: the image is flat.
         """
-        return HeartWindow.of(replace(self.host, image=self.image)).to_unit(self.image)
+        return HeartWindow.from_slice(replace(self.host, image=self.image)).to_unit(self.image)
 
     @property
     def existing(self) -> Mask:

@@ -33,7 +33,7 @@ def noise(case: Case, where: Mask) -> float | None:
 
 def seam(case: Case) -> float:
     """Mean step along the border of the repainted region that the host does not have, heart units of the host; 0 is right."""
-    window = HeartWindow.of(case.host)
+    window = HeartWindow.from_slice(case.host)
     before, after = (window.to_unit(image).astype(np.float64) for image in (case.host.image, case.image))
     return border_step(after - before, case.hidden)
 

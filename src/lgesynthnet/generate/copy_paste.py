@@ -70,7 +70,7 @@ class Donor:
             transmurality=found.transmurality,
             arc_mm=float(np.radians(extent_deg)) * radius_mm,
             where=_coordinates(scar, frame, start_deg, extent_deg),
-            unit=HeartWindow.of(slice_).to_unit(slice_.image)[scar].astype(np.float64),
+            unit=HeartWindow.from_slice(slice_).to_unit(slice_.image)[scar].astype(np.float64),
             core=slice_.labels[scar] == Label.NO_REFLOW,
         )
 
@@ -153,7 +153,7 @@ class CopyPaste(Generator):
         return nearest[int(rng.integers(len(nearest)))]
 
     def _filled(self, host: Host, painted: ScarMask, donor: Donor, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
-        window, mirrored = HeartWindow.of(host.slice_), bool(rng.integers(2))
+        window, mirrored = HeartWindow.from_slice(host.slice_), bool(rng.integers(2))
         dark_level, texture = healthy_wall(host, rng)
         result = erased(host, painted, dark_level + texture)
         here = painted.scar & host.frame.wall

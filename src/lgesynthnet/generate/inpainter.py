@@ -146,7 +146,7 @@ class LGESynthNet(Generator):
     def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
         began = time.perf_counter()
-        window = HeartWindow.of(host.slice_)
+        window = HeartWindow.from_slice(host.slice_)
         made, roi, hidden = build_condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
         if self.templates:
             made = replace(made, template=self._template(host, seed))

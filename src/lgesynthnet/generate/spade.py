@@ -60,7 +60,7 @@ class SpadePainter(Generator):
     def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
         began = time.perf_counter()
-        window = HeartWindow.of(host.slice_)
+        window = HeartWindow.from_slice(host.slice_)
         made, roi, hidden = build_condition(host, prescription, painted, window)
         picture = self._rendered(made, seed)
         if not self.keep_host:

@@ -33,6 +33,6 @@ def own_scar(host: Host, scar_levels: Float[np.ndarray, " quantiles"]) -> tuple[
         counts = np.bincount(frame.segments[scar & frame.wall], minlength=17)
         segment = int(counts[1:].argmax()) + 1
         prescription = ScarPrescription(segments=frozenset({segment}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.25)
-    brightness = HeartWindow.of(slice_).to_unit(slice_.image)[scar & ~core]
+    brightness = HeartWindow.from_slice(slice_).to_unit(slice_.image)[scar & ~core]
     rank = float(np.interp(brightness.mean(), scar_levels, np.linspace(0, 1, len(scar_levels)))) if brightness.size else 0.5
     return ScarMask(scar=scar, no_reflow=core), replace(prescription, intensity_percentile=100 * rank)

@@ -1,4 +1,4 @@
-"""Plan a scar in three dimensions: one prescription for each of neighbouring slices, which together form one scar."""
+"""Plan a scar in three dimensions: a prescription for each of several neighbouring slices, which together form one scar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
 
 NON_ISCHAEMIC = 0.125  # share of scars that are no infarcts
-OVERLAP_DEG = 14.0  # an arc names a segment only if it overlaps it by at least this much
+OVERLAP_DEG = 14.0  # a segment is named only if the arc covers at least this much of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,7 @@ def _shortest_arc(segments: frozenset[int]) -> tuple[float, float]:
 def _at_slice(
     core: ScarPrescription, level: Level, start: float, extent: float, shrink: float, rng: np.random.Generator
 ) -> ScarPrescription | None:
+    """The prescription of one slice: the scar, narrower and thinner by `shrink` (0 to 1); None where it reaches no segment."""
     width = max(extent * shrink, 25.0)
     begin = (start + (extent - width) * float(rng.uniform(0.3, 0.7))) % 360.0
     named = set()

@@ -16,7 +16,7 @@ Distance = Float32[np.ndarray, "bins depths"]
 
 DEPTHS = 24  # steps through the wall in which a scar is stored
 BORDER_SHARE = 0.4  # the border zone takes at most this share of the half width, so that thin scars keep a core
-ENDS_MM = 5.0  # where a neighbouring slice has no scar, the scar ends as if it lay this far outside the border of a scar
+ENDS_MM = 5.0  # in a slice without scar, every point counts as lying this far outside a scar
 
 
 @dataclass(frozen=True, kw_only=True)

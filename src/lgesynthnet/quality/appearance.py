@@ -36,7 +36,7 @@ class Appearance:
 def measure_appearance(sample: SyntheticSample) -> Appearance:
     """Measure one sample."""
     host, frame = sample.host.slice_, sample.host.frame
-    window = HeartWindow.of(host)
+    window = HeartWindow.from_slice(host)
     before, after = (window.to_unit(image.astype(np.float64)) for image in (host.image, sample.image))
     bright = sample.intended & ~sample.intended_no_reflow
     outer = sample.hidden & ~frame.wall & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)

@@ -27,7 +27,7 @@ def slice_features(
         ModelError: the reader's network has no last layer by itself; auditors have.
     """
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
-    unit = roi.crop(HeartWindow.of(replace(slice_, image=image)).to_unit(image))
+    unit = roi.crop(HeartWindow.from_slice(replace(slice_, image=image)).to_unit(image))
     stack = np.stack([unit, roi.crop_mask(frame.cavity), roi.crop_mask(frame.wall)]).astype(np.float32)
     with torch.no_grad(), one_thread():
         return last_features(reader, torch.from_numpy(stack)[None])[0].numpy()

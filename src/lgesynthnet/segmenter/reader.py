@@ -91,7 +91,7 @@ class TrainedScarSegmenter:
         wall = slice_.wall
         rows, cols = np.nonzero(slice_.cavity)
         roi = Roi(centre=(float(rows.mean()), float(cols.mean())), spacing_mm=slice_.spacing_mm)
-        unit = roi.crop(HeartWindow.of(slice_).to_unit(slice_.image))
+        unit = roi.crop(HeartWindow.from_slice(slice_).to_unit(slice_.image))
         stack = np.stack([unit, roi.crop_mask(slice_.cavity), roi.crop_mask(wall)]).astype(np.float32)
         with torch.no_grad(), one_thread():
             chance = self.chance(torch.from_numpy(stack)[None])[0].numpy()

@@ -107,7 +107,7 @@ def _rows(stack: Stack) -> Iterator[_Row]:
 
 def _row(slice_: ShortAxisSlice, frame: HeartFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str]]:
     level = frame.level
-    window = HeartWindow.of(slice_)
+    window = HeartWindow.from_slice(slice_)
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     unit = window.to_unit(slice_.image)
     no_reflow = slice_.labels == Label.NO_REFLOW
