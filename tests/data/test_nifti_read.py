@@ -61,6 +61,7 @@ def test_big_endian_files_become_native(tmp_path, save):
         ({84: ("f", 12.0)}, "12 mm"),
         ({88: ("f", 0.0)}, "slice spacing is 0 mm"),
         ({42: ("h", -5)}, "shape"),
+        ({40: ("h", 0)}, "shape"),
         ({42: ("h", 20), 108: ("f", 352.0)}, "usable are 32 to 2048"),
         ({42: ("h", 4000)}, "usable are 32 to 2048"),
         ({70: ("h", 128), 72: ("h", 24)}, "store it as integers or as float"),  # RGB
