@@ -145,7 +145,7 @@ def test_a_healthy_slice_measures_nothing():
         ({"segments": frozenset()}, "none"),
         ({"transmurality": 0.5}, "more than 75 %"),
         ({"pattern": Pattern.SUBENDOCARDIAL}, "at most 75 %"),
-        ({"depth": (0.2, 0.4)}, "band of 20%"),
+        ({"depth": (0.2, 0.4)}, "spans 20% of the wall"),
         ({"mvo_share": 0.2, "pattern": Pattern.MID_WALL, "transmurality": 0.3}, "belongs to infarcts"),
         ({"irregularity": 2.0}, "irregularity must be in"),
     ],
