@@ -191,8 +191,8 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=10, help="how many of the worst marks to list (default: %(default)s)")
     parser.add_argument("--single", action="store_true", help="read each slice alone, without its neighbours")
     parser.add_argument("--turns", action="store_true", help="also turn every heart by 90, 180 and 270 degrees")
-    shipped = weights_folder() / "phantom" / "segmenter"
-    parser.add_argument("--segmenter", type=Path, default=shipped, help="model folder of `lgesynthnet train segmenter`")
+    shipped = weights_folder() / "phantom" / "heart-segmenter"
+    parser.add_argument("--segmenter", type=Path, default=shipped, help="model folder of `lgesynthnet train heart-segmenter`")
     parser.add_argument("--parts", nargs="+", help="these parts of splits.json only, e.g. train val while anything is tuned")
     options = parser.parse_args()
     emidec = options.data / "emidec"

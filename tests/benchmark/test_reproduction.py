@@ -84,7 +84,7 @@ def test_the_pages_hold_every_method_the_published_row_and_the_same_ten_slices(f
 def test_what_is_missing_is_named_before_anything_is_trained(workshop, tmp_path):
     bare = replace(workshop, models=None, work=tmp_path)
     wanted = bare.missing([Method.SPADE_FULL_RAW, Method.LGESYNTHNET])
-    assert wanted == ["reader-reward", "reader-filter", "reader-auditor", "spade-full", "control", "reward"]
+    assert wanted == ["scar-segmenter-reward", "scar-segmenter-filter", "scar-segmenter-auditor", "spade-full", "control", "reward"]
     assert workshop.missing([Method.LGESYNTHNET, Method.PASTE]) == []
     with pytest.raises(InputError, match="not trained yet"):
         bare.painter(Method.CONTROLNET)

@@ -19,7 +19,7 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, scar_of
 from lgesynthnet.run.hosts import host_cohort, host_pool
 from lgesynthnet.run.plan import SynthesisPlan
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Role
@@ -122,7 +122,7 @@ class TestWhoMayJudge:
             auditor_of(self.plan(run, model=str(tmp_path)), PHANTOM / "auditor")
 
     def test_a_reader_of_another_role_is_no_auditor(self, run):
-        with pytest.raises(ModelError, match="must not change roles"):
+        with pytest.raises(ModelError, match="its role must not change"):
             auditor_of(self.plan(run), PHANTOM / "reward")
 
     def test_a_run_without_a_network_still_names_its_filter(self, run):

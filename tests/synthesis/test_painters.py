@@ -9,7 +9,7 @@ import pytest
 
 from lgesynthnet.errors import ModelError
 from lgesynthnet.segmenter.networks import build_network
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import load_painter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.terms import Role
@@ -21,7 +21,7 @@ def own(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     for role in (Role.FILTER, Role.REWARD):
         TrainedScarSegmenter([build_network(role, 8)], role, width=8).save(folder / role)
-    shutil.copytree(folder / "filter", folder / "work" / "reader-filter" / "model")  # as `train reader` leaves it
+    shutil.copytree(folder / "filter", folder / "work" / "scar-segmenter-filter" / "model")  # as `train scar-segmenter` leaves it
     return folder
 
 
@@ -38,5 +38,5 @@ def test_a_filter_of_ones_own_judges_in_place_of_the_models(own, hosts):
 def test_only_a_filter_may_filter(own, tmp_path):
     with pytest.raises(ModelError, match="role is reward, not filter"):
         load_painter("paste", reader=own / "reward")
-    with pytest.raises(ModelError, match="no usable reader"):
+    with pytest.raises(ModelError, match="no usable scar segmenter"):
         load_painter("paste", reader=tmp_path)

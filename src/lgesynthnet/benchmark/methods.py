@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-STAGES = ("reader-reward", "reader-filter", "reader-auditor", "spade-limited", "spade-full", "control", "template", "reward")
+STAGES = (
+    "scar-segmenter-reward",
+    "scar-segmenter-filter",
+    "scar-segmenter-auditor",
+    "spade-limited",
+    "spade-full",
+    "control",
+    "template",
+    "reward",
+)
 
 
 NEEDED = {
@@ -10,5 +19,5 @@ NEEDED = {
     "spade-full": ("spade-full",),
     "controlnet": ("control",),
     "controlnet-template": ("template",),
-    "lgesynthnet": ("reader-reward", "reader-filter", "control", "reward"),
+    "lgesynthnet": ("scar-segmenter-reward", "scar-segmenter-filter", "control", "reward"),
 }

@@ -33,7 +33,7 @@ from lgesynthnet.prescription.priors import draw
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Method, Prior, Role
 
 PICTURES, SIDE = 10, 88
@@ -119,11 +119,13 @@ def compare(
 def _auditor(workshop: TrainedMethods) -> TrainedScarSegmenter:
     folder = workshop.auditor()
     if folder is None:
-        raise InputError(f"{workshop.models or workshop.work}: holds no auditor; train it with `lgesynthnet train reader --role auditor`")
+        raise InputError(
+            f"{workshop.models or workshop.work}: holds no auditor; train it with `lgesynthnet train scar-segmenter --role auditor`"
+        )
     parties = {}
     for place in (place for place in (workshop.models, workshop.work) if place is not None):
         for role in ("reward", "filter"):
-            mark = segmenter_fingerprint(place / role) or segmenter_fingerprint(place / f"reader-{role}" / "model")
+            mark = segmenter_fingerprint(place / role) or segmenter_fingerprint(place / f"scar-segmenter-{role}" / "model")
             if mark is not None:
                 parties[mark] = f"is the {role} of what is judged"
     require_independent(folder, parties)

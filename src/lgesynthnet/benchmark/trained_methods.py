@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import part_folder, weights_folder
-from lgesynthnet.terms import Method, Role
+from lgesynthnet.terms import Context, Method, Role, Stage
 
 Tell = Callable[[str, int, int], None]
 
@@ -46,35 +46,44 @@ class TrainedMethods:
         """Stages to train before these methods and the auditor can be asked, in order."""
         wanted = {stage for method in methods for stage in NEEDED.get(method.trained_as, ()) if self.find(method.trained_as) is None}
         if self.auditor() is None:
-            wanted.add("reader-auditor")
+            wanted.add("scar-segmenter-auditor")
         return [stage for stage in STAGES if stage in wanted and not self._done(stage)]
 
     def train(self, stage: str, tell: Tell) -> None:
         """Train one stage; begun before, it goes on."""
-        from lgesynthnet.train.segmenters.scar import training_patients
+        from lgesynthnet.train.generator.job import GeneratorOptions
+        from lgesynthnet.train.request import TrainingData, TrainingRequest
+        from lgesynthnet.train.segmenters.scar import train_scar_segmenter, training_patients
         from lgesynthnet.train.spade import train_spade
-        from lgesynthnet.train.stages import train
+        from lgesynthnet.train.stages import train_generator
 
-        patients, val = self.splits["train"], self.splits.get("val")
-        shared = {"work": self.work, "recipe": self.recipe, "seed": self.seed, "device": self.device}
-
-        def progress(part: str, done: int, total: int, loss: float) -> None:
-            tell(stage, done, total)
-
-        held_out = {"validation": self.cohort if val else None, "validation_patients": val, "init": self.init, "progress": progress}
+        val = self.splits.get("val")
+        data = TrainingData(
+            cohort=self.cohort,
+            patients=list(self.splits["train"]),
+            validation=self.cohort if val else None,
+            validation_patients=val,
+        )
+        request = TrainingRequest(
+            work=self.work,
+            data=data,
+            recipe=self.recipe,
+            seed=self.seed,
+            device=self.device,
+            init=self.init,
+            on_progress=lambda part, done, total, loss: tell(stage, done, total),
+        )
         if stage.startswith("spade-"):
-            context = stage.removeprefix("spade-")
-            train_spade(self.cohort, context=context, patients=patients, progress=progress, **shared)  # type: ignore[arg-type]
-        elif stage.startswith("reader-"):
-            role = Role(stage.removeprefix("reader-"))
-            learnt = training_patients(role, self.splits)
+            train_spade(replace(request, init=None), Context(stage.removeprefix("spade-")))
+        elif stage.startswith("scar-segmenter-"):
+            role = Role(stage.removeprefix("scar-segmenter-"))
+            patients = training_patients(role, self.splits)
             members = 2 if role is Role.AUDITOR else 1
-            train("reader", data=self.cohort, role=role, patients=learnt, members=members, **held_out, **shared)  # type: ignore[arg-type]
+            train_scar_segmenter(replace(request, data=replace(data, patients=patients)), role, members=members)
         elif stage == "template":
-            own = shared | {"work": self.work / stage, "init": self.init, "progress": progress}
-            train("control", data=self.cohort, patients=patients, template=True, **own)  # type: ignore[arg-type]
+            train_generator(replace(request, work=self.work / stage), Stage.CONTROL, GeneratorOptions(template=True))
         else:
-            train(stage, data=self.cohort, patients=patients, **held_out, **shared)  # type: ignore[arg-type]
+            train_generator(request, Stage(stage))
 
     def find(self, method: str) -> Path | None:
         """The folder of a trained method; None where it is not there, or needs no training."""

@@ -27,7 +27,9 @@ def synthesize(
     ] = "phantom",
     filter_: Annotated[
         Path | None,
-        typer.Option("--filter", help="Judge with this filter, as `train reader --role filter` made it.", show_default="the model's own"),
+        typer.Option(
+            "--filter", help="Judge with this filter, as `train scar-segmenter --role filter` made it.", show_default="the model's own"
+        ),
     ] = None,
     text: Annotated[
         str | None,

@@ -58,7 +58,6 @@ class Condition:
         brightness: wished scar brightness, a rank among training scars, 0 to 1.
         caption: the sentence.
         show_edges: False drops the edge maps, so that the caption alone says where.
-        filled: scar and no-reflow as filled masks in place of their edges; for comparison.
         template: a reference image and mask, for a model that was trained with them (`train control --template`); for comparison.
         show_anatomy: False drops wall, cavity and AHA angle; in training only, where a user's contours may be poor.
     """
@@ -74,7 +73,6 @@ class Condition:
     caption: str
     show_edges: bool = True
     show_anatomy: bool = True
-    filled: bool = False
     template: Template | None = None
 
     @property
@@ -135,7 +133,7 @@ def control_image(made: Condition) -> Float32[np.ndarray, "channels 128 128"]:
     With a template its image and its mask besides: 7 channels in place of 5.
     """
     shown, anatomy = np.float32(made.show_edges), np.float32(made.show_anatomy)
-    scar, no_reflow = (mask if made.filled else edges(mask) for mask in (made.scar, made.no_reflow))
+    scar, no_reflow = (edges(mask) for mask in (made.scar, made.no_reflow))
     return np.stack(
         [
             scar * np.float32(0.5 + made.brightness) * shown,

@@ -17,7 +17,7 @@ from scipy import ndimage
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.segmenter.features import slice_features
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
 ANGLES, DEPTHS = 72, 6
 PERCENTILE = 1.0  # nearer than this share of the real ones is called close; by chance one in a hundred is

@@ -30,7 +30,7 @@ from lgesynthnet.evaluate.similarity import similarity
 from lgesynthnet.evaluate.texture import border_gradient, edge_sharpness, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, brightness, wasserstein, wasserstein_of_halves
 from lgesynthnet.evaluate.twosample import classifier_two_sample_test, statistics
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
 OfCase = Callable[[Case], float | None]
 Average = Callable[[ByPatient], Interval | None]

@@ -21,7 +21,7 @@ from lgesynthnet.run.hosts import host_cohort, host_pool
 from lgesynthnet.run.plan import SynthesisPlan
 
 if TYPE_CHECKING:
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
 FOLDER = "evaluation"
 Told = Callable[[int, int], None]

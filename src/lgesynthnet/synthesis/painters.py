@@ -55,7 +55,7 @@ def load_painter(model: str, device: str = "auto", reader: Path | None = None) -
 
 
 def _filter(folder: Path) -> ScarSegmenter:
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
     from lgesynthnet.terms import Role
 
     return TrainedScarSegmenter.from_pretrained(part_folder(folder, Role.FILTER), Role.FILTER)

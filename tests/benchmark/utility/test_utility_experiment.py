@@ -213,12 +213,12 @@ def test_who_learnt_from_a_tested_patient_is_refused(data, tmp_path):
     one = replace(one, shelf=replace(one.shelf, workshop=replace(one.shelf.workshop, models=leaky)))
     with pytest.raises(RunError, match="does not say which patients"):
         refuse_leaks(one, pools)
-    write_json(leaky / "reports.json", {"reader-filter": {"patients": 1, "names": splits["test"][:1]}})
+    write_json(leaky / "reports.json", {"scar-segmenter-filter": {"patients": 1, "names": splits["test"][:1]}})
     with pytest.raises(RunError, match=f"learnt from {splits['test'][0]}, who are tested"):
         refuse_leaks(one, pools)
-    write_json(leaky / "reports.json", {"reader-filter": {"patients": 1, "names": splits["train"][:1]}})
+    write_json(leaky / "reports.json", {"scar-segmenter-filter": {"patients": 1, "names": splits["train"][:1]}})
     assert refuse_leaks(one, pools)
-    write_json(leaky / "reports.json", {"reader-auditor": {"patients": 1, "names": splits["test"][:1]}, "text": {"steps": 3}})
+    write_json(leaky / "reports.json", {"scar-segmenter-auditor": {"patients": 1, "names": splits["test"][:1]}, "text": {"steps": 3}})
     assert patients_behind(leaky) is None  # an auditor paints and keeps nothing, and nobody else says a name
 
 

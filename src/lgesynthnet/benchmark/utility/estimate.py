@@ -12,7 +12,7 @@ from lgesynthnet.benchmark.utility.leaks import refuse_leaks
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.segmenter.heart import build_heart_segmenter
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.segmenters.downstream import MixedTask
+from lgesynthnet.train.segmenters.downstream import MixedTask, MixingSettings
 
 SAMPLE_SECONDS = 0.6  # painted, judged and written, on one core; `samples.csv` of a run tells one's own
 SLICE_SECONDS = 0.1  # read by the small segmenter, on one core
@@ -48,9 +48,8 @@ def estimate(bench: UtilityExperiment, *, workers: int) -> str:
 def _step_seconds(bench: UtilityExperiment) -> float:
     recipe = bench.recipe
     torch.manual_seed(0)
-    task = MixedTask(
-        build_heart_segmenter(recipe.filters, recipe.kind), bench.real(), None, share=0.0, side=recipe.side, jaccard=recipe.jaccard
-    )
+    mixing = MixingSettings(share=0.0, side=recipe.side, jaccard=recipe.jaccard)
+    task = MixedTask(build_heart_segmenter(recipe.filters, recipe.kind), bench.real(), None, mixing)
     with one_thread():
         seconds = []
         for step in range(STEPS):

@@ -47,9 +47,9 @@ def measure(
 def missing_stages(bench: UtilityExperiment, work: UtilityPlan) -> list[str]:
     """Stages of the painters and of their filter that are still to be trained."""
     wanted = list(dict.fromkeys(pool.method for pool in work.pools if pool.method is not None and pool.model is None))
-    stages = [stage for stage in bench.shelf.workshop.missing(wanted) if stage != "reader-auditor"]  # nobody is audited here
-    unjudged = bool(wanted) and bench.shelf.workshop.filter() is None and "reader-filter" not in stages
-    return ["reader-filter", *stages] if unjudged else stages
+    stages = [stage for stage in bench.shelf.workshop.missing(wanted) if stage != "scar-segmenter-auditor"]  # nobody is audited here
+    unjudged = bool(wanted) and bench.shelf.workshop.filter() is None and "scar-segmenter-filter" not in stages
+    return ["scar-segmenter-filter", *stages] if unjudged else stages
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,12 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import Painter, load_painter
 from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Method, Role
-from lgesynthnet.train.examples.files import prepared_of
+from lgesynthnet.train.examples.files import PreparedFile
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, write_slice_dataset
 
 SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average
@@ -69,7 +69,7 @@ class SamplePools:
         for labels in (False, True) if read else (False,):
             source = f"{pool.name}: {len(self.samples(pool.name))} samples"
             path = self.whole(pool.name, read=labels)
-            if not path.is_file() or prepared_of(path) != source:
+            if not path.is_file() or PreparedFile(path).source != source:
                 write_slice_dataset(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
 
     def slices(self, pool: str, size: int, *, kept: bool, read: bool = False, choice: Choice = ALL) -> SliceDataset:
@@ -137,7 +137,9 @@ class SamplePools:
         workshop = self.workshop
         folder = workshop.filter()
         if folder is None:
-            raise RunError(f"{workshop.models or workshop.work}: holds no filter; train it with `lgesynthnet train reader --role filter`")
+            raise RunError(
+                f"{workshop.models or workshop.work}: holds no filter; train it with `lgesynthnet train scar-segmenter --role filter`"
+            )
         method = pool.method or Method.LGESYNTHNET
         return Painter(
             name=method.value, generator=workshop.painter(method), reader=TrainedScarSegmenter.from_pretrained(folder, Role.FILTER)
@@ -145,7 +147,7 @@ class SamplePools:
 
     def _simulate(self, pool: Pool) -> None:
         path, source = self.whole(pool.name), f"{pool.name}: {pool.count} slices"
-        if path.is_file() and prepared_of(path) == source:
+        if path.is_file() and PreparedFile(path).source == source:
             return
         folder = write_cohort(self.run(pool.name), patients=math.ceil(pool.count / SCARRED_A_PATIENT) + 2, seed=self.seed, positive=1.0)
         stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))

@@ -16,7 +16,7 @@ from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.terms import Arm
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
-from lgesynthnet.train.segmenters.downstream import Augmentation, train_downstream
+from lgesynthnet.train.segmenters.downstream import Augmentation, DownstreamSettings, train_downstream
 
 
 def fill_pool(bench: UtilityExperiment, pool: Pool, read: bool) -> float:
@@ -32,11 +32,8 @@ def make_run(bench: UtilityExperiment, run: Run) -> float:
     real, made = training_set(bench, run)
     folder = bench.record_of(run).parent
     with one_thread():
-        segmenter = train_downstream(
-            real,
-            made,
-            folder,
-            bench.recipe,
+        settings = DownstreamSettings(
+            recipe=bench.recipe,
             share=bench.experiment.share,
             augmentation=Augmentation.STRONG if run.arm is Arm.STRONG else Augmentation.GEOMETRIC,
             same_prevalence=bench.experiment.same_prevalence,
@@ -45,6 +42,7 @@ def make_run(bench: UtilityExperiment, run: Run) -> float:
             seed=run.seed,
             device=bench.shelf.workshop.device,
         )
+        segmenter = train_downstream(real, made, folder, settings)
         cohort = bench.shelf.workshop.cohort
         reading = read_patients(
             segmenter, [cohort.stack(name) for name in bench.splits["val"]], [cohort.stack(name) for name in bench.tested]
