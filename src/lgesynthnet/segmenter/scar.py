@@ -70,7 +70,7 @@ class TrainedScarSegmenter:
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as fault:
             raise ModelError(f"{folder}: no usable scar segmenter ({str(fault).splitlines()[0]})") from None
         if own_role is not role:
-            raise ModelError(f"{folder}: the role of this scar segmenter is {own_role}, not {role}; its role must not change")
+            raise ModelError(f"{folder}: this segmenter's role is {own_role}, not {role}; its role must not change")
         return cls(networks, role, width=width, threshold=threshold, views=views, fingerprint=fingerprint(folder, role=role.value))
 
     def save(self, folder: Path) -> None:
