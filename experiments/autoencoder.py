@@ -35,7 +35,7 @@ from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Role
 

@@ -26,7 +26,7 @@ from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.quality.verdict import judge
 from lgesynthnet.records import Label, Level, scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Prior

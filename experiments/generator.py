@@ -44,8 +44,7 @@ from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.prescription.strata import sort_strata
 from lgesynthnet.records import Level, Mask, scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Prior, Role
 
 SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > DICE_ABOVE}
@@ -66,10 +65,6 @@ def options_of(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
     parser.add_argument("--words-guidance", type=float, default=2.5, help="guidance where the caption alone is in charge")
-    parser.add_argument("--masks", action="store_true", help="ablation: for a model trained with `train control --masks`")
-    parser.add_argument("--guide-scale", type=float, default=0.0, help="steer the sampling by the reward's reader of --guide")
-    parser.add_argument("--best-of", type=int, default=1, help="candidates, of which the reward's reader of --guide chooses one")
-    parser.add_argument("--guide", type=Path, default=Path("weights/emidec"))
     parser.add_argument("--silent", action="store_true", help="ablation: no caption")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     return parser.parse_args(words)
@@ -107,14 +102,12 @@ class UtilityExperiment:
     def by_words(self) -> Sampling:
         """The caption alone in charge."""
         o = self.options
-        return Sampling(steps=o.steps, guidance=o.words_guidance, edges=False, whole_wall=True, masks=o.masks)
+        return Sampling(steps=o.steps, guidance=o.words_guidance, edges=False, whole_wall=True)
 
     def painter(self, model: str, sampling: Sampling | None = None) -> LGESynthNet:
         o = self.options
-        steered = {"guide_scale": o.guide_scale, "best_of": o.best_of}
-        sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, masks=o.masks, words=not o.silent, **steered)
-        guide = ScarSegmenterGuide.from_pretrained(o.guide) if o.guide_scale > 0 or o.best_of > 1 else None
-        return LGESynthNet.from_pretrained(model, sampling=sampling, guide=guide)
+        sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, words=not o.silent)
+        return LGESynthNet.from_pretrained(model, sampling=sampling)
 
     def read(self, host: Host, image: np.ndarray) -> Mask:
         return scar_of(self.auditor.read(replace(host.slice_, image=image)))

@@ -28,7 +28,7 @@ from lgesynthnet.evaluate.nearest import PERCENTILE, feature_deviation, feature_
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.priors import draw_prescription
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Prior, Role
 
 ALLOWED = 0.025

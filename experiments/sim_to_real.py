@@ -2,7 +2,7 @@
 
     python experiments/sim_to_real.py phantom=FOLDER real=FOLDER [--data FOLDER] [--parts test audit] [--phantom FOLDER]
 
-Each NAME=FOLDER is the model folder of `lgesynthnet train segmenter` (WORK/segmenter/model). --data (default: the environment
+Each NAME=FOLDER is the model folder of `lgesynthnet train heart-segmenter` (WORK/heart-segmenter/model). --data (default: the environment
 variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --phantom holds simulated patients that trained
 none of them, the ceiling at home. Tune on `--parts val` alone. Cavity and wall (with scar): Dice of whole patients; scar: mean Dice of
 slices with scar; intervals are 95 % bootstraps over patients.

@@ -36,7 +36,7 @@ from lgesynthnet.records import Level
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Stage
 from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.recipes import RECIPES
 
 LEARN, JUDGE = 1500, 500
@@ -115,7 +115,7 @@ def encoders(named: list[str], judge: list[Scar], unseen: np.ndarray) -> Iterato
             bert.train(), tokenizer, frozenset(caption_meaning(*scar) for scar, out in zip(judge, unseen, strict=True) if out)
         )
         with tempfile.TemporaryDirectory() as folder:
-            fit(task, cpu.stages[Stage.TEXT], Path(folder), seed=0, device="cpu")
+            fit(task, cpu.stages[Stage.TEXT], Path(folder), LoopSettings(seed=0, device="cpu"))
         yield f"ours, trained without {unseen.sum()} of these meanings and asked for those alone", Encoder(bert, tokenizer), unseen
 
 

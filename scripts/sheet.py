@@ -24,7 +24,7 @@ from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.run.licence import PHANTOM_TRUTH
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Prior

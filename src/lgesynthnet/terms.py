@@ -7,8 +7,23 @@ from enum import StrEnum
 DICE_ABOVE = 0.6  # the published filter keeps a sample when its Dice is above this
 
 
+class RecipeName(StrEnum):
+    """How much to train: `tiny` for tests, `cpu` for two cores, `gpu` for a graphics card."""
+
+    TINY = "tiny"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Precision(StrEnum):
+    """Number format of the forward passes in training: float32 everywhere (`no`), or bfloat16 where that is safe."""
+
+    NO = "no"
+    BF16 = "bf16"
+
+
 class Role(StrEnum):
-    """What a reader may be used for: the reward teaches a generator, the filter keeps or rejects samples, the auditor only reports."""
+    """What a scar segmenter is used for: `reward` teaches the generator, `filter` keeps or rejects samples, `auditor` only reports."""
 
     REWARD = "reward"
     FILTER = "filter"
@@ -16,7 +31,7 @@ class Role(StrEnum):
 
 
 class Window(StrEnum):
-    """At which noise levels the reward is asked: where structure stands (the paper's t <= 200), where it forms, or everywhere."""
+    """Noise levels at which the reward is computed: low noise (t <= 200 in the paper), high noise, or all."""
 
     LOW_NOISE = "low-noise"
     HIGH_NOISE = "high-noise"
@@ -24,7 +39,7 @@ class Window(StrEnum):
 
 
 class RewardKind(StrEnum):
-    """Which reward; see `lgesynthnet.reward`."""
+    """Which reward is used; see `lgesynthnet.reward`."""
 
     SEGMENTATION = "segmentation"
     TRANSMURALITY = "transmurality"
@@ -32,7 +47,7 @@ class RewardKind(StrEnum):
 
 
 class Context(StrEnum):
-    """What a SPADE generator is shown of the host: its labels alone, or its image outside the hidden region too."""
+    """What a SPADE generator sees of the host: the labels alone (`limited`), or also the image outside the hidden region (`full`)."""
 
     LIMITED = "limited"
     FULL = "full"
@@ -102,14 +117,19 @@ class Flip(StrEnum):
 
 
 class Stage(StrEnum):
-    """What can be trained, in order; base reads autoencoder and text from the work folder, control reads base."""
+    """What can be trained. `base` needs the autoencoder and the text encoder in the work folder, and `control` needs `base`."""
 
     AUTOENCODER = "autoencoder"
     TEXT = "text"
     BASE = "base"
     CONTROL = "control"
     REWARD = "reward"
-    READER = "reader"
+    SCAR_SEGMENTER = "scar-segmenter"
+    HEART_SEGMENTER = "heart-segmenter"
+    SPADE = "spade"
+
+
+GENERATOR_STAGES = (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL, Stage.REWARD)  # in the order of training
 
 
 class Arm(StrEnum):
@@ -163,14 +183,6 @@ class Rival(StrEnum):
     SPADE_LIMITED = "spade-limited"
     SPADE_FULL = "spade-full"
     TEMPLATE = "template"
-
-
-class RecipeName(StrEnum):
-    """Sizes of the networks and numbers of steps."""
-
-    TINY = "tiny"
-    CPU = "cpu"
-    GPU = "gpu"
 
 
 class PromptSource(StrEnum):

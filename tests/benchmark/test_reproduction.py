@@ -90,7 +90,7 @@ def test_the_pages_hold_every_method_the_published_row_and_the_same_ten_slices(c
 def test_missing_stages_are_named_before_anything_is_trained(trained, tmp_path):
     untrained = replace(trained, models=None, work=tmp_path)
     stages = untrained.missing([Method.SPADE_FULL_RAW, Method.LGESYNTHNET])
-    assert stages == ["reader-reward", "reader-filter", "reader-auditor", "spade-full", "control", "reward"]
+    assert stages == ["scar-segmenter-reward", "scar-segmenter-filter", "scar-segmenter-auditor", "spade-full", "control", "reward"]
     assert trained.missing([Method.LGESYNTHNET, Method.PASTE]) == []
     with pytest.raises(InputError, match="not trained yet"):
         untrained.generator(Method.CONTROLNET)

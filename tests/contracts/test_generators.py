@@ -51,7 +51,9 @@ def donor_of(seed: int) -> Host:
 def untrained(context: Context) -> SpadePainter:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return SpadePainter(Spade(SpadeSize(context=context, widths=(16, 8, 4), hidden=(8, 8, 4), noise=8)), mark=f"spade-{context}-0")
+        return SpadePainter(
+            Spade(SpadeSize(context=context, widths=(16, 8, 4), hidden=(8, 8, 4), noise=8)), fingerprint=f"spade-{context}-0"
+        )
 
 
 KNOWING = [IntensityPaste(), CopyPaste.from_hosts(donor_of(seed) for seed in range(20, 25)), LGESynthNet.from_pretrained("phantom")]

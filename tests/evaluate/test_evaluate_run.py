@@ -23,7 +23,7 @@ from lgesynthnet.records import Label, scar_of
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.request import SynthesisRequest
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Role
@@ -127,7 +127,7 @@ class TestWhoMayJudge:
             auditor_of(self.plan(run, model=str(tmp_path)), PHANTOM / "auditor")
 
     def test_a_reader_of_another_role_is_no_auditor(self, run):
-        with pytest.raises(ModelError, match="must not change roles"):
+        with pytest.raises(ModelError, match="its role must not change"):
             auditor_of(self.plan(run), PHANTOM / "reward")
 
     def test_a_run_without_a_network_still_names_its_filter(self, run):

@@ -11,7 +11,7 @@ from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
-from lgesynthnet.generate.composite import laid_into
+from lgesynthnet.generate.composite import composite_roi
 from lgesynthnet.generate.grain import STRONGEST, grain, matched_noise
 from lgesynthnet.records import Level, ShortAxisSlice
 
@@ -50,9 +50,9 @@ def repainted(host: Host, seed: int = 1, picture_noise: float = 0.0) -> tuple[np
     smooth = levels(host.slice_.labels)
     picture = roi.crop(window.to_unit(smooth)).astype(np.float64)
     picture += picture_noise / window.span * np.random.default_rng(5).standard_normal(picture.shape)
-    bare = laid_into(host.slice_.image, picture, roi, window, hidden)
+    bare = composite_roi(host.slice_.image, picture, roi, window, hidden)
     lacking = matched_noise(host, bare, smooth, hidden, np.random.default_rng(seed))
-    return bare, laid_into(host.slice_.image, picture, roi, window, hidden, lacking), lacking
+    return bare, composite_roi(host.slice_.image, picture, roi, window, hidden, lacking), lacking
 
 
 def ratio(host: Host, image: np.ndarray) -> float:

@@ -31,7 +31,7 @@ def painter():
         for parameter in control.parameters():
             parameter += 0.02 * torch.randn_like(parameter)
     model = Inpainter(unet, build_text_encoder(16, 1), build_autoencoder(8), build_schedule(), control).eval()
-    return LGESynthNet(model, mark="tiny", sampling=Sampling(steps=3))
+    return LGESynthNet(model, fingerprint="tiny", sampling=Sampling(steps=3))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_seed_means_the_same_bytes_alone_and_after_others_on_one_thread_or_two
 
 
 def test_settings_are_part_of_the_fingerprint(painter):
-    other = LGESynthNet(painter.model, mark="tiny", sampling=Sampling(steps=4))
+    other = LGESynthNet(painter.model, fingerprint="tiny", sampling=Sampling(steps=4))
     assert painter.fingerprint != other.fingerprint
 
 

@@ -56,7 +56,7 @@ def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidd
 
 
 def test_without_the_host_kept_the_whole_grid_is_handed_out(host):
-    kept, published = (SpadePainter(small(Context.FULL), mark="m", keep_host=keep) for keep in (True, False))
+    kept, published = (SpadePainter(small(Context.FULL), fingerprint="m", keep_host=keep) for keep in (True, False))
     inside, everywhere = (painter.inpaint(host, WISH, seed=1) for painter in (kept, published))
     assert everywhere.hidden.mean() > 4 * inside.hidden.mean()
     assert everywhere.hidden[host.frame.wall].all()
@@ -81,7 +81,7 @@ def test_a_smooth_picture_gets_the_hosts_grain(host):
     model = small(Context.FULL)
     for parameter in model.parameters():
         parameter.data.zero_()  # paints one even grey
-    assert noise_ratio(Case.of_sample(SpadePainter(model, mark="m").inpaint(noisy, WISH, seed=1))) == pytest.approx(1, abs=0.35)
+    assert noise_ratio(Case.of_sample(SpadePainter(model, fingerprint="m").inpaint(noisy, WISH, seed=1))) == pytest.approx(1, abs=0.35)
 
 
 def test_the_card_of_the_model_above_says_under_what_terms_its_spade_stands(tmp_path):
@@ -104,7 +104,7 @@ def test_a_folder_comes_back_as_it_was_saved_and_another_is_refused(host, tmp_pa
     painter = SpadePainter.from_pretrained(tmp_path, Context.FULL)
     assert painter.fingerprint.startswith("spade-full-")
     np.testing.assert_array_equal(
-        painter.inpaint(host, WISH, seed=4).image, SpadePainter(model, mark="other").inpaint(host, WISH, seed=4).image
+        painter.inpaint(host, WISH, seed=4).image, SpadePainter(model, fingerprint="other").inpaint(host, WISH, seed=4).image
     )
     with pytest.raises(ModelError, match="--context full, not limited"):
         load_spade(tmp_path / "spade-full", Context.LIMITED)

@@ -11,7 +11,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import ModelError
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.segmenter.networks import build_network
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import load_painter
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.terms import Role
@@ -23,7 +23,7 @@ def own(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     for role in (Role.FILTER, Role.REWARD):
         TrainedScarSegmenter([build_network(role, 8)], role, width=8).save(folder / role)
-    shutil.copytree(folder / "filter", folder / "work" / "reader-filter" / "model")  # as `train reader` leaves it
+    shutil.copytree(folder / "filter", folder / "work" / "scar-segmenter-filter" / "model")  # as `train scar-segmenter` leaves it
     return folder
 
 

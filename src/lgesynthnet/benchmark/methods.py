@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-STAGES = ("reader-reward", "reader-filter", "reader-auditor", "spade-limited", "spade-full", "control", "template", "reward")
+STAGES = (
+    "scar-segmenter-reward",
+    "scar-segmenter-filter",
+    "scar-segmenter-auditor",
+    "spade-limited",
+    "spade-full",
+    "control",
+    "template",
+    "reward",
+)
 """Every stage, in the order of training."""
 
 STAGES_OF_METHOD = {
@@ -10,6 +19,6 @@ STAGES_OF_METHOD = {
     "spade-full": ("spade-full",),
     "controlnet": ("control",),
     "controlnet-template": ("template",),
-    "lgesynthnet": ("reader-reward", "reader-filter", "control", "reward"),
+    "lgesynthnet": ("scar-segmenter-reward", "scar-segmenter-filter", "control", "reward"),
 }
 """By `Method.trained_as`. Methods that are not listed need no training."""

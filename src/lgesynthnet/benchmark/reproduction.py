@@ -34,7 +34,7 @@ from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Method, Prior, Role
 
 PICTURES = 10  # example slices for each method
@@ -136,11 +136,13 @@ def compare(
 def _auditor(methods: TrainedMethods) -> TrainedScarSegmenter:
     folder = methods.auditor()
     if folder is None:
-        raise InputError(f"{methods.models or methods.work}: there is no auditor; train it with `lgesynthnet train reader --role auditor`")
+        raise InputError(
+            f"{methods.models or methods.work}: there is no auditor; train it with `lgesynthnet train scar-segmenter --role auditor`"
+        )
     roles = {}
     for parent in (parent for parent in (methods.models, methods.work) if parent is not None):
         for role in ("reward", "filter"):
-            fingerprint = segmenter_fingerprint(parent / role) or segmenter_fingerprint(parent / f"reader-{role}" / "model")
+            fingerprint = segmenter_fingerprint(parent / role) or segmenter_fingerprint(parent / f"scar-segmenter-{role}" / "model")
             if fingerprint is not None:
                 roles[fingerprint] = f"is the {role} of a compared method"
     require_independent(folder, roles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import part_folder, weights_folder
-from lgesynthnet.terms import Method, Role
+from lgesynthnet.terms import Context, Method, Role, Stage
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, and how many steps of how many are done."""
@@ -61,35 +61,44 @@ class TrainedMethods:
             if self.folder_of(method.trained_as) is None
         }
         if self.auditor() is None:
-            needed.add("reader-auditor")
+            needed.add("scar-segmenter-auditor")
         return [stage for stage in STAGES if stage in needed and not self._is_trained(stage)]
 
     def train(self, stage: str, on_progress: OnProgress) -> None:
         """Train one stage, or resume its training."""
-        from lgesynthnet.train.segmenters.scar import training_patients
+        from lgesynthnet.train.generator.job import GeneratorOptions
+        from lgesynthnet.train.request import TrainingData, TrainingRequest
+        from lgesynthnet.train.segmenters.scar import train_scar_segmenter, training_patients
         from lgesynthnet.train.spade import train_spade
-        from lgesynthnet.train.stages import train
+        from lgesynthnet.train.stages import train_generator
 
-        patients, val = self.splits["train"], self.splits.get("val")
-        shared = {"work": self.work, "recipe": self.recipe, "seed": self.seed, "device": self.device}
-
-        def progress(part: str, done: int, total: int, loss: float) -> None:
-            on_progress(stage, done, total)
-
-        held_out = {"validation": self.cohort if val else None, "validation_patients": val, "init": self.init, "progress": progress}
+        val = self.splits.get("val")
+        data = TrainingData(
+            cohort=self.cohort,
+            patients=list(self.splits["train"]),
+            validation=self.cohort if val else None,
+            validation_patients=val,
+        )
+        request = TrainingRequest(
+            work=self.work,
+            data=data,
+            recipe=self.recipe,
+            seed=self.seed,
+            device=self.device,
+            init=self.init,
+            on_progress=lambda part, done, total, loss: on_progress(stage, done, total),
+        )
         if stage.startswith("spade-"):
-            context = stage.removeprefix("spade-")
-            train_spade(self.cohort, context=context, patients=patients, progress=progress, **shared)  # type: ignore[arg-type]
-        elif stage.startswith("reader-"):
-            role = Role(stage.removeprefix("reader-"))
-            learnt = training_patients(role, self.splits)
+            train_spade(replace(request, init=None), Context(stage.removeprefix("spade-")))
+        elif stage.startswith("scar-segmenter-"):
+            role = Role(stage.removeprefix("scar-segmenter-"))
+            patients = training_patients(role, self.splits)
             members = 2 if role is Role.AUDITOR else 1
-            train("reader", data=self.cohort, role=role, patients=learnt, members=members, **held_out, **shared)  # type: ignore[arg-type]
+            train_scar_segmenter(replace(request, data=replace(data, patients=patients)), role, members=members)
         elif stage == "template":
-            own = shared | {"work": self.work / stage, "init": self.init, "progress": progress}
-            train("control", data=self.cohort, patients=patients, template=True, **own)  # type: ignore[arg-type]
+            train_generator(replace(request, work=self.work / stage), Stage.CONTROL, GeneratorOptions(template=True))
         else:
-            train(stage, data=self.cohort, patients=patients, **held_out, **shared)  # type: ignore[arg-type]
+            train_generator(request, Stage(stage))
 
     def folder_of(self, method: str) -> Path | None:
         """The folder of a trained method, by `Method.trained_as`. None if it is not trained or needs no training."""

@@ -60,7 +60,6 @@ class Condition:
         caption: the sentence for the text encoder.
         show_edges: False leaves out the edge maps, so that only the caption says where the scar goes.
         show_anatomy: False leaves out wall and cavity. It is used in training, because the contours of users may be poor.
-        filled: gives scar and no-reflow as filled masks instead of their edges; only for a comparison.
         template: a reference image and mask, for a model that was trained with them (`train control --template`); only for a
             comparison.
     """
@@ -76,7 +75,6 @@ class Condition:
     caption: str
     show_edges: bool = True
     show_anatomy: bool = True
-    filled: bool = False
     template: Template | None = None
 
     @property
@@ -143,7 +141,7 @@ def control_image(condition: Condition) -> Float32[np.ndarray, "channels 128 128
     region. With a template there are seven: its image and its mask follow.
     """
     shown, anatomy = np.float32(condition.show_edges), np.float32(condition.show_anatomy)
-    scar, no_reflow = (mask if condition.filled else inner_edges(mask) for mask in (condition.scar, condition.no_reflow))
+    scar, no_reflow = (inner_edges(mask) for mask in (condition.scar, condition.no_reflow))
     return np.stack(
         [
             scar * np.float32(0.5 + condition.brightness) * shown,

@@ -10,7 +10,7 @@ from lgesynthnet.model_store import part_folder, read_report, segmenter_fingerpr
 from lgesynthnet.run.plan import SynthesisPlan
 
 if TYPE_CHECKING:
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
 AUDITOR = "auditor"
 JUDGES = ("filter", "reward")
@@ -30,7 +30,7 @@ def auditor_of(plan: SynthesisPlan, named: Path | None = None) -> TrainedScarSeg
     beside = model / AUDITOR
     folder = part_folder(named, AUDITOR) if named is not None else beside if beside.is_dir() else shipped_or_path(DEFAULT) / AUDITOR
     require_independent(folder, roles_in_run(plan))
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
     from lgesynthnet.terms import Role
 
     return TrainedScarSegmenter.from_pretrained(folder, Role.AUDITOR)

@@ -19,7 +19,7 @@ from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 
 if TYPE_CHECKING:
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
 ANGLES, DEPTHS = 72, 6
 PERCENTILE = 1.0  # a slice is "near" if it is nearer than this percentile of the real ones; one in a hundred is so by chance

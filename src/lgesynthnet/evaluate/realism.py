@@ -32,7 +32,7 @@ from lgesynthnet.evaluate.tissues import Tissue, mean_brightness, wasserstein, w
 from lgesynthnet.evaluate.two_sample_test import classifier_two_sample_test, statistics
 
 if TYPE_CHECKING:
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
 CaseMetric = Callable[[Case], float | None]
 Average = Callable[[ByPatient], Interval | None]

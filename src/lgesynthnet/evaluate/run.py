@@ -20,7 +20,7 @@ from lgesynthnet.run.folder import RunFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
 OnCase = Callable[[int, int], None]
 

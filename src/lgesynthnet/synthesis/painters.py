@@ -62,7 +62,7 @@ def load_filter(model: str | Path) -> ScarSegmenter:
     Raises:
         ModelError: there is none, or it is damaged or of another role.
     """
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
     return TrainedScarSegmenter.from_pretrained(part_folder(model, Role.FILTER), Role.FILTER)
 

@@ -184,12 +184,12 @@ def test_a_model_trained_on_a_tested_patient_is_refused(data, tmp_path):
     with_leaky_model = replace(leak_free, pools=replace(leak_free.pools, methods=methods))
     with pytest.raises(RunError, match="has no record of its training patients"):
         check_for_leaks(with_leaky_model, pools)
-    write_json(leaky / "reports.json", {"reader-filter": {"patients": 1, "names": splits["test"][:1]}})
+    write_json(leaky / "reports.json", {"scar-segmenter-filter": {"patients": 1, "names": splits["test"][:1]}})
     with pytest.raises(RunError, match=f"trained on patients of the test set: {splits['test'][0]}"):
         check_for_leaks(with_leaky_model, pools)
-    write_json(leaky / "reports.json", {"reader-filter": {"patients": 1, "names": splits["train"][:1]}})
+    write_json(leaky / "reports.json", {"scar-segmenter-filter": {"patients": 1, "names": splits["train"][:1]}})
     assert check_for_leaks(with_leaky_model, pools)
-    write_json(leaky / "reports.json", {"reader-auditor": {"patients": 1, "names": splits["test"][:1]}, "text": {"steps": 3}})
+    write_json(leaky / "reports.json", {"scar-segmenter-auditor": {"patients": 1, "names": splits["test"][:1]}, "text": {"steps": 3}})
     assert patients_behind(leaky) is None  # the auditor makes and keeps no sample, and no other stage names patients
 
 

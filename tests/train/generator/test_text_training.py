@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from training_requests import tiny_request
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
@@ -18,8 +19,9 @@ from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Label
 from lgesynthnet.terms import Stage
 from lgesynthnet.train.examples.roi import Dropout, Examples
+from lgesynthnet.train.generator.job import GeneratorOptions
 from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
-from lgesynthnet.train.stages import train
+from lgesynthnet.train.stages import train_generator
 
 
 @pytest.fixture
@@ -171,7 +173,7 @@ def test_dropped_anatomy_leaves_no_wall_cavity_or_angle_in_the_models_inputs(exa
 
 
 def test_the_text_stage_needs_no_data_and_leaves_an_encoder_that_loads(tmp_path):
-    report = train(Stage.TEXT, work=tmp_path, recipe="tiny", device="cpu")
+    report = train_generator(tiny_request(tmp_path), Stage.TEXT)
     bert, tokenizer = load_text_encoder(tmp_path / "text" / "model")
     assert report["steps"] == 4
     assert bert.config.hidden_size == 16
@@ -184,16 +186,16 @@ def test_the_base_stage_takes_any_bert_freezes_it_and_refuses_to_go_on_with_anot
     bert, tokenizer = build_bert(24, layers=1)  # no width of the recipe
     save_bert(bert, tokenizer, tmp_path / "other")
     work = tmp_path / "work"
-    train(Stage.AUTOENCODER, data=cohort, work=work, recipe="tiny", device="cpu")
+    train_generator(tiny_request(work, cohort), Stage.AUTOENCODER)
     with pytest.raises(ModelError, match="lgesynthnet train text"):
-        train(Stage.BASE, data=cohort, work=work, recipe="tiny", device="cpu")
-    report = train(Stage.BASE, data=cohort, work=work, recipe="tiny", device="cpu", text=tmp_path / "other")
+        train_generator(tiny_request(work, cohort), Stage.BASE)
+    report = train_generator(tiny_request(work, cohort), Stage.BASE, GeneratorOptions(text=tmp_path / "other"))
     assert report["text"] == str(tmp_path / "other")
     model = load_inpainter(work / "base" / "model")
     assert model.text.projection.in_features == 24
     for name, parameter in bert.named_parameters():
         torch.testing.assert_close(model.text.bert.get_parameter(name), parameter.half().float(), rtol=0, atol=0, msg=name)
-    train(Stage.TEXT, work=work, recipe="tiny", device="cpu")
+    train_generator(tiny_request(work), Stage.TEXT)
     with pytest.raises(RunError, match="another origin"):
-        train(Stage.BASE, data=cohort, work=work, recipe="tiny", device="cpu")
-    assert train(Stage.CONTROL, data=cohort, work=work, recipe="tiny", device="cpu")["steps"] == 4
+        train_generator(tiny_request(work, cohort), Stage.BASE)
+    assert train_generator(tiny_request(work, cohort), Stage.CONTROL)["steps"] == 4

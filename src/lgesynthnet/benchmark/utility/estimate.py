@@ -13,7 +13,7 @@ from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.segmenter.heart import build_heart_segmenter
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.segmenters.downstream import MixedTask
+from lgesynthnet.train.segmenters.downstream import MixedTask, MixingSettings
 
 SECONDS_PER_SAMPLE = 0.6  # to paint, filter and write one sample on one core
 SECONDS_PER_SLICE = 0.1  # to segment one slice with the small segmenter on one core
@@ -66,7 +66,8 @@ def _seconds_per_step(experiment: UtilityExperiment) -> float:
     recipe = experiment.recipe
     torch.manual_seed(0)
     network = build_heart_segmenter(recipe.filters, recipe.kind)
-    task = MixedTask(network, experiment.real_slices(), None, share=0.0, side=recipe.side, jaccard=recipe.jaccard)
+    mixing = MixingSettings(share=0.0, side=recipe.side, jaccard=recipe.jaccard)
+    task = MixedTask(network, experiment.real_slices(), None, mixing)
     with one_thread():
         seconds = []
         for step in range(TIMED_STEPS):

@@ -72,9 +72,9 @@ def missing_stages(experiment: UtilityExperiment, plan: UtilityPlan) -> list[str
     """Stages of the generators and of the filter that are not trained yet."""
     methods = experiment.pools.methods
     needed = list(dict.fromkeys(pool.method for pool in plan.pools if pool.method is not None and pool.model is None))
-    stages = [stage for stage in methods.missing(needed) if stage != "reader-auditor"]  # this experiment needs no auditor
-    lacks_filter = bool(needed) and methods.filter() is None and "reader-filter" not in stages
-    return ["reader-filter", *stages] if lacks_filter else stages
+    stages = [stage for stage in methods.missing(needed) if stage != "scar-segmenter-auditor"]  # this experiment needs no auditor
+    lacks_filter = bool(needed) and methods.filter() is None and "scar-segmenter-filter" not in stages
+    return ["scar-segmenter-filter", *stages] if lacks_filter else stages
 
 
 def run_jobs(

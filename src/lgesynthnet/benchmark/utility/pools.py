@@ -18,12 +18,12 @@ from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.run.folder import PLAN, RunFolder
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.run.sample_files import READ
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import Painter, load_painter
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import LabelKind, Method, Prior, Role
-from lgesynthnet.train.examples.files import prepared_of
+from lgesynthnet.train.examples.files import PreparedFile
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, write_slice_dataset
 
 SCARRED_SLICES_PER_PATIENT = 4  # what a simulated patient with scar has at least, on average
@@ -68,7 +68,7 @@ class SamplePools:
         source = f"{pool.name}: {len(self.samples(pool.name))} samples"
         for labels in label_kinds:
             path = self.prepared_path(pool.name, labels)
-            if not path.is_file() or prepared_of(path) != source:
+            if not path.is_file() or PreparedFile(path).source != source:
                 write_slice_dataset(self._stacks(pool.name, labels), path, source=source, place=str(self.folder(pool.name)))
 
     def slices(self, pool: str, size: int, *, kept: bool, labels: LabelKind = LabelKind.INTENDED) -> SliceDataset:
@@ -134,14 +134,16 @@ class SamplePools:
         methods = self.methods
         folder = methods.filter()
         if folder is None:
-            raise RunError(f"{methods.models or methods.work}: there is no filter; train it with `lgesynthnet train reader --role filter`")
+            raise RunError(
+                f"{methods.models or methods.work}: there is no filter; train it with `lgesynthnet train scar-segmenter --role filter`"
+            )
         method = pool.method or Method.LGESYNTHNET
         segmenter = TrainedScarSegmenter.from_pretrained(folder, Role.FILTER)
         return Painter(name=method.value, generator=methods.generator(method), filter=segmenter)
 
     def _simulate(self, pool: Pool) -> None:
         path, source = self.prepared_path(pool.name, LabelKind.INTENDED), f"{pool.name}: {pool.count} slices"
-        if path.is_file() and prepared_of(path) == source:
+        if path.is_file() and PreparedFile(path).source == source:
             return
         patients = math.ceil(pool.count / SCARRED_SLICES_PER_PATIENT) + 2
         folder = write_cohort(self.folder(pool.name), patients=patients, seed=self.seed, positive=1.0)

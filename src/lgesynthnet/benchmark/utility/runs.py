@@ -16,7 +16,7 @@ from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.terms import Arm, LabelKind
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
-from lgesynthnet.train.segmenters.downstream import Augmentation, train_downstream
+from lgesynthnet.train.segmenters.downstream import Augmentation, DownstreamSettings, train_downstream
 
 
 def fill_pool(experiment: UtilityExperiment, pool: Pool, read: bool) -> float:
@@ -36,11 +36,8 @@ def train_and_test(experiment: UtilityExperiment, run: Run) -> float:
     real, synthetic = training_set(experiment, run)
     folder = experiment.record_path(run).parent
     with one_thread():
-        segmenter = train_downstream(
-            real,
-            synthetic,
-            folder,
-            experiment.recipe,
+        settings = DownstreamSettings(
+            recipe=experiment.recipe,
             share=experiment.settings.share,
             augmentation=Augmentation.STRONG if run.arm is Arm.STRONG else Augmentation.GEOMETRIC,
             real_last=experiment.settings.real_last,
@@ -48,6 +45,7 @@ def train_and_test(experiment: UtilityExperiment, run: Run) -> float:
             seed=run.seed,
             device=experiment.pools.methods.device,
         )
+        segmenter = train_downstream(real, synthetic, folder, settings)
         cohort = experiment.pools.methods.cohort
         validation = [cohort.stack(name) for name in experiment.splits["val"]]
         scores = score_segmenter(segmenter, validation, [cohort.stack(name) for name in experiment.tested])

@@ -13,7 +13,7 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.utility.detection import youden_threshold
 from lgesynthnet.evaluate.utility.scores import THRESHOLDS, RunScores, SliceScore, expected_scar_ml, per_patient
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
-from lgesynthnet.segmenter.heart import HeartSegmenter, decided
+from lgesynthnet.segmenter.heart import HeartSegmenter, decide_labels
 
 
 def score_segmenter(segmenter: HeartSegmenter, validation: Sequence[Stack], tested: Sequence[Stack]) -> RunScores:
@@ -41,7 +41,7 @@ def score_segmenter(segmenter: HeartSegmenter, validation: Sequence[Stack], test
 def score_stack(segmenter: HeartSegmenter, stack: Stack) -> list[SliceScore]:
     """Score every slice that has a labelled heart."""
     probabilities = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
-    labels = decided(probabilities, stack.spacing_mm, segmenter.threshold)
+    labels = decide_labels(probabilities, stack.spacing_mm, segmenter.threshold)
     wall, pixel_mm2 = wall_of(labels), float(np.prod(stack.spacing_mm))
     scar = (probabilities[Label.SCAR] + probabilities[Label.NO_REFLOW]) * wall
     at_threshold = [wall & (scar >= threshold * (scar + probabilities[Label.WALL])) for threshold in THRESHOLDS]

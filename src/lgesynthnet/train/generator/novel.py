@@ -1,4 +1,4 @@
-"""New prescriptions in scar-free slices."""
+"""New prescriptions in scar-free training slices."""
 
 from __future__ import annotations
 
@@ -20,27 +20,33 @@ from lgesynthnet.records import Label, Level
 from lgesynthnet.terms import Prior
 from lgesynthnet.train.examples.roi import Examples
 
-CORED_FROM = 0.6  # transmural extent; no-reflow is found in deep infarcts
+NO_REFLOW_FROM = 0.6  # transmural extent; no-reflow occurs in deep infarcts
 
 
-def novel(
+def novel_condition(
     examples: Examples,
     healthy: Int[np.ndarray, " n"],
     rng: np.random.Generator,
     *,
     prior: Prior = Prior.ISCHAEMIC,
-    words_alone: float = 0.0,
-    cored: float = 0.0,
+    caption_alone: float = 0.0,
+    no_reflow: float = 0.0,
 ) -> Condition:
-    """A scar-free example with a prescription that nobody has painted there yet."""
+    """One of the scar-free examples, with a new prescription drawn from the prior.
+
+    Args:
+        healthy: indices of the scar-free examples.
+        caption_alone: chance that no edges are shown and the whole wall is hidden.
+        no_reflow: chance that a deep ischaemic scar gets a no-reflow core.
+    """
     while True:
         i = int(rng.choice(healthy))
         prescription = draw_prescription(prior, Level(examples.levels[i]), rng)
-        if prior is Prior.ISCHAEMIC and prescription.transmurality >= CORED_FROM and rng.random() < cored:
+        if prior is Prior.ISCHAEMIC and prescription.transmurality >= NO_REFLOW_FROM and rng.random() < no_reflow:
             prescription = replace(prescription, mvo_share=float(rng.choice((0.1, 0.2, 0.3))))
         try:
-            return _conditioned(examples, i, prescription, alone=bool(rng.random() < words_alone))
-        except PrescriptionError:  # no wall where it should fall: another draw
+            return _conditioned(examples, i, prescription, alone=bool(rng.random() < caption_alone))
+        except PrescriptionError:  # there is no wall where the scar should lie: draw again
             continue
 
 
@@ -65,7 +71,7 @@ def _conditioned(examples: Examples, i: int, prescription: ScarPrescription, *, 
 
 
 def frame_of(examples: Examples, i: int) -> HeartFrame:
-    """The heart coordinates of a prepared example, from its labels and its stored angles."""
+    """The heart coordinates of a training example, from its labels and its stored angles."""
     labels, nominal = examples.labels[i], examples.nominal_deg[i].astype(np.float64)
     wall, cavity = labels >= Label.WALL, labels == Label.CAVITY
     depth, thickness = wall_depth(cavity, wall, (1.0, 1.0))
@@ -74,7 +80,7 @@ def frame_of(examples: Examples, i: int) -> HeartFrame:
     return HeartFrame(
         name=f"{examples.patients[i]}, example {i}",
         level=level,
-        insertions=ASSUMED_INSERTIONS,  # the angles are already bent; nothing reads this
+        insertions=ASSUMED_INSERTIONS,  # not used: the stored angles include the real ones
         centre=(float(rows.mean()), float(cols.mean())),
         spacing_mm=(1.0, 1.0),
         wall=wall,
