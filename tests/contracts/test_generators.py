@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ring_hosts import SPACING_MM, ring_patient
+from factories import SPACING_MM, ring_patient
 
 from lgesynthnet.anatomy.frame import locate
 from lgesynthnet.conditioning.sample import Host

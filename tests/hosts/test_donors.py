@@ -1,7 +1,7 @@
 """A bank of donors: scarred slices of the chosen patients and of nobody else."""
 
 import pytest
-from ring_hosts import write_patient
+from factories import write_patient
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import InputError

@@ -7,30 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.terms import Context
-from lgesynthnet.train.examples.prepare import prepare
 from lgesynthnet.train.loop import fit
 from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
 from lgesynthnet.train.spade import SpadeTask, train_spade
 
 STEPS = StageRecipe(steps=4, batch=2, lr=1e-2, warmup=1, checkpoint_every=2)
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=2, seed=4))
-
-
-@pytest.fixture(scope="module")
-def examples(cohort, tmp_path_factory):
-    return prepare(cohort, tmp_path_factory.mktemp("prepared") / "examples.safetensors")
 
 
 def small(examples, context=Context.FULL, kind=SpadeTask) -> SpadeTask:

@@ -47,7 +47,7 @@ def _version(wanted: bool | None) -> None:
 def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More words, and the traceback of an error.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+    version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = None,
 ) -> None:
     """Options of every command; write them before its name."""
     console.settings.verbose, console.settings.quiet = verbose, quiet
