@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
+
+from real_data import add_data_option
 
 from lgesynthnet.data import open_cohort
 from lgesynthnet.files import write_json
@@ -46,12 +47,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--reader", type=Path, default=Path("weights/emidec"))
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")) / "emidec")
+    add_data_option(parser)
     options = parser.parse_args()
-    splits = json.loads((options.data / "splits.json").read_text())
+    splits = json.loads((options.data / "emidec" / "splits.json").read_text())
     path = options.work / "examples.safetensors"
     if not path.exists():
-        prepare(open_cohort(options.data), path, patients=splits["train"])
+        prepare(open_cohort(options.data / "emidec"), path, patients=splits["train"])
     examples = load_examples(path).turned()
     recipe, origin = RECIPES["cpu"], fingerprint(options.control, role="inpainter")
     settings = replace(recipe.finetune[Stage.REWARD], steps=options.steps)
