@@ -26,7 +26,7 @@ from generator import UtilityExperiment, as_numbers, options_of, scar_levels
 
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.evaluate.alignment import ABOVE
+from lgesynthnet.evaluate.alignment import DICE_ABOVE
 from lgesynthnet.evaluate.intervals import Interval, difference, mean, ratio
 from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
@@ -147,7 +147,7 @@ def novel(bench: UtilityExperiment, painter: LGESynthNet) -> ByPatient:
 
 
 def above(scores: ByPatient) -> ByPatient:
-    return {name: [float(value > ABOVE) for value in values] for name, values in scores.items()}
+    return {name: [float(value > DICE_ABOVE) for value in values] for name, values in scores.items()}
 
 
 if __name__ == "__main__":

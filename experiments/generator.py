@@ -30,7 +30,7 @@ from lgesynthnet.anatomy.aha import SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data import open_cohort
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.evaluate.alignment import ABOVE, Scores, by_patient, readings, score
+from lgesynthnet.evaluate.alignment import DICE_ABOVE, Scores, by_patient, scar_masks, score
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.intervals import Interval, correlation, difference, mean, ratio
 from lgesynthnet.files import write_json
@@ -48,8 +48,8 @@ from lgesynthnet.segmenter.reader import TrainedScarSegmenter
 from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
 from lgesynthnet.terms import Prior, Role
 
-SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > ABOVE}
-READINGS = ("auditor", "5 SD", "half maximum")
+SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > DICE_ABOVE}
+METHODS = ("auditor", "5 SD", "FWHM")
 
 
 def options_of(words: list[str] | None = None) -> argparse.Namespace:
@@ -136,7 +136,7 @@ class UtilityExperiment:
                 figures[name] |= {"versus": mean(rival), "difference": difference(painted, rival)}
             print(f"  {name:>9}: {_listed(figures[name])}")
         for kind, scores in (("painted", own), ("real", real)):
-            for name in READINGS:
+            for name in METHODS:
                 figures[f"extent, {kind}, by {name}"] = agreed = _agreement(scores, name)
                 print(f"  extent, {kind:>7}, by {name:>12}: {_listed(agreed)}")
         return figures
@@ -166,7 +166,7 @@ class UtilityExperiment:
             of_it = "" if share is None else f" ({share:.2f} of the ceiling)"
             print(f"  {group:>32}: n {above.n:>3}, above 0.6 {above}{of_it}, Dice {row['Dice']}")
         print(f"  segment with most scar is a prescribed one: {_figure(right)}")
-        for name in READINGS:
+        for name in METHODS:
             figures[f"extent by {name}"] = agreed = _agreement(scores, name)
             print(f"  extent by {name:>12}: {_listed(agreed)}")
         return figures
@@ -191,7 +191,7 @@ class UtilityExperiment:
                     if angle is not None:
                         angles.append(angle)
                         centres.append(centre)
-                    masks = readings(case, found)
+                    masks = scar_masks(case, found)
                     extents.append([measure(masks[name], host.frame).transmurality or 0.0 for name in ("auditor", "5 SD")])
                 deeper[who].append(float(extents[1][0] > extents[0][0]))
                 deeper_sd[who].append(float(extents[1][1] > extents[0][1]))

@@ -37,7 +37,7 @@ class Context(StrEnum):
 
 
 class Method(StrEnum):
-    """What is compared; `-raw` hands out the whole working grid as the network renders it, as published."""
+    """The compared methods. `-raw` replaces the host's whole heart region by the network's output, as published."""
 
     PASTE = "paste"
     COPY_PASTE = "copy-paste"
@@ -111,7 +111,7 @@ class Stage(StrEnum):
 
 
 class Arm(StrEnum):
-    """What a segmenter is trained on. All but the first three add synthetic slices to the real ones."""
+    """What a segmenter is trained on. All but the first three add synthetic slices to the real slices."""
 
     REAL = "real"
     STRONG = "real-strong"
@@ -127,16 +127,17 @@ class Arm(StrEnum):
     PHANTOM = "phantom"
 
     @property
-    def words(self) -> str:
-        return WORDS[self]
+    def label(self) -> str:
+        """The name in tables and charts."""
+        return ARM_LABELS[self]
 
     @property
-    def alone(self) -> bool:
-        """Real slices only: it has one size."""
+    def real_only(self) -> bool:
+        """Whether the training set holds each real slice once and nothing else, so that it has one size."""
         return self in (Arm.REAL, Arm.STRONG)
 
 
-WORDS = {
+ARM_LABELS = {
     Arm.REAL: "real only",
     Arm.STRONG: "real only, strong augmentation",
     Arm.RESAMPLED: "+ real scarred slices again",

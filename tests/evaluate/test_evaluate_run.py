@@ -11,7 +11,7 @@ import pytest
 from lgesynthnet.data.declaration import DECLARATION
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.evaluate.independence import auditor_of, roles_in_run
-from lgesynthnet.evaluate.lines import COLUMNS
+from lgesynthnet.evaluate.result_rows import COLUMNS
 from lgesynthnet.evaluate.run import EvaluationRequest, evaluate_alignment, evaluate_realism, gathered
 from lgesynthnet.evaluate.run_cases import painted_cases
 from lgesynthnet.model_store import segmenter_fingerprint, weights_folder
@@ -141,7 +141,7 @@ class TestTables:
     def test_alignment_stands_beside_the_hosts_own_scarred_slices(self, alignment, run):
         rows = rows_of(run / "evaluation" / "alignment.csv")
         assert tuple(rows[0]) == COLUMNS
-        [dice] = [row for row in rows if row["group"] == "all" and row["figure"] == "Dice"]
+        [dice] = [row for row in rows if row["group"] == "all" and row["metric"] == "Dice"]
         assert int(dice["n"]) == 4
         assert float(dice["real"]) > 0.6
         assert float(dice["ratio"]) == pytest.approx(float(dice["value"]) / float(dice["real"]), rel=1e-4)
@@ -157,9 +157,9 @@ class TestTables:
         first = table.read_bytes()
         evaluate_realism(EvaluationRequest(run=run, kept_only=False))
         assert table.read_bytes() == first
-        figures = {row["figure"]: row for row in rows_of(table)}
-        assert 0 < float(figures["SSIM to host, full"]["value"]) < 1
-        assert figures["seam, heart units"]["aim"] == "0"
+        figures = {row["metric"]: row for row in rows_of(table)}
+        assert 0 < float(figures["SSIM to host, whole slice"]["value"]) < 1
+        assert figures["seam, heart units"]["goal"] == "0"
         assert told[-1][0] == told[-1][1]
 
     def test_only_the_patients_of_a_part_are_compared_with(self, run, hosts, tmp_path):

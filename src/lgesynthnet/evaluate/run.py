@@ -13,7 +13,7 @@ from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import RunError
 from lgesynthnet.evaluate.cases import Case, in_order
 from lgesynthnet.evaluate.independence import auditor_of
-from lgesynthnet.evaluate.lines import ResultRow, to_csv, to_markdown
+from lgesynthnet.evaluate.result_rows import ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.run_cases import painted_cases, real_cases
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
