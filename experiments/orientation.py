@@ -5,7 +5,7 @@
 Three estimators: the rules, the RV of a segmenter (default: the shipped one, trained on simulated hearts alone), and both together,
 which is what the program uses.
 
-FOLDER (default: the environment variable LGESYNTHNET_DATA) holds emidec/ with rv_insertions.csv and splits.json.
+FOLDER (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with rv_insertions.csv and splits.json.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import argparse
 import csv
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from real_data import add_data_option
 
 from lgesynthnet.anatomy.frame import ASSUMED, locate
 from lgesynthnet.anatomy.insertions import Evidence, insertions_from_image, septum_evidence
@@ -185,8 +185,9 @@ def print_order(stacks: list[Stack]) -> None:
 
 
 def main() -> None:
+    default = os.environ.get("LGESYNTHNET_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    add_data_option(parser)
+    parser.add_argument("--data", type=Path, default=Path(default), help="folder that holds emidec/ (default: %(default)s)")
     parser.add_argument("--failures", type=int, default=10, help="how many of the worst marks to list (default: %(default)s)")
     parser.add_argument("--single", action="store_true", help="read each slice alone, without its neighbours")
     parser.add_argument("--turns", action="store_true", help="also turn every heart by 90, 180 and 270 degrees")

@@ -2,7 +2,7 @@
 
     python experiments/phantom_look.py --phantom FOLDER [--data FOLDER] [--patients 60]
 
-FOLDER of --data (default: the environment variable LGESYNTHNET_DATA) holds emidec/ with splits.json; its
+FOLDER of --data (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; its
 `train` patients alone are read. Slices count equally; the RV label of the phantom counts as background, as EMIDEC has none.
 
 Units: `image` maps the 1st to 99th percentile of an image's non-zero pixels to 0..1, `heart` is `conditioning.intensity.HeartWindow`.
@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from real_data import add_data_option
 from scipy import ndimage, optimize, stats
 
 from lgesynthnet.anatomy.frame import wall_thickness_mm
@@ -174,7 +174,7 @@ def classify(table: np.ndarray, real: np.ndarray, patients: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phantom", type=Path, required=True)
-    add_data_option(parser)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
     parser.add_argument("--patients", type=int, help="read so many phantom patients, spread evenly over the folder")
     options = parser.parse_args()
     train = set(json.loads((options.data / "emidec" / "splits.json").read_text())["train"])

@@ -92,6 +92,14 @@ def labelled_hosts(tmp_path_factory) -> Path:
     return write_hosts(tmp_path_factory.mktemp("labelled") / "hösts ♥", rv=True)
 
 
+@pytest.fixture(scope="module")
+def few_draws():
+    """Bootstrap intervals of 200 draws instead of 2000, for tests of what surrounds them; `test_intervals.py` tests the intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lgesynthnet.evaluate.intervals.DRAWS", 200)
+        yield
+
+
 @pytest.fixture
 def contents():
     """contents(run): every byte that a run promises to repeat, by path; the seconds are left out of the table."""

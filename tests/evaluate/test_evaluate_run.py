@@ -24,6 +24,8 @@ from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Role
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 PHANTOM = weights_folder() / "phantom"
 
 
