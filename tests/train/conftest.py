@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory):
     """Three simulated patients, two of them with scar."""
-    from lgesynthnet.data import open_cohort
+    from lgesynthnet.data.cohort import open_cohort
     from lgesynthnet.phantom.cohort import write_cohort
 
     return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4))
