@@ -163,7 +163,7 @@ def test_importing_hosts_runs_exports_and_reports_loads_no_torch():
     assert not {"torch", "transformers", "diffusers", "monai", "accelerate", "safetensors"}.intersection(loaded)
 
 
-# To be shortened, none to be added.
+# Functions that are still to be shortened; no other may join them.
 LONG_FUNCTIONS: set[str] = {
     "synthesis/planning.py:plan_synthesis",
     "train/loop.py:fit",
@@ -171,8 +171,6 @@ LONG_FUNCTIONS: set[str] = {
     "train/spade.py:train_spade",
     "train/stages.py:train",
 }
-LONG_MODULES: set[str] = set()
-FULL_FOLDERS: set[str] = {"evaluate"}
 
 
 def test_no_function_outside_the_command_line_is_longer_than_60_lines():
@@ -188,6 +186,6 @@ def test_no_function_outside_the_command_line_is_longer_than_60_lines():
 
 def test_no_module_is_longer_than_400_lines_and_no_folder_holds_more_than_16():
     lines = {path.relative_to(PACKAGE).as_posix(): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
-    assert {name for name, count in lines.items() if count > 400} <= LONG_MODULES
+    assert not {name for name, count in lines.items() if count > 400}
     folders = Counter(str(Path(name).parent) for name in lines if not name.endswith("__init__.py"))
-    assert {name for name, count in folders.items() if count > 16} <= FULL_FOLDERS
+    assert not {name for name, count in folders.items() if count > 16}
