@@ -7,7 +7,7 @@
 MODEL is a model folder, or a stage's `model` folder of a work folder; a setting is a field of `Sampling`. Columns: the auditor's Dice
 and share above 0.6 of real positive slices with their own masks painted again; of new ischaemic scars in scar-free slices; how much
 brighter a repainted scar is than the real one, and how much less dark its no-reflow core, heart units; with --words, centre in the
-named wall from the caption alone. The data is $LGESYNTHNET_DATA, else ../shared/data. Intervals: 95 % bootstrap over patients.
+named wall from the caption alone. The data is $LGESYNTHNET_DATA. Intervals: 95 % bootstrap over patients.
 Nothing is tuned here.
 """
 

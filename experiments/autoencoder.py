@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from real_data import add_data_option
 
 from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.conditioning.intensity import HeartWindow
@@ -46,12 +46,12 @@ def main() -> None:
     parser.add_argument("--model", default="phantom")
     parser.add_argument("--placements", type=int, default=2000)
     parser.add_argument("--filter", type=Path, default=Path("weights/emidec/filter"))
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
+    add_data_option(parser, required=False)
     parser.add_argument("--part", default="test")
     options = parser.parse_args()
     autoencoder = load_inpainter(model_folder(options.model) / "inpainter").autoencoder
     placements(autoencoder, find_hosts(open_cohort(options.hosts)), options.placements)
-    if (options.data / "emidec").is_dir():
+    if options.data is not None:
         patients = set(json.loads((options.data / "emidec" / "splits.json").read_text())[options.part])
         real_slices(autoencoder, TrainedScarSegmenter.from_pretrained(options.filter, Role.FILTER), options, patients)
 

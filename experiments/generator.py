@@ -9,7 +9,7 @@ novel    ischaemic prescriptions in scar-free slices: by segment, extent and siz
 words    edges dropped, the whole wall hidden, one AHA segment in the caption: where the scar lies; and the same host and noise
          with "subendocardial" against "transmural".
 
-The data is $LGESYNTHNET_DATA, else ../shared/data, with emidec/splits.json; --part names one of its parts. Intervals are 95 %
+The data is $LGESYNTHNET_DATA, with emidec/splits.json; --part names one of its parts. Intervals are 95 %
 bootstraps over patients. Nothing is tuned here. `--limit N` takes every so-manieth slice for a quick look.
 """
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from real_data import add_data_option
 
 from lgesynthnet.anatomy.aha import SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.conditioning.sample import Host
@@ -56,7 +56,7 @@ def options_of(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", required=True)
     parser.add_argument("--versus", help="repaint with this model too, and print the paired difference")
     parser.add_argument("--auditor", type=Path, default=Path("weights/emidec/auditor"))
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
+    add_data_option(parser)
     parser.add_argument("--part", default="val")
     parser.add_argument("--tables", default="repaint,novel,words")
     parser.add_argument("--per-slice", type=int, default=3, help="novel prescriptions a slice")

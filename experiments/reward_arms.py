@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
+
+from real_data import add_data_option
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.files import write_json
@@ -47,11 +48,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--scar-segmenters", type=Path, default=Path("weights/emidec"))
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")) / "emidec")
+    add_data_option(parser)
     options = parser.parse_args()
-    splits = json.loads((options.data / "splits.json").read_text())
+    splits = json.loads((options.data / "emidec" / "splits.json").read_text())
     file = ExampleFile(options.work / "examples.safetensors")
-    examples = file.load_or_build(open_cohort(options.data), splits["train"]).in_all_views()
+    examples = file.load_or_build(open_cohort(options.data / "emidec"), splits["train"]).in_all_views()
     recipe, origin = RECIPES["cpu"], fingerprint(options.control, role="inpainter")
     settings = replace(recipe.finetune[Stage.REWARD], steps=options.steps)
     reward = SegmentationReward(TrainedScarSegmenter.from_pretrained(part_folder(options.scar_segmenters, Role.REWARD), Role.REWARD))

@@ -3,7 +3,7 @@
     python experiments/scar_segmenters.py [--scar-segmenter FOLDER] [--role filter] [--data FOLDER] [--parts val,test]
 
 --scar-segmenter (default: the shipped phantom's filter) holds config.json and model.safetensors. --data (default: the environment variable
-LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --parts may also name `all`. Nothing is tuned here.
+LGESYNTHNET_DATA) holds emidec/ with splits.json; --parts may also name `all`. Nothing is tuned here.
 Intervals are 95 % bootstraps over patients. Chance and truth are compared on the host's own pixels.
 """
 
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections import defaultdict
 from pathlib import Path
+
+from real_data import add_data_option
 
 from lgesynthnet.data.cohort import Cohort, open_cohort
 from lgesynthnet.data.ring import usable_slices
@@ -30,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scar-segmenter", type=Path, default=weights_folder() / "phantom" / "filter")
     parser.add_argument("--role", type=Role, choices=list(Role), default=Role.FILTER)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
+    add_data_option(parser)
     parser.add_argument("--parts", default="val,test")
     options = parser.parse_args()
     segmenter = TrainedScarSegmenter.from_pretrained(options.scar_segmenter, options.role)

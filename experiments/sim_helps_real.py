@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from real_data import add_data_option
 from sim_to_real import METRICS, stacks_of
 
 from lgesynthnet.data.cohort import open_cohort
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="PHANTOM_MODEL")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
+    add_data_option(parser)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--parts", nargs="+", default=["test", "audit"])

@@ -3,7 +3,7 @@
     python experiments/sim_to_real.py phantom=FOLDER real=FOLDER [--data FOLDER] [--parts test audit] [--phantom FOLDER]
 
 Each NAME=FOLDER is the model folder of `lgesynthnet train heart-segmenter` (WORK/heart-segmenter/model). --data (default: the environment
-variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --phantom holds simulated patients that trained
+variable LGESYNTHNET_DATA) holds emidec/ with splits.json; --phantom holds simulated patients that trained
 none of them, the ceiling at home. Tune on `--parts val` alone. Cavity and wall (with scar): Dice of whole patients; scar: mean Dice of
 slices with scar; intervals are 95 % bootstraps over patients.
 """
@@ -11,10 +11,11 @@ slices with scar; intervals are 95 % bootstraps over patients.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from real_data import add_data_option
 
 from lgesynthnet.data.cohort import Cohort, open_cohort
 from lgesynthnet.data.splits import read_splits
@@ -54,7 +55,7 @@ def stacks_of(cohort: Cohort, patients: list[str] | None = None) -> list[Stack]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="NAME=FOLDER")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
+    add_data_option(parser)
     parser.add_argument("--parts", nargs="+", default=["test", "audit"])
     parser.add_argument("--phantom", type=Path)
     options = parser.parse_args()

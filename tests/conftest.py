@@ -1,4 +1,4 @@
-"""Where the real data lies, and small honest NIfTI files."""
+"""Where the real data lies, small NIfTI files, and the cohorts that several test files share."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from ring_hosts import write_hosts
-
-PROJECT = Path(__file__).resolve().parents[1]
+from factories import write_hosts
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real data; skips where it is absent."""
     named = os.environ.get("LGESYNTHNET_DATA")
-    folder = Path(named) if named else PROJECT.parent / "shared" / "data"
-    if not (folder / "emidec").is_dir():
-        pytest.skip(f"no real data at {folder} (LGESYNTHNET_DATA {'set' if named else 'not set'})")
-    return folder
+    if not named:
+        pytest.skip("no real data: LGESYNTHNET_DATA is not set")
+    if not (Path(named) / "emidec").is_dir():
+        pytest.skip(f"no real data: LGESYNTHNET_DATA is {named}, and no folder emidec lies there")
+    return Path(named)
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +82,22 @@ def pair(save: Callable[..., Path], ring: Callable[..., np.ndarray]) -> Callable
 
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory) -> Path:
-    """Three healthy patients: int16, float32 and uint8."""
+    """Three healthy patients: int16, float32 and uint8. Nobody labelled their RV: a network finds the septum."""
     return write_hosts(tmp_path_factory.mktemp("cohort") / "hösts ♥")
+
+
+@pytest.fixture(scope="session")
+def labelled_hosts(tmp_path_factory) -> Path:
+    """The same three patients with a labelled RV: a process that paints into them needs no torch, and starts fast."""
+    return write_hosts(tmp_path_factory.mktemp("labelled") / "hösts ♥", rv=True)
+
+
+@pytest.fixture(scope="module")
+def few_draws():
+    """Bootstrap intervals of 200 draws instead of 2000, for tests of what surrounds them; `test_intervals.py` tests the intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lgesynthnet.evaluate.intervals.DRAWS", 200)
+        yield
 
 
 @pytest.fixture

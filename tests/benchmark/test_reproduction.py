@@ -19,6 +19,8 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.terms import Method
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 METHODS = [Method.PASTE, Method.LGESYNTHNET, Method.LGESYNTHNET_RAW]
 
 

@@ -11,7 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from ring_hosts import write_hosts, write_patient
+from factories import run_command as run
+from factories import run_process, write_hosts, write_patient
 
 import lgesynthnet
 from lgesynthnet.phantom.cohort import write_cohort
@@ -21,17 +22,13 @@ from lgesynthnet.prescription.scar import ScarPrescription
 SENTENCE = "Transmural enhancement in the posteroseptal wall"
 
 
-def run(*words: object, **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lgesynthnet", *map(str, words)], capture_output=True, text=True, timeout=120, **more)
-
-
 def everything(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory) -> Path:
-    return write_hosts(tmp_path_factory.mktemp("cohort") / "hösts", patients=2)
+    return write_hosts(tmp_path_factory.mktemp("cohort") / "hösts", patients=2, rv=True)
 
 
 def loaded_by(*words: str) -> set[str]:
@@ -112,7 +109,7 @@ class TestPrescribe:
         ],
     )
     def test_what_is_not_understood_is_one_line_and_exit_code_2(self, words, named):
-        done = run("prescribe", *words)
+        done = run_process("prescribe", *words)
         assert done.returncode == 2
         assert done.stdout == ""
         [line] = done.stderr.splitlines()
@@ -158,12 +155,12 @@ class TestSynthesize:
         assert not (tmp_path / "run").exists()
 
     def test_a_spent_budget_is_exit_code_3(self, hosts, tmp_path):
-        done = run(*self.words(hosts, tmp_path / "run", "--prior", "ischaemic", "--max-attempts", 1))
+        done = run_process(*self.words(hosts, tmp_path / "run", "--prior", "ischaemic", "--max-attempts", 1))
         assert done.returncode == 3
         assert "--max-attempts" in done.stderr
 
     def test_quiet_prints_only_results(self, hosts, tmp_path):
-        done = run("-q", *self.words(hosts, tmp_path / "run", "--prior", "ischaemic"))
+        done = run_process("-q", *self.words(hosts, tmp_path / "run", "--prior", "ischaemic"))
         assert done.stderr == ""
         assert "report:" in done.stdout
 
@@ -179,7 +176,7 @@ class TestSynthesize:
         ],
     )
     def test_a_wrong_option_is_one_line_with_the_remedy(self, hosts, tmp_path, more, named):
-        done = run(*self.words(hosts, tmp_path / "run", *more))
+        done = run_process(*self.words(hosts, tmp_path / "run", *more))
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1].startswith("error: ")
         assert named in done.stderr
@@ -275,7 +272,7 @@ class TestInfo:
 def test_the_version_is_the_project_s():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     assert lgesynthnet.__version__ == project["project"]["version"]
-    assert run("--version").stdout == f"lgesynthnet {lgesynthnet.__version__}\n"
+    assert run_process("--version").stdout == f"lgesynthnet {lgesynthnet.__version__}\n"
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error_that_lists_what_is():

@@ -5,11 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from factories import run_command as run
+
 from lgesynthnet.phantom.cohort import write_cohort
-
-
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lgesynthnet", *map(str, words)], capture_output=True, text=True, timeout=120)
 
 
 def test_a_run_goes_out_as_nnunet_and_as_pairs_without_torch(tmp_path):

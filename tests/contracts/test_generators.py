@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from ring_hosts import SPACING_MM, ring_patient
+from factories import SPACING_MM, ring_patient
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
@@ -56,15 +58,21 @@ def untrained(context: Context) -> SpadePainter:
         )
 
 
-KNOWING = [IntensityPaste(), CopyPaste.from_hosts(donor_of(seed) for seed in range(20, 25)), LGESynthNet.from_pretrained("phantom")]
-UNTRAINED = [untrained(context) for context in Context]
+KNOWING: dict[str, Callable[[], Generator]] = {
+    "paste": IntensityPaste,
+    "copy-paste": lambda: CopyPaste.from_hosts(donor_of(seed) for seed in range(20, 25)),
+    "lgesynthnet": lambda: LGESynthNet.from_pretrained("phantom"),
+}
+UNTRAINED: dict[str, Callable[[], Generator]] = {f"spade-{context}": partial(untrained, context) for context in Context}
 
 
-def named(generator: Generator) -> str:
-    return generator.fingerprint.split(":")[0].split("/")[0]
+@pytest.fixture(scope="module")
+def generator(request) -> Generator:
+    """Built when its first test runs, because collecting the tests must not load a model."""
+    return (KNOWING | UNTRAINED)[request.param]()
 
 
-@pytest.mark.parametrize("generator", KNOWING, ids=named)
+@pytest.mark.parametrize("generator", KNOWING, indirect=True)
 class TestEveryGeneratorThatKnowsScar:
     def test_scar_is_bright_and_its_core_is_darker(self, generator):
         drops = []
@@ -85,7 +93,7 @@ class TestEveryGeneratorThatKnowsScar:
         assert scar.min() > 60  # a wrap-around would be dark
 
 
-@pytest.mark.parametrize("generator", [*KNOWING, *UNTRAINED], ids=named)
+@pytest.mark.parametrize("generator", [*KNOWING, *UNTRAINED], indirect=True)
 class TestEveryGenerator:
     @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
     def test_leaves_the_rest_of_the_slice_alone(self, generator, dtype):

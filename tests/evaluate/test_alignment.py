@@ -34,6 +34,8 @@ from lgesynthnet.records import Label
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, intensity_percentile=70)
 
 

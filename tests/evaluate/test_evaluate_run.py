@@ -28,6 +28,8 @@ from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Role
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 PHANTOM = weights_folder() / "phantom"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from ring_hosts import write_patient
+from factories import write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError

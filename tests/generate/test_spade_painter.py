@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ring_hosts import SPACING_MM, ring_patient
+from factories import SPACING_MM, ring_patient
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.condition import NEUTRAL, build_condition, semantic_map

@@ -1,7 +1,7 @@
 """Donors are the slices with scar of the chosen patients only."""
 
 import pytest
-from ring_hosts import write_patient
+from factories import write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError

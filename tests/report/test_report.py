@@ -8,14 +8,13 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from factories import run_command
 from PIL import Image
 
 from lgesynthnet.anatomy.orientation import OrderSource
@@ -260,8 +259,9 @@ def test_the_card_carries_the_hosts_licence_and_calls_itself_synthetic(run, data
 )
 def test_the_command_on_the_page_plans_the_same_run(tmp_path, pair, options):
     def planned(arguments: list[str]) -> str:
-        command = [sys.executable, "-m", "lgesynthnet", *arguments, "--dry-run"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        done = run_command(*arguments, "--dry-run")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     run, hosts = tmp_path / "run", tmp_path / "my hosts"
     pair(hosts / "A_image.nii.gz", hosts / "A_label.nii.gz", slices=6)

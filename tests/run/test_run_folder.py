@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ring_hosts import write_hosts, write_patient
+from factories import write_hosts, write_patient
 
 from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.data.source import CohortSource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ring_hosts import SPACING_MM, ring_patient
+from factories import SPACING_MM, ring_patient
 
 from lgesynthnet.overlap import dice
 from lgesynthnet.records import ShortAxisSlice, scar_of

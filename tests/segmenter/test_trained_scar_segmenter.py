@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ring_hosts import SPACING_MM, ring_patient
+from factories import SPACING_MM, ring_patient
 from safetensors.torch import load_file, save_file
 
 from lgesynthnet.errors import ModelError

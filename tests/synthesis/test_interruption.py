@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from factories import run_command
 
 from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.errors import RunError
@@ -51,9 +52,18 @@ synthesize.synthesize(plan_synthesis(request), Path(run))
 """
 
 
-def command(hosts, run, *more):
-    words = ("synthesize", "--hosts", hosts, "--model", "paste", "--count", 6, "--prior", "ischaemic", "--seed", 11, "--out", run, *more)
-    return [sys.executable, "-m", "lgesynthnet", *map(str, words)]
+@pytest.fixture(scope="module")
+def hosts(labelled_hosts):
+    """Hosts with a labelled RV, so that the processes which are killed here need no torch."""
+    return labelled_hosts
+
+
+def words(hosts, run):
+    return ("synthesize", "--hosts", hosts, "--model", "paste", "--count", 6, "--prior", "ischaemic", "--seed", 11, "--out", run)
+
+
+def command(hosts, run):
+    return [sys.executable, "-m", "lgesynthnet", *map(str, words(hosts, run))]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +82,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(hosts, uninterrupted, tmp_path
     with sqlite3.connect(run / "ledger.sqlite") as ledger:
         [[entered]] = ledger.execute("SELECT count(*) FROM attempts")
     assert entered == {"write": 0, "record": 4 + (when == "after")}[target]
-    done = subprocess.run(command(hosts, run), capture_output=True, text=True)
+    done = run_command(*words(hosts, run))
     assert done.returncode == 0, done.stderr
     assert contents(run) == contents(uninterrupted)
 
@@ -85,7 +95,7 @@ def test_kill_9_at_any_moment(hosts, uninterrupted, tmp_path, contents):
         time.sleep(0.002)
     process.kill()
     process.wait()
-    assert subprocess.run(command(hosts, run), capture_output=True).returncode == 0
+    assert run_command(*words(hosts, run)).returncode == 0
     assert contents(run) == contents(uninterrupted)
 
 
@@ -95,7 +105,7 @@ def test_ctrl_c_leaves_a_table_that_tells_of_every_file(hosts, uninterrupted, tm
     rows = contents(run)["samples.csv"]
     assert len(rows) == 4
     assert {p.name.removesuffix(".nii.gz") for p in run.rglob("images/*.nii.gz")} == {row["id"] for row in rows if row["file"]}
-    subprocess.run(command(hosts, run), check=True, capture_output=True)
+    assert run_command(*words(hosts, run)).returncode == 0
     assert contents(run) == contents(uninterrupted)
 
 
@@ -106,14 +116,14 @@ def test_two_processes_never_share_a_run(hosts, tmp_path):
     assert second.returncode == 2
     assert "another process is writing to it" in second.stderr
     assert not (run / "plan.json").exists()
-    assert subprocess.run(command(hosts, run), capture_output=True).returncode == 0
+    assert run_command(*words(hosts, run)).returncode == 0
 
 
 @pytest.mark.parametrize("place", ["/proc/no-such-place/run", "a file in the way", "below a file"])
 def test_an_output_that_cannot_be_written_is_one_line(hosts, tmp_path, place):
     (tmp_path / "file").write_text("mine")
     out = {"a file in the way": tmp_path / "file", "below a file": tmp_path / "file/run"}.get(place, place)
-    failed = subprocess.run(command(hosts, out), capture_output=True, text=True)
+    failed = run_command(*words(hosts, out))
     assert failed.returncode == 2
     [line] = [line for line in failed.stderr.splitlines() if not line.startswith("skipped")]
     assert line.startswith("error: ")
@@ -135,7 +145,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_the_run_goes_on_later(hosts, 
     [line] = failed.stderr.splitlines()
     assert line.startswith("error: ")
     assert not list(run.rglob("*.partial"))
-    assert subprocess.run(command(hosts, run), capture_output=True).returncode == 0
+    assert run_command(*words(hosts, run)).returncode == 0
     assert contents(run) == contents(uninterrupted)
 
 

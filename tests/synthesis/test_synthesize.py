@@ -10,7 +10,7 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
-from ring_hosts import write_hosts, write_patient
+from factories import write_hosts, write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource

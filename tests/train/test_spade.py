@@ -8,30 +8,17 @@ import pytest
 import torch
 from training_requests import tiny_request
 
-from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.terms import Context
-from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
 from lgesynthnet.train.spade import SpadeTask, train_spade
 
 STEPS = StageRecipe(steps=4, batch=2, lr=1e-2, warmup=1, checkpoint_every=2)
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=2, seed=4))
-
-
-@pytest.fixture(scope="module")
-def examples(cohort, tmp_path_factory):
-    return ExampleFile(tmp_path_factory.mktemp("prepared") / "examples.safetensors").build(cohort)
 
 
 def small(examples, context=Context.FULL, kind=SpadeTask) -> SpadeTask:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from ring_hosts import write_patient
+from factories import write_patient
 from training_requests import tiny_request
 
 from lgesynthnet.conditioning.condition import NEUTRAL, control_image
@@ -15,26 +15,14 @@ from lgesynthnet.hosts.donors import donor_bank
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import with_template
 from lgesynthnet.model_store import weights_folder
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label
 from lgesynthnet.terms import Rival, Stage
-from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Dropout
 from lgesynthnet.train.generator.job import GeneratorOptions
 from lgesynthnet.train.stages import train_generator
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, seed=5)
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4))
-
-
-@pytest.fixture(scope="module")
-def examples(cohort, tmp_path_factory):
-    return ExampleFile(tmp_path_factory.mktemp("prepared") / "examples.safetensors").build(cohort)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +85,8 @@ def test_before_it_has_learnt_a_template_changes_nothing_and_a_changed_weight_do
             LGESynthNet(model, fingerprint="a", templates=given)
 
 
-def test_trained_with_templates_it_is_loaded_with_them_and_refused_by_the_reward(cohort, bank, tmp_path):
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE):
-        train_generator(tiny_request(tmp_path, cohort), stage)
+def test_trained_with_templates_it_is_loaded_with_them_and_refused_by_the_reward(cohort, tiny_stages, bank, tmp_path):
+    tiny_stages.copy_of("autoencoder", "text", "base", to=tmp_path)
     train_generator(tiny_request(tmp_path, cohort), Stage.CONTROL, GeneratorOptions(template=True))
     model = load_inpainter(tmp_path / "control" / "model")
     assert model.templated

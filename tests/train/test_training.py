@@ -8,18 +8,15 @@ import torch
 from torch import nn
 from training_requests import tiny_request
 
-from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import build_text_encoder
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role, Stage
-from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
 from lgesynthnet.train.loop import LoopSettings, fit
@@ -29,16 +26,6 @@ from lgesynthnet.train.segmenters.scar import train_scar_segmenter
 from lgesynthnet.train.stages import train_generator
 
 STEPS = StageRecipe(steps=8, batch=2, lr=1e-2, warmup=2, checkpoint_every=4)
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4))
-
-
-@pytest.fixture(scope="module")
-def examples(cohort, tmp_path_factory):
-    return ExampleFile(tmp_path_factory.mktemp("prepared") / "examples.safetensors").build(cohort)
 
 
 def diffusion(examples, control):
@@ -107,10 +94,10 @@ def test_the_kept_weights_are_the_moving_average(tmp_path):
     assert abs(slow.trained.weight.item() - 10) > abs(fast.trained.weight.item() - 10)
 
 
-def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL):
-        report = train_generator(tiny_request(tmp_path / "work", cohort), stage)
-        assert report["steps"] == RECIPES["tiny"].stages[stage].steps
+def test_every_stage_in_order_makes_a_model_that_loads(cohort, tiny_stages, tmp_path):
+    for stage, report in tiny_stages.reports.items():
+        assert report["steps"] == RECIPES["tiny"].stages[Stage(stage)].steps
+    tiny_stages.copy_of(*tiny_stages.reports, to=tmp_path / "work")
     train_scar_segmenter(tiny_request(tmp_path / "work", cohort), Role.FILTER)
     folder = pack(tmp_path / "work", tmp_path / "model", card="# tiny\n")
     assert load_inpainter(folder / "inpainter").control is not None
@@ -121,13 +108,12 @@ def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
     assert TrainedScarSegmenter.from_pretrained(folder / "filter").fingerprint.startswith("filter-")
 
 
-def test_fine_tuning_starts_from_a_model_and_needs_none_of_its_earlier_stages(cohort, tmp_path):
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL):
-        train_generator(tiny_request(tmp_path / "first", cohort), stage)
-    report = train_generator(tiny_request(tmp_path / "mine", cohort, init=tmp_path / "first"), Stage.CONTROL)
+def test_fine_tuning_starts_from_a_model_and_needs_none_of_its_earlier_stages(cohort, tiny_stages, tmp_path):
+    first = tiny_stages.work
+    report = train_generator(tiny_request(tmp_path / "mine", cohort, init=first), Stage.CONTROL)
     assert report["steps"] == RECIPES["tiny"].finetune[Stage.CONTROL].steps
     assert not (tmp_path / "mine" / "base").exists()
-    old, new = (load_inpainter(tmp_path / each / "control" / "model") for each in ("first", "mine"))
+    old, new = (load_inpainter(work / "control" / "model") for work in (first, tmp_path / "mine"))
     far = [float((a - b).detach().abs().max()) for a, b in zip(old.unet.parameters(), new.unet.parameters(), strict=True)]
     assert 0 < max(far) < 0.05  # a few gentle steps away; a fresh U-Net would be far off
     for a, b in zip(old.autoencoder.parameters(), new.autoencoder.parameters(), strict=True):

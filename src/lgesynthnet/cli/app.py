@@ -49,7 +49,7 @@ def _version(wanted: bool | None) -> None:
 def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more, and the traceback of an error.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors, no progress.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+    version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = None,
 ) -> None:
     """Options of every command. They stand before the name of the command."""
     console.settings.verbose, console.settings.quiet = verbose, quiet

@@ -132,6 +132,8 @@ def _resample(by_patient: Mapping[str, Sequence[object]], statistic: Callable[[l
     if not rows:
         return None
     rng = np.random.default_rng(0)
-    values = [statistic([rows[i] for i in rng.integers(len(rows), size=len(rows))]) for _ in range(DRAWS)]
+    chosen = [tuple(rng.integers(len(rows), size=len(rows)).tolist()) for _ in range(DRAWS)]
+    by_choice = {choice: statistic([rows[i] for i in choice]) for choice in set(chosen)}  # with few patients, draws repeat
+    values = [by_choice[choice] for choice in chosen]
     low, high = np.nanquantile(values, CENTRAL_95)
     return Interval(statistic(rows), float(low), float(high), sum(len(row) for row in rows))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +36,7 @@ from lgesynthnet.terms import Arm, Prior
 
 ARMS = (Arm.REAL, Arm.RESAMPLED, Arm.PASTE, Arm.UNFILTERED, Arm.LGESYNTHNET, Arm.READ)
 MODEL = weights_folder() / "phantom"
+TABLES = ("runs.csv", "utility.csv", "utility.md")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,24 @@ def experiment(data, out, **changes):
 
 def run_quietly(experiment, **options):
     return run_experiment(experiment, **({"note": lambda _: None, "on_job": lambda progress: None} | options))
+
+
+class InThisProcess:
+    """An executor that needs no new process, which would import torch again."""
+
+    def submit(self, function, /, *arguments):
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+@pytest.fixture
+def jobs_in_this_process(monkeypatch):
+    @contextmanager
+    def executor(workers, *, ray):
+        yield InThisProcess()
+
+    monkeypatch.setattr("lgesynthnet.benchmark.utility.experiment.executor", executor)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +164,7 @@ def test_a_folder_of_other_settings_is_refused(finished):
         run_quietly(changed)
 
 
+@pytest.mark.usefixtures("jobs_in_this_process")
 def test_another_way_of_training_shares_the_samples_and_has_a_folder_of_its_own(finished):
     done, _, _ = finished
     arms = (Arm.REAL, Arm.PASTE)
@@ -220,6 +243,23 @@ def test_only_filtered_samples_are_scaled_and_pools_are_as_large_as_their_larges
     assert (pool.count, pool.kept) == (20, 20)
 
 
+@pytest.mark.usefixtures("jobs_in_this_process")
+def test_what_a_killed_command_left_out_is_made_again_with_the_same_tables(data, finished, tmp_path):
+    """The short form of the test that kills a command: one run is missing, another was trained and not tested."""
+    done, _, _ = finished
+    shutil.copytree(done.out, tmp_path / "run")
+    resumed = experiment(data, tmp_path / "run", low_data=(2,))
+    missing, untested, *_ = sorted(resumed.folder.glob("runs/*/record.json"))
+    shutil.rmtree(missing.parent)
+    untested.unlink()
+    for name in TABLES:
+        (resumed.folder / name).unlink()
+    run_quietly(resumed)
+    for name in TABLES:
+        assert (resumed.folder / name).read_bytes() == (done.folder / name).read_bytes()
+
+
+@pytest.mark.long
 def test_killed_twice_it_ends_with_the_same_tables(data, finished, tmp_path):
     root, _, _ = data
     done, _, _ = finished
@@ -235,5 +275,5 @@ def test_killed_twice_it_ends_with_the_same_tables(data, finished, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     subprocess.run(command, check=True, capture_output=True, timeout=400)
-    for name in ("runs.csv", "utility.csv", "utility.md"):
+    for name in TABLES:
         assert (tmp_path / "run" / "tiny" / name).read_bytes() == (done.folder / name).read_bytes()

@@ -100,11 +100,15 @@ def read_back_sets_of_segments() -> None:
 
 
 def time_reading() -> None:
+    """Less than a millisecond of the processor a sentence: the best of five rounds, so that a busy machine does not matter."""
     sentence = write_sentence(drawn(random.Random(1)))
-    start = time.perf_counter()
-    for _ in range(500):
-        prescribe(sentence)
-    assert (time.perf_counter() - start) / 500 < 1e-3
+    rounds = []
+    for _ in range(5):
+        start = time.process_time()
+        for _ in range(100):
+            prescribe(sentence)
+        rounds.append((time.process_time() - start) / 100)
+    assert min(rounds) < 1e-3
 
 
 @pytest.mark.parametrize("check", ["read_back_drawn(10_000)", "read_back_sets_of_segments()", "time_reading()"])
@@ -327,12 +331,12 @@ def test_what_cannot_be_meant_is_refused_with_the_sentence_and_the_way_out(text,
 
 @pytest.mark.parametrize("flood", ["septal ", "segments 1,", "% ", "between 1 and ", "mid to ", "1-", "no "])
 def test_text_without_end_is_refused_at_once(flood):
-    start = time.perf_counter()
+    start = time.process_time()  # of the processor, which a busy machine does not change
     with pytest.raises(PrescriptionError, match="at most 1000 characters"):
         prescribe(flood * 1_000_000)
     with pytest.raises(PrescriptionError):
         prescribe((flood * 1000)[:LONGEST_TEXT])
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.2
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)

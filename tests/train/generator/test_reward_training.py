@@ -10,20 +10,17 @@ import torch
 from safetensors.torch import load_file
 from training_requests import tiny_request
 
-from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule, snr
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.model_store import fingerprint, weights_folder
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Prior, RewardKind, Role, Stage, Window
-from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
 from lgesynthnet.train.generator.job import GeneratorOptions
@@ -39,12 +36,6 @@ from lgesynthnet.train.stages import train_generator
 
 RECIPE = replace(RECIPES["tiny"].reward, batch=3)
 STEPS = StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2)
-
-
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rewarding")
-    return ExampleFile(folder / "examples.safetensors").build(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)))
 
 
 def made(examples, *, task=RewardTask, frozen_unet=False, recipe=RECIPE, reward=None):
@@ -167,10 +158,8 @@ def test_patients_who_all_have_scar_are_monitored_by_repainting_their_own(exampl
     assert 0 <= monitor.records()[0]["filter_dice"] <= 1
 
 
-def test_the_stage_goes_from_control_over_both_halves_to_what_is_packed(tmp_path):
-    cohort, work = open_cohort(write_cohort(tmp_path / "cohort", patients=3, seed=4)), tmp_path / "work"
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL):
-        train_generator(tiny_request(work, cohort), stage)
+def test_the_stage_goes_from_control_over_both_halves_to_what_is_packed(cohort, tiny_stages, tmp_path):
+    work = tiny_stages.copy_of(*tiny_stages.reports, to=tmp_path / "work")
     train_scar_segmenter(tiny_request(work, cohort), Role.FILTER)
     without = pack(work, tmp_path / "without", card="# tiny\n")
     report = train_generator(tiny_request(work, cohort), Stage.REWARD, GeneratorOptions(scar_segmenters=Path("phantom")))

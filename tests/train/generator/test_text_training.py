@@ -7,12 +7,10 @@ import pytest
 import torch
 from training_requests import tiny_request
 
-from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.tensors import to_inputs
 from lgesynthnet.model.text import build_bert, build_text_encoder, load_text_encoder, save_bert
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
 from lgesynthnet.prescription.grammar.paraphrasing import Meaning, caption_meaning
 from lgesynthnet.prescription.scar import Pattern
@@ -180,13 +178,11 @@ def test_the_text_stage_needs_no_data_and_leaves_an_encoder_that_loads(tmp_path)
     assert tokenizer.tokenize(NO_ENHANCEMENT) == ["no", "late", "enhancement"]
 
 
-def test_the_base_stage_takes_any_bert_freezes_it_and_refuses_to_go_on_with_another(tmp_path):
-    cohort = open_cohort(write_cohort(tmp_path / "cohort", patients=2, seed=4))
+def test_the_base_stage_takes_any_bert_freezes_it_and_refuses_to_go_on_with_another(cohort, tiny_stages, tmp_path):
     torch.manual_seed(3)
     bert, tokenizer = build_bert(24, layers=1)  # no width of the recipe
     save_bert(bert, tokenizer, tmp_path / "other")
-    work = tmp_path / "work"
-    train_generator(tiny_request(work, cohort), Stage.AUTOENCODER)
+    work = tiny_stages.copy_of("autoencoder", to=tmp_path / "work")
     with pytest.raises(ModelError, match="lgesynthnet train text"):
         train_generator(tiny_request(work, cohort), Stage.BASE)
     report = train_generator(tiny_request(work, cohort), Stage.BASE, GeneratorOptions(text=tmp_path / "other"))

@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.densenet import DenseNetUNet
 from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, Kind, build_heart_segmenter
-from lgesynthnet.train.examples.slices import slice_dataset
 from lgesynthnet.train.segmenters.downstream import (
     DOWNSTREAM,
     Augmentation,
@@ -26,12 +23,6 @@ from lgesynthnet.train.segmenters.downstream import (
 )
 
 TINY = DOWNSTREAM["tiny"]
-
-
-@pytest.fixture(scope="module")
-def slices(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("downstream")
-    return slice_dataset(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)), folder / "whole.safetensors")
 
 
 def settings(**changed):

@@ -8,25 +8,13 @@ import torch
 from safetensors.torch import load_file
 from training_requests import tiny_request
 
-from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
-from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, wall_of
 from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, build_heart_segmenter
 from lgesynthnet.segmenter.scoring import compare_labels, summary
 from lgesynthnet.train.augment import slices as augment_slices
-from lgesynthnet.train.examples.slices import CANVAS, read_slice_dataset, slice_dataset, write_slice_dataset
+from lgesynthnet.train.examples.slices import CANVAS, read_slice_dataset, write_slice_dataset
 from lgesynthnet.train.segmenters.heart import HeartSegmenterTask, heart_segmentation_loss, train_heart_segmenter
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4))
-
-
-@pytest.fixture(scope="module")
-def slices(cohort, tmp_path_factory):
-    return slice_dataset(cohort, tmp_path_factory.mktemp("prepared") / "whole.safetensors")
 
 
 def confident(labels, sure=12.0):

@@ -1,0 +1,99 @@
+"""What the tests of several packages are made of: tiny patients, and a command line that runs inside the test process.
+
+Nothing here imports the package at the top: a module that is imported before pytest has started runs without type checks.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+SIDE, SPACING_MM = 64, 1.5
+DTYPES = (np.int16, np.float32, np.uint8)
+
+
+def ring_patient(seed: int, slices: int = 3, scar: bool = False, rv: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """One patient: a ring of dark wall round bright blood, in the style of the EMIDEC data.
+
+    Args:
+        seed: of the noise and of the position of the heart.
+        scar: paint and label one bright scar in every slice.
+        rv: label the right ventricle, which is always there in the image. With the label, the orientation of the heart is
+            known, and no network has to estimate it.
+    Returns:
+        Image (float64) and labels (uint8) of shape (rows, cols, slices), base first: blood 180, wall 40, noise with SD 5.
+    """
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:SIDE, :SIDE]
+    images, labels = [], []
+    for index in range(slices):
+        inner, outer = 11.0 - 1.5 * index, 18.0 - 1.5 * index
+        away = np.hypot(rows - 31 - rng.uniform(-1, 1), cols - 36 - rng.uniform(-1, 1))
+        label = np.where(away <= inner, 1, np.where(away <= outer, 2, 0)).astype(np.uint8)
+        image = np.select([label == 1, label == 2], [180.0, 40.0], 90.0)
+        right_ventricle = (np.hypot(rows - 31, cols - 16) <= 13) & (label == 0)
+        image[right_ventricle] = 175.0
+        if scar:
+            core = (label == 2) & (rows > 40) & (cols > 36)
+            image[core], label[core] = 210.0, 3
+        if rv:
+            label[right_ventricle] = 5
+        images.append(image + rng.normal(0, 5, image.shape))
+        labels.append(label)
+    return np.stack(images, axis=2), np.stack(labels, axis=2)
+
+
+def write_patient(
+    root: Path, name: str, seed: int, *, dtype: type = np.int16, scar: bool = False, slices: int = 3, rv: bool = False
+) -> Path:
+    """Write `Case_NAME` in the EMIDEC layout, with an oblique affine; returns the path of the image."""
+    image, labels = ring_patient(seed, slices, scar, rv)
+    turn = np.eye(4)
+    turn[:3, :3] = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0] * (SPACING_MM, SPACING_MM, 10.0)
+    turn[:3, 3] = (-40.0, 12.5, 7.25)
+    paths = [root / f"Case_{name}" / part / f"Case_{name}.nii.gz" for part in ("Images", "Contours")]
+    stored = image if np.dtype(dtype).kind == "f" else np.rint(image).clip(0, 255)
+    for path, voxels in zip(paths, (stored.astype(dtype), labels), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(voxels.transpose(1, 0, 2), turn), path)
+    return paths[0]
+
+
+def write_hosts(root: Path, patients: int = 3, *, rv: bool = False) -> Path:
+    """Write the healthy patients N001, N002, ... with different dtypes; returns the folder."""
+    for number in range(patients):
+        write_patient(root, f"N{number + 1:03d}", seed=number, dtype=DTYPES[number % len(DTYPES)], rv=rv)
+    if rv:  # EMIDEC has no label of the RV: the folder says which numbers it uses
+        from lgesynthnet.data.declaration import write_declaration
+
+        write_declaration(root, labels="lgesynthnet", base_first=True)
+    return root
+
+
+def run_command(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run `lgesynthnet WORDS` inside this process: exit code, stdout and stderr, without the seconds of a new process."""
+    from lgesynthnet.cli.app import main
+
+    out, err = io.StringIO(), io.StringIO()
+    arguments = ["lgesynthnet", *map(str, words)]
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", arguments)
+        # The filters of a fresh interpreter; catch_warnings also makes a notice appear again that was shown once before.
+        warnings.resetwarnings()
+        for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        code = main()
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def run_process(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run `python -m lgesynthnet WORDS` as a user does, in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "lgesynthnet", *map(str, words)], capture_output=True, text=True, timeout=300)
