@@ -26,7 +26,7 @@ from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
-from lgesynthnet.terms import Role
+from lgesynthnet.terms import Prior, Role
 
 pytestmark = pytest.mark.usefixtures("few_draws")
 
@@ -34,7 +34,7 @@ PHANTOM = weights_folder() / "phantom"
 
 
 def paint(hosts: Path, out: Path, **more) -> Path:
-    request = SynthesisRequest(hosts=CohortSource(root=hosts), count=4, model="paste", prior="ischaemic", seed=3, **more)
+    request = SynthesisRequest(hosts=CohortSource(root=hosts), count=4, model="paste", prior=Prior.ISCHAEMIC, seed=3, **more)
     synthesize(plan_synthesis(request), out)
     return out
 

@@ -24,7 +24,7 @@ from lgesynthnet.records import Label
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
-from lgesynthnet.terms import Classes, LabelKind
+from lgesynthnet.terms import Classes, LabelKind, Prior
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def cohort(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def painted(cohort) -> Path:
     """Eight kept samples, at least one in every patient but N004."""
-    request = SynthesisRequest(hosts=CohortSource(root=cohort), count=8, model="paste", prior="ischaemic")
+    request = SynthesisRequest(hosts=CohortSource(root=cohort), count=8, model="paste", prior=Prior.ISCHAEMIC)
     synthesize(plan_synthesis(request), cohort.parent / "run")
     return cohort.parent / "run"
 

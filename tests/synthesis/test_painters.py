@@ -14,7 +14,7 @@ from lgesynthnet.segmenter.networks import build_network
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import load_painter
 from lgesynthnet.synthesis.planning import plan_synthesis
-from lgesynthnet.terms import Role
+from lgesynthnet.terms import Prior, Role
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def own(tmp_path_factory):
 
 
 def test_a_filter_of_ones_own_judges_in_place_of_the_models(own, hosts):
-    request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior="ischaemic")
+    request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior=Prior.ISCHAEMIC)
     usual = plan_synthesis(request).plan
     for given in (own, own / "filter", own / "work"):
         chosen = plan_synthesis(replace(request, filter=given)).plan

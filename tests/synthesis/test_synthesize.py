@@ -23,6 +23,7 @@ from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.quotas import kind_of, quotas
 from lgesynthnet.synthesis.synthesize import synthesize
+from lgesynthnet.terms import Prior
 
 
 def make(request, run, **more):
@@ -36,7 +37,7 @@ def table(run):
 
 @pytest.fixture(scope="module")
 def request_(hosts):
-    return SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=6, prior="ischaemic", seed=11)
+    return SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=6, prior=Prior.ISCHAEMIC, seed=11)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_labels_stay_whole_numbers_beside_a_host_whose_numbers_are_scaled(tmp_pa
     host = np.asarray(nib.load(path).dataobj)
     save(path, host, spacing_mm=(1.5, 1.5, 10.0), affine=nib.load(path).affine, slope=(2.0, -10.0))
     make(
-        SynthesisRequest(hosts=CohortSource(root=tmp_path / "hosts"), model="paste", count=1, prior="ischaemic", keep_all=True),
+        SynthesisRequest(hosts=CohortSource(root=tmp_path / "hosts"), model="paste", count=1, prior=Prior.ISCHAEMIC, keep_all=True),
         tmp_path / "run",
     )
     [image], [label] = (list((tmp_path / "run" / part).iterdir()) for part in ("images", "labels"))
@@ -140,7 +141,7 @@ def test_a_reader_that_looks_at_the_answer_is_shown_none(hosts):
         def read(self, slice_):
             return np.where(slice_.labels >= 3, slice_.labels, 0).astype(np.uint8)
 
-    planned = plan_synthesis(SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior="ischaemic"))
+    planned = plan_synthesis(SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior=Prior.ISCHAEMIC))
     drawn = draw_attempt(planned.plan, planned.hosts.entries, 0)
     sample = planned.painter.generator.inpaint(planned.hosts.fetch(drawn.entry), drawn.prescription)
     assert (sample.labels >= 3).any()
@@ -244,12 +245,12 @@ class TestWhatIsPainted:
     def test_healthy_slices_only_unless_asked(self, tmp_path):
         write_patient(tmp_path / "hosts", "P001", seed=1, scar=True)
         write_patient(tmp_path / "hosts", "N001", seed=2)
-        request = SynthesisRequest(hosts=CohortSource(root=tmp_path / "hosts"), model="paste", count=1, prior="uniform")
+        request = SynthesisRequest(hosts=CohortSource(root=tmp_path / "hosts"), model="paste", count=1, prior=Prior.UNIFORM)
         assert plan_synthesis(request).plan.usable_hosts == 3
         assert plan_synthesis(replace(request, hosts_with_scar=True)).plan.usable_hosts == 6
 
     def test_keep_all_fills_images_and_still_judges(self, request_, tmp_path):
-        result = make(request_, tmp_path / "run", prior="uniform", keep_all=True, count=12)
+        result = make(request_, tmp_path / "run", prior=Prior.UNIFORM, keep_all=True, count=12)
         rows = table(tmp_path / "run")
         assert result.kept == 12 == len(list((tmp_path / "run/images").iterdir()))
         assert {row["kept"] for row in rows if row["file"]} == {"0", "1"}
@@ -258,7 +259,7 @@ class TestWhatIsPainted:
 
 class TestBalance:
     def test_kinds_are_kept_as_drawn_and_the_surplus_is_named(self, request_, tmp_path):
-        request = {"prior": "ischaemic", "dice_above": 0.3, "count": 24, "max_attempts": 400, "balance": True}
+        request = {"prior": Prior.ISCHAEMIC, "dice_above": 0.3, "count": 24, "max_attempts": 400, "balance": True}
         result = make(request_, tmp_path / "run", **request)
         assert result.complete
         planned = plan_synthesis(replace(request_, **request))
@@ -272,7 +273,7 @@ class TestBalance:
         assert all(float(row["dice"]) > 0.3 and row["file"].startswith("rejected/") for row in surplus)
 
     def test_killed_and_resumed_it_keeps_the_same(self, request_, tmp_path, contents):
-        request = {"prior": "uniform", "dice_above": 0.3, "count": 8, "max_attempts": 400, "balance": True}
+        request = {"prior": Prior.UNIFORM, "dice_above": 0.3, "count": 8, "max_attempts": 400, "balance": True}
         make(request_, tmp_path / "whole", **request)
         make(request_, tmp_path / "parts", **request | {"max_attempts": 5})
         make(request_, tmp_path / "parts", **request)
@@ -301,7 +302,7 @@ class TestBadInput:
         write_hosts(tmp_path, 2)
         broken = tmp_path / "Case_N001/Images/Case_N001.nii.gz"
         broken.write_bytes(broken.read_bytes()[:500])
-        request = SynthesisRequest(hosts=CohortSource(root=tmp_path), model="paste", count=1, prior="ischaemic")
+        request = SynthesisRequest(hosts=CohortSource(root=tmp_path), model="paste", count=1, prior=Prior.ISCHAEMIC)
         plan = plan_synthesis(request).plan
         assert plan.usable_hosts == 3
         assert [s.name for s in plan.skipped] == ["N001"]
@@ -317,7 +318,7 @@ class TestBadInput:
         voxels[40:, :, 1][voxels[40:, :, 1] == 2] = 0
         nib.save(nib.Nifti1Image(voxels, labels.affine), path)
         [skipped] = plan_synthesis(
-            SynthesisRequest(hosts=CohortSource(root=tmp_path), model="paste", count=1, prior="uniform")
+            SynthesisRequest(hosts=CohortSource(root=tmp_path), model="paste", count=1, prior=Prior.UNIFORM)
         ).plan.skipped
         assert skipped.name == "N001_s01"
         assert "slice 1" in skipped.reason
@@ -327,7 +328,7 @@ class TestBadInput:
         ("change", "named"),
         [
             ({"seed": 12}, "seed was 11, is now 12"),
-            ({"prior": "uniform"}, "prior was"),
+            ({"prior": Prior.UNIFORM}, "prior was"),
             ({"dice_above": 0.5}, "dice_above was 0.6, is now 0.5"),
             ({"keep_all": True}, "keep_all"),
             ({"dice_only": True}, "dice_only"),
@@ -342,7 +343,7 @@ class TestBadInput:
 
     def test_one_changed_pixel_of_a_host_is_another_plan(self, tmp_path):
         hosts = write_hosts(tmp_path / "hosts", 1)
-        request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior="uniform")
+        request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior=Prior.UNIFORM)
         make(request, tmp_path / "run")
         path = hosts / "Case_N001/Images/Case_N001.nii.gz"
         image = nib.load(path)
@@ -362,7 +363,7 @@ class TestBadInput:
             make(request_, tmp_path)
         assert [p.name for p in tmp_path.iterdir() if p.name != ".lock"] == ["thesis.txt"]
 
-    @pytest.mark.parametrize("sources", [{}, {"text": "x", "prior": "uniform"}])
+    @pytest.mark.parametrize("sources", [{}, {"text": "x", "prior": Prior.UNIFORM}])
     def test_exactly_one_source_of_prescriptions(self, request_, sources):
         with pytest.raises(RunError, match="exactly one of --text, --prescriptions or --prior"):
             plan_synthesis(replace(request_, **{"prior": None, **sources}))
