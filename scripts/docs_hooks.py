@@ -25,12 +25,14 @@ MIRRORED = {
     "src/lgesynthnet/weights/phantom/README.md": "evidence/model-phantom.md",
     "weights/emidec/README.md": "evidence/model-emidec.md",
 }
+COMMAND_LINE = "reference/command-line.md"
+GLOSSARY = "reference/glossary.md"
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    pages = {"reference/command-line.md": command_line(), "start/first-sample.md": notebook_page(PROJECT / NOTEBOOK)}
+    pages = {"start/first-sample.md": notebook_page(PROJECT / NOTEBOOK)}
     for source, page in MIRRORED.items():
         pages[page] = relink(without_header((PROJECT / source).read_text(encoding="utf-8")), source, page)
     for page, text in pages.items():
@@ -41,9 +43,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Turn links that leave docs/ into links to the mirrored page, or into plain words where the site has no such page."""
     source = page.file.src_uri
-    if source in MIRRORED.values():
-        return markdown
-    return relink(markdown, f"docs/{source}", source)
+    if source == COMMAND_LINE:
+        markdown += "\n" + command_line()
+    elif source not in MIRRORED.values():
+        markdown = relink(markdown, f"docs/{source}", source)
+    return link_words(markdown, source, glossary_words())
 
 
 def relink(markdown: str, source: str, page: str) -> str:
@@ -68,6 +72,45 @@ def relink(markdown: str, source: str, page: str) -> str:
     return LINK.sub(rewrite, markdown)
 
 
+def glossary_words() -> list[str]:
+    """The headings of the glossary, longest first, so that "pool of hosts" is found before "host"."""
+    text = (PROJECT / "docs" / GLOSSARY).read_text(encoding="utf-8")
+    return sorted(re.findall(r"^### (.+)$", text, re.M), key=len, reverse=True)
+
+
+def link_words(markdown: str, page: str, words: list[str]) -> str:
+    """Link the first use of each word of the glossary in the running text of a page; code, headings, tables and links stay."""
+    if page == GLOSSARY or page.startswith(("decisions/", "evidence/model-")) or page in (COMMAND_LINE, "reference/changelog.md"):
+        return markdown
+    place = os.path.relpath(GLOSSARY, os.path.dirname(page) or ".")
+    left, lines, fenced = list(words), [], False
+    for line in markdown.split("\n"):
+        fenced ^= line.lstrip().startswith("```")
+        if not fenced and not line.lstrip().startswith(("#", "|", "```", "<", "!", ":::")):
+            line = link_line(line, left, place)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def link_line(line: str, left: list[str], place: str) -> str:
+    """Link the words in `left` that this line uses, and take them off the list."""
+    for word in list(left):
+        pieces = re.split(r"(`[^`]*`|!?\[[^\]]*\]\([^)]*\))", line)
+        for number in range(0, len(pieces), 2):  # every other piece is code or a link
+            pattern = rf"(?<![\w-])({re.escape(word)}s?)(?![\w-])"
+            linked, count = re.subn(pattern, rf"[\1]({place}#{anchor_of(word)})", pieces[number], count=1, flags=re.I)
+            if count:
+                pieces[number] = linked
+                left.remove(word)
+                break
+        line = "".join(pieces)
+    return line
+
+
+def anchor_of(word: str) -> str:
+    return re.sub(r"[^\w]+", "-", word.lower()).strip("-")
+
+
 def without_header(text: str) -> str:
     """A model card begins with YAML between two lines of dashes; a page does not show it."""
     return re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
@@ -89,21 +132,7 @@ def command_line() -> str:
     from lgesynthnet.cli.app import app
 
     root = typer.main.get_command(app)
-    lines = [
-        "# Command line",
-        "",
-        "This page is generated from the program; `lgesynthnet COMMAND --help` prints the same.",
-        "Options of the program stand before the command: `lgesynthnet -q synthesize ...`.",
-        "",
-        "| exit code | means |",
-        "|---|---|",
-        "| 0 | done |",
-        "| 1 | a bug in the program |",
-        "| 2 | a fault in the input; one line on stderr names the file, the cause and the remedy |",
-        "| 3 | `synthesize` and `demo`: the budget was spent before enough samples were kept; the same command continues |",
-        "| 130 | interrupted; the same command continues |",
-        "",
-    ]
+    lines: list[str] = []
     for words, command in commands("lgesynthnet", root):
         lines += section(words, command)
     return "\n".join(lines)
