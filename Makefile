@@ -45,7 +45,7 @@ lint: $(DEV) ## style, import contracts, types
 	@$(BIN)/mypy
 
 docs: $(DOCS) ## build the documentation site into build/docs, strictly and offline
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site: build/docs/index.html"
 
 wheel-check: $(DEV) ## build the wheel, install it into an empty environment and use it from another folder

@@ -9,8 +9,9 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -27,6 +28,7 @@ MIRRORED = {
 }
 COMMAND_LINE = "reference/command-line.md"
 GLOSSARY = "reference/glossary.md"
+REMOTE_WORKER, OFFLINE_WORKER = "https://unpkg.com/iframe-worker/shim", "assets/offline-search.js"
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
 
 
@@ -48,6 +50,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     elif source not in MIRRORED.values():
         markdown = relink(markdown, f"docs/{source}", source)
     return link_words(markdown, source, glossary_words())
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """The theme would load a script from a server, so that search works without one; ours lies beside the page."""
+    return output.replace(REMOTE_WORKER, os.path.relpath(OFFLINE_WORKER, os.path.dirname(page.file.dest_uri) or "."))
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """The same for pages that are made without Markdown (404)."""
+    return output.replace(REMOTE_WORKER, f"/{OFFLINE_WORKER}")
 
 
 def relink(markdown: str, source: str, page: str) -> str:
@@ -161,13 +173,22 @@ def skipped(parameter: Any) -> bool:
 
 def row(parameter: Any) -> str:
     """One option as a line of the table."""
-    argument = parameter.param_type_name == "argument"
+    argument = not parameter.opts[0].startswith("-")
     names = parameter.name.upper() if argument else ", ".join([*parameter.opts, *parameter.secondary_opts])
-    choices = getattr(parameter.type, "choices", None)
+    choices = choices_of(parameter)
     meaning = plain(getattr(parameter, "help", None))
     if choices:
-        meaning += f" One of {', '.join(f'`{getattr(choice, "value", choice)}`' for choice in choices)}."
+        meaning += " One of " + ", ".join(f"`{choice}`" for choice in choices) + "."
     return f"| `{names}` | {cell(meaning)} | {cell(default(parameter))} |"
+
+
+def choices_of(parameter: Any) -> list[str]:
+    """The words that an option takes; empty where it takes anything."""
+    annotation = parameter.type_descriptor.annotation
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return [str(choice.value) for choice in kind]
+    return []
 
 
 def default(parameter: Any) -> str:
