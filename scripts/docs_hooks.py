@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 PROJECT = Path(__file__).resolve().parents[1]
 NOTEBOOK = "docs/start/first-sample.ipynb"
@@ -34,6 +35,8 @@ LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
+    from mkdocs.structure.files import File
+
     pages = {"start/first-sample.md": notebook_page(PROJECT / NOTEBOOK)}
     for source, page in MIRRORED.items():
         pages[page] = relink(without_header((PROJECT / source).read_text(encoding="utf-8")), source, page)
