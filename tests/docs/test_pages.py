@@ -78,7 +78,7 @@ def fault_of(words: list[str], *, whole: bool) -> str | None:
     if ">" in words:
         words = words[: words.index(">")]
     options = {name: parameter for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    given, places = set(), 0
+    given, places, shortened = set(), 0, "..." in words
     while words:
         word = words.pop(0)
         if word.startswith("-") and word not in ("-", "..."):
@@ -90,13 +90,13 @@ def fault_of(words: list[str], *, whole: bool) -> str | None:
                 if not words and whole:
                     return f"{name} lacks its value"
                 words = words[1:]
-        else:
+        elif word != "...":
             places += 1
     arguments = [parameter for parameter in command.params if not parameter.opts[0].startswith("-")]
-    if places > len(arguments) and "..." not in words:
+    if places > len(arguments):
         return f"takes {len(arguments)} arguments, got {places}"
     lacking = [p.opts[0] for p in command.params if p.required and p.opts[0].startswith("-") and p.name not in given]
-    return f"lacks {', '.join(lacking)}" if whole and lacking else None
+    return f"lacks {', '.join(lacking)}" if whole and lacking and not shortened else None
 
 
 def leaves(command: Any) -> list[Any]:
