@@ -94,14 +94,14 @@ def glossary_words() -> list[str]:
 
 
 def link_words(markdown: str, page: str, words: list[str]) -> str:
-    """Link the first use of each word of the glossary in the running text of a page; code, headings, tables and links stay."""
+    """Link the first use of each word of the glossary in the running text of a page; code, headings and links stay."""
     if page == GLOSSARY or page.startswith(("decisions/", "evidence/model-")) or page in (COMMAND_LINE, "reference/changelog.md"):
         return markdown
     place = os.path.relpath(GLOSSARY, os.path.dirname(page) or ".")
     left, lines, fenced = list(words), [], False
     for line in markdown.split("\n"):
         fenced ^= line.lstrip().startswith("```")
-        if not fenced and not line.lstrip().startswith(("#", "|", "```", "<", "!", ":::")):
+        if not fenced and not line.lstrip().startswith(("#", "```", "<", "!", ":::")):
             line = link_line(line, left, place)
         lines.append(line)
     return "\n".join(lines)

@@ -95,5 +95,5 @@ def test_the_notebook_works_from_the_first_cell_to_the_last(tmp_path, monkeypatc
     for cell in notebook_cells():
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)
-    assert len(list((tmp_path / "first-sample" / "pairs").glob("*_image.nii.gz"))) == 3
-    assert (tmp_path / "first-sample" / "run" / "report.html").is_file()
+    assert len(list((tmp_path / "runs" / "first-sample" / "pairs").glob("*_image.nii.gz"))) == 3
+    assert (tmp_path / "runs" / "first-sample" / "run" / "report.html").is_file()
