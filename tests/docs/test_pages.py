@@ -227,6 +227,20 @@ def test_the_picture_of_the_layers_shows_the_layers():
     assert names - packages == set()
 
 
+def test_every_make_target_of_a_page_exists():
+    known = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.M))
+    named = {target for page in PAGES for block in blocks(page, "bash") for target in re.findall(r"^make ([a-z-]+)", block.text, re.M)}
+    assert {"demo", "test", "lint", "docs"} <= named
+    assert named <= known
+
+
+def test_the_citation_names_the_version_and_the_paper():
+    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
+    assert citation["version"] == tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    paper = citation["preferred-citation"]["identifiers"][0]["value"].removeprefix("arXiv:")
+    assert paper in (PROJECT / "README.md").read_text()
+
+
 def test_the_documents_speak_of_this_repository_alone():
     for page in [*PAGES, NOTEBOOK]:
         assert "../shared" not in text_of(page), page
