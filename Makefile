@@ -1,4 +1,4 @@
-# make demo | test | lint | docs | wheel-check | clean | help
+# make demo | test | test-long | lint | docs | wheel-check | clean | help
 #
 # Everything lands in .venv, build and runs of this folder: also the caches of pip, matplotlib and the model libraries.
 # Other Python: make PYTHON=python3.12 ...   More options for pip: make PIP_ARGS="--find-links /my/wheels" ...
@@ -7,6 +7,7 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core-installed
@@ -24,7 +25,7 @@ export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
 export HF_HOME = $(CURDIR)/$(VENV)/cache/huggingface
 export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: help demo test lint docs wheel-check clean distclean
+.PHONY: help demo test test-long lint docs wheel-check clean distclean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -35,8 +36,16 @@ help: ## this list
 demo: $(CORE) ## paint scars into simulated hearts; ends with the path of a report
 	@$(BIN)/lgesynthnet demo --out runs/demo
 
+# All tests are shared between two processes; some of them are sooner done in one. Each process takes half of the tests in
+# their order, so that most fixtures are made once, and the one that is ready first takes half of what is left.
+# Without bytecode on disk, every process would compile the package and the tests anew.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(if $(PYTEST_ARGS),,--numprocesses $(WORKERS) --dist worksteal)
+
 test: $(DEV) ## run the tests (PYTEST_ARGS="tests/data -k mirror" for some of them)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+test-long: $(DEV) ## run the tests that take long by nature; `make test` has a short form of each
+	@$(PYTEST) -m long $(PYTEST_ARGS)
 
 lint: $(DEV) ## style, import contracts, types
 	@$(BIN)/ruff check .
