@@ -234,6 +234,12 @@ def test_every_make_target_of_a_page_exists():
     assert named <= known
 
 
+def test_every_tool_of_the_site_is_pinned_in_the_tested_set():
+    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["docs"]
+    pins = {line.split("==")[0].lower() for line in (PROJECT / "constraints.txt").read_text().splitlines() if "==" in line}
+    assert {re.split(r"[\[>=]", name)[0] for name in wanted} - pins == set()
+
+
 def test_the_citation_names_the_version_and_the_paper():
     citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
     assert citation["version"] == tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
