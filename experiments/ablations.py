@@ -26,16 +26,15 @@ from generator import UtilityExperiment, as_numbers, options_of, scar_levels
 
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.evaluate.alignment import ABOVE
+from lgesynthnet.evaluate.alignment import DICE_ABOVE
 from lgesynthnet.evaluate.intervals import Interval, difference, mean, ratio
 from lgesynthnet.files import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Prior, Role
 
 CORE_PIXELS = 12
@@ -61,7 +60,7 @@ def main() -> None:
         name, _, spec = variant.partition("=")
         folder, _, settings = spec.partition("?")
         sampling = sampling_of(settings)
-        painter = painter_of(folder, sampling, asked.guide)
+        painter = LGESynthNet.from_pretrained(folder, sampling=sampling)
         found = asked_again(bench, painter, folder)
         found["novel"] = {} if options.repaint_only else novel(bench, painter)
         row: dict[str, Interval | None] = {
@@ -81,7 +80,7 @@ def main() -> None:
         figures[name] = {key: str(value) for key, value in row.items()}
         if options.words:
             alone = replace(sampling, guidance=asked.words_guidance, edges=False, whole_wall=True)
-            said = as_numbers(bench.words(painter_of(folder, alone, asked.guide)))
+            said = as_numbers(bench.words(LGESynthNet.from_pretrained(folder, sampling=alone)))
             figures[name] |= {f"words: {key}": value for key, value in said.items()}
         if options.out:
             write_json(options.out, figures)
@@ -93,11 +92,6 @@ def sampling_of(settings: str) -> Sampling:
     plain = Sampling()
     kinds = {name: type(getattr(plain, name)) for name in values}
     return Sampling(**{name: bool(int(value)) if kinds[name] is bool else kinds[name](value) for name, value in values.items()})
-
-
-def painter_of(folder: str, sampling: Sampling, guide: Path) -> LGESynthNet:
-    steered = sampling.guide_scale > 0 or sampling.best_of > 1
-    return LGESynthNet.from_pretrained(folder, sampling=sampling, guide=ScarSegmenterGuide.from_pretrained(guide) if steered else None)
 
 
 def ceiling_of(bench: UtilityExperiment) -> ByPatient:
@@ -128,7 +122,7 @@ def asked_again(bench: UtilityExperiment, painter: LGESynthNet, folder: str) -> 
 
 def level(host: Host, image: np.ndarray, label: Label = Label.SCAR) -> float:
     """Mean brightness of the bright scar, or of its core, heart units."""
-    return float(HeartWindow.of(host.slice_).to_unit(image)[host.slice_.labels == label].mean())
+    return float(HeartWindow.from_slice(host.slice_).to_unit(image)[host.slice_.labels == label].mean())
 
 
 def core_drop(host: Host, image: np.ndarray) -> float | None:
@@ -141,13 +135,13 @@ def core_drop(host: Host, image: np.ndarray) -> float | None:
 def novel(bench: UtilityExperiment, painter: LGESynthNet) -> ByPatient:
     rng, scores = np.random.default_rng(7), defaultdict(list)
     for i, host in enumerate(h for h in bench.hosts if not h.slice_.scar.any()):
-        sample = painter.inpaint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
+        sample = painter.inpaint(host, draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
         scores[host.slice_.patient].append(dice(bench.read(host, sample.image), sample.intended) or 0.0)
     return scores
 
 
 def above(scores: ByPatient) -> ByPatient:
-    return {name: [float(value > ABOVE) for value in values] for name, values in scores.items()}
+    return {name: [float(value > DICE_ABOVE) for value in values] for name, values in scores.items()}
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.generate.paste import IntensityPaste
@@ -35,7 +35,7 @@ from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Role
 
@@ -80,7 +80,7 @@ def placements(autoencoder: AutoencoderKL, shelf: HostPool, count: int) -> None:
         except PrescriptionError:
             continue
         roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
-        before = roi.crop(HeartWindow.of(host.slice_).to_unit(sample.image))
+        before = roi.crop(HeartWindow.from_slice(host.slice_).to_unit(sample.image))
         after = round_trip(autoencoder, before)
         scar, wall = roi.crop_mask(sample.intended), roi.crop_mask(host.frame.wall & ~sample.hidden)
         if scar.any():
@@ -103,7 +103,7 @@ def real_slices(autoencoder: AutoencoderKL, reader: TrainedScarSegmenter, option
         image, truth = rebuilt(autoencoder, host), host.slice_.scar
         for scores, seen in ((before, host.slice_.image), (after, image)):
             scores[entry.patient].append(dice(scar_of(reader.read(replace(host.slice_, image=seen))), truth) or 0.0)
-        window, wall = HeartWindow.of(host.slice_), host.frame.wall
+        window, wall = HeartWindow.from_slice(host.slice_), host.frame.wall
         error = window.to_unit(image)[wall].astype(float) - window.to_unit(host.slice_.image)[wall]
         noise[entry.patient].append(float(-10 * np.log10(np.mean(error**2))))
     print(f"{options.part}, {sum(map(len, before.values()))} slices with scar, read by {reader.fingerprint}")
@@ -115,7 +115,7 @@ def real_slices(autoencoder: AutoencoderKL, reader: TrainedScarSegmenter, option
 def rebuilt(autoencoder: AutoencoderKL, host: Host) -> np.ndarray:
     """The host with its wall and cavity as the autoencoder gives it back; in its own grid."""
     slice_, frame = host.slice_, host.frame
-    window, roi = HeartWindow.of(slice_), Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
+    window, roi = HeartWindow.from_slice(slice_), Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     picture = round_trip(autoencoder, roi.crop(window.to_unit(slice_.image)))
     rows, cols = np.nonzero(frame.wall | frame.cavity)
     image = slice_.image.astype(np.float64)

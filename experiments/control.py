@@ -18,17 +18,17 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.quality.verdict import judge
 from lgesynthnet.records import Label, Level, scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
+from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.painters import model_folder
-from lgesynthnet.synthesis.synthesize import read_back
 from lgesynthnet.terms import Prior
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     for i in range(options.count):
         entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
         host = shelf.fetch(entry)
-        wanted = draw(options.prior, entry.level, rng)
+        wanted = draw_prescription(options.prior, entry.level, rng)
         sample = painter.inpaint(host, wanted, seed=i)
         read = scar_of(read_back(reader, sample))
         verdict = judge(sample.intended, read, host.slice_.spacing_mm, existing=host.slice_.scar)
@@ -95,10 +95,10 @@ def main() -> None:
         for group in ("all", extent, area):
             passed[group][entry.patient].append(float(verdict.kept))
             overlap[group][entry.patient].append(verdict.dice or 0.0)
-        found = measure(read, host.frame)
+        found = measure_scar(read, host.frame)
         located[entry.patient].append(jaccard(found.segments, wanted.segments))
         sets[entry.level].append((found.segments, wanted.segments))
-        unit = HeartWindow.of(host.slice_).to_unit(sample.image)
+        unit = HeartWindow.from_slice(host.slice_).to_unit(sample.image)
         visible = sample.labels == Label.SCAR
         if visible.any():
             asked.append(wanted.intensity_percentile)

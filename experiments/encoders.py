@@ -20,12 +20,14 @@ from pathlib import Path
 
 from generator import UtilityExperiment, options_of
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.model_store import weights_folder
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role, Stage
+from lgesynthnet.train.generator.job import GeneratorOptions
 from lgesynthnet.train.recipes import RECIPES
-from lgesynthnet.train.stages import train
+from lgesynthnet.train.request import TrainingData, TrainingRequest
+from lgesynthnet.train.stages import train_generator
 
 
 def main() -> None:
@@ -47,7 +49,9 @@ def main() -> None:
         work = options.work / name
         if not (work / "autoencoder" / "model").is_dir():
             shutil.copytree(ours / "vae", work / "autoencoder" / "model")
-        report = train(Stage.BASE, work=work, data=open_cohort(options.hearts), recipe="encoders", text=encoder, device="cpu")
+        data = TrainingData(cohort=open_cohort(options.hearts))
+        request = TrainingRequest(work=work, data=data, recipe="encoders", device="cpu")
+        report = train_generator(request, Stage.BASE, GeneratorOptions(text=encoder))
         print(f"\n{name} ({encoder}): {report['steps']} steps, {report['seconds']} s, loss {report['loss']}", flush=True)
         bench.words(bench.painter(str(work / "base" / "model"), bench.by_words))
 

@@ -5,7 +5,7 @@
 repaint  every real positive slice with its own mask painted again; the auditor on the real slice is the ceiling. Transmural extent of
          the mask and as measured, in the real and in the painted slice: what a reading of brightness can say at best.
 novel    ischaemic prescriptions in scar-free slices: by segment, extent and size; the host with nothing painted is the zero;
-         transmural extent asked and measured (5 SD, half maximum, auditor).
+         transmural extent asked and measured (5 SD, FWHM, auditor).
 words    edges dropped, the whole wall hidden, one AHA segment in the caption: where the scar lies; and the same host and noise
          with "subendocardial" against "transmural".
 
@@ -28,9 +28,9 @@ import numpy as np
 
 from lgesynthnet.anatomy.aha import SECTOR_START_DEG, SEGMENTS
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.evaluate.alignment import ABOVE, Scores, by_patient, readings, score
+from lgesynthnet.evaluate.alignment import DICE_ABOVE, Scores, by_patient, scar_masks, score
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.intervals import Interval, correlation, difference, mean, ratio
 from lgesynthnet.files import write_json
@@ -39,17 +39,16 @@ from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.prescription.strata import in_order
+from lgesynthnet.prescription.strata import sort_strata
 from lgesynthnet.records import Level, Mask, scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.synthesis.guiding import ScarSegmenterGuide
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Prior, Role
 
-SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > ABOVE}
-READINGS = ("auditor", "5 SD", "half maximum")
+SCORES: dict[str, Callable[[Scores], float]] = {"Dice": lambda s: s.dice, "above 0.6": lambda s: s.dice > DICE_ABOVE}
+METHODS = ("auditor", "5 SD", "FWHM")
 
 
 def options_of(words: list[str] | None = None) -> argparse.Namespace:
@@ -66,10 +65,6 @@ def options_of(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
     parser.add_argument("--words-guidance", type=float, default=2.5, help="guidance where the caption alone is in charge")
-    parser.add_argument("--masks", action="store_true", help="ablation: for a model trained with `train control --masks`")
-    parser.add_argument("--guide-scale", type=float, default=0.0, help="steer the sampling by the reward's reader of --guide")
-    parser.add_argument("--best-of", type=int, default=1, help="candidates, of which the reward's reader of --guide chooses one")
-    parser.add_argument("--guide", type=Path, default=Path("weights/emidec"))
     parser.add_argument("--silent", action="store_true", help="ablation: no caption")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     return parser.parse_args(words)
@@ -107,14 +102,12 @@ class UtilityExperiment:
     def by_words(self) -> Sampling:
         """The caption alone in charge."""
         o = self.options
-        return Sampling(steps=o.steps, guidance=o.words_guidance, edges=False, whole_wall=True, masks=o.masks)
+        return Sampling(steps=o.steps, guidance=o.words_guidance, edges=False, whole_wall=True)
 
     def painter(self, model: str, sampling: Sampling | None = None) -> LGESynthNet:
         o = self.options
-        steered = {"guide_scale": o.guide_scale, "best_of": o.best_of}
-        sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, masks=o.masks, words=not o.silent, **steered)
-        guide = ScarSegmenterGuide.from_pretrained(o.guide) if o.guide_scale > 0 or o.best_of > 1 else None
-        return LGESynthNet.from_pretrained(model, sampling=sampling, guide=guide)
+        sampling = sampling or Sampling(steps=o.steps, guidance=o.guidance, words=not o.silent)
+        return LGESynthNet.from_pretrained(model, sampling=sampling)
 
     def read(self, host: Host, image: np.ndarray) -> Mask:
         return scar_of(self.auditor.read(replace(host.slice_, image=image)))
@@ -136,7 +129,7 @@ class UtilityExperiment:
                 figures[name] |= {"versus": mean(rival), "difference": difference(painted, rival)}
             print(f"  {name:>9}: {_listed(figures[name])}")
         for kind, scores in (("painted", own), ("real", real)):
-            for name in READINGS:
+            for name in METHODS:
                 figures[f"extent, {kind}, by {name}"] = agreed = _agreement(scores, name)
                 print(f"  extent, {kind:>7}, by {name:>12}: {_listed(agreed)}")
         return figures
@@ -146,7 +139,7 @@ class UtilityExperiment:
         scores, untouched = [], defaultdict(list)
         free = [h for h in self.hosts if not h.slice_.scar.any()]
         for host in _shown([h for h in free for _ in range(self.options.per_slice)], "novel"):
-            wish = draw(Prior.ISCHAEMIC, host.frame.level, rng)
+            wish = draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng)
             try:
                 sample = painter.inpaint(host, wish, seed=int(rng.integers(2**31)))
             except PrescriptionError:
@@ -158,7 +151,7 @@ class UtilityExperiment:
         figures: dict[str, object] = {"nothing painted": nothing, "segment right": right}
         print(f"novel, {len(scores)} samples; Dice with nothing painted {_figure(nothing)}")
         top = ceiling["above 0.6"]["real"]
-        for group in in_order({group for one in scores for group in one.groups}):
+        for group in sort_strata({group for one in scores for group in one.groups}):
             row = {name: mean(by_patient((s for s in scores if group in s.groups), of)) for name, of in SCORES.items()}
             above = row["above 0.6"]
             share = above.value / top.value if top and top.value else None
@@ -166,7 +159,7 @@ class UtilityExperiment:
             of_it = "" if share is None else f" ({share:.2f} of the ceiling)"
             print(f"  {group:>32}: n {above.n:>3}, above 0.6 {above}{of_it}, Dice {row['Dice']}")
         print(f"  segment with most scar is a prescribed one: {_figure(right)}")
-        for name in READINGS:
+        for name in METHODS:
             figures[f"extent by {name}"] = agreed = _agreement(scores, name)
             print(f"  extent by {name:>12}: {_listed(agreed)}")
         return figures
@@ -184,15 +177,15 @@ class UtilityExperiment:
                     wish = ScarPrescription(segments=frozenset({int(segment)}), pattern=pattern, transmurality=share)
                     sample = painter.inpaint(host, wish, seed=seed)
                     case = Case.of_sample(sample)
-                    found = case.read(self.auditor)
+                    found = case.segment(self.auditor)
                     centre = (SECTOR_START_DEG[int(segment)] + 30.0) % 360.0
                     angle = _mean_angle(host.frame.nominal_deg[found]) if found.sum() >= 5 else None
                     hit[who].append(float(angle is not None and _apart(angle, centre) <= 30))
                     if angle is not None:
                         angles.append(angle)
                         centres.append(centre)
-                    masks = readings(case, found)
-                    extents.append([measure(masks[name], host.frame).transmurality or 0.0 for name in ("auditor", "5 SD")])
+                    masks = scar_masks(case, found)
+                    extents.append([measure_scar(masks[name], host.frame).transmurality or 0.0 for name in ("auditor", "5 SD")])
                 deeper[who].append(float(extents[1][0] > extents[0][0]))
                 deeper_sd[who].append(float(extents[1][1] > extents[0][1]))
         chance = np.mean([_apart(a, c) <= 30 for i, a in enumerate(angles) for j, c in enumerate(centres) if i != j])

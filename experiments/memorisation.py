@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.cases import Case
-from lgesynthnet.evaluate.nearest import PERCENTILE, feature_spread, in_features, in_wall, look, nearest
+from lgesynthnet.evaluate.nearest import PERCENTILE, feature_deviation, feature_distance, nearest, unroll_wall, wall_distance
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import draw
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.prescription.priors import draw_prescription
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Prior, Role
 
 ALLOWED = 0.025
@@ -49,12 +49,12 @@ def main() -> None:
     shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
     entries = [entry for entry in shelf.entries if entry.patient in patients]
     hosts = [shelf.fetch(entry) for entry in entries]
-    real = [look(_case(host), auditor) for host in hosts]
-    samples = [look(case, auditor) for case in painted(painter, hosts, options)]
+    real = [unroll_wall(_case(host), auditor) for host in hosts]
+    samples = [unroll_wall(case, auditor) for case in painted(painter, hosts, options)]
     scarred = [r for r, host in zip(real, hosts, strict=True) if host.slice_.scar.any()]
     print(f"{painter.fingerprint}: {len(samples)} samples, {len(real)} {options.part} slices, {len(scarred)} with scar")
     passed = True
-    for name, distance in (("repainted wall", in_wall), ("auditor's features", in_features(feature_spread(real)))):
+    for name, distance in (("repainted wall", wall_distance), ("auditor's features", feature_distance(feature_deviation(real)))):
         reference_distance = [nearest(one, real, distance) for one in scarred]
         found = [nearest(one, real, distance) for one in samples]
         limit = float(np.percentile(reference_distance, PERCENTILE))
@@ -75,7 +75,7 @@ def painted(painter: LGESynthNet, hosts: list[Host], options: argparse.Namespace
     while len(made) < options.count:
         host = free[int(rng.integers(len(free)))]
         try:
-            made.append(Case.of_sample(painter.inpaint(host, draw(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))))
+            made.append(Case.of_sample(painter.inpaint(host, draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), seed=len(made))))
         except PrescriptionError:
             continue
     return made

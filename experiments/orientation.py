@@ -1,11 +1,11 @@
-"""RV insertions and stack order against marks read by eye: errors, wrong AHA segments, honesty of the confidence, failures.
+"""Compare RV insertions and stack order with marks set by eye: angle errors, wrong AHA segments, confidence and failures.
 
     python experiments/orientation.py [--data FOLDER] [--failures 10] [--single] [--turns] [--segmenter FOLDER] [--parts train val]
 
-Three estimators: the rules, the RV of a segmenter (default: the shipped one, trained on simulated hearts alone), and both together,
-which is what the program uses.
+There are three estimators: the rules, the RV of a heart segmenter (default: the shipped one, trained on simulated hearts only),
+and both together, which is what the program uses.
 
-FOLDER (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with rv_insertions.csv and splits.json.
+FOLDER (default: the environment variable LGESYNTHNET_DATA) holds emidec/ with rv_insertions.csv and splits.json.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.anatomy.frame import ASSUMED, locate
-from lgesynthnet.anatomy.insertions import Evidence, insertions_from_image, septum_evidence
-from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, levels, locate_all_insertions, order_stack
-from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.anatomy.frame import ASSUMED_INSERTIONS, compute_heart_frame
+from lgesynthnet.anatomy.insertions import insertions_from_image
+from lgesynthnet.anatomy.orientation import MIN_CONFIDENCE, assign_levels, find_all_insertions, order_stack
+from lgesynthnet.anatomy.septum_evidence import Evidence, septum_evidence
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
@@ -38,10 +40,11 @@ HEADER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One slice read by eye next to what was found in it.
+    """The mark of one slice and the estimate for it.
 
     Attributes:
-        wrong_segments: share of the wall's pixels that get another AHA number than by the mark; None where the wall is open.
+        anterior_deg, inferior_deg: the mark, in degrees counter-clockwise from image right.
+        wrong_segments: share of wall pixels whose AHA number differs from that by the mark; None where the wall is open.
     """
 
     name: str
@@ -49,19 +52,19 @@ class Mark:
     certainty: str
     anterior_deg: float
     inferior_deg: float
-    found: Insertions
+    estimate: Insertions
     image_confidence: float
     wrong_segments: float | None
 
     @property
     def errors_deg(self) -> tuple[float, float]:
-        pairs = ((self.found.anterior_deg, self.anterior_deg), (self.found.inferior_deg, self.inferior_deg))
-        anterior, inferior = (abs((one - other + 180.0) % 360.0 - 180.0) for one, other in pairs)
+        pairs = ((self.estimate.anterior_deg, self.anterior_deg), (self.estimate.inferior_deg, self.inferior_deg))
+        anterior, inferior = (abs((estimate - mark + 180.0) % 360.0 - 180.0) for estimate, mark in pairs)
         return anterior, inferior
 
 
 def turned(stack: Stack, quarter_turns: int) -> Stack:
-    """The same heart turned counter-clockwise by quarters: a direction that the prior has never heard of."""
+    """The same heart turned counter-clockwise by quarter turns, to a direction that the prior does not expect."""
     return replace(
         stack,
         image=np.rot90(stack.image, quarter_turns),
@@ -74,7 +77,7 @@ Locate = Callable[[Stack], list[Insertions | None]]
 
 
 def by_rules(stack: Stack) -> list[Insertions | None]:
-    return locate_all_insertions(stack)
+    return find_all_insertions(stack)
 
 
 def slice_by_slice(stack: Stack) -> list[Insertions | None]:
@@ -83,30 +86,30 @@ def slice_by_slice(stack: Stack) -> list[Insertions | None]:
 
 
 def by_network(folder: Path, *, rules: bool) -> Locate:
-    """By a segmenter's RV, alone or with the rules; with them and the shipped segmenter it is what the program does."""
+    """The RV of a heart segmenter, alone or with the rules. With the rules and the shipped segmenter this is what the program does."""
     from lgesynthnet.segmenter.heart import HeartSegmenter
     from lgesynthnet.segmenter.septum import rv_evidence
 
     segmenter = HeartSegmenter.from_pretrained(folder)
 
     def read(slice_: ShortAxisSlice) -> Evidence:
-        seen = rv_evidence(segmenter.probabilities(slice_.image, slice_.spacing_mm)[Label.RV], slice_)
-        return seen + septum_evidence(slice_) if rules else seen
+        evidence = rv_evidence(segmenter.probabilities(slice_.image, slice_.spacing_mm)[Label.RV], slice_)
+        return evidence + septum_evidence(slice_) if rules else evidence
 
-    return lambda stack: locate_all_insertions(stack, read=read)
+    return lambda stack: find_all_insertions(stack, read_evidence=read)
 
 
-def wrong_segments(slice_: ShortAxisSlice, level: Level | None, marked: Insertions, found: Insertions) -> float | None:
+def wrong_segments(slice_: ShortAxisSlice, level: Level | None, marked: Insertions, estimate: Insertions) -> float | None:
     assert level is not None
     try:
-        frame = locate(slice_, level, marked)
+        frame = compute_heart_frame(slice_, level, marked)
     except AnatomyError:  # an open ring has no segments
         return None
-    return float(np.mean((frame.segments != locate(slice_, level, found).segments)[frame.wall]))
+    return float(np.mean((frame.segments != compute_heart_frame(slice_, level, estimate).segments)[frame.wall]))
 
 
 def read_marks(stacks: Iterable[Stack], emidec: Path, locate_all: Locate = by_rules, *, quarter_turns: int = 0) -> list[Mark]:
-    """Every mark of the file beside the estimate for its slice."""
+    """All marks of the file with the estimates for their slices."""
     group_of = {patient: name for name, members in json.loads((emidec / "splits.json").read_text()).items() for patient in members}
     with (emidec / "rv_insertions.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -114,13 +117,13 @@ def read_marks(stacks: Iterable[Stack], emidec: Path, locate_all: Locate = by_ru
     for stack in stacks:
         stack = turned(stack, quarter_turns)
         own = [row for row in rows if row["case"].removeprefix("Case_") == stack.patient]
-        located, level_of = locate_all(stack), levels(stack, order_stack(stack))
+        located, level_of = locate_all(stack), assign_levels(stack, order_stack(stack))
         for row in own:
             index = int(row["slice"])
-            found = located[index]
-            assert found is not None
-            confidence = found.confidence
-            found = found if confidence >= MIN_CONFIDENCE else ASSUMED
+            estimate = located[index]
+            assert estimate is not None
+            confidence = estimate.confidence
+            estimate = estimate if confidence >= MIN_CONFIDENCE else ASSUMED_INSERTIONS
             anterior, inferior = (float(row[f"{name}_deg"]) + 90.0 * quarter_turns for name in ("anterior", "inferior"))
             marked = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
             marks.append(
@@ -130,9 +133,9 @@ def read_marks(stacks: Iterable[Stack], emidec: Path, locate_all: Locate = by_ru
                     certainty=row["confidence"],
                     anterior_deg=anterior,
                     inferior_deg=inferior,
-                    found=found,
+                    estimate=estimate,
                     image_confidence=confidence,
-                    wrong_segments=wrong_segments(stack[index], level_of[index], marked, found),
+                    wrong_segments=wrong_segments(stack[index], level_of[index], marked, estimate),
                 )
             )
     return marks
@@ -143,7 +146,7 @@ def line(name: str, marks: list[Mark]) -> str:
     confidence = np.array([mark.image_confidence for mark in marks])
     (anterior, inferior), (anterior_median, inferior_median) = errors.mean(axis=0), np.median(errors, axis=0)
     together = float(np.corrcoef(confidence, errors.mean(axis=1))[0, 1]) if confidence.std() else float("nan")
-    assumed = sum(mark.found.source is Source.ASSUMED for mark in marks)
+    assumed = sum(mark.estimate.source is Source.ASSUMED for mark in marks)
     wrong = np.mean([mark.wrong_segments for mark in marks if mark.wrong_segments is not None])
     unsure = errors.mean(axis=1)[np.argsort(confidence)[: max(len(marks) // 10, 1)]].mean()  # the least confident tenth
     return (
@@ -172,7 +175,7 @@ def print_errors(marks: list[Mark]) -> None:
 
 
 def print_order(stacks: list[Stack]) -> None:
-    """EMIDEC stacks run from apex to base, so base_first must come out False, and True when the stack is turned round."""
+    """Print how many stacks have the right order. EMIDEC runs from apex to base, so base_first must be False, or True reversed."""
     forward = [order_stack(stack) for stack in stacks]
     backward = [order_stack(replace(stack, image=stack.image[:, :, ::-1], labels=stack.labels[:, :, ::-1])) for stack in stacks]
     right, reverse = sum(not order.base_first for order in forward), sum(order.base_first for order in backward)
@@ -185,15 +188,17 @@ def print_order(stacks: list[Stack]) -> None:
 
 
 def main() -> None:
-    default = os.environ.get("LGESYNTHNET_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))
+    data = os.environ.get("LGESYNTHNET_DATA")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(default), help="folder that holds emidec/ (default: %(default)s)")
-    parser.add_argument("--failures", type=int, default=10, help="how many of the worst marks to list (default: %(default)s)")
-    parser.add_argument("--single", action="store_true", help="read each slice alone, without its neighbours")
+    parser.add_argument(
+        "--data", type=Path, default=data, required=data is None, help="folder that holds emidec/ (default: $LGESYNTHNET_DATA)"
+    )
+    parser.add_argument("--failures", type=int, default=10, help="number of the worst marks to list (default: %(default)s)")
+    parser.add_argument("--single", action="store_true", help="estimate each slice alone, without its neighbours")
     parser.add_argument("--turns", action="store_true", help="also turn every heart by 90, 180 and 270 degrees")
-    shipped = weights_folder() / "phantom" / "segmenter"
-    parser.add_argument("--segmenter", type=Path, default=shipped, help="model folder of `lgesynthnet train segmenter`")
-    parser.add_argument("--parts", nargs="+", help="these parts of splits.json only, e.g. train val while anything is tuned")
+    shipped = weights_folder() / "phantom" / "heart-segmenter"
+    parser.add_argument("--segmenter", type=Path, default=shipped, help="model folder of `lgesynthnet train heart-segmenter`")
+    parser.add_argument("--parts", nargs="+", help="use these parts of splits.json only, e.g. train val while tuning")
     options = parser.parse_args()
     emidec = options.data / "emidec"
     splits = read_splits(emidec / "splits.json")
@@ -211,10 +216,10 @@ def main() -> None:
         print_errors(marks)
         print(f"{seconds:.1f} s for {len(stacks)} stacks; worst marks:")
         for mark in sorted(marks, key=lambda mark: -sum(mark.errors_deg))[: options.failures]:
-            found = mark.found
+            estimate = mark.estimate
             print(
                 f"  {mark.name:15s} ({mark.group}, {mark.certainty}) by eye {mark.anterior_deg:.0f}/{mark.inferior_deg:.0f}, "
-                f"found {found.anterior_deg:.0f}/{found.inferior_deg:.0f} ({found.source}, {mark.image_confidence:.2f})"
+                f"found {estimate.anterior_deg:.0f}/{estimate.inferior_deg:.0f} ({estimate.source}, {mark.image_confidence:.2f})"
             )
         for quarter_turns in (1, 2, 3) if options.turns else ():
             print(f"\n{name}, every heart turned by {90 * quarter_turns} degrees")

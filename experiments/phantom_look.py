@@ -1,14 +1,15 @@
-"""How the phantom's look differs from real images: brightness by tissue, contrast to noise, texture, and a classifier between the two.
+"""Compare the phantom with real images: brightness of tissues, contrast-to-noise ratio, texture, and a classifier of the two.
 
     python experiments/phantom_look.py --phantom FOLDER [--data FOLDER] [--patients 60]
 
-FOLDER of --data (default: the environment variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; its
-`train` patients alone are read. Slices count equally; the RV label of the phantom counts as background, as EMIDEC has none.
+FOLDER of --data (default: the environment variable LGESYNTHNET_DATA) holds emidec/ with splits.json. Only its `train` patients
+are read. All slices count equally. The RV label of the phantom counts as background, because EMIDEC has none.
 
-Units: `image` maps the 1st to 99th percentile of an image's non-zero pixels to 0..1, `heart` is `conditioning.intensity.HeartWindow`.
-Noise is the robust SD (1.48 MAD) of the image less its 3 mm Gaussian, inside the blood pool 2 mm off the wall: grain, trabeculae
-and slow flow together. Published contrast to noise (scar-wall 31-38, scar-blood 3-4) divides by the noise of air on magnitude
-images; phase-sensitive and interpolated images have no such air, so only the ratio of the two contrasts (about 10) can be compared.
+Units: `image` maps the 1st to 99th percentile of the non-zero pixels of an image to 0..1; `heart` is `conditioning.intensity.HeartWindow`.
+Noise is the robust standard deviation (1.48 MAD) of the image minus its 3 mm Gaussian, in the blood pool at least 2 mm from the
+wall. It includes trabeculae and slow flow. Published contrast-to-noise ratios (scar-wall 31 to 38, scar-blood 3 to 4) divide by the
+noise of air in magnitude images. Phase-sensitive and interpolated images have no such air, so only the ratio of the two
+contrasts (about 10) can be compared.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from scipy import ndimage, optimize, stats
 
 from lgesynthnet.anatomy.frame import wall_thickness_mm
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.data import open_cohort, usable_slices
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.records import Label, ShortAxisSlice
 
 TISSUES = {"blood": Label.CAVITY, "wall": Label.WALL, "scar": Label.SCAR, "no-reflow": Label.NO_REFLOW, "background": Label.BACKGROUND}
 LEAST_PIXELS = 20
-LEVELS = np.linspace(0.02, 0.98, 49)  # a slice is pooled by these quantiles of a tissue, so that a large one does not outweigh the rest
+LEVELS = np.linspace(0.02, 0.98, 49)  # each slice contributes these quantiles of a tissue, so that large tissues do not count more
 MARGIN_MM = 25.0  # of the heart crop round the epicardium
 BANDS_PER_MM = (0.03, 0.08, 0.15, 0.25, 0.4)
 FOLDS = 5
@@ -40,7 +42,7 @@ FOLDS = 5
 def slices_of(root: Path, names: set[str] | None, patients: int | None) -> Iterator[ShortAxisSlice]:
     cohort = open_cohort(root)
     cases = [case for case in cohort.cases if names is None or case.patient in names]
-    # Sorted names put the healthy first: every n-th keeps the cohort's own mixture.
+    # Healthy patients come first by name; every n-th patient keeps the mixture of the cohort.
     step = max(len(cases) // patients, 1) if patients else 1
     for case in cases[::step][: patients or None]:
         stack = cohort.read(case)
@@ -53,19 +55,19 @@ def unit(image: np.ndarray) -> np.ndarray:
 
 
 def brightness(slice_: ShortAxisSlice) -> dict[tuple[str, str], np.ndarray]:
-    """(unit system, tissue) -> its pixels."""
+    """(unit, tissue) -> values of its pixels."""
     labels = np.where(slice_.labels == Label.RV, Label.BACKGROUND, slice_.labels)
-    found = {}
-    for system, image in (("image", unit(slice_.image)), ("heart", HeartWindow.of(slice_).to_unit(slice_.image))):
+    statistics = {}
+    for system, image in (("image", unit(slice_.image)), ("heart", HeartWindow.from_slice(slice_).to_unit(slice_.image))):
         for name, label in TISSUES.items():
             inside = (labels == label) & (slice_.image != 0)
             if inside.sum() >= LEAST_PIXELS:
-                found[system, name] = image[inside]
-    return found
+                statistics[system, name] = image[inside]
+    return statistics
 
 
 def noise_of(image: np.ndarray, slice_: ShortAxisSlice) -> float | None:
-    """Robust SD of what a 3 mm Gaussian leaves, in the blood pool 2 mm off the wall; None where nothing is left of it."""
+    """Noise of a slice as defined above; None where the blood pool is too small."""
     inside = ndimage.distance_transform_edt(slice_.cavity, sampling=slice_.spacing_mm) > 2.0
     if inside.sum() < LEAST_PIXELS:
         return None
@@ -83,8 +85,8 @@ def contrast(slice_: ShortAxisSlice) -> dict[str, float]:
     return {"scar-wall": (level["scar"] - level["wall"]) / noise, "scar-blood": (level["scar"] - level["blood"]) / noise}
 
 
-def look(slice_: ShortAxisSlice) -> dict[str, float] | None:
-    """The statistics the classifier sees, all at 1 mm; None where the blood pool is too small to measure grain in."""
+def measure(slice_: ShortAxisSlice) -> dict[str, float] | None:
+    """The statistics for the classifier, all at 1 mm; None where the blood pool is too small to measure noise."""
     noise = noise_of(unit(slice_.image), slice_)
     at_1_mm = ndimage.zoom(unit(slice_.image), slice_.spacing_mm, order=1)
     scale = [a / b for a, b in zip(at_1_mm.shape, slice_.image.shape, strict=True)]
@@ -98,7 +100,7 @@ def look(slice_: ShortAxisSlice) -> dict[str, float] | None:
     steep = np.hypot(*np.gradient(at_1_mm))
     fine = at_1_mm - ndimage.gaussian_filter(at_1_mm, 4.0)
     centre = ndimage.center_of_mass(masks["heart"])
-    found = {
+    statistics = {
         "heart: blood": float(np.median(blood)),
         "heart: blood SD": float(blood.std()),
         "heart: wall": float(np.median(wall)),
@@ -117,11 +119,11 @@ def look(slice_: ShortAxisSlice) -> dict[str, float] | None:
         "image: correlation at 1 mm": correlation(fine, rest, 1),
         "image: correlation at 2 mm": correlation(fine, rest, 2),
     }
-    return found | {f"heart: {name}": share for name, share in bands(at_1_mm, (round(centre[0]), round(centre[1]))).items()}
+    return statistics | {f"heart: {name}": share for name, share in bands(at_1_mm, (round(centre[0]), round(centre[1]))).items()}
 
 
 def correlation(fine: np.ndarray, inside: np.ndarray, lag: int) -> float:
-    """Autocorrelation of the fine structure at a lag in pixels, over rows and columns."""
+    """Autocorrelation of the fine structure at a lag in pixels, over rows and columns, -1 to 1."""
     pairs = [
         (fine[lag:][both], fine[:-lag][both])
         for fine, inside in ((fine, inside), (fine.T, inside.T))
@@ -148,7 +150,7 @@ def auc(score: np.ndarray, real: np.ndarray) -> float:
 
 
 def classify(table: np.ndarray, real: np.ndarray, patients: list[str]) -> float:
-    """AUC of a ridge logistic regression that tells real from phantom, each patient scored by a fit without it."""
+    """AUC of a ridge logistic regression that separates real and phantom slices, cross-validated by patient."""
     names = sorted(set(patients))
     fold = np.array([names.index(name) % FOLDS for name in patients])
     score = np.zeros(len(real))
@@ -174,8 +176,9 @@ def classify(table: np.ndarray, real: np.ndarray, patients: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phantom", type=Path, required=True)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
-    parser.add_argument("--patients", type=int, help="read so many phantom patients, spread evenly over the folder")
+    data = os.environ.get("LGESYNTHNET_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None)
+    parser.add_argument("--patients", type=int, help="number of phantom patients to read, spread evenly over the folder")
     options = parser.parse_args()
     train = set(json.loads((options.data / "emidec" / "splits.json").read_text())["train"])
     sides = {
@@ -190,11 +193,11 @@ def main() -> None:
 
 
 def anatomy(slice_: ShortAxisSlice) -> dict[str, float]:
-    """Sizes that the labels give; what needs scar is left out where there is none."""
+    """Sizes measured on the labels; those of the scar are left out where there is none."""
     pixel_mm2 = slice_.spacing_mm[0] * slice_.spacing_mm[1]
     thick = wall_thickness_mm(slice_.cavity, slice_.wall, slice_.spacing_mm)
     axes = np.linalg.eigvalsh(np.cov(np.argwhere(slice_.cavity).T * np.array(slice_.spacing_mm)[:, None]))
-    found = {
+    statistics = {
         "endocardial radius, mm": float(np.sqrt(slice_.cavity.sum() * pixel_mm2 / np.pi)),
         "wall, mm": float(np.nanmedian(thick)),
         "wall, SD / mean": float(np.nanstd(thick) / np.nanmean(thick)),
@@ -202,18 +205,20 @@ def anatomy(slice_: ShortAxisSlice) -> dict[str, float]:
     }
     remote = slice_.wall & ~slice_.scar
     if slice_.scar.any():
-        found["burden of the slice"] = float(slice_.scar.sum() / slice_.wall.sum())
+        statistics["burden of the slice"] = float(slice_.scar.sum() / slice_.wall.sum())
         if slice_.scar.sum() > 40 and remote.any():
-            found["scarred / remote wall"] = float(np.median(thick[slice_.scar]) / np.median(thick[remote]))
-    return found
+            statistics["scarred / remote wall"] = float(np.median(thick[slice_.scar]) / np.median(thick[remote]))
+    return statistics
 
 
 def print_anatomy(sides: dict[str, list[ShortAxisSlice]]) -> None:
     print("\nlabels                       2 / 25 / 50 / 75 / 98th percentile of slices")
     print(f"{'':29}{'real':38}phantom")
-    found = {side: [anatomy(slice_) for slice_ in slices] for side, slices in sides.items()}
-    for name in {name: None for rows in found["real"] for name in rows}:
-        values = [np.percentile([row[name] for row in found[side] if name in row], (2, 25, 50, 75, 98)) for side in ("real", "phantom")]
+    statistics = {side: [anatomy(slice_) for slice_ in slices] for side, slices in sides.items()}
+    for name in {name: None for rows in statistics["real"] for name in rows}:
+        values = [
+            np.percentile([row[name] for row in statistics[side] if name in row], (2, 25, 50, 75, 98)) for side in ("real", "phantom")
+        ]
         shown = [" / ".join(f"{v:.2f}" for v in side) for side in values]
         print(f"{name:29}{shown[0]:38}{shown[1]}")
 
@@ -239,23 +244,30 @@ def print_brightness(sides: dict[str, list[ShortAxisSlice]]) -> None:
 
 def print_contrast(sides: dict[str, list[ShortAxisSlice]]) -> None:
     print("\ncontrast to noise   median [quartiles] of slices with scar")
-    found = {side: [c for c in map(contrast, slices) if c] for side, slices in sides.items()}
+    statistics = {side: [ratios for ratios in map(contrast, slices) if ratios] for side, slices in sides.items()}
     for name in ("scar-wall", "scar-blood"):
-        shown = ["{1:5.1f} [{0:5.1f}, {2:5.1f}]".format(*np.percentile([c[name] for c in found[side]], (25, 50, 75))) for side in sides]
+        shown = [
+            "{1:5.1f} [{0:5.1f}, {2:5.1f}]".format(*np.percentile([c[name] for c in statistics[side]], (25, 50, 75))) for side in sides
+        ]
         print(f"{name:20}{shown[0]:24}{shown[1]:24}")
 
 
 def print_classifier(sides: dict[str, list[ShortAxisSlice]]) -> None:
-    rows = [(side, slice_.patient, found) for side, slices in sides.items() for slice_ in slices if (found := look(slice_)) is not None]
+    rows = [
+        (side, slice_.patient, statistics)
+        for side, slices in sides.items()
+        for slice_ in slices
+        if (statistics := measure(slice_)) is not None
+    ]
     names = list(rows[0][2])
-    table = np.array([[found[name] for name in names] for _, _, found in rows])
+    table = np.array([[statistics[name] for name in names] for _, _, statistics in rows])
     real = np.array([side == "real" for side, _, _ in rows])
     patients = [f"{side} {patient}" for side, patient, _ in rows]
-    print("\nreal or phantom?    area under the ROC curve, 0.5 is chance; by patient, cross-validated")
+    print("\nclassifier          area under the ROC curve of real against phantom (0.5 is chance), cross-validated by patient")
     for part in ("heart", "image", ""):
         chosen = [i for i, name in enumerate(names) if name.startswith(part)]
-        print(f"{len(chosen):3} statistics of the {part or 'two together':14}{classify(table[:, chosen], real, patients):6.3f}")
-    print(f"\n{'each by itself':40}{'AUC':>6}   real median [quartiles]     phantom")
+        print(f"{len(chosen):3} statistics of the {part or 'both':14}{classify(table[:, chosen], real, patients):6.3f}")
+    print(f"\n{'each statistic alone':40}{'AUC':>6}   real median [quartiles]     phantom")
     for column in sorted(range(len(names)), key=lambda i: -abs(auc(table[:, i], real) - 0.5)):
         shown = ["{1:7.3f} [{0:6.3f}, {2:6.3f}]".format(*np.percentile(table[side, column], (25, 50, 75))) for side in (real, ~real)]
         print(f"{names[column]:40}{auc(table[:, column], real):6.3f}   {shown[0]:28}{shown[1]}")

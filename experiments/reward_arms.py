@@ -1,6 +1,7 @@
 """The reward's weight and window: one start, one seed, one number of steps, and the reward alone differs.
 
-    python experiments/reward_arms.py --control WORK/control/model --work FOLDER [--steps 100] [--reader weights/emidec] [--data emidec]
+    python experiments/reward_arms.py --control WORK/control/model --work FOLDER [--steps 100] \
+        [--scar-segmenters weights/emidec] [--data emidec]
 
 Trains, from the control stage on the `train` patients of splits.json: lambda 0 (as many steps without reward), 0.1, 0.5 and 1 in the
 low-noise window, and 0.5 in the high-noise window and everywhere; offline, without on-policy half, and nobody chooses among steps, so that
@@ -16,18 +17,18 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.files import write_json
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model_store import fingerprint, part_folder
 from lgesynthnet.reward.segmentation import SegmentationReward
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role, Stage, Window
-from lgesynthnet.train.examples.prepare import load_examples, prepare
+from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
 from lgesynthnet.train.generator.reward import RewardTask
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.recipes import RECIPES
 
 ARMS = (
@@ -45,17 +46,15 @@ def main() -> None:
     parser.add_argument("--control", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--reader", type=Path, default=Path("weights/emidec"))
+    parser.add_argument("--scar-segmenters", type=Path, default=Path("weights/emidec"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")) / "emidec")
     options = parser.parse_args()
     splits = json.loads((options.data / "splits.json").read_text())
-    path = options.work / "examples.safetensors"
-    if not path.exists():
-        prepare(open_cohort(options.data), path, patients=splits["train"])
-    examples = load_examples(path).turned()
+    file = ExampleFile(options.work / "examples.safetensors")
+    examples = file.load_or_build(open_cohort(options.data), splits["train"]).in_all_views()
     recipe, origin = RECIPES["cpu"], fingerprint(options.control, role="inpainter")
     settings = replace(recipe.finetune[Stage.REWARD], steps=options.steps)
-    reward = SegmentationReward(TrainedScarSegmenter.from_pretrained(part_folder(options.reader, Role.REWARD), Role.REWARD))
+    reward = SegmentationReward(TrainedScarSegmenter.from_pretrained(part_folder(options.scar_segmenters, Role.REWARD), Role.REWARD))
     start = load_inpainter(options.control)
     latents = latents_of(start.autoencoder, examples)
     for name, weight, window in ARMS:
@@ -64,7 +63,7 @@ def main() -> None:
             continue
         model = copy.deepcopy(start)
         task = RewardTask(DiffusionTask(model, examples, latents), reward, replace(recipe.reward, weight=weight, window=window))
-        report = fit(task, settings, folder, seed=0, origin=f"{origin} {weight:g} {window}", device="cpu")
+        report = fit(task, settings, folder, LoopSettings(seed=0, origin=f"{origin} {weight:g} {window}", device="cpu"))
         for part in (model.unet, model.control):
             halve(part)
         save_inpainter(model.cpu(), folder / "model")

@@ -1,8 +1,8 @@
-"""What a reader reads on real patients: a filter's ceiling for pass rates, an auditor's own error.
+"""What a scar segmenter finds in real patients: a filter's ceiling for pass rates, an auditor's own error.
 
-    python experiments/scar_segmenters.py [--reader FOLDER] [--role filter] [--data FOLDER] [--parts val,test]
+    python experiments/scar_segmenters.py [--scar-segmenter FOLDER] [--role filter] [--data FOLDER] [--parts val,test]
 
---reader (default: the shipped phantom's filter) holds config.json and model.safetensors. --data (default: the environment variable
+--scar-segmenter (default: the shipped phantom's filter) holds config.json and model.safetensors. --data (default: the environment variable
 LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --parts may also name `all`. Nothing is tuned here.
 Intervals are 95 % bootstraps over patients. Chance and truth are compared on the host's own pixels.
 """
@@ -16,38 +16,38 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from lgesynthnet.data import open_cohort, usable_slices
-from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.cohort import Cohort, open_cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.evaluate.intervals import Interval, mean
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Skipped
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, ReadSlice, reliability, score
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reader", type=Path, default=weights_folder() / "phantom" / "filter")
+    parser.add_argument("--scar-segmenter", type=Path, default=weights_folder() / "phantom" / "filter")
     parser.add_argument("--role", type=Role, choices=list(Role), default=Role.FILTER)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("LGESYNTHNET_DATA", "../shared/data")))
     parser.add_argument("--parts", default="val,test")
     options = parser.parse_args()
-    reader = TrainedScarSegmenter.from_pretrained(options.reader, options.role)
+    segmenter = TrainedScarSegmenter.from_pretrained(options.scar_segmenter, options.role)
     splits = json.loads((options.data / "emidec" / "splits.json").read_text())
     parts = {
         part: splits[part] if part != "all" else [name for names in splits.values() for name in names] for part in options.parts.split(",")
     }
     wanted = {name for names in parts.values() for name in names}
     began = time.perf_counter()
-    slices = read(reader, open_cohort(options.data / "emidec"), wanted)
-    print(f"{reader.fingerprint}: threshold {reader.threshold:g}, {len(reader.networks)} members, {reader.views} views")
+    slices = read(segmenter, open_cohort(options.data / "emidec"), wanted)
+    print(f"{segmenter.fingerprint}: threshold {segmenter.threshold:g}, {len(segmenter.networks)} members, {segmenter.views} views")
     print(f"{(time.perf_counter() - began) / len(slices):.3f} s a slice, files and preparation included")
     for part, names in parts.items():
-        report(part, [s for s in slices if s.patient in names], reader.threshold)
+        report(part, [s for s in slices if s.patient in names], segmenter.threshold)
 
 
-def read(reader: TrainedScarSegmenter, cohort: Cohort, wanted: set[str]) -> list[ReadSlice]:
+def read(segmenter: TrainedScarSegmenter, cohort: Cohort, wanted: set[str]) -> list[ReadSlice]:
     """Every usable slice of the wanted patients, wall pixels alone."""
     found = []
     for stack in cohort.stacks():
@@ -55,9 +55,9 @@ def read(reader: TrainedScarSegmenter, cohort: Cohort, wanted: set[str]) -> list
             continue
         for index in usable_slices(stack)[0]:
             slice_, wall = stack[index], stack[index].wall
-            chance = sum(reader.probabilities(slice_))
+            chance = sum(segmenter.probabilities(slice_))
             pixel_mm2 = slice_.spacing_mm[0] * slice_.spacing_mm[1]
-            found.append(ReadSlice(patient=stack.patient, chance=chance[wall], truth=slice_.scar[wall], pixel_mm2=pixel_mm2))
+            found.append(ReadSlice(patient=stack.patient, probability=chance[wall], truth=slice_.scar[wall], pixel_mm2=pixel_mm2))
     return found
 
 

@@ -2,8 +2,8 @@
 
     python experiments/sim_helps_real.py PHANTOM_MODEL --work FOLDER [--data FOLDER] [--seeds 3] [--steps 600] [--parts test audit]
 
-PHANTOM_MODEL is the model folder of `lgesynthnet train segmenter` on simulated patients. Ten EMIDEC `train` patients, seven with scar,
-are drawn once; each arm trains on them with equal steps, from three seeds, and is tested on --parts. The scar threshold is
+PHANTOM_MODEL is the model folder of `lgesynthnet train heart-segmenter` on simulated patients. Ten EMIDEC `train` patients, seven with
+scar, are drawn once; each arm trains on them with equal steps, from three seeds, and is tested on --parts. The scar threshold is
 0.5 in both arms, for nothing may be tuned. Finished runs in --work are kept. The figure is the difference by patient, mean over seeds.
 """
 
@@ -19,12 +19,14 @@ from pathlib import Path
 import numpy as np
 from sim_to_real import METRICS, stacks_of
 
-from lgesynthnet.data import open_cohort, read_splits
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.evaluate.intervals import difference, mean
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.segmenter.scoring import PatientScore, score
 from lgesynthnet.train.recipes import RECIPES
+from lgesynthnet.train.request import TrainingData, TrainingRequest
 from lgesynthnet.train.segmenters.heart import train_heart_segmenter
 
 ARMS = ("scratch", "phantom")
@@ -44,11 +46,12 @@ def arm_scores(work: Path, emidec: Path, patients: list[str], tested: list[str],
     """Train and test one run, or read what it gave before with the same settings."""
     kept, loops = work / "scores.json", RECIPES["benchmark"]
     start = HeartSegmenter.from_pretrained(init).fingerprint if init else None
-    settings = {"tested": tested, "init": start, "steps": loops.segmenter.steps}
+    settings = {"tested": tested, "init": start, "steps": loops.heart_segmenter.steps}
     if not kept.exists():
         cohort = open_cohort(emidec)
-        train_heart_segmenter(cohort, work, recipe="benchmark", patients=patients, init=init, seed=seed, device="cpu")
-        segmenter = HeartSegmenter.from_pretrained(work / "segmenter" / "model")
+        data = TrainingData(cohort=cohort, patients=patients)
+        train_heart_segmenter(TrainingRequest(work=work, data=data, recipe="benchmark", init=init, seed=seed, device="cpu"))
+        segmenter = HeartSegmenter.from_pretrained(work / "heart-segmenter" / "model")
         write_json(kept, {"settings": settings, "scores": [asdict(score(segmenter, stack)) for stack in stacks_of(cohort, tested)]})
     record = json.loads(kept.read_text())
     if record["settings"] != settings:
@@ -71,8 +74,8 @@ def main() -> None:
     cpu = RECIPES["cpu"]
     # Each arm at the rate that suits its start: a network that knows the heart is spoilt by the rate that teaches it.
     loops = {
-        "segmenter": replace(cpu.segmenter, steps=options.steps),
-        "segmenter_finetune": replace(cpu.segmenter_finetune, steps=options.steps),
+        "heart_segmenter": replace(cpu.heart_segmenter, steps=options.steps),
+        "heart_segmenter_finetune": replace(cpu.heart_segmenter_finetune, steps=options.steps),
     }
     RECIPES["benchmark"] = replace(cpu, **loops)
     print(f"trained on {', '.join(patients)}; {options.steps} steps; tested on {len(tested)} patients")

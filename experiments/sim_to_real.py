@@ -2,7 +2,7 @@
 
     python experiments/sim_to_real.py phantom=FOLDER real=FOLDER [--data FOLDER] [--parts test audit] [--phantom FOLDER]
 
-Each NAME=FOLDER is the model folder of `lgesynthnet train segmenter` (WORK/segmenter/model). --data (default: the environment
+Each NAME=FOLDER is the model folder of `lgesynthnet train heart-segmenter` (WORK/heart-segmenter/model). --data (default: the environment
 variable LGESYNTHNET_DATA, else ../shared/data) holds emidec/ with splits.json; --phantom holds simulated patients that trained
 none of them, the ceiling at home. Tune on `--parts val` alone. Cavity and wall (with scar): Dice of whole patients; scar: mean Dice of
 slices with scar; intervals are 95 % bootstraps over patients.
@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lgesynthnet.data import open_cohort, read_splits
-from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.cohort import Cohort, open_cohort
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.records import Stack
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2

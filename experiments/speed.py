@@ -23,10 +23,10 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import nn
 
 from lgesynthnet.conditioning.condition import Condition
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Prior
 
@@ -55,7 +55,7 @@ def measure_ours(options: argparse.Namespace) -> float:
     jobs = []
     for _ in range(options.count + 3):
         entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
-        jobs.append((shelf.fetch(entry), draw(Prior.ISCHAEMIC, entry.level, rng)))
+        jobs.append((shelf.fetch(entry), draw_prescription(Prior.ISCHAEMIC, entry.level, rng)))
     seconds = []
     for seed, (host, wish) in enumerate(jobs):
         seconds.append(painter.inpaint(host, wish, seed=seed).seconds)

@@ -28,15 +28,15 @@ from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.model.text import MAX_TOKENS, build_bert, hidden_states, load_external, pooled
-from lgesynthnet.prescription.grammar.language import caption
-from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.language import write_caption
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, caption_meaning, paraphrase
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Stage
 from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.recipes import RECIPES
 
 LEARN, JUDGE = 1500, 500
@@ -76,10 +76,10 @@ def main() -> None:
     learn = [others[int(i)] for i in rng.integers(len(others), size=LEARN)]
     rivals = [siblings(*scar) for scar in judge]
     wordings = {
-        "captions": [caption(*scar) for scar in judge],
+        "captions": [write_caption(*scar) for scar in judge],
         "other words": [paraphrase(*scar, rng) for scar in judge],
         "siblings": [paraphrase(*scar, rng) for several in rivals for _, scar in several],
-        "learn": [caption(*scar) if rng.random() < 0.5 else paraphrase(*scar, rng) for scar in learn],
+        "learn": [write_caption(*scar) if rng.random() < 0.5 else paraphrase(*scar, rng) for scar in learn],
     }
     print(f"{len(judge)} meanings of {len(pool)}; {np.mean([len(r) for r in rivals]):.1f} siblings each; seed {options.seed}", flush=True)
     unseen = np.arange(JUDGE) < options.unseen
@@ -94,7 +94,7 @@ def main() -> None:
         said = (f"Transmural enhancement in the mid {wall} wall" for wall in ("posteroseptal", "lateral", "inferoseptal"))
         one, other, same = encoder(list(said))
         print(f"  cosine of posteroseptal to lateral {one @ other:.2f}, to inferoseptal (the same wall) {one @ same:.2f}", flush=True)
-    wanted = attributes([meaning(*scar) for scar in judge])
+    wanted = attributes([caption_meaning(*scar) for scar in judge])
     shares = {key: most_common(wanted[key]) for key in ("pattern", "extent", "segments", "obstruction")}
     print("\nalways the most common answer: " + ", ".join(f"{key} {share:.3f}" for key, share in shares.items()))
 
@@ -111,9 +111,11 @@ def encoders(named: list[str], judge: list[Scar], unseen: np.ndarray) -> Iterato
     bert, tokenizer = build_bert(cpu.text_width, cpu.text_layers)
     yield "random weights, our size and vocabulary", Encoder(bert, tokenizer), everything
     if unseen.any():
-        task = CaptionTask(bert.train(), tokenizer, frozenset(meaning(*scar) for scar, out in zip(judge, unseen, strict=True) if out))
+        task = CaptionTask(
+            bert.train(), tokenizer, frozenset(caption_meaning(*scar) for scar, out in zip(judge, unseen, strict=True) if out)
+        )
         with tempfile.TemporaryDirectory() as folder:
-            fit(task, cpu.stages[Stage.TEXT], Path(folder), seed=0, device="cpu")
+            fit(task, cpu.stages[Stage.TEXT], Path(folder), LoopSettings(seed=0, device="cpu"))
         yield f"ours, trained without {unseen.sum()} of these meanings and asked for those alone", Encoder(bert, tokenizer), unseen
 
 
@@ -121,7 +123,7 @@ def every_meaning(rng: np.random.Generator) -> list[Scar]:
     """A scar of each meaning that 20,000 draws hold, in random order: rare meanings come late, and must be on both sides."""
     found: dict[Meaning, Scar] = {}
     for scar in draw_pairs(rng, 20_000):
-        found.setdefault(meaning(*scar), scar)
+        found.setdefault(caption_meaning(*scar), scar)
     scars = list(found.values())
     return [scars[i] for i in rng.permutation(len(scars))]
 
@@ -157,8 +159,8 @@ def siblings(scar: ScarPrescription, level: Level) -> list[tuple[str, Scar]]:
         except PrescriptionError:  # no such scar: a transmural one of 40 %
             continue
         place = next(level_ for level_ in Level if other_scar.at(level_))
-        found.setdefault(meaning(other_scar, place), (what, (other_scar, place)))
-    found.pop(meaning(scar, level), None)
+        found.setdefault(caption_meaning(other_scar, place), (what, (other_scar, place)))
+    found.pop(caption_meaning(scar, level), None)
     return list(found.values())
 
 
@@ -188,7 +190,7 @@ def among_siblings(vectors: dict[str, Tensor], rivals: list[list[tuple[str, Scar
 
 def probes(vectors: dict[str, Tensor], learn: list[Scar], judge: list[Scar]) -> Iterator[tuple[str, np.ndarray]]:
     """Whether each caption's attribute is read right by a linear probe; segments only where all sixteen are."""
-    known, wanted = (attributes([meaning(*scar) for scar in scars]) for scars in (learn, judge))
+    known, wanted = (attributes([caption_meaning(*scar) for scar in scars]) for scars in (learn, judge))
     centre, spread = vectors["learn"].mean(0), vectors["learn"].std(0) + 1e-8
     seen, shown = (vectors["learn"] - centre) / spread, (vectors["other words"] - centre) / spread
     for key in ("pattern", "extent", "obstruction"):

@@ -14,18 +14,18 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lgesynthnet.report.panels import Panel, sample_panels
 from lgesynthnet.report.report import spread
+from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import host_licence
-from lgesynthnet.run.summary import summarise
 
 ROWS, SIDE, GAP, HEAD = 3, 216, 6, 22
 
 
 def main(run: Path, picture: Path) -> None:
     """Write one strip of panels for each of a few kept samples."""
-    summary = summarise(run)
-    if host_licence(summary)[0] != "apache-2.0":
+    folder = RunFolder.open(run)
+    if host_licence(folder.plan.request.hosts)[0] != "apache-2.0":
         raise SystemExit(f"{run}: its hosts are not simulated; this picture may show simulated hearts alone")
-    strips = [panels for sample in spread(summary.kept, ROWS) if len(panels := sample_panels(run, sample, summary.flip)) == 4]
+    strips = [panels for row in spread(folder.painted(), ROWS) if len(panels := sample_panels(folder, row)) == 4]
     if not strips:
         raise SystemExit(f"{run}: holds no kept sample with its host")
     sheet = Image.new("RGB", (4 * SIDE + 3 * GAP, HEAD + len(strips) * (SIDE + GAP) - GAP), "white")

@@ -17,16 +17,16 @@ from scipy import ndimage
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.quality.verdict import Verdict, inspect
 from lgesynthnet.records import scar_of
 from lgesynthnet.run.licence import PHANTOM_TRUTH
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
+from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.painters import model_folder
-from lgesynthnet.synthesis.synthesize import read_back
 from lgesynthnet.terms import Prior
 
 CROP, HEAD, GAP, COLUMNS = 88, 14, 4, 8
@@ -65,7 +65,7 @@ def samples(options: argparse.Namespace) -> list[tuple[SyntheticSample, Verdict]
     for i in range(options.count):
         entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
         host = shelf.fetch(entry)
-        sample = painter.inpaint(host, draw(options.prior, entry.level, rng), seed=i)
+        sample = painter.inpaint(host, draw_prescription(options.prior, entry.level, rng), seed=i)
         read = scar_of(read_back(reader, sample))
         made.append((sample, inspect(sample, read)))
     return made
@@ -91,7 +91,7 @@ def pair(sample: SyntheticSample, *, kept: bool) -> np.ndarray:
     """Host and painted slice side by side, the intended outline dotted on the host; uint8 (rows, cols, 3)."""
     host = sample.host
     roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
-    window = HeartWindow.of(host.slice_)
+    window = HeartWindow.from_slice(host.slice_)
     edge = (128 - CROP) // 2
     cut = np.s_[edge : edge + CROP, edge : edge + CROP]
     tiles = [np.repeat(_grey(roi.crop(window.to_unit(image))[cut])[..., None], 3, axis=2) for image in (host.slice_.image, sample.image)]

@@ -1,8 +1,8 @@
-"""Paint prescribed myocardial scars into real short-axis LGE MRI slices, keep what an independent reader confirms.
+"""Paint prescribed myocardial scars into real short-axis LGE MRI slices, and keep what an independent filter confirms.
 
 >>> from lgesynthnet import LGESynthNet, prescribe
->>> painter = LGESynthNet.from_pretrained("phantom")
->>> sample = painter.inpaint(host, prescribe("Transmural enhancement in the posteroseptal wall"), seed=7)
+>>> generator = LGESynthNet.from_pretrained("phantom")
+>>> sample = generator.inpaint(host, prescribe("Transmural enhancement in the posteroseptal wall"), seed=7)
 """
 
 from __future__ import annotations
@@ -11,28 +11,89 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lgesynthnet.conditioning.sample import Host
-    from lgesynthnet.data import open_cohort
+    from lgesynthnet.conditioning.sample import Host, SyntheticSample
+    from lgesynthnet.data.cohort import open_cohort
+    from lgesynthnet.data.source import CohortSource
+    from lgesynthnet.errors import LGESynthNetError
+    from lgesynthnet.evaluate.request import EvaluationRequest
+    from lgesynthnet.evaluate.run import evaluate_alignment, evaluate_realism
+    from lgesynthnet.export.request import ExportRequest, NnunetRequest
+    from lgesynthnet.export.run import export_nifti, export_nnunet
     from lgesynthnet.generate.inpainter import LGESynthNet
+    from lgesynthnet.hosts.pool import find_hosts
+    from lgesynthnet.phantom.cohort import write_cohort as simulate_patients
     from lgesynthnet.prescription.grammar.language import prescribe
+    from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
+    from lgesynthnet.quality.verdict import Verdict
+    from lgesynthnet.run.folder import RunFolder
+    from lgesynthnet.run.request import SynthesisRequest
+    from lgesynthnet.synthesis.judging import judge
+    from lgesynthnet.synthesis.painters import load_filter
+    from lgesynthnet.synthesis.synthesize import synthesize_run
 
 __version__ = "0.1.0"
-__all__ = ["Host", "LGESynthNet", "ScarPrescription", "__version__", "open_cohort", "prescribe"]
+__all__ = [
+    "CohortSource",
+    "EvaluationRequest",
+    "ExportRequest",
+    "Host",
+    "LGESynthNet",
+    "LGESynthNetError",
+    "NnunetRequest",
+    "RunFolder",
+    "ScarPrescription",
+    "SynthesisRequest",
+    "SyntheticSample",
+    "Verdict",
+    "__version__",
+    "evaluate_alignment",
+    "evaluate_realism",
+    "export_nifti",
+    "export_nnunet",
+    "find_hosts",
+    "judge",
+    "load_filter",
+    "open_cohort",
+    "prescribe",
+    "rasterize",
+    "simulate_patients",
+    "synthesize_run",
+]
 
-# Loaded on first use: LGESynthNet brings torch and diffusers, which cost seconds.
-_HOME = {
-    "Host": "lgesynthnet.conditioning.sample",
-    "LGESynthNet": "lgesynthnet.generate.inpainter",
-    "ScarPrescription": "lgesynthnet.prescription.scar",
-    "open_cohort": "lgesynthnet.data",
-    "prescribe": "lgesynthnet.prescription.grammar.language",
+# Each name is loaded at its first use: LGESynthNet needs torch and diffusers, which take seconds to import.
+_MODULE_OF = {
+    "CohortSource": "data.source",
+    "EvaluationRequest": "evaluate.request",
+    "ExportRequest": "export.request",
+    "Host": "conditioning.sample",
+    "LGESynthNet": "generate.inpainter",
+    "LGESynthNetError": "errors",
+    "NnunetRequest": "export.request",
+    "RunFolder": "run.folder",
+    "ScarPrescription": "prescription.scar",
+    "SynthesisRequest": "run.request",
+    "SyntheticSample": "conditioning.sample",
+    "Verdict": "quality.verdict",
+    "evaluate_alignment": "evaluate.run",
+    "evaluate_realism": "evaluate.run",
+    "export_nifti": "export.run",
+    "export_nnunet": "export.run",
+    "find_hosts": "hosts.pool",
+    "judge": "synthesis.judging",
+    "load_filter": "synthesis.painters",
+    "open_cohort": "data.cohort",
+    "prescribe": "prescription.grammar.language",
+    "rasterize": "prescription.rasterize",
+    "simulate_patients": "phantom.cohort",
+    "synthesize_run": "synthesis.synthesize",
 }
+_NAME_THERE = {"simulate_patients": "write_cohort"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+    if name in _MODULE_OF:
+        return getattr(import_module(f"lgesynthnet.{_MODULE_OF[name]}"), _NAME_THERE.get(name, name))
     raise AttributeError(f"module 'lgesynthnet' has no attribute {name!r}; it offers {', '.join(__all__)}")
 
 

@@ -1,14 +1,14 @@
-"""What can go wrong for a user's own reasons, in one line each; the command line turns every one into exit code 2."""
+"""Errors that a user can correct. Each message is one line; the command line prints it and exits with code 2."""
 
 from __future__ import annotations
 
 
 class LGESynthNetError(Exception):
-    """Base of every error that a user can mend; its message names the place and the remedy."""
+    """Base of every error that a user can correct. The message names the file or option, the cause and the remedy."""
 
 
 class InputError(LGESynthNetError):
-    """A file or a folder cannot be used as it is."""
+    """A file or folder of the user cannot be used as it is."""
 
 
 class AnatomyError(LGESynthNetError):
@@ -16,16 +16,16 @@ class AnatomyError(LGESynthNetError):
 
 
 class PrescriptionError(LGESynthNetError):
-    """A prescription is not valid, cannot be understood, or cannot be painted into this slice."""
+    """A prescription is invalid, cannot be understood, or cannot be drawn into this slice."""
 
 
 class ModelError(LGESynthNetError):
-    """A model folder is missing, incomplete, unsafe or does not fit."""
+    """A model folder is missing, incomplete or unsafe, or does not fit the task."""
 
 
 class RunError(LGESynthNetError):
-    """A run folder cannot be started or resumed: other plan, read-only, full disk."""
+    """Output cannot be written or a run cannot be resumed: another plan, a read-only folder, a full disk."""
 
 
 class LicenceNotice(UserWarning):
-    """Weights that were loaded are under other terms than the program."""
+    """The loaded weights are under another licence than the program."""

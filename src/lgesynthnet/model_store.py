@@ -1,4 +1,4 @@
-"""Model folders: where they are, what licence they carry, and the fingerprint that names their weights."""
+"""Model folders: where they are, their licence, and the fingerprint of their weights."""
 
 from __future__ import annotations
 
@@ -6,30 +6,25 @@ import hashlib
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lgesynthnet.errors import LicenceNotice, ModelError
-
-if TYPE_CHECKING:
-    pass
-
 
 OWN_LICENCE = "apache-2.0"
 
 
 def weights_folder() -> Path:
-    """The package's own weights; may not exist."""
+    """Folder of the weights that come with the package; it may not exist."""
     return Path(__file__).parent / "weights"
 
 
 def shipped_or_path(model: str | Path) -> Path:
-    """The folder of a shipped model by its name, else the path itself; may not exist."""
+    """The folder of a shipped model, given its name; else the path itself. It may not exist."""
     shipped = weights_folder() / model
     return shipped if str(model) and Path(model).name == str(model) and shipped.is_dir() else Path(model)
 
 
 def licence_of(model: Path) -> str | None:
-    """The licence in the head of a model folder's card, in lower case; None without a card or a licence in it."""
+    """The licence that the model folder's card (README.md) names in its header, in lower case; None where there is none."""
     card = model / "README.md"
     if not card.is_file():
         return None
@@ -39,26 +34,30 @@ def licence_of(model: Path) -> str | None:
 
 
 def notice_licence(weights: Path, *beside: Path) -> None:
-    """Warn the caller's caller, once a card, where a folder of weights is under other terms than the program.
+    """Warn (once for each card) where weights are under other terms than this program.
 
     Args:
-        beside: further folders whose card holds for the weights too.
+        weights: the folder of the weights.
+        beside: further folders whose card applies to the weights too.
     """
     for card in (weights, *beside):
         if (licence := licence_of(card)) not in (None, OWN_LICENCE):
-            notice = f"the weights in {weights} are under {licence}: their terms hold for what they paint"
+            notice = f"the weights in {weights} are under {licence}: its terms apply to the images that they generate, too"
             warnings.warn(notice, LicenceNotice, stacklevel=3)
 
 
 def part_folder(model: str | Path, part: str) -> Path:
-    """One part of a model: of a shipped one by name, of a model or work folder, or the part's own folder; may not exist."""
+    """Folder of one part (such as `filter`) of a shipped model, a model folder or a work folder; or the given folder itself.
+
+    It may not exist.
+    """
     folder = shipped_or_path(model)
-    inside = (folder / part, folder / f"reader-{part}" / "model", folder / part / "model")
-    return next((found for found in inside if (found / "config.json").is_file()), folder)
+    inside = (folder / part, folder / f"scar-segmenter-{part}" / "model", folder / part / "model")
+    return next((place for place in inside if (place / "config.json").is_file()), folder)
 
 
 def fingerprint(folder: Path, *, role: str) -> str:
-    """`role-` and 12 hex digits over every weight and config file of a folder; equal weights in equal roles agree."""
+    """`ROLE-` and 12 hexadecimal digits, a hash of every weight and config file of the folder."""
     digest = hashlib.sha256(role.encode())
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
         digest.update(path.relative_to(folder).as_posix().encode())
@@ -67,7 +66,7 @@ def fingerprint(folder: Path, *, role: str) -> str:
 
 
 def segmenter_fingerprint(folder: Path) -> str | None:
-    """Fingerprint of a reader's folder in the role that it says it has; None where there is no reader."""
+    """Fingerprint of a segmenter's folder, in the role that its config names; None where there is no segmenter."""
     try:
         role = json.loads((folder / "config.json").read_text())["role"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -76,41 +75,42 @@ def segmenter_fingerprint(folder: Path) -> str | None:
 
 
 def read_report(path: Path) -> dict[str, object]:
-    """A model's receipts; empty where there are none.
+    """The training reports in a JSON file; empty where it does not exist.
 
     Raises:
-        ModelError: damaged.
+        ModelError: the file is damaged.
     """
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text())
+        reports = json.loads(path.read_text())
     except (OSError, ValueError) as fault:
-        raise ModelError(f"{path}: cannot be understood ({fault}), so nobody knows who taught this model; restore the file") from None
-    return found if isinstance(found, dict) else {}
+        why = f"cannot be read ({fault}), so the patients that this model was trained on are unknown; restore the file"
+        raise ModelError(f"{path}: {why}") from None
+    return reports if isinstance(reports, dict) else {}
 
 
-AUDITOR = "reader-auditor"
+AUDITOR = "scar-segmenter-auditor"
 
 
 def patients_behind(model: str | Path) -> set[str] | None:
-    """Patients that a model's stages learnt from, the auditor's aside, as its receipts name them; None where they do not say.
+    """Names of the patients that a model was trained on, by its reports; None where the reports do not name them.
 
-    Looks in the model folder's `reports.json`, and in the `report.json` beside a stage's `model/`.
+    Reads `reports.json` of the model folder, and `report.json` beside a stage's `model/`. The auditor's patients are left out.
     """
     folder = shipped_or_path(model)
-    if folder.parent == weights_folder():  # simulated patients alone, some of whom bear the names of real ones
+    if folder.parent == weights_folder():  # simulated patients only; some have the names of real ones
         return set()
-    found: set[str] = set()
-    told = False
+    patients: set[str] = set()
+    any_named = False
     for path in (folder / "reports.json", folder / "report.json", folder.parent / "report.json"):
         content = read_report(path)
-        named: dict[str, object] = content if path.name == "reports.json" else {"": content}
-        stages = [stage for name, stage in named.items() if name != AUDITOR]  # it only reports: nothing painted or kept depends on it
+        by_stage: dict[str, object] = content if path.name == "reports.json" else {"": content}
+        stages = [stage for name, stage in by_stage.items() if name != AUDITOR]  # nothing that is painted or kept depends on the auditor
         for stage in stages:
             if isinstance(stage, dict) and isinstance(stage.get("names"), list):
-                found |= {str(name) for name in stage["names"]}
-                told = True
+                patients |= {str(name) for name in stage["names"]}
+                any_named = True
             elif isinstance(stage, dict) and stage.get("patients"):
                 return None
-    return found if told else None
+    return patients if any_named else None

@@ -1,4 +1,4 @@
-"""Agreement of two masks, where the undefined is None and not a number."""
+"""Overlap of two masks; an undefined value is None and not a number."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from jaxtyping import Bool
 
 
 def dice(a: Bool[np.ndarray, "*shape"], b: Bool[np.ndarray, "*shape"]) -> float | None:
-    """Dice coefficient, 0 to 1; None where both masks are empty (nothing to agree on).
+    """Dice coefficient, 0 to 1; None where both masks are empty. A false scar on a healthy heart scores 0.
 
-    Source: Dice (1945). MONAI's mean silently drops a false scar on a healthy heart; this one scores it 0.
+    Source: Dice (1945).
     """
     total = int(a.sum()) + int(b.sum())
     return None if total == 0 else 2.0 * int((a & b).sum()) / total

@@ -1,4 +1,4 @@
-"""Words that three or more layers speak. Imports nothing of ours but the errors."""
+"""Data types that three or more packages share: slices, stacks, labels, levels and RV insertions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Field = Float[np.ndarray, "rows cols"]
 
 
 class Label(IntEnum):
-    """Label ids inside the program, the EMIDEC numbering plus an optional RV cavity."""
+    """Label ids inside the program: the EMIDEC numbering plus an optional RV cavity."""
 
     BACKGROUND = 0
     CAVITY = 1
@@ -30,7 +30,7 @@ class Label(IntEnum):
 
 
 class Level(StrEnum):
-    """Third of the left ventricle's length that a short-axis slice lies in."""
+    """Third of the length of the left ventricle that a short-axis slice lies in."""
 
     BASAL = "basal"
     MID = "mid"
@@ -38,29 +38,29 @@ class Level(StrEnum):
 
 
 def wall_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
-    """The whole myocardium: healthy wall, scar and no-reflow together."""
+    """Mask of the whole myocardium, of the same shape: healthy wall, scar and no-reflow together."""
     return np.isin(labels, (Label.WALL, Label.SCAR, Label.NO_REFLOW))
 
 
 def scar_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
-    """Everything the field counts as infarct: scar and no-reflow together."""
+    """Mask of the infarct, of the same shape: scar and no-reflow together."""
     return np.isin(labels, (Label.SCAR, Label.NO_REFLOW))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShortAxisSlice:
-    """One 2-D short-axis LGE image with its labels, in the scanner's own grid and numbers.
+    """One 2-D short-axis LGE image with its labels, on the scanner's own grid and in its own numbers.
 
     Attributes:
-        patient: who it was taken from; splits go by this name.
-        index: position in the file's stack, from 0, in the file's own order.
-        image: (rows, cols), stored numbers (any real dtype), radiological view: RV on the viewer's left.
-        labels: (rows, cols) of `Label`.
-        spacing_mm: pixel size as (row, column).
-        image_path, label_path: the files it came from; None for a slice made in memory.
+        patient: name of the patient; data are split by this name.
+        index: position in the stack of the file, from 0, in the order of the file.
+        image: (rows, cols), stored numbers of any real data type, in the radiological view: the RV is on the viewer's left.
+        labels: (rows, cols), values of `Label`.
+        spacing_mm: pixel size in mm as (row, column).
+        image_path, label_path: the files that the slice came from; None for a slice made in memory.
 
     Raises:
-        InputError: shapes differ, spacing is not positive.
+        InputError: the shapes differ, or the spacing is not positive.
     """
 
     patient: str
@@ -73,39 +73,46 @@ class ShortAxisSlice:
 
     def __post_init__(self) -> None:
         if self.image.shape != self.labels.shape:
-            raise InputError(f"{self.name}: image is {self.image.shape} but its labels are {self.labels.shape}")
+            raise InputError(f"{self.name}: the image is {self.image.shape} but its labels are {self.labels.shape}")
         if not min(self.spacing_mm) > 0:
-            raise InputError(f"{self.name}: pixel spacing must be positive, got {self.spacing_mm} mm")
+            raise InputError(f"{self.name}: the pixel spacing must be positive, got {self.spacing_mm} mm")
 
     @property
     def name(self) -> str:
+        """Patient and slice index, e.g. P001_s03."""
         return f"{self.patient}_s{self.index:02d}"
 
     @property
     def wall(self) -> Mask:
+        """(rows, cols) the whole myocardium, scar and no-reflow included."""
         return wall_of(self.labels)
 
     @property
     def cavity(self) -> Mask:
-        return self.labels == Label.CAVITY
+        """(rows, cols) the blood pool of the left ventricle."""
+        return np.asarray(self.labels == Label.CAVITY)
 
     @property
     def scar(self) -> Mask:
+        """(rows, cols) scar and no-reflow together."""
         return scar_of(self.labels)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """All short-axis slices of one patient as the files hold them, turned to (row, column, slice).
+    """All short-axis slices of one patient as the files hold them, with the axes turned to (row, column, slice).
 
     Attributes:
         image: (rows, cols, slices), stored numbers.
-        labels: (rows, cols, slices) of `Label`.
-        spacing_mm: pixel size as (row, column).
-        slice_step_mm: distance between neighbouring slice centres.
-        flip: (rows, cols) flips that were applied to reach the radiological view; a writer undoes them.
-        base_first: True, False, or None where nobody said; never guessed here.
-        insertions_deg: per slice index, (anterior, inferior) RV insertion angles given by the user.
+        labels: (rows, cols, slices), values of `Label`.
+        spacing_mm: pixel size in mm as (row, column).
+        slice_step_mm: distance between the centres of neighbouring slices in mm; 0 where a single slice states none.
+        flip: whether (rows, columns) were mirrored to reach the radiological view; a writer undoes this.
+        base_first: whether slice 0 is the base; None where it is not known. It is never guessed here.
+        insertions_deg: slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
+
+    Raises:
+        InputError: the shapes of image and labels differ.
     """
 
     patient: str
@@ -121,7 +128,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         if self.image.shape != self.labels.shape:
-            raise InputError(f"{self.patient}: image is {self.image.shape} but its labels are {self.labels.shape}")
+            raise InputError(f"{self.patient}: the image is {self.image.shape} but its labels are {self.labels.shape}")
 
     def __len__(self) -> int:
         return int(self.image.shape[2])
@@ -145,14 +152,14 @@ class Stack:
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """What could not be used, and why: skipping is a result, not a silence."""
+    """A case or slice that could not be used, with the reason."""
 
     name: str
     reason: str
 
 
 class Source(StrEnum):
-    """How the right-ventricular insertions were found, best first."""
+    """How the RV insertions were found, the most reliable way first."""
 
     LANDMARKS = "landmarks"
     RV_LABEL = "rv-label"
@@ -162,10 +169,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Insertions:
-    """Anterior and inferior RV insertion, degrees counter-clockwise from image right round the LV centre.
+    """The anterior and the inferior RV insertion, in degrees counter-clockwise from image right round the LV centre.
 
     Attributes:
-        confidence: 0 to 1; landmarks and labels carry 1, the assumed pair 0.
+        confidence: 0 to 1; landmarks and labels have 1, the assumed pair has 0.
     """
 
     anterior_deg: float
@@ -175,5 +182,5 @@ class Insertions:
 
     @property
     def septum_deg(self) -> float:
-        """Septal arc, counter-clockwise from the anterior to the inferior insertion."""
+        """Extent of the septum in degrees, counter-clockwise from the anterior to the inferior insertion, in [0, 360)."""
         return (self.inferior_deg - self.anterior_deg) % 360.0

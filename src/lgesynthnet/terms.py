@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+DICE_ABOVE = 0.6  # the published filter keeps a sample when its Dice is above this
+
+
+class RecipeName(StrEnum):
+    """How much to train: `tiny` for tests, `cpu` for two cores, `gpu` for a graphics card."""
+
+    TINY = "tiny"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Precision(StrEnum):
+    """Number format of the forward passes in training: float32 everywhere (`no`), or bfloat16 where that is safe."""
+
+    NO = "no"
+    BF16 = "bf16"
+
 
 class Role(StrEnum):
-    """What a reader may be used for: the reward teaches a generator, the filter keeps or rejects samples, the auditor only reports."""
+    """What a scar segmenter is used for: `reward` teaches the generator, `filter` keeps or rejects samples, `auditor` only reports."""
 
     REWARD = "reward"
     FILTER = "filter"
@@ -14,7 +31,7 @@ class Role(StrEnum):
 
 
 class Window(StrEnum):
-    """At which noise levels the reward is asked: where structure stands (the paper's t <= 200), where it forms, or everywhere."""
+    """Noise levels at which the reward is computed: low noise (t <= 200 in the paper), high noise, or all."""
 
     LOW_NOISE = "low-noise"
     HIGH_NOISE = "high-noise"
@@ -22,7 +39,7 @@ class Window(StrEnum):
 
 
 class RewardKind(StrEnum):
-    """Which reward; see `lgesynthnet.reward`."""
+    """Which reward is used; see `lgesynthnet.reward`."""
 
     SEGMENTATION = "segmentation"
     TRANSMURALITY = "transmurality"
@@ -30,14 +47,14 @@ class RewardKind(StrEnum):
 
 
 class Context(StrEnum):
-    """What a SPADE generator is shown of the host: its labels alone, or its image outside the hidden region too."""
+    """What a SPADE generator sees of the host: the labels alone (`limited`), or also the image outside the hidden region (`full`)."""
 
     LIMITED = "limited"
     FULL = "full"
 
 
 class Method(StrEnum):
-    """What is compared; `-raw` hands out the whole working grid as the network renders it, as published."""
+    """The compared methods. `-raw` replaces the host's whole heart region by the network's output, as published."""
 
     PASTE = "paste"
     COPY_PASTE = "copy-paste"
@@ -100,18 +117,23 @@ class Flip(StrEnum):
 
 
 class Stage(StrEnum):
-    """What can be trained, in order; base reads autoencoder and text from the work folder, control reads base."""
+    """What can be trained. `base` needs the autoencoder and the text encoder in the work folder, and `control` needs `base`."""
 
     AUTOENCODER = "autoencoder"
     TEXT = "text"
     BASE = "base"
     CONTROL = "control"
     REWARD = "reward"
-    READER = "reader"
+    SCAR_SEGMENTER = "scar-segmenter"
+    HEART_SEGMENTER = "heart-segmenter"
+    SPADE = "spade"
+
+
+GENERATOR_STAGES = (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL, Stage.REWARD)  # in the order of training
 
 
 class Arm(StrEnum):
-    """What a segmenter is trained on. All but the first three add synthetic slices to the real ones."""
+    """What a segmenter is trained on. All but the first three add synthetic slices to the real slices."""
 
     REAL = "real"
     STRONG = "real-strong"
@@ -127,16 +149,17 @@ class Arm(StrEnum):
     PHANTOM = "phantom"
 
     @property
-    def words(self) -> str:
-        return WORDS[self]
+    def label(self) -> str:
+        """The name in tables and charts."""
+        return ARM_LABELS[self]
 
     @property
-    def alone(self) -> bool:
-        """Real slices only: it has one size."""
+    def real_only(self) -> bool:
+        """Whether the training set holds each real slice once and nothing else, so that it has one size."""
         return self in (Arm.REAL, Arm.STRONG)
 
 
-WORDS = {
+ARM_LABELS = {
     Arm.REAL: "real only",
     Arm.STRONG: "real only, strong augmentation",
     Arm.RESAMPLED: "+ real scarred slices again",
@@ -160,3 +183,11 @@ class Rival(StrEnum):
     SPADE_LIMITED = "spade-limited"
     SPADE_FULL = "spade-full"
     TEMPLATE = "template"
+
+
+class PromptSource(StrEnum):
+    """Where the prescriptions of a run come from; the values are the options of `synthesize`."""
+
+    TEXT = "text"
+    PRESCRIPTIONS = "prescriptions"
+    PRIOR = "prior"

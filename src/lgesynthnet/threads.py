@@ -1,4 +1,4 @@
-"""The same bytes whatever the number of threads: networks that paint or judge run on one."""
+"""Results that do not depend on the number of threads: networks that paint or judge run on one thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One torch thread inside, what it was afterwards; decision 0012. Two cores are for two processes, each with its own samples."""
+    """One torch thread inside, and the former number afterwards (decision 0012). To use more cores, run more processes."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -289,12 +289,12 @@ def test_a_phantom_cohort_can_be_painted_into(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_no_reader_is_trained_on_the_patients_that_test_it(hosts, tmp_path):
+def test_no_segmenter_is_trained_on_the_patients_that_test_it(hosts, tmp_path):
     (tmp_path / "splits.json").write_text(json.dumps({"train": ["P001"], "test": ["P002"]}))
     words = ("--data", hosts, "--work", tmp_path / "work", "--splits", tmp_path / "splits.json", "--parts", "test")
-    done = run("train", "reader", "--role", "auditor", *words)
+    done = run("train", "scar-segmenter", "--role", "auditor", *words)
     assert done.returncode == 2
-    assert 'no reader is trained on "test"' in done.stderr
+    assert 'no segmenter is trained on "test"' in done.stderr
     assert not (tmp_path / "work").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from ring_hosts import SPACING_MM, ring_patient
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.generate.base import Generator
@@ -30,7 +30,7 @@ def host_of(dtype: type, seed: int = 0, scar: bool = False, gain: float = 1.0) -
     image, labels = (volume[:, :, 0] for volume in ring_patient(seed, slices=1, scar=scar))
     stored = image * gain if np.dtype(dtype).kind == "f" else np.rint(image * gain).clip(*_limits(dtype))
     slice_ = ShortAxisSlice(patient=f"N{seed}", index=0, image=stored.astype(dtype), labels=labels, spacing_mm=(SPACING_MM, SPACING_MM))
-    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+    return Host(slice_=slice_, frame=compute_heart_frame(slice_, Level.MID))
 
 
 def _limits(dtype: type) -> tuple[int, int]:
@@ -45,13 +45,15 @@ def donor_of(seed: int) -> Host:
     core = (labels == Label.SCAR) & (rows > 44) & (cols > 40) & (cols < 46)
     image[core], labels[core] = 110.0, Label.NO_REFLOW
     slice_ = replace(host.slice_, patient=f"D{seed}", image=image, labels=labels)
-    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+    return Host(slice_=slice_, frame=compute_heart_frame(slice_, Level.MID))
 
 
 def untrained(context: Context) -> SpadePainter:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return SpadePainter(Spade(SpadeSize(context=context, widths=(16, 8, 4), hidden=(8, 8, 4), noise=8)), mark=f"spade-{context}-0")
+        return SpadePainter(
+            Spade(SpadeSize(context=context, widths=(16, 8, 4), hidden=(8, 8, 4), noise=8)), fingerprint=f"spade-{context}-0"
+        )
 
 
 KNOWING = [IntensityPaste(), CopyPaste.from_hosts(donor_of(seed) for seed in range(20, 25)), LGESynthNet.from_pretrained("phantom")]

@@ -1,4 +1,4 @@
-"""`verify` finds what is broken, what is odd and who stands twice, in people's words and in JSON."""
+"""`verify` reports broken files, unusual values and duplicates, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 import numpy as np
 from scipy import ndimage
 
-from lgesynthnet.data import open_cohort, verify
-from lgesynthnet.data.inspection import Severity
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.inspection import Severity, verify
 
 
 def chest(seed: int, shape=(64, 64, 3)) -> np.ndarray:
-    """A smooth chest in file order, half of it what all chests share: two seeds correlate by 0.5."""
+    """A smooth random chest in file order, of which half is the same for all seeds: two seeds correlate by 0.5."""
     common, own = (np.random.default_rng(number).normal(size=shape) for number in (12345, seed))
     smooth = ndimage.gaussian_filter(common + own, (4, 4, 0))
     return (1000 + 200 * smooth / smooth.std()).astype(np.int16)
@@ -36,7 +36,7 @@ def test_one_scan_under_two_names_is_found_and_nobody_else(tmp_path, save, ring)
     assert "look like one scan" in report.lines()[0]
     leaking = verify(cohort, splits={"train": ["P2"], "test": ["Q"]})
     assert leaking.count(Severity.ERROR) == 1
-    assert "they stand in train and test" in leaking.lines()[0]
+    assert "they are in train and in test" in leaking.lines()[0]
 
 
 def test_one_identical_slice_is_enough(tmp_path, save, ring):
@@ -57,9 +57,9 @@ def test_problems_are_counted_and_named_and_the_report_is_json(tmp_path, save, r
     write(tmp_path, save, ring, "Case_D", chest(3), inner=0, outer=0)  # one cavity pixel, no wall
     write(tmp_path, save, ring, "Case_E", chest(4))
     (tmp_path / "Case_E" / "Contours" / "Case_E.nii.gz").unlink()
-    told = []
-    report = verify(open_cohort(tmp_path), on_case=lambda done, whole: told.append((done, whole)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    calls = []
+    report = verify(open_cohort(tmp_path), on_case=lambda done, whole: calls.append((done, whole)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert report.counts == {"cases": 4, "slices": 9, "usable": 5, "with_scar": 0, "errors": 3, "warnings": 4, "duplicates": 0}
     text = "\n".join(report.lines())
     assert "B slice 1: the image is zero everywhere" in text

@@ -1,4 +1,4 @@
-"""Every layout is found by how it is built; what lacks a partner is listed; what nobody said is asked for."""
+"""Every layout is recognised by its structure, files without a partner are listed, and unknown label ids are an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from lgesynthnet.data import LABEL_MAPS, Layout, declare, open_cohort, parse_label_map
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.declaration import write_declaration
+from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
+from lgesynthnet.data.layout import Layout
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Skipped, Stack
 
@@ -55,7 +58,7 @@ def test_two_folders_need_to_be_told_what_the_ids_mean(tmp_path, pair):
 
 def test_a_folder_of_ours_declares_itself_and_the_user_overrules_it(tmp_path, pair):
     two_folders(tmp_path, pair)
-    declare(tmp_path, labels="lgesynthnet", base_first=True)
+    write_declaration(tmp_path, labels="lgesynthnet", base_first=True)
     cohort = open_cohort(tmp_path)
     assert cohort.label_map == LABEL_MAPS["lgesynthnet"]
     assert cohort.base_first is True
@@ -96,7 +99,7 @@ def test_nnunet_names_give_the_label_map(tmp_path, pair, labels):
 @pytest.mark.parametrize("labels", [{"background": 0, "blob": 1, "wall": 2}, {"background": 0, "wall": [1, 2], "cavity": 1}])
 def test_nnunet_names_that_are_not_words_of_the_field_are_asked_for(tmp_path, pair, labels):
     nnunet(tmp_path, pair, labels)
-    with pytest.raises(InputError, match="what do its label ids mean"):
+    with pytest.raises(InputError, match="the meaning of its label ids is not known"):
         open_cohort(tmp_path)
     assert len(open_cohort(tmp_path, dataset="mnms")) == 2
 
@@ -228,8 +231,8 @@ def test_landmarks_reach_their_slices(tmp_path, pair):
         ("case,slice,anterior_deg\n", "has no column inferior_deg"),
         ("case,slice,anterior_deg,inferior_deg\nN001,a,1,2\n", "line 2"),
         ("case,slice,anterior_deg,inferior_deg\nN001,0,1,nan\n", "line 2"),
-        ("case,slice,anterior_deg,inferior_deg\nN001,0,1,2\nN001,0,1,2\n", "line 3: slice 0 of N001 stands twice"),
-        ("case,slice,anterior_deg,inferior_deg\nZ,0,1,2\n", "names none of the patients"),
+        ("case,slice,anterior_deg,inferior_deg\nN001,0,1,2\nN001,0,1,2\n", "line 3: slice 0 of N001 is listed twice"),
+        ("case,slice,anterior_deg,inferior_deg\nZ,0,1,2\n", "names no patient of"),
     ],
 )
 def test_landmarks_that_make_no_sense_are_refused(tmp_path, pair, text, says):

@@ -1,4 +1,4 @@
-"""What a file may be, and that nothing else passes or costs memory."""
+"""Valid files are read; every other file is refused without taking memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = np.arange(40 * 36 * 3, dtype=np.int16).reshape(40, 36, 3)
 
 
 def header_with(path, save, changes, array=BLOCK):
-    """A plain NIfTI file whose header bytes were tampered with: {offset: (format, value)}."""
+    """A NIfTI file with changed header bytes: {offset: (format, value)}."""
     save(path, array)
     raw = bytearray(path.read_bytes())
     for offset, (form, value) in changes.items():
@@ -61,6 +61,7 @@ def test_big_endian_files_become_native(tmp_path, save):
         ({84: ("f", 12.0)}, "12 mm"),
         ({88: ("f", 0.0)}, "slice spacing is 0 mm"),
         ({42: ("h", -5)}, "shape"),
+        ({40: ("h", 0)}, "shape"),
         ({42: ("h", 20), 108: ("f", 352.0)}, "usable are 32 to 2048"),
         ({42: ("h", 4000)}, "usable are 32 to 2048"),
         ({70: ("h", 128), 72: ("h", 24)}, "store it as integers or as float"),  # RGB

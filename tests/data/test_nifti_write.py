@@ -1,4 +1,4 @@
-"""A written slice lies where its host lies, in the host's own numbers, and is written whole or not at all."""
+"""A written slice has the geometry and the numbers of its host, and is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lgesynthnet.data.nifti import read_volume, write_bytes, write_slice_like
+from lgesynthnet.data.nifti import read_volume
+from lgesynthnet.data.nifti_writing import write_slice_like
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Label
 
 TURN = np.array([[0.1, -1.2, 3.0, -20.0], [1.4, 0.1, 2.0, 31.0], [0.2, 0.3, 7.0, 112.0], [0, 0, 0, 1]])
@@ -21,7 +23,7 @@ IDS = {0: Label.BACKGROUND, 1: Label.CAVITY, 2: Label.WALL}
 
 @pytest.fixture
 def host(tmp_path, save):
-    """An oblique int16 host with slope and inter, and its own label."""
+    """An oblique int16 host with slope and intercept."""
     image = np.random.default_rng(1).integers(-400, 3000, (40, 36, 5)).astype(np.int16)
     return save(tmp_path / "host.nii", image, (1.4, 1.25, 8.0), affine=TURN, slope=(0.5, -11.0))
 

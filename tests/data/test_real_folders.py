@@ -1,4 +1,4 @@
-"""The real data sets open as they are known to be."""
+"""The real data sets open with their known contents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lgesynthnet.data import open_cohort, read_splits, usable_slices, verify, write_slice_like
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.inspection import verify
+from lgesynthnet.data.nifti_writing import write_slice_like
+from lgesynthnet.data.ring import usable_slices
+from lgesynthnet.data.splits import read_splits
 from lgesynthnet.records import Stack, scar_of, wall_of
 
 pytestmark = pytest.mark.real
@@ -64,7 +68,7 @@ def test_a_real_slice_written_untouched_lies_where_it_lay(real_data, folder, tmp
 
 
 def test_the_volumes_of_the_organisers_come_out(emidec):
-    """Labels, axes and spacing together: volumes in ml as in the organisers' table, which counts no-reflow into the infarct."""
+    """Labels, axes and spacing together: the volumes in ml match the table of the organisers, which counts no-reflow as infarct."""
     with (emidec / "volumes_ml.csv").open() as stream:
         table = {row["case"]: row for row in csv.DictReader(stream)}
     for stack in open_cohort(emidec).stacks():

@@ -1,4 +1,4 @@
-"""A patient stands in one part."""
+"""Each patient belongs to one part only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from lgesynthnet.data import open_cohort, read_splits, split_patients
-from lgesynthnet.data.splits import part_of, split_cohort, write_splits
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.splits import part_of, read_splits, split_cohort, split_patients, write_splits
 from lgesynthnet.errors import InputError
 from lgesynthnet.phantom.cohort import write_cohort
 
@@ -27,7 +27,7 @@ def test_shares_and_names_that_make_no_sense_are_refused():
     for shares in ({"a": 0.5}, {}, {"a": 1.5, "b": -0.5}):
         with pytest.raises(InputError, match="sum to 1"):
             split_patients(NAMES, 0, shares)
-    with pytest.raises(InputError, match="P001 stands"):
+    with pytest.raises(InputError, match="P001 is twice in all"):
         split_patients([*NAMES, "P001"], 0, SHARES)
 
 
@@ -50,8 +50,8 @@ def test_one_part_is_its_patients_and_an_unknown_one_is_refused_with_those_there
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"train": ["N1"], "test": ["Case_N1"]}', "N1 stands in train and in test"),
-        ('{"train": ["N1", "N1"]}', "N1 stands in train and in train"),
+        ('{"train": ["N1"], "test": ["Case_N1"]}', "N1 is in train and in test"),
+        ('{"train": ["N1", "N1"]}', "N1 is twice in train"),
         ('{"train": "N1"}', "must be a list"),
         ("[]", "JSON object"),
         ("nonsense", "is not JSON"),
@@ -65,10 +65,10 @@ def test_split_files_that_make_no_sense_are_refused(tmp_path, text, says):
 
 def test_every_part_gets_its_share_of_patients_with_scar(tmp_path):
     cohort = open_cohort(write_cohort(tmp_path / "hearts", patients=10, seed=3, positive=0.6))
-    told = []
-    parts = split_cohort(cohort, 1, {"train": 0.5, "test": 0.5}, on_case=lambda done, total: told.append((done, total)))
+    calls = []
+    parts = split_cohort(cohort, 1, {"train": 0.5, "test": 0.5}, on_case=lambda done, total: calls.append((done, total)))
     assert {part: sum(name.startswith("P") for name in names) for part, names in parts.items()} == {"train": 3, "test": 3}
     assert [len(names) for names in parts.values()] == [5, 5]
-    assert told[-1] == (10, 10)
+    assert calls[-1] == (10, 10)
     with pytest.raises(InputError, match="too few for a part tiny"):
         split_cohort(cohort, 1, {"train": 0.99, "tiny": 0.01})

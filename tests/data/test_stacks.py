@@ -1,11 +1,12 @@
-"""Two files become one stack only where they fit, and the words of a label map mean what they say."""
+"""Image and label become a stack only where their grids agree, and a label map is read as written."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lgesynthnet.data import LABEL_MAPS, parse_label_map, read_stack
+from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
+from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label
 
@@ -44,12 +45,12 @@ def test_an_unknown_label_id_is_named_with_file_slice_count_and_remedy(tmp_path,
     raw = bytearray(label.read_bytes())
     raw[352 + 64 * 64 * 2 : 352 + 64 * 64 * 2 + 5] = bytes([7] * 5)
     label.write_bytes(raw)
-    with pytest.raises(InputError, match=r"l\.nii: slice 2 holds label id 7 in 5 pixels; known here is .*--labels"):
+    with pytest.raises(InputError, match=r"l\.nii: slice 2 holds label id 7 in 5 pixels; the known ids are .*--labels"):
         read_stack(image, label, "A", IDS)
     assert (read_stack(image, label, "A", {**IDS, 7: Label.RV}).labels[:, :, 2] == Label.RV).sum() == 5
 
 
-@pytest.mark.parametrize(("value", "says"), [(1.5, "1.5, which is no whole number"), (np.nan, "slice 1 holds"), (-1.0, "label id -1")])
+@pytest.mark.parametrize(("value", "says"), [(1.5, "1.5, which is not a whole number"), (np.nan, "slice 1 holds"), (-1.0, "label id -1")])
 def test_labels_that_are_no_ids_are_refused(tmp_path, save, value, says):
     labels = np.zeros((40, 40, 2), np.float32)
     labels[3:5, 3, 1] = value
@@ -73,7 +74,7 @@ def test_grids_that_differ_are_refused_with_both(tmp_path, save):
     away = np.diag([-1.5, -1.25, 8.0, 1.0])
     away[0, 3] = 0.01
     for label, says in (
-        (save(tmp_path / "s.nii", np.zeros((36, 40, 3), np.uint8)), r"shape .* is \[36,40,3\], its image .*i\.nii has \[40,36,3\]"),
+        (save(tmp_path / "s.nii", np.zeros((36, 40, 3), np.uint8)), r"shape .* is \[36,40,3\], but its image .*i\.nii has \[40,36,3\]"),
         (save(tmp_path / "z.nii", np.zeros((40, 36, 3), np.uint8), (1.5, 1.25, 9.0)), r"pixdim in mm is \[1.5,1.25,9.0\]"),
         (save(tmp_path / "a.nii", np.zeros((40, 36, 3), np.uint8), affine=away), "affine is .* resample the label"),
     ):

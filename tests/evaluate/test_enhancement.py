@@ -1,4 +1,4 @@
-"""Brightness readings on rings whose truth is known."""
+"""Scar by brightness alone, on rings whose truth is known."""
 
 import numpy as np
 import pytest
@@ -49,3 +49,31 @@ def test_readings_do_not_depend_on_the_scanners_scale(heart):
     image, wall, _, remote = heart
     for read in (n_sd, full_width_half_maximum):
         np.testing.assert_array_equal(read(image, wall, remote), read(image * 7 + 1000, wall, remote))
+
+
+def test_twenty_pixels_of_remote_wall_are_enough_and_nineteen_are_not(heart):
+    image, wall, scar, remote = heart
+    for count, enough in ((19, False), (20, True)):
+        few = np.zeros_like(remote)
+        few[tuple(np.argwhere(remote)[:count].T)] = True
+        assert n_sd(image, wall, few)[scar].any() == enough
+        assert full_width_half_maximum(image, wall, few)[scar].any() == enough
+
+
+def test_the_maximum_is_looked_for_where_it_is_asked_for(heart):
+    image, wall, scar, remote = heart
+    rows, _ = np.mgrid[:96, :96] - 48
+    upper, lower = scar & (rows < 0), scar & (rows > 0)
+    uneven = np.where(lower, image - 90, image)  # 200 above, 110 below, wall 60
+    assert not full_width_half_maximum(uneven, wall, remote)[lower].any()
+    assert full_width_half_maximum(uneven, wall, remote, within=lower)[lower].mean() > 0.95
+    assert full_width_half_maximum(uneven, wall, remote)[upper].all()
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.4, False), (0.6, True)])
+def test_the_limit_is_half_way_to_the_maximum(heart, share, found):
+    image, wall, scar, remote = heart
+    rows, _ = np.mgrid[:96, :96] - 48
+    part = scar & (rows > 12)
+    level = np.where(part, 60 + share * 140, np.where(scar, 200.0, image))
+    assert full_width_half_maximum(level, wall, remote)[part].any() == found

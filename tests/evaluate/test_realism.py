@@ -6,27 +6,26 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.cases import Case
-from lgesynthnet.evaluate.distances import FeatureSet, frechet, frechet_distances, kernel_distance, kernel_distances
-from lgesynthnet.evaluate.halves import halvings
+from lgesynthnet.evaluate.distances import FeatureSet, _principal_axes, frechet, frechet_distances, kernel_distance, kernel_distances
 from lgesynthnet.evaluate.intervals import Interval, geometric_mean, reweighted
-from lgesynthnet.evaluate.lines import Goal, ResultRow, to_csv, to_markdown
-from lgesynthnet.evaluate.nearest import look, near_duplicates
-from lgesynthnet.evaluate.realism import realism
-from lgesynthnet.evaluate.shift_tolerant import ABSENT, ShiftTolerantDistance
-from lgesynthnet.evaluate.similarity import similarity
+from lgesynthnet.evaluate.nearest import UnrolledWall, near_duplicates, nearest, reference_distance, unroll_wall, wall_distance
+from lgesynthnet.evaluate.realism import C2ST, realism
+from lgesynthnet.evaluate.result_rows import Goal, ResultRow, to_csv, to_markdown
+from lgesynthnet.evaluate.similarity import heart_box, similarity
+from lgesynthnet.evaluate.split_half import halvings
 from lgesynthnet.evaluate.texture import border_gradient, noise_ratio, seam
-from lgesynthnet.evaluate.tissues import Tissue, wasserstein
-from lgesynthnet.evaluate.twosample import auc, classifier_two_sample_test, statistics
+from lgesynthnet.evaluate.tissues import Tissue, mean_brightness, tissue, wasserstein, wasserstein_of_halves
+from lgesynthnet.evaluate.two_sample_test import _folds, auc, classifier_two_sample_test, statistics
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, ShortAxisSlice
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, intensity_percentile=70)
@@ -41,7 +40,7 @@ def real():
         for index in (2, 3):
             slice_ = patient.stack[index]
             if slice_.scar.sum() * slice_.spacing_mm[0] ** 2 > 150:
-                found.append(Case.of_real(Host(slice_=slice_, frame=locate(slice_, patient.truth[index].level))))
+                found.append(Case.of_real(Host(slice_=slice_, frame=compute_heart_frame(slice_, patient.truth[index].level))))
     return found
 
 
@@ -53,7 +52,7 @@ def painted():
         for index in (3, 4):
             slice_, level = patient.stack[index], patient.truth[index].level
             if level == "mid":
-                host = Host(slice_=slice_, frame=locate(slice_, level))
+                host = Host(slice_=slice_, frame=compute_heart_frame(slice_, level))
                 found.append(Case.of_sample(IntensityPaste().inpaint(host, WISH, seed=len(found))))
     return found
 
@@ -66,7 +65,7 @@ def flat(noise=0.1, seed=0):
     labels = np.where(away <= 25, 1, np.where(away <= 40, 2, 0)).astype(np.uint8)
     image = np.where(labels == 1, 300.0, np.where(labels == 2, 100.0, 200.0)) + 200 * noise * rng.standard_normal(labels.shape)
     slice_ = ShortAxisSlice(patient="flat", index=0, image=image, labels=labels, spacing_mm=(1.0, 1.0))
-    frame = locate(slice_, Level.MID)
+    frame = compute_heart_frame(slice_, Level.MID)
     hidden = (np.abs(frame.nominal_deg - 200) < 60) & (away > 20) & (away < 45)
     scar = frame.wall & (np.abs(frame.nominal_deg - 200) < 40)
     return Case(
@@ -84,21 +83,21 @@ def flat(noise=0.1, seed=0):
 class TestToTheHost:
     def test_a_host_in_which_nothing_was_painted_is_its_own_likeness(self, painted):
         for case in painted[:3]:
-            found = similarity(replace(case, image=case.host.image))
-            for where in ("full", "heart"):
-                assert found[f"SSIM to host, {where}"] == pytest.approx(1)
-                assert found[f"RMSE to host, {where}"] == 0
-                assert found[f"PSNR to host, {where}"] is None
+            values = similarity(replace(case, image=case.host.image))
+            for where in ("whole slice", "heart"):
+                assert values[f"SSIM to host, {where}"] == pytest.approx(1)
+                assert values[f"RMSE to host, {where}"] == 0
+                assert values[f"PSNR to host, {where}"] is None
 
     def test_a_brighter_scar_costs_and_costs_more_close_by(self, painted):
         for case in painted[:3]:
-            found = similarity(case)
-            assert found["SSIM to host, heart"] < found["SSIM to host, full"] < 1
-            assert found["RMSE to host, heart"] > found["RMSE to host, full"] > 0
+            values = similarity(case)
+            assert values["SSIM to host, heart"] < values["SSIM to host, whole slice"] < 1
+            assert values["RMSE to host, heart"] > values["RMSE to host, whole slice"] > 0
 
     def test_a_painter_that_brightens_all_is_not_forgiven_by_a_scale_of_its_own(self, painted):
         case = painted[0]
-        assert similarity(replace(case, image=case.host.image * 2.0))["RMSE to host, full"] > 0.1
+        assert similarity(replace(case, image=case.host.image * 2.0))["RMSE to host, whole slice"] > 0.1
 
     def test_both_are_in_one_scale_so_a_different_unit_changes_nothing(self, painted):
         case = painted[0]
@@ -106,30 +105,19 @@ class TestToTheHost:
         for name, value in similarity(case).items():
             assert similarity(times)[name] == pytest.approx(value)
 
+    def test_an_error_of_a_tenth_of_the_range_is_20_decibels(self):
+        case = flat(noise=0.0)
+        image = np.full_like(case.image, 50.0)
+        image[::2] = 100.0  # the 98th percentile, so that the scale is 0 to 100
+        darker = replace(case, host=replace(case.host, image=image), image=image - 10.0)
+        for region in ("whole slice", "heart"):
+            assert similarity(darker)[f"RMSE to host, {region}"] == pytest.approx(0.1)
+            assert similarity(darker)[f"PSNR to host, {region}"] == pytest.approx(20)
 
-class TestShiftTolerantDistance:
-    @pytest.fixture(scope="class")
-    def distance(self):
-        found = ShiftTolerantDistance.from_installed()
-        return found if found is not None else pytest.skip(ABSENT)
-
-    def test_equal_images_are_0_apart_and_a_shift_costs_less_than_a_blur(self, distance, painted):
-        case = painted[0]
-        image = np.clip(case.unit.astype(float)[:96, :96] / 2 + 0.5, 0, 1)
-        assert distance.between(image, image) == 0
-        shifted = distance.between(image, np.roll(image, 1, axis=1))
-        blurred = distance.between(image, ndimage.gaussian_filter(image, 1.0))
-        assert 0 < shifted < blurred
-
-    def test_it_is_the_distance_that_the_package_s_own_code_gives(self, distance):
-        rows, cols = np.mgrid[:64, :64]
-        one, other = (0.5 + 0.4 * np.sin(rows / 3) * np.cos(cols / period) for period in (5, 4))
-        assert distance.between(one, other) == pytest.approx(0.0118033, abs=1e-6)
-
-    def test_of_a_painted_slice_it_is_small_and_of_its_host_nothing(self, distance, painted):
-        case = painted[0]
-        assert distance.to_host(replace(case, image=case.host.image)) == 0
-        assert 0 < distance.to_host(case) < 0.5
+    def test_the_heart_has_a_margin_of_10_mm_inside_the_image(self):
+        heart = np.zeros((50, 60), bool)
+        heart[20:30, 2:40] = True
+        assert heart_box(heart, (2.0, 1.0)) == (slice(15, 35), slice(0, 50))
 
 
 class TestTexture:
@@ -151,7 +139,7 @@ class TestTexture:
 
     def test_a_step_of_0_4_at_the_border_is_a_seam_of_0_4(self):
         case = flat(noise=0.02)
-        span = HeartWindow.of(case.host).span
+        span = HeartWindow.from_slice(case.host).span
         stepped = replace(case, image=case.image + 0.4 * span * case.hidden)
         assert seam(case) == 0
         assert seam(stepped) == pytest.approx(0.4, abs=0.01)
@@ -167,11 +155,32 @@ class TestTexture:
 class TestTissues:
     def test_a_set_is_no_distance_from_itself_and_a_shift_is_its_own_distance(self, real):
         def brighter(case):
-            window = HeartWindow.of(case.host)
+            window = HeartWindow.from_slice(case.host)
             return replace(case, image=np.where(case.scar & ~case.no_reflow, case.image + 0.3 * window.span, case.image))
 
         assert wasserstein(real, real, Tissue.SCAR).value == 0
         assert wasserstein([brighter(case) for case in real], real, Tissue.SCAR).value == pytest.approx(0.3, abs=0.1)
+
+    @pytest.mark.parametrize("shift", [0.3, -0.3])
+    def test_the_distance_has_no_sign_and_needs_four_slices(self, real, shift):
+        def shifted(case):
+            where = case.scar & ~case.no_reflow
+            return replace(case, image=np.where(where, case.image + shift * HeartWindow.from_slice(case.host).span, case.image))
+
+        assert wasserstein([shifted(case) for case in real], real, Tissue.SCAR).value > 0.1
+        assert wasserstein(real[:4], real, Tissue.SCAR) is not None
+        assert wasserstein(real[:3], real, Tissue.SCAR) is None
+        assert wasserstein_of_halves(real, Tissue.SCAR).value > 0
+
+    def test_each_pixel_of_the_hidden_region_is_one_tissue(self, real):
+        case = next(case for case in real if case.no_reflow.any())
+        masks = [tissue(case, which) for which in Tissue]
+        np.testing.assert_array_equal(sum(mask.astype(int) for mask in masks), (case.frame.wall | case.frame.cavity) & case.hidden)
+        elsewhere = replace(case, scar=case.scar & (np.arange(case.scar.shape[1]) < 0), no_reflow=np.zeros_like(case.scar))
+        assert not (tissue(elsewhere, Tissue.HEALTHY) & case.scar).any()  # the host's own scar is no healthy wall
+        scar = tissue(case, Tissue.SCAR)
+        assert mean_brightness(Tissue.SCAR)(case) == pytest.approx(case.unit[scar].mean())
+        assert mean_brightness(Tissue.SCAR)(elsewhere) is None
 
 
 def two_sets(shift=0.0, n=60, features=5, seed=0):
@@ -212,6 +221,38 @@ class TestDistances:
         rows = np.random.default_rng(0).normal(size=(10, 3))
         assert kernel_distance(rows, rows, ["A"] * 10, ["B"] * 10) is None
 
+    def test_only_pairs_of_different_patients_count(self):
+        features = two_sets(n=12)
+        twice = [np.repeat(rows, 2, axis=0) for rows in (features.painted, features.real)]
+        patients = [[name for name in names for _ in range(2)] for names in (features.painted_patients, features.real_patients)]
+        once = kernel_distance(features.painted, features.real, features.painted_patients, features.real_patients)
+        # A second copy of each slice is one more slice of the same patient, and changes no mean over pairs of patients.
+        assert kernel_distance(*twice, *patients).value == pytest.approx(once.value)
+
+    def test_the_kernel_distance_is_the_textbook_sum_where_each_patient_has_one_slice(self):
+        rng = np.random.default_rng(3)
+        x, y = rng.normal(size=(5, 3)), rng.normal(1, 1, size=(6, 3))
+
+        def kernel(a, b):
+            return (a @ b.T / 3 + 1) ** 3
+
+        off_diagonal = [(kernel(z, z).sum() - np.trace(kernel(z, z))) / (len(z) * (len(z) - 1)) for z in (x, y)]
+        expected = sum(off_diagonal) - 2 * kernel(x, y).mean()
+        assert kernel_distance(x, y, list("abcde"), list("uvwxyz")).value == pytest.approx(expected)
+
+    def test_frechet_is_taken_along_the_widest_directions_of_the_real_set(self):
+        rng = np.random.default_rng(0)
+        wide = rng.normal(size=(40, 1)) @ np.ones((1, 3)) + 0.05 * rng.normal(size=(40, 3))
+        [axis] = _principal_axes(wide, 1).T
+        np.testing.assert_allclose(np.abs(axis), np.full(3, 3**-0.5), atol=0.05)
+
+    def test_features_are_standardised_by_the_real_slices(self):
+        features = two_sets(shift=3.0)
+        clean = features.standardised()
+        np.testing.assert_allclose(clean.real.mean(axis=0), 0, atol=1e-9)
+        assert clean.painted[:, 0].mean() > 2
+        assert np.abs(clean.painted).max() <= 5
+
     def test_what_no_case_has_is_left_out(self):
         made = two_sets()
         made.real[:, 2], made.painted[3, 1] = np.nan, np.nan
@@ -232,7 +273,9 @@ class TestTellingApart:
     def test_a_shift_in_brightness_is_found_out(self, real):
         def brighter(case):
             return replace(
-                case, patient=f"{case.patient}+", image=np.where(case.hidden, case.image + 2 * HeartWindow.of(case.host).span, case.image)
+                case,
+                patient=f"{case.patient}+",
+                image=np.where(case.hidden, case.image + 2 * HeartWindow.from_slice(case.host).span, case.image),
             )
 
         moved = [statistics(brighter(case)) for case in real]
@@ -256,6 +299,18 @@ class TestTellingApart:
             found.append(auc(rows[0], rows[1], ours, theirs).value)
         assert np.mean(found) == pytest.approx(0.5, abs=0.15)
 
+    def test_equal_scores_are_half_right(self):
+        same = np.zeros((12, 2))
+        assert auc(same, same, [f"P{i}" for i in range(12)], [f"R{i}" for i in range(12)]).value == 0.5
+
+    def test_a_patient_is_in_one_fold_and_each_kind_of_patient_is_spread_over_all_five(self):
+        patients = [f"P{i // 2}" for i in range(20)] + [f"R{i // 2}" for i in range(20)]
+        is_painted = np.arange(40) < 20
+        fold = _folds(patients, is_painted, 0)
+        assert all(len({f for f, name in zip(fold, patients, strict=True) if name == own}) == 1 for own in patients)
+        for kind in (is_painted, ~is_painted):
+            np.testing.assert_array_equal(np.bincount(fold[kind], minlength=5), 4)
+
     def test_of_three_patients_nothing_is_said(self):
         assert classifier_two_sample_test(two_sets(n=9)) == (None, None)
 
@@ -266,11 +321,40 @@ class TestTellingApart:
             assert sorted([*one, *other]) == list(range(7))
 
 
+def wall(patient, brightness, repainted=None):
+    cells = np.full((72, 6), float(brightness))
+    where = np.ones((72, 6), bool) if repainted is None else repainted
+    return UnrolledWall(patient=patient, wall=cells, repainted=where, features=np.zeros((0, 72, 6)))
+
+
 class TestCopies:
-    def test_the_same_picture_twice_is_a_twin_and_another_heart_is_none(self, painted):
-        seen = [look(case) for case in painted[:4]]
-        assert near_duplicates([*seen, seen[0]], 1e-3) == [1, 0, 0, 0, 1]
-        assert near_duplicates(seen[:1], 1e-3) == [0]
+    def test_the_same_picture_twice_is_a_near_duplicate_and_another_heart_is_none(self, painted):
+        walls = [unroll_wall(case) for case in painted[:4]]
+        assert near_duplicates([*walls, walls[0]], 1e-3) == [1, 0, 0, 0, 1]
+        assert near_duplicates(walls[:1], 1e-3) == [0]
+
+    def test_only_the_repainted_part_is_compared(self):
+        half = np.arange(72)[:, None] < np.full((1, 6), 36)
+        first, second = wall("A", 0, half), wall("B", 0, half)
+        second.wall[36:] = 9.0
+        assert wall_distance(first, second) == 0
+        assert near_duplicates([first, second], 0.1) == [1, 1]
+        assert near_duplicates([first, second], 0.0) == [0, 0]  # nearer than the limit, not at it
+
+    def test_the_nearest_slice_is_of_another_patient(self):
+        others = [wall("A", 0.0), wall("B", 0.5), wall("C", 2.0)]
+        assert nearest(wall("A", 0.0), others, wall_distance) == pytest.approx(0.5)
+        assert nearest(wall("A", 0.0), others[:1], wall_distance) is None
+        assert reference_distance(others, others, wall_distance) == pytest.approx(np.percentile([0.5, 0.5, 1.5], 1))
+
+    def test_the_wall_unrolls_by_angle_and_depth(self):
+        case = flat(noise=0.0)
+        bright = case.frame.wall & (case.frame.depth < 1 / 6)
+        unrolled = unroll_wall(replace(case, image=np.where(bright, 300.0, case.image)))
+        assert unrolled.wall[:, 0].mean() > unrolled.wall[:, 1:].mean() + 0.5
+        angles = 5 * np.arange(72) + 2.5
+        np.testing.assert_array_equal(unrolled.repainted.all(axis=1)[np.abs(angles - 200) < 55], True)
+        np.testing.assert_array_equal(unrolled.repainted.any(axis=1)[np.abs(angles - 200) > 65], False)
 
 
 class TestAllOfIt:
@@ -279,40 +363,40 @@ class TestAllOfIt:
         return TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "auditor", Role.AUDITOR)
 
     @pytest.fixture(scope="class")
-    def lines(self, painted, real, auditor):
+    def rows(self, painted, real, auditor):
         return realism(painted, real, auditor=auditor, training=real[:8])
 
-    def test_every_figure_is_there_once_and_names_what_it_was_measured_with(self, lines, auditor):
-        names = [line.figure for line in lines]
+    def test_every_metric_is_there_once_and_names_what_it_was_measured_with(self, rows, auditor):
+        names = [row.metric for row in rows]
         assert len(names) == len(set(names))
         assert not [name for name in names if "FID" in name]
         assert sum(auditor.fingerprint in name for name in names) == 4
-        assert any(name.startswith("near a training slice, auditor's features") for name in names)
+        assert any(name.startswith("near a training slice by auditor features") for name in names)
 
-    def test_the_order_of_the_cases_changes_no_number(self, painted, real, auditor, lines):
-        assert realism(painted[::-1], real[::-1], auditor=auditor, training=real[:8][::-1]) == lines
+    def test_the_order_of_the_cases_changes_no_number(self, painted, real, auditor, rows):
+        assert realism(painted[::-1], real[::-1], auditor=auditor, training=real[:8][::-1]) == rows
 
     def test_without_auditor_and_real_slices_the_rest_is_still_there(self, painted):
-        found = {line.figure: line for line in realism(painted[:2], [])}
-        assert found["SSIM to host, full"].value is not None
-        assert found["seam, heart units"].value is not None
-        assert found["painted told from real, AUC"].value is None
-        assert all(line.real is None for line in found.values())
+        rows = {row.metric: row for row in realism(painted[:2], [])}
+        assert rows["SSIM to host, whole slice"].value is not None
+        assert rows["seam, heart units"].value is not None
+        assert rows[C2ST].value is None
+        assert all(row.real is None for row in rows.values())
 
     def test_of_nothing_painted_nothing_is_said(self, real):
-        with pytest.raises(ValueError, match="no painted slices"):
+        with pytest.raises(ValueError, match="no synthetic slices"):
             realism([], real)
 
 
-class TestLines:
+class TestResultRows:
     def test_only_where_more_is_better_is_there_a_share_of_the_ceiling(self):
         half = {"value": Interval(0.4, 0.3, 0.5, 7), "real": Interval(0.8, 0.7, 0.9, 5)}
-        assert ResultRow(figure="Dice", aim=Goal.HIGH, **half).ratio == pytest.approx(0.5)
-        assert ResultRow(figure="error", aim=Goal.LOW, **half).ratio is None
-        assert ResultRow(figure="Dice", aim=Goal.HIGH, value=half["value"], real=Interval(0.0, 0.0, 0.0, 5)).ratio is None
+        assert ResultRow(metric="Dice", goal=Goal.HIGH, **half).ratio == pytest.approx(0.5)
+        assert ResultRow(metric="error", goal=Goal.LOW, **half).ratio is None
+        assert ResultRow(metric="Dice", goal=Goal.HIGH, value=half["value"], real=Interval(0.0, 0.0, 0.0, 5)).ratio is None
 
     def test_as_a_file_and_as_a_page(self):
-        line = ResultRow(figure="segments, Jaccard", aim=Goal.HIGH, value=Interval(0.4, 0.3, 0.5, 7))
+        line = ResultRow(metric="segments, Jaccard", goal=Goal.HIGH, value=Interval(0.4, 0.3, 0.5, 7))
         assert to_csv([line]).splitlines()[1] == 'all,"segments, Jaccard",0.4,0.3,0.5,7,,,,,,high,'
         assert "| segments, Jaccard | 0.400 [0.300, 0.500] | 7 |" in to_markdown([line])
 

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import LGESynthNetError, RunError
-from lgesynthnet.export.gather import Source
-from lgesynthnet.export.run import NnunetRequest, export_nifti, export_nnunet
+from lgesynthnet.export.request import ExportRequest, NnunetRequest
+from lgesynthnet.export.run import export_nifti, export_nnunet
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
-from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.run.request import SynthesisRequest
+from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Classes, LabelKind
 
@@ -34,14 +36,14 @@ def cohort(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def painted(cohort) -> Path:
     """Eight kept samples, at least one in every patient but N004."""
-    request = SynthesisRequest(hosts=cohort, count=8, model="paste", prior="ischaemic")
+    request = SynthesisRequest(hosts=CohortSource(root=cohort), count=8, model="paste", prior="ischaemic")
     synthesize(plan_synthesis(request), cohort.parent / "run")
     return cohort.parent / "run"
 
 
 @pytest.fixture
 def request_for(painted, tmp_path):
-    return lambda **more: NnunetRequest(**{"source": Source(run=painted), "out": tmp_path / "raw", "dataset_id": 501, "folds": 2, **more})
+    return lambda **more: NnunetRequest(**{"run": painted, "out": tmp_path / "raw", "dataset_id": 501, "folds": 2, **more})
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -104,7 +106,11 @@ def test_synthetic_cases_are_the_runs_own_files_marked_and_with_their_recipe(req
         assert (row["verdict"], row["label"]) == ("kept", "intended")
     made = card(folder)["lgesynthnet"]
     plan = json.loads((painted / "plan.json").read_text())
-    assert (made["generator"], made["reader"], made["hosts"]) == (plan["generator"], plan["reader"], plan["hosts_fingerprint"])
+    assert (made["generator"], made["filter"], made["hosts"]) == (
+        plan["generator_fingerprint"],
+        plan["filter_fingerprint"],
+        plan["hosts_fingerprint"],
+    )
 
 
 def test_no_host_of_a_synthetic_training_case_validates(request_for):
@@ -136,8 +142,8 @@ def test_a_file_of_parts_makes_one_fold_and_leaves_the_others_out(request_for, t
 @pytest.mark.parametrize(
     ("parts", "named"),
     [
-        ({"train": ["P001", "N003"], "val": ["N004"], "audit": ["P002"]}, "P002 stands in audit.*synthesize --splits .* --part train"),
-        ({"train": ["P001", "P002"], "val": ["N004"]}, "N003 stands in no part"),
+        ({"train": ["P001", "N003"], "val": ["N004"], "audit": ["P002"]}, "P002 is in the part audit.*synthesize --splits .* --part train"),
+        ({"train": ["P001", "P002"], "val": ["N004"]}, "N003 is in no part"),
         ({"train": ["P001", "P002", "N003", "N004"]}, 'no patients in "val"'),
     ],
 )
@@ -156,7 +162,7 @@ def test_the_same_export_twice_is_the_same_folder_and_another_one_is_refused(req
     assert everything(elsewhere) == everything(folder) == before
     for other, named in (
         ({"classes": Classes.SCAR}, "holds another export"),
-        ({"share": 0.1}, "holds another export"),
+        ({"synthetic_share": 0.1}, "holds another export"),
         ({"name": "Second"}, "has the number 501 already"),
     ):
         with pytest.raises(RunError, match=named):
@@ -172,21 +178,21 @@ def test_the_same_export_twice_is_the_same_folder_and_another_one_is_refused(req
 
 
 def test_a_share_leaves_out_what_no_fold_trains_on(request_for):
-    done = export_nnunet(request_for(share=0.0))
+    done = export_nnunet(request_for(synthetic_share=0.0))
     assert not [row for row in rows(done.folder) if row["origin"] == "synthetic"]
     assert card(done.folder)["numTraining"] == len(rows(done.folder))
-    repeated = export_nnunet(request_for(share=0.5, repeat=True, dataset_id=502))
+    repeated = export_nnunet(request_for(synthetic_share=0.5, repeat=True, dataset_id=502))
     for fold in splits_of(repeated.folder):
         assert sum(name.startswith("syn_") for name in fold["train"]) * 2 == len(fold["train"])
     assert any("before 2.6" in note for note in repeated.notes)
 
 
 def test_without_real_slices_there_is_nothing_to_validate_on(request_for, painted):
-    done = export_nnunet(request_for(source=Source(run=painted, no_real=True), folds=None))
+    done = export_nnunet(request_for(no_real=True, folds=None))
     assert {row["origin"] for row in rows(done.folder)} == {"synthetic"}
     assert not (done.folder / "splits_final.json").exists()
     with pytest.raises(RunError, match="--no-real"):
-        export_nnunet(request_for(source=Source(run=painted, no_real=True)))
+        export_nnunet(request_for(no_real=True))
 
 
 def test_hosts_that_are_not_among_the_real_patients_are_told(request_for, painted, tmp_path):
@@ -195,13 +201,13 @@ def test_hosts_that_are_not_among_the_real_patients_are_told(request_for, painte
         for file in path.rglob("*.nii.gz"):
             file.rename(file.with_name(file.name.replace("Case_P", "Case_Q")))
         path.rename(path.with_name(path.name.replace("Case_P", "Case_Q")))
-    done = export_nnunet(request_for(source=Source(run=painted, data=others)))
+    done = export_nnunet(request_for(data=CohortSource(root=others)))
     assert any("are not among the real patients" in note and "P001" in note for note in done.notes)
     assert all(sum(name.startswith("syn_") for name in fold["train"]) == 8 for fold in splits_of(done.folder))
 
 
 def test_pairs_are_read_back_by_this_program_with_the_label_that_was_chosen(painted, tmp_path):
-    source = Source(run=painted, label=LabelKind.READ)
+    source = ExportRequest(run=painted, label=LabelKind.READ)
     done = export_nifti(source, tmp_path / "pairs")
     assert "nothing was written" in export_nifti(source, tmp_path / "pairs").notes[-1]
     back = open_cohort(tmp_path / "pairs")
@@ -214,7 +220,7 @@ def test_pairs_are_read_back_by_this_program_with_the_label_that_was_chosen(pain
     intended = export_nifti(replace(source, label=LabelKind.INTENDED), tmp_path / "intended")
     assert any((voxels(done.folder / row["label_file"]) != voxels(intended.folder / row["label_file"])).any() for row in rows(done.folder))
     text = (done.folder / "README.txt").read_text()
-    assert "own licence" in text
+    assert "their licence stays the same" in text
     assert "SYNTHETIC" in text
 
 
@@ -222,15 +228,16 @@ def test_a_damaged_sample_or_folder_leaves_nothing_behind(painted, tmp_path):
     broken = shutil.copytree(painted, tmp_path / "run")
     next((broken / "labels").iterdir()).unlink()
     with pytest.raises(RunError, match="cannot be read back"):
-        export_nifti(Source(run=broken), tmp_path / "out")
-    with pytest.raises(LGESynthNetError, match="no run folder"):
-        export_nifti(Source(run=tmp_path), tmp_path / "out")
-    moved = json.loads((painted / "plan.json").read_text()) | {"hosts": str(tmp_path / "gone")}
+        export_nifti(ExportRequest(run=broken), tmp_path / "out")
+    with pytest.raises(LGESynthNetError, match="not a run folder"):
+        export_nifti(ExportRequest(run=tmp_path), tmp_path / "out")
+    moved = json.loads((painted / "plan.json").read_text())
+    moved["request"]["hosts"]["root"] = str(tmp_path / "gone")
     shutil.copy(painted / "plan.json", broken / "plan.json")
     (broken / "plan.json").write_text(json.dumps(moved))
     shutil.copytree(painted / "labels", broken / "labels", dirs_exist_ok=True)
     with pytest.raises(LGESynthNetError, match="--data"):
-        export_nifti(Source(run=broken), tmp_path / "out")
+        export_nifti(ExportRequest(run=broken), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
@@ -241,7 +248,7 @@ def test_slices_that_nnunet_would_cut_along_another_axis_are_refused(request_for
         affine = image.affine @ np.diag([1, 1, 0.05, 1])
         nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine, image.header), path)
     with pytest.raises(LGESynthNetError, match="another axis"):
-        export_nnunet(request_for(source=Source(run=painted, data=thin)))
+        export_nnunet(request_for(data=CohortSource(root=thin)))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nnunetv2") is None, reason="nnunetv2 is not installed, see docs/export.md")

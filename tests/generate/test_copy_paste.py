@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.copy_paste import CopyPaste, Donor, arc_of
@@ -33,7 +33,7 @@ def heart(patient: str, *, arc=None, inner=0.0, outer=1.0, level=BLOOD, core=Fal
             labels[dark], image[dark] = Label.NO_REFLOW, 70.0
     image += np.random.default_rng(1).normal(0, 1, image.shape)
     slice_ = ShortAxisSlice(patient=patient, index=0, image=image, labels=labels, spacing_mm=(1.0, 1.0))
-    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+    return Host(slice_=slice_, frame=compute_heart_frame(slice_, Level.MID))
 
 
 def scar_level(sample) -> float:

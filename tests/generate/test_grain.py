@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
-from lgesynthnet.generate.composite import laid_into
+from lgesynthnet.generate.composite import composite_roi
 from lgesynthnet.generate.grain import STRONGEST, grain, matched_noise
 from lgesynthnet.records import Level, ShortAxisSlice
 
@@ -33,7 +33,7 @@ def noisy_host(noise: float, dtype: type = np.float64, spacing_mm: tuple[float, 
     image = levels(labels) + noise * np.random.default_rng(0).standard_normal(labels.shape)
     image = (np.rint(image) if np.dtype(dtype).kind in "iu" else image).astype(dtype)
     slice_ = ShortAxisSlice(patient="flat", index=0, image=image, labels=labels, spacing_mm=spacing_mm)
-    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+    return Host(slice_=slice_, frame=compute_heart_frame(slice_, Level.MID))
 
 
 def third(host: Host) -> np.ndarray:
@@ -45,14 +45,14 @@ def third(host: Host) -> np.ndarray:
 
 def repainted(host: Host, seed: int = 1, picture_noise: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bare and grainy picture of a repainted third, and the grain; the painter knows the levels and paints them smooth."""
-    window, hidden = HeartWindow.of(host.slice_), third(host)
+    window, hidden = HeartWindow.from_slice(host.slice_), third(host)
     roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
     smooth = levels(host.slice_.labels)
     picture = roi.crop(window.to_unit(smooth)).astype(np.float64)
     picture += picture_noise / window.span * np.random.default_rng(5).standard_normal(picture.shape)
-    bare = laid_into(host.slice_.image, picture, roi, window, hidden)
+    bare = composite_roi(host.slice_.image, picture, roi, window, hidden)
     lacking = matched_noise(host, bare, smooth, hidden, np.random.default_rng(seed))
-    return bare, laid_into(host.slice_.image, picture, roi, window, hidden, lacking), lacking
+    return bare, composite_roi(host.slice_.image, picture, roi, window, hidden, lacking), lacking
 
 
 def ratio(host: Host, image: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError, PrescriptionError
@@ -31,14 +31,14 @@ def painter():
         for parameter in control.parameters():
             parameter += 0.02 * torch.randn_like(parameter)
     model = Inpainter(unet, build_text_encoder(16, 1), build_autoencoder(8), build_schedule(), control).eval()
-    return LGESynthNet(model, mark="tiny", sampling=Sampling(steps=3))
+    return LGESynthNet(model, fingerprint="tiny", sampling=Sampling(steps=3))
 
 
 @pytest.fixture(scope="module")
 def host():
     patient = simulate("N", 21, infarct=False)
     known = patient.truth[len(patient.truth) // 2]
-    return Host(slice_=patient.stack[known.index], frame=locate(patient.stack[known.index], known.level))
+    return Host(slice_=patient.stack[known.index], frame=compute_heart_frame(patient.stack[known.index], known.level))
 
 
 def test_outside_the_hidden_region_nothing_changes_and_inside_something_does(painter, host):
@@ -65,7 +65,7 @@ def test_a_seed_means_the_same_bytes_alone_and_after_others_on_one_thread_or_two
 
 
 def test_settings_are_part_of_the_fingerprint(painter):
-    other = LGESynthNet(painter.model, mark="tiny", sampling=Sampling(steps=4))
+    other = LGESynthNet(painter.model, fingerprint="tiny", sampling=Sampling(steps=4))
     assert painter.fingerprint != other.fingerprint
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from ring_hosts import SPACING_MM, ring_patient
 
-from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.conditioning.condition import NEUTRAL, condition, semantic_map
+from lgesynthnet.anatomy.frame import compute_heart_frame
+from lgesynthnet.conditioning.condition import NEUTRAL, build_condition, semantic_map
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import LicenceNotice, ModelError
@@ -34,12 +34,12 @@ def small(context: Context) -> Spade:
 def host() -> Host:
     image, labels = (volume[:, :, 0] for volume in ring_patient(2, slices=1))
     slice_ = ShortAxisSlice(patient="N2", index=0, image=image, labels=labels, spacing_mm=(SPACING_MM, SPACING_MM))
-    return Host(slice_=slice_, frame=locate(slice_, Level.MID))
+    return Host(slice_=slice_, frame=compute_heart_frame(slice_, Level.MID))
 
 
 @pytest.fixture(scope="module")
 def made(host):
-    return condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.of(host.slice_))[0]
+    return build_condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.from_slice(host.slice_))[0]
 
 
 def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidden(made):
@@ -56,7 +56,7 @@ def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidd
 
 
 def test_without_the_host_kept_the_whole_grid_is_handed_out(host):
-    kept, published = (SpadePainter(small(Context.FULL), mark="m", keep_host=keep) for keep in (True, False))
+    kept, published = (SpadePainter(small(Context.FULL), fingerprint="m", keep_host=keep) for keep in (True, False))
     inside, everywhere = (painter.inpaint(host, WISH, seed=1) for painter in (kept, published))
     assert everywhere.hidden.mean() > 4 * inside.hidden.mean()
     assert everywhere.hidden[host.frame.wall].all()
@@ -76,12 +76,12 @@ def test_a_seed_is_the_same_picture_in_any_batch():
 
 
 def test_a_smooth_picture_gets_the_hosts_grain(host):
-    image = host.slice_.image + np.random.default_rng(0).normal(0, 0.1 * HeartWindow.of(host.slice_).span, host.slice_.image.shape)
+    image = host.slice_.image + np.random.default_rng(0).normal(0, 0.1 * HeartWindow.from_slice(host.slice_).span, host.slice_.image.shape)
     noisy = replace(host, slice_=replace(host.slice_, image=image.astype(np.float32)))
     model = small(Context.FULL)
     for parameter in model.parameters():
         parameter.data.zero_()  # paints one even grey
-    assert noise_ratio(Case.of_sample(SpadePainter(model, mark="m").inpaint(noisy, WISH, seed=1))) == pytest.approx(1, abs=0.35)
+    assert noise_ratio(Case.of_sample(SpadePainter(model, fingerprint="m").inpaint(noisy, WISH, seed=1))) == pytest.approx(1, abs=0.35)
 
 
 def test_the_card_of_the_model_above_says_under_what_terms_its_spade_stands(tmp_path):
@@ -104,7 +104,7 @@ def test_a_folder_comes_back_as_it_was_saved_and_another_is_refused(host, tmp_pa
     painter = SpadePainter.from_pretrained(tmp_path, Context.FULL)
     assert painter.fingerprint.startswith("spade-full-")
     np.testing.assert_array_equal(
-        painter.inpaint(host, WISH, seed=4).image, SpadePainter(model, mark="other").inpaint(host, WISH, seed=4).image
+        painter.inpaint(host, WISH, seed=4).image, SpadePainter(model, fingerprint="other").inpaint(host, WISH, seed=4).image
     )
     with pytest.raises(ModelError, match="--context full, not limited"):
         load_spade(tmp_path / "spade-full", Context.LIMITED)

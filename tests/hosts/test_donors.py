@@ -1,9 +1,9 @@
-"""A bank of donors: scarred slices of the chosen patients and of nobody else."""
+"""Donors are the slices with scar of the chosen patients only."""
 
 import pytest
 from ring_hosts import write_patient
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.hosts.donors import donor_bank

@@ -1,11 +1,11 @@
-"""A real slice's own scar, asked for again."""
+"""The scar of a real slice as a prescription."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.generate.paste import IntensityPaste
@@ -20,7 +20,7 @@ LEVELS = np.linspace(-0.2, 1.4, 21)
 def host():
     patient = simulate("P", 41, infarct=True)
     index = max(range(len(patient.truth)), key=lambda i: patient.stack[i].scar.sum())
-    return Host(slice_=patient.stack[index], frame=locate(patient.stack[index], patient.truth[index].level))
+    return Host(slice_=patient.stack[index], frame=compute_heart_frame(patient.stack[index], patient.truth[index].level))
 
 
 def test_what_is_asked_for_is_the_mask_the_words_and_the_brightness_that_it_has(host):
@@ -35,7 +35,7 @@ def test_what_is_asked_for_is_the_mask_the_words_and_the_brightness_that_it_has(
 
 def test_a_slice_without_scar_has_nothing_to_paint_again(host):
     bare = np.where(host.slice_.scar, Label.WALL, host.slice_.labels).astype(host.slice_.labels.dtype)
-    with pytest.raises(ValueError, match="holds no scar"):
+    with pytest.raises(ValueError, match="has no scar"):
         own_scar(replace(host, slice_=replace(host.slice_, labels=bare)), LEVELS)
 
 
@@ -49,7 +49,7 @@ def test_a_scar_of_a_few_pixels_is_named_after_the_segment_that_holds_it(host):
 
 @pytest.mark.parametrize("painter", [IntensityPaste(), LGESynthNet.from_pretrained("phantom")], ids=lambda p: type(p).__name__)
 def test_the_scar_that_was_there_tells_nothing_where_it_is_hidden(painter, host):
-    """The same seed over a host whose scar was burnt out first: what lies in the middle of the scar must come out the same."""
+    """The same seed in a host whose scar was overwritten: the middle of the new scar must be the same."""
     painted, wish = own_scar(host, LEVELS)
     burnt = host.slice_.image.copy()
     burnt[painted.scar] = host.slice_.image[host.frame.cavity].max()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.conditioning.condition import NEUTRAL, Condition, control_image, edges
+from lgesynthnet.conditioning.condition import NEUTRAL, Condition, control_image, inner_edges
 from lgesynthnet.errors import ModelError
 from lgesynthnet.model.autoencoder import build_autoencoder, decode, encode, fit_scale
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
@@ -86,7 +86,7 @@ def test_the_scars_own_pixels_never_reach_the_model():
 
 def test_a_thin_scar_survives_in_control_image_and_loss_weight():
     thin = made(scar_rows=2)
-    assert edges(thin.scar).sum() == thin.scar.sum()
+    assert inner_edges(thin.scar).sum() == thin.scar.sum()
     assert control_image(thin)[0].max() == 1.0
     assert float(loss_weight([thin])[0].max()) > float(loss_weight([made(scar_rows=0)])[0].max())
 

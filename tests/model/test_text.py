@@ -28,7 +28,7 @@ from lgesynthnet.model.text import (
 )
 from lgesynthnet.prescription.grammar.language import every_caption_word, every_report_word
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
 
@@ -76,7 +76,7 @@ def test_no_wording_is_cut_off_or_holds_an_unknown_piece():
     longest = 0
     for i in range(1000):
         level = list(Level)[i % 3]
-        tokens = tokenizer(paraphrase(draw(Prior.UNIFORM, level, rng), level, rng)).input_ids
+        tokens = tokenizer(paraphrase(draw_prescription(Prior.UNIFORM, level, rng), level, rng)).input_ids
         assert tokenizer.unk_token_id not in tokens
         longest = max(longest, len(tokens))
     assert longest <= MAX_TOKENS

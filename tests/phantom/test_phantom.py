@@ -1,4 +1,4 @@
-"""The simulated cohort: exact where it must be, byte-identical, and shaped like a heart."""
+"""The simulated cohort has exact labels, repeats byte for byte, and looks like a heart."""
 
 import csv
 import hashlib
@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgesynthnet.anatomy.frame import locate
-from lgesynthnet.anatomy.orientation import insertions_from_rv_label
-from lgesynthnet.data import open_cohort, usable_slices
+from lgesynthnet.anatomy.frame import compute_heart_frame
+from lgesynthnet.anatomy.insertions import insertions_from_rv_label
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.body import Tissue
 from lgesynthnet.phantom.cohort import write_cohort
@@ -82,7 +83,7 @@ def test_scar_is_brighter_than_healthy_wall_in_most_slices():
 
 def test_a_mask_is_labelled_in_the_slice_it_was_painted_in(patient):
     known = next(k for k in patient.truth if k.prescription is not None)
-    frame = locate(patient.stack[known.index], known.level)
+    frame = compute_heart_frame(patient.stack[known.index], known.level)
     assert frame.wall[patient.stack[known.index].scar].all()
 
 
@@ -91,6 +92,6 @@ def test_bad_orders_are_refused(tmp_path):
         write_cohort(tmp_path / "x", patients=0)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.docx").write_text("mine")
-    with pytest.raises(RunError, match="not a phantom cohort"):
+    with pytest.raises(RunError, match="holds no phantom"):
         write_cohort(tmp_path / "full", patients=1)
     assert Tissue.SCAR in Tissue

@@ -1,21 +1,14 @@
-"""The phantom's scanner: the recovery equation, partial volume, resolution, noise, ghosts, and that labels lie under their image."""
+"""The simulated scanner: recovery equation, partial volume, resolution, noise, ghosts, and alignment of image and labels."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from lgesynthnet.phantom.acquisition import acquire, to_stored
 from lgesynthnet.phantom.body import Tissue
-from lgesynthnet.phantom.signal import (
-    TEXTURE_MM,
-    acquire,
-    draw_scan,
-    inversion_recovery,
-    scan_of_slice,
-    smooth_noise,
-    tissue_signal,
-    to_stored,
-)
+from lgesynthnet.phantom.scan import TEXTURE_MM, draw_scan, scan_of_slice
+from lgesynthnet.phantom.signal import inversion_recovery, smooth_noise, tissue_signal
 
 SIDE, FINE_MM = 240, 0.8
 
@@ -41,7 +34,7 @@ def plain():
         shading=(0.0, 0.0, 0.0),
         ghosts=(),
         fat_shift_mm=0.0,
-        ink=0.0,
+        india_ink=0.0,
         phase_sensitive=True,
     )
 
@@ -96,7 +89,7 @@ def test_fat_moves_across_the_phase_direction_and_water_stays(plain, rng, phase_
 def test_fat_and_water_in_one_voxel_darken_each_other_in_opposed_phase(plain, rng):
     scene = map_of(Tissue.LIVER)
     scene[:, 120:] = Tissue.FAT
-    dark = tissue_signal(scene, scene[None, :0, :0], (0, 0), FINE_MM, replace(plain, ink=1.0), rng)
+    dark = tissue_signal(scene, scene[None, :0, :0], (0, 0), FINE_MM, replace(plain, india_ink=1.0), rng)
     assert abs(dark[100, 119:121]).max() < 0.15 * level(plain, Tissue.LIVER)
     assert dark[100, 100] == pytest.approx(level(plain, Tissue.LIVER), rel=1e-3)
 
@@ -168,10 +161,10 @@ def test_motion_blurs_along_phase_alone(plain, rng):
 
 def test_tissue_beside_the_coil_is_brighter_and_the_scanners_correction_takes_it_back(plain, rng):
     flat = np.ones((SIDE, SIDE), np.float32)
-    coil = replace(plain, coil_deg=90.0, coil_per_mm=0.01, evened=0.0)
+    coil = replace(plain, coil_deg=90.0, coil_per_mm=0.01, shading_correction=0.0)
     top, bottom = (acquire(flat, FINE_MM, 150, coil, rng)[row, 75] for row in (15, 135))
     assert top / bottom == pytest.approx(np.exp(0.01 * 120 * 192 / 150), rel=0.05)
-    even = acquire(flat, FINE_MM, 150, replace(coil, evened=1.0), rng)
+    even = acquire(flat, FINE_MM, 150, replace(coil, shading_correction=1.0), rng)
     np.testing.assert_allclose(even[15:135, 15:135], 1.0, atol=0.05)
 
 

@@ -1,4 +1,4 @@
-"""Painting and measuring back: what was asked for is what is there."""
+"""A drawn mask measures as prescribed."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.prescription.describing import describe
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.describing import describe_scar
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
@@ -24,7 +24,9 @@ def frame_of(level=Level.MID, inner=24.0, wall=9.0, spacing=1.0):
     labels = np.zeros((size, size), np.uint8)
     labels[radius < inner + wall] = Label.WALL
     labels[radius < inner] = Label.CAVITY
-    return locate(ShortAxisSlice(patient="p", index=1, image=labels * 1.0, labels=labels, spacing_mm=(spacing, spacing)), level)
+    return compute_heart_frame(
+        ShortAxisSlice(patient="p", index=1, image=labels * 1.0, labels=labels, spacing_mm=(spacing, spacing)), level
+    )
 
 
 def scar(**settings):
@@ -37,11 +39,11 @@ def test_drawn_scars_measure_back_as_prescribed(prior):
     errors, same = [], []
     for i in range(90):
         frame = frame_of(list(Level)[i % 3], inner=rng.uniform(15, 28), wall=rng.uniform(7, 12))
-        wanted = draw(prior, frame.level, rng)
+        wanted = draw_prescription(prior, frame.level, rng)
         painted = rasterize(wanted, frame)
-        found = measure(painted.scar, frame, painted.no_reflow)
-        same.append(found.segments == wanted.segments)
-        errors.append(abs(found.transmurality - wanted.transmurality))
+        measured = measure_scar(painted.scar, frame, painted.no_reflow)
+        same.append(measured.segments == wanted.segments)
+        errors.append(abs(measured.transmurality - wanted.transmurality))
     assert np.mean(same) >= 0.95
     assert np.mean(errors) <= 0.08
 
@@ -74,14 +76,14 @@ def test_a_deeper_prescription_paints_more_of_the_wall():
 def test_the_seed_draws_the_border_and_nothing_else():
     frame = frame_of()
     wanted = scar(pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, irregularity=1.0)
-    one, again, other = (rasterize(replace(wanted, seed=s), frame).scar for s in (3, 3, 4))
-    np.testing.assert_array_equal(one, again)
-    assert (one != other).any()
+    first, again, other_seed = (rasterize(replace(wanted, seed=s), frame).scar for s in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other_seed).any()
 
 
 def test_the_same_scar_on_a_finer_grid_is_the_same_scar():
     wanted = scar(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.5, seed=5)
-    coarse, fine = (measure(rasterize(wanted, f).scar, f) for f in (frame_of(spacing=1.5), frame_of(spacing=0.5)))
+    coarse, fine = (measure_scar(rasterize(wanted, f).scar, f) for f in (frame_of(spacing=1.5), frame_of(spacing=0.5)))
     assert coarse.area_mm2 == pytest.approx(fine.area_mm2, rel=0.1)
     assert coarse.segments == fine.segments == {9, 10}
 
@@ -118,21 +120,21 @@ def test_describe_reads_back_what_paint_drew():
         (Pattern.SUBEPICARDIAL, 0.35),
         (Pattern.MID_WALL, 0.3),
     ):
-        found = describe(rasterize(scar(pattern=pattern, transmurality=extent), frame).scar, np.zeros_like(frame.wall), frame)
-        assert found is not None
-        assert found.pattern is pattern
-        assert found.segments == {9}
-        assert found.transmurality == pytest.approx(extent, abs=0.1)
+        measured = describe_scar(rasterize(scar(pattern=pattern, transmurality=extent), frame).scar, np.zeros_like(frame.wall), frame)
+        assert measured is not None
+        assert measured.pattern is pattern
+        assert measured.segments == {9}
+        assert measured.transmurality == pytest.approx(extent, abs=0.1)
 
 
 def test_a_healthy_slice_measures_nothing():
     frame = frame_of()
     nothing = np.zeros_like(frame.wall)
-    found = measure(nothing, frame)
-    assert found.transmurality is None
-    assert not found.segments
-    assert found.burden == 0
-    assert describe(nothing, nothing, frame) is None
+    measured = measure_scar(nothing, frame)
+    assert measured.transmurality is None
+    assert not measured.segments
+    assert measured.burden == 0
+    assert describe_scar(nothing, nothing, frame) is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_a_healthy_slice_measures_nothing():
         ({"segments": frozenset()}, "none"),
         ({"transmurality": 0.5}, "more than 75 %"),
         ({"pattern": Pattern.SUBENDOCARDIAL}, "at most 75 %"),
-        ({"depth": (0.2, 0.4)}, "band of 20%"),
+        ({"depth": (0.2, 0.4)}, "spans 20% of the wall"),
         ({"mvo_share": 0.2, "pattern": Pattern.MID_WALL, "transmurality": 0.3}, "belongs to infarcts"),
         ({"irregularity": 2.0}, "irregularity must be in"),
     ],

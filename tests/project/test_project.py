@@ -99,10 +99,17 @@ def plain(requirement: str) -> str:
 
 
 def test_one_version_everywhere():
-    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
-    assert lgesynthnet.__version__ == version
+    assert tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dynamic"] == ["version"]  # read from the package
     [newest, *_] = re.findall(r"^## \[?(\d+\.\d+\.\d+)", (PROJECT / "CHANGELOG.md").read_text(), re.M)
-    assert newest == version
+    assert newest == lgesynthnet.__version__
+
+
+def test_every_public_name_is_there_and_importing_them_loads_no_torch():
+    names = [name for name in lgesynthnet.__all__ if name not in ("LGESynthNet", "__version__")]
+    script = f"import sys, lgesynthnet; [getattr(lgesynthnet, name) for name in {names}]; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+    assert lgesynthnet.LGESynthNet.__name__ == "LGESynthNet"
 
 
 def test_links_between_documents_lead_somewhere():

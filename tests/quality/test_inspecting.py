@@ -1,4 +1,4 @@
-"""What the published rule cannot see: each fault is made on purpose, alone, in a sample that the Dice would keep."""
+"""Faults that the published rule cannot see: each is made on purpose, alone, in a sample that the Dice coefficient would keep."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.generate.paste import IntensityPaste
@@ -22,13 +22,13 @@ HALF = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.SUBENDOCARD
 def sample():
     patient = simulate("N", 33, infarct=False)
     index = next(i for i, known in enumerate(patient.truth) if known.level == "mid")
-    host = Host(slice_=patient.stack[index], frame=locate(patient.stack[index], patient.truth[index].level))
+    host = Host(slice_=patient.stack[index], frame=compute_heart_frame(patient.stack[index], patient.truth[index].level))
     return IntensityPaste().inpaint(host, HALF, seed=1)
 
 
 def brighter(sample, where, by):
     """The sample with `by` heart units more where a mask says so."""
-    span = HeartWindow.of(sample.host.slice_).span
+    span = HeartWindow.from_slice(sample.host.slice_).span
     return replace(sample, image=(sample.image.astype(float) + where * by * span).astype(sample.image.dtype))
 
 
@@ -48,7 +48,7 @@ def test_a_scar_read_through_the_whole_wall_is_too_deep(sample):
     verdict = inspect(sample, arc, Rules(segments_from=None))
     assert verdict.dice > 0.6
     assert verdict.reason is Reason.EXTENT_OFF
-    assert "deeper than asked" in verdict.explain()
+    assert "deeper than prescribed" in verdict.explain()
 
 
 def test_a_scar_that_creeps_into_other_segments_is_in_the_wrong_ones(sample):
@@ -93,3 +93,69 @@ def test_the_published_rule_sees_none_of_it(sample):
 
 def test_a_low_dice_is_told_before_anything_else(sample):
     assert inspect(brighter(sample, sample.hidden, 2.5), np.zeros_like(sample.intended)).reason is Reason.INVISIBLE
+
+
+def test_a_scar_read_in_the_inner_wall_alone_is_too_shallow(sample):
+    shallow = sample.intended & (sample.host.frame.depth < 0.2)
+    verdict = inspect(sample, shallow, Rules(dice_above=0.2, extent_within=0.1, segments_from=None))
+    assert verdict.reason is Reason.EXTENT_OFF
+    assert verdict.extent_error < -0.1
+    assert "less deep than prescribed" in verdict.explain()
+
+
+def test_a_value_on_its_limit_is_within_it(sample):
+    creep = sample.intended | (sample.host.frame.wall & (sample.host.frame.depth < 0.1))
+    verdict = inspect(sample, creep, Rules(dice_above=0.3))
+    limits = Rules(
+        dice_above=0.3,
+        segments_from=verdict.segments,
+        extent_within=abs(verdict.extent_error),
+        brightness=(verdict.brightness, verdict.brightness),
+        spill_below_mm2=verdict.spill_mm2,
+        seam_below=verdict.seam,
+    )
+    assert inspect(sample, creep, limits).kept
+    assert inspect(sample, creep, replace(limits, brightness=(verdict.brightness + 1e-9, 2.0))).reason is Reason.IMPLAUSIBLE
+    assert inspect(sample, creep, replace(limits, brightness=(0.0, verdict.brightness - 1e-9))).reason is Reason.IMPLAUSIBLE
+
+
+def test_scar_that_the_host_had_changes_neither_segments_nor_extent(sample):
+    frame = sample.host.frame
+    existing = frame.wall & np.isin(frame.segments, (7, 12))
+    labels = sample.host.slice_.labels.copy()
+    labels[existing] = 3
+    scarred = replace(sample, host=replace(sample.host, slice_=replace(sample.host.slice_, labels=labels)))
+    verdict = inspect(scarred, sample.intended | existing)
+    assert (verdict.dice, verdict.segments, verdict.extent_error) == (1.0, 1.0, 0.0)
+
+
+def test_where_no_scar_is_prescribed_only_the_area_found_decides(sample):
+    nothing = np.zeros_like(sample.intended)
+    removed = replace(sample, intended=nothing, intended_no_reflow=nothing)
+    area_mm2 = sample.intended.sum() * sample.host.frame.pixel_mm2
+    verdict = inspect(removed, sample.intended)
+    assert verdict.reason is Reason.INVENTED
+    assert (verdict.segments, verdict.brightness, verdict.seam) == (None, None, None)
+    assert inspect(removed, sample.intended, Rules(stray_below_mm2=area_mm2 + 1)).kept
+
+
+def test_a_little_more_brightness_beyond_the_wall_is_no_spill(sample):
+    frame = sample.host.frame
+    outer = sample.hidden & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)
+    unpainted = replace(sample, image=sample.host.slice_.image.astype(float))
+    assert measure_appearance(brighter(unpainted, outer, 0.45)).spill_mm2 == 0
+    assert measure_appearance(brighter(unpainted, outer, 0.55)).spill_mm2 == pytest.approx(outer.sum() * frame.pixel_mm2)
+    assert measure_appearance(brighter(unpainted, frame.wall | frame.cavity, 2.0)).spill_mm2 == 0
+
+
+def test_the_dark_core_has_no_part_in_the_brightness_of_the_scar(sample):
+    core = sample.intended & (sample.host.frame.depth < 0.25)
+    dark = replace(brighter(sample, core, -1.0), intended_no_reflow=core)
+    lit = sample.intended & ~core
+    unit = HeartWindow.from_slice(sample.host.slice_).to_unit(sample.image.astype(np.float64))
+    assert measure_appearance(dark).brightness == pytest.approx(unit[lit].mean(), abs=1e-3)
+    assert measure_appearance(replace(sample, intended_no_reflow=sample.intended)).brightness is None
+
+
+def test_a_step_into_the_dark_is_a_seam_too(sample):
+    assert measure_appearance(brighter(sample, sample.hidden, -0.4)).seam == pytest.approx(0.4, abs=0.1)

@@ -1,4 +1,4 @@
-"""The judge: which sample is kept, and what is said of the others."""
+"""The verdict: which sample is kept, and why the others are rejected."""
 
 from __future__ import annotations
 
@@ -76,3 +76,23 @@ def test_the_sentence_holds_the_numbers_that_decided():
     sentence = judge(strip(0, 20), strip(0, 5), SPACING_MM).explain()
     for part in ("Dice 0.40", "0.6", "60 mm²", "25%"):
         assert part in sentence
+
+
+ONE_MM2 = (1.0, 1.0)
+
+
+def test_the_tolerance_for_stray_scar_is_below_25_mm2():
+    assert judge(strip(0, 0), strip(0, 24), ONE_MM2).kept
+    assert judge(strip(0, 0), strip(0, 25), ONE_MM2).reason is Reason.INVENTED
+    assert judge(strip(0, 10), strip(0, 34), ONE_MM2).reason is Reason.MISSED
+    assert judge(strip(0, 10), strip(0, 35), ONE_MM2).reason is Reason.STRAY
+
+
+def test_a_scar_of_the_right_size_in_the_wrong_place_is_missed_and_not_stray():
+    assert judge(strip(0, 40), strip(30, 70), ONE_MM2).reason is Reason.MISSED
+    assert judge(strip(0, 40), strip(30, 71), ONE_MM2).reason is Reason.STRAY
+
+
+def test_recall_is_of_the_prescribed_and_precision_of_the_found_scar():
+    verdict = judge(strip(0, 20), strip(15, 25), ONE_MM2)
+    assert (verdict.recall, verdict.precision) == (0.25, 0.5)

@@ -18,29 +18,33 @@ import pytest
 import yaml
 from PIL import Image
 
+from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.report.command import command_of
+from lgesynthnet.records import Level, Source
 from lgesynthnet.report.data_card import write_card
 from lgesynthnet.report.panels import INTENDED_RGB, READ_RGB
 from lgesynthnet.report.report import spread, write_report
-from lgesynthnet.run.ledger import Attempt, Ledger
-from lgesynthnet.run.summary import summarise, wilson_interval
+from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.run.ledger import Ledger
+from lgesynthnet.run.sample_row import SampleRow
+from lgesynthnet.run.summary import RunSummary, wilson_interval
 
 SPACING_MM = (1.5, 1.0, 8.0)  # columns, rows, slices: pixels wider than high
 SIDE = 96
-PLAN = {"hosts": None, "model": "paste", "generator": "paste:1", "reader": "threshold:2", "prior": "ischaemic", "seed": 7, "count": 3,
-        "flip": [False, False], "version": "0.1.0", "dataset": "emidec", "dice_above": 0.6, "device": "auto"}  # fmt: skip
+REQUEST = {"model": "paste", "prior": "ischaemic", "seed": 7, "count": 3}
+PLAN = {"hosts_fingerprint": "hosts:0", "usable_hosts": 1, "generator_fingerprint": "paste:1", "filter_fingerprint": "threshold:2"}
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
 
 
-def attempt(k: int, **changes: object) -> Attempt:
+def attempt(k: int, **changes: object) -> SampleRow:
     prescription = ScarPrescription(segments=frozenset({8, 9}), pattern=Pattern.TRANSMURAL, transmurality=0.9, seed=k)
-    row = Attempt(
-        id=f"s7_{k:06d}", host="A", slice=1, level="mid", level_source="given", insertion_source="landmarks", insertion_confidence=1.0,
-        model="paste:1", reader="threshold:2", seed=100 + k, caption=f"caption {k}", sentence=f"sentence {k}",
-        prescription=prescription.to_json(), file=f"images/s7_{k:06d}.nii.gz", kept=True, reason="kept", why=f"kept: because of {k}",
-        dice=0.8, recall=0.9, precision=0.7, threshold=0.6, intended_mm2=100.0, read_mm2=120.0, stray_mm2=30.0, segments="8 9",
+    row = SampleRow(
+        id=f"s7_{k:06d}", host="A", slice_index=1, level=Level.MID, level_source=OrderSource.GIVEN,
+        insertion_source=Source.LANDMARKS, insertion_confidence=1.0,
+        generator="paste:1", filter="threshold:2", seed=100 + k, caption=f"caption {k}", sentence=f"sentence {k}",
+        prescription=prescription, file=f"images/s7_{k:06d}.nii.gz", kept=True, reason="kept", why=f"kept: because of {k}",
+        dice=0.8, recall=0.9, precision=0.7, threshold=0.6, intended_mm2=100.0, read_mm2=120.0, stray_mm2=30.0, segments=(8, 9),
         transmurality=0.88, burden=0.2, mvo_share=0.0, max_change_outside=0.0, seconds=0.5,
     )  # fmt: skip
     return replace(row, **changes)
@@ -65,19 +69,25 @@ def run(tmp_path, save, ring, host_image) -> Path:
     painted, marked = np.where(scar, 2000, host_image).astype(np.int16), np.where(scar, 3, labels).astype(np.uint8)
     read = np.where(scar, 3, 0).astype(np.uint8)
     for k, folder in ((0, run), (1, run / "rejected")):
-        for part, pixels in (("images", painted), ("labels", marked), ("read", read)):
+        for part, pixels in (("images", painted), ("labels", marked), ("read", read), ("intended", read), ("hidden", read)):
             save(folder / part / f"s7_{k:06d}.nii.gz", pixels.T[:, :, None], SPACING_MM)
-    (run / "plan.json").write_text(json.dumps(PLAN | {"hosts": str(hosts)}))
+    write_plan(run, hosts={"root": str(hosts), "dataset": "emidec"})
     ledger = Ledger(run, "plan")
     ledger.record(0, attempt(0, caption=HOSTILE))
     ledger.record(1, attempt(1, file="rejected/images/s7_000001.nii.gz", kept=False, reason="missed", why="rejected, missed: Dice 0.31",
-                             insertion_source="assumed", insertion_confidence=0.0, level_source="assumed"))  # fmt: skip
+                             insertion_source=Source.ASSUMED, insertion_confidence=0.0, level_source=OrderSource.ASSUMED))  # fmt: skip
     ledger.record(
         2, attempt(2, file="", kept=False, reason="unpaintable", why=f"no wall: {HOSTILE}", dice=None, seconds=None, segments=None)
     )
     ledger.write_table(run)
     ledger.close()
     return run
+
+
+def write_plan(run: Path, **request: object) -> None:
+    """A plan that asks for this; what was written before stays where nothing else is asked for."""
+    before = json.loads((run / "plan.json").read_text())["request"] if (run / "plan.json").is_file() else REQUEST
+    (run / "plan.json").write_text(json.dumps(PLAN | {"request": before | request}))
 
 
 def pictures(page: str) -> list[np.ndarray]:
@@ -138,8 +148,7 @@ def test_contours_lie_on_the_masks_and_a_flip_turns_them(run):
 
     upright = amber_and_green_height(write_report(run).read_text(encoding="utf-8"))
     assert max(upright) < 0.45
-    plan = json.loads((run / "plan.json").read_text())
-    (run / "plan.json").write_text(json.dumps(plan | {"flip": [True, False]}))
+    write_plan(run, hosts={"root": str(run.parent / "hosts"), "flip": "rows"})
     assert min(amber_and_green_height(write_report(run).read_text(encoding="utf-8"))) > 0.55
 
 
@@ -162,7 +171,7 @@ def test_what_was_assumed_is_flagged_on_the_sample_it_concerns(run):
 
 def test_a_run_that_changed_voxels_outside_says_so(run):
     page = write_report(run).read_text(encoding="utf-8")
-    assert "every voxel outside is the host" in page
+    assert "every pixel outside is the host" in page
     rows = (run / "samples.csv").read_text()
     (run / "samples.csv").write_text(rows.replace(",0.0,0.5\n", ",3.0,0.5\n", 1))
     page = write_report(run).read_text(encoding="utf-8")
@@ -190,7 +199,7 @@ def test_an_empty_run_has_a_page_too(run):
 
 
 def test_galleries_take_samples_from_the_whole_run(run):
-    one = summarise(run).samples[0]
+    one = RunFolder.open(run).rows[0]
     many = [replace(one, id=str(i)) for i in range(100)]
     assert [sample.id for sample in spread(many, 4)] == ["0", "25", "50", "75"]
     assert spread(many[:2], 4) == many[:2]
@@ -207,16 +216,16 @@ def test_wilson_interval_has_its_published_values(k, n, low, high):
 
 
 def test_numbers_of_the_run_are_counted_from_its_rows(run):
-    summary = summarise(run)
+    summary = RunSummary(RunFolder.open(run))
     assert summary.pass_rate == pytest.approx(1 / 3)
     assert summary.reasons == [("kept", 1), ("missed", 1), ("unpaintable", 1)]
     assert summary.segment_counts == {8: 1, 9: 1}
     assert summary.seconds == 1.0
-    assert summary.samples[2].segments == (8, 9)  # never painted: what was asked for
+    assert summary.rows[2].shown_segments == (8, 9)  # never painted: what was asked for
 
 
 def test_the_command_can_be_pasted_into_a_shell(run):
-    words = shlex.split(command_of(summarise(run)))
+    words = shlex.split(RunFolder.open(run).command)
     assert words[:2] == ["lgesynthnet", "synthesize"]
     assert words[words.index("--hosts") + 1] == str(run.parent / "hosts")
     assert words[words.index("--out") + 1] == str(run)
@@ -227,8 +236,7 @@ def test_the_command_can_be_pasted_into_a_shell(run):
     ("dataset", "phantom", "licence"), [("emidec", False, "cc-by-nc-sa-4.0"), ("emidec", True, "apache-2.0"), (None, False, "other")]
 )
 def test_the_card_carries_the_hosts_licence_and_calls_itself_synthetic(run, dataset, phantom, licence):
-    plan = json.loads((run / "plan.json").read_text())
-    (run / "plan.json").write_text(json.dumps(plan | {"dataset": dataset, "text": "a | b\nc"}))
+    write_plan(run, hosts={"root": str(run.parent / "hosts"), "dataset": dataset}, prior=None, text="a | b\nc")
     if phantom:
         (run.parent / "hosts" / "truth.csv").write_text("case\n")
     text = write_card(run).read_text(encoding="utf-8")
@@ -261,6 +269,5 @@ def test_the_command_on_the_page_plans_the_same_run(tmp_path, pair, options):
     given = ["synthesize", "--hosts", str(hosts), "--dataset", "emidec", "--model", "paste", "--count", "4", "--out", str(run)]
     plan = planned([*given, *shlex.split(options)])
     (run / "plan.json").write_text(plan)
-    (run / "samples.csv").write_text("id,host,slice,kept\n")
-    again = planned(shlex.split(command_of(summarise(run)))[1:])
+    again = planned(shlex.split(RunFolder.open(run).command)[1:])
     assert json.loads(again) == json.loads(plan)

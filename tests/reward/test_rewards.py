@@ -13,7 +13,7 @@ from lgesynthnet.reward.base import Reward, Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
 from lgesynthnet.reward.transmurality import TransmuralityReward
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role
 
 READERS = weights_folder() / "phantom"
@@ -73,14 +73,14 @@ def test_a_scar_in_the_wrong_wall_is_worse_than_the_intended_one(rewards, target
         assert good < wrong, reward.name
 
 
-def test_a_reader_that_is_sure_of_the_contrary_still_teaches(target):
-    """Nothing is clamped: the surer the reader is that a missing scar is healthy wall, the more the gradient is needed."""
+def test_a_segmenter_that_is_sure_of_the_contrary_still_teaches(target):
+    """Nothing is clamped: the surer the segmenter is that a missing scar is healthy wall, the more the gradient is needed."""
     sure = TrainedScarSegmenter.from_pretrained(READERS / "reward", Role.REWARD)
     for network in sure.networks:
         network.register_forward_hook(lambda module, inputs, logits: 20 * logits)
     image = target.host.clone().requires_grad_(True)
     missing = target.scar > 0.5
-    chance = sure.chance(torch.cat([target.painted(image), target.cavity, target.wall], dim=1))[:, 1:2]
+    chance = sure.grid_probabilities(torch.cat([target.painted(image), target.cavity, target.wall], dim=1))[:, 1:2]
     unthinkable = missing & (chance < 1e-6)
     assert unthinkable.any()
     loss = SegmentationReward(sure).loss(image, replace(target, hidden=unthinkable.float(), wall=target.wall))
@@ -126,6 +126,6 @@ def test_a_descent_on_the_picture_alone_lowers_every_reward_without_a_dead_gradi
         assert float(reward.loss(image, target)) < 0.7 * before, reward.name
 
 
-def test_only_a_reader_of_the_reward_role_may_teach():
+def test_only_a_scar_segmenter_of_the_reward_role_may_teach():
     with pytest.raises(ModelError, match="cannot teach"):
         SegmentationReward(TrainedScarSegmenter.from_pretrained(READERS / "filter", Role.FILTER))

@@ -1,4 +1,4 @@
-"""What a reader's scores mean, on readings whose truth is known."""
+"""What the scores of a scar segmenter mean, on slices whose truth is known."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from lgesynthnet.segmenter.calibration import ReadSlice, best_threshold, reliabi
 
 
 def reading(chance, truth, patient="P1", pixel_mm2=2.0):
-    return ReadSlice(patient=patient, chance=np.asarray(chance, float), truth=np.asarray(truth, bool), pixel_mm2=pixel_mm2)
+    return ReadSlice(patient=patient, probability=np.asarray(chance, float), truth=np.asarray(truth, bool), pixel_mm2=pixel_mm2)
 
 
-def test_a_calibrated_reader_lies_on_the_diagonal_and_a_boastful_one_below_it():
+def test_a_calibrated_segmenter_lies_on_the_diagonal_and_an_over_confident_one_below_it():
     rng = np.random.default_rng(0)
     chance = rng.random(200_000)
     honest = reading(chance, rng.random(chance.size) < chance)

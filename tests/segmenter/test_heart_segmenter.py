@@ -9,7 +9,7 @@ import torch
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.heart import PIXEL_MM, HeartSegmenter, build_heart_segmenter, decided, grey, to_grid
+from lgesynthnet.segmenter.heart import PIXEL_MM, HeartSegmenter, build_heart_segmenter, decide_labels, grey, to_grid
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_heart_is_the_largest_body_through_all_slices_not_the_largest_blob_o
     labels = heart(ring, side=96, centre=(30, 30), inner=6, outer=10)
     blob = ring(side=96, centre=(70, 70), inner=8, outer=12)
     labels[:, :, 1] = np.maximum(labels[:, :, 1], blob)
-    found = decided(chance_of(labels), (0.5, 0.5), 0.5)
+    found = decide_labels(chance_of(labels), (0.5, 0.5), 0.5)
     assert not found[55:, 55:].any()
     assert (found[20:40, 20:40] == labels[20:40, 20:40]).all()
 
@@ -68,7 +68,7 @@ def test_the_heart_is_the_largest_body_through_all_slices_not_the_largest_blob_o
 def test_what_hangs_on_to_the_heart_60_mm_from_its_axis_is_cut_off(ring):
     labels = heart(ring, side=64, centre=(32, 16), inner=6, outer=10)
     labels[31:33, 20:60, 1] = Label.WALL
-    found = decided(chance_of(labels), (2.0, 2.0), 0.5)
+    found = decide_labels(chance_of(labels), (2.0, 2.0), 0.5)
     assert found[32, 40, 1] == Label.WALL  # 48 mm from the axis
     assert found[32, 50, 1] == Label.BACKGROUND  # 68 mm
 
@@ -79,7 +79,7 @@ def test_scar_lies_in_the_wall_alone_and_holes_are_filled(ring):
     labels[30:34, 44:48] = Label.SCAR  # in the wall
     labels[2:6, 2:6] = Label.SCAR  # in the corner, away from any heart
     labels[31:33, 31:33] = Label.BACKGROUND  # a hole in the cavity
-    found = decided(chance_of(labels), (1.0, 1.0), 0.5)
+    found = decide_labels(chance_of(labels), (1.0, 1.0), 0.5)
     assert set(np.unique(found[2:6, 2:6])) == {Label.BACKGROUND}
     assert (found[30:34, 44:48] == Label.SCAR).any()
     assert (truth[found == Label.SCAR] == Label.WALL).all()
@@ -88,13 +88,13 @@ def test_scar_lies_in_the_wall_alone_and_holes_are_filled(ring):
 
 def test_a_lower_threshold_finds_no_less_scar(segmenter, stack):
     chance = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
-    low, high = (np.isin(decided(chance, stack.spacing_mm, t), (Label.SCAR, Label.NO_REFLOW)) for t in (0.1, 0.6))
+    low, high = (np.isin(decide_labels(chance, stack.spacing_mm, t), (Label.SCAR, Label.NO_REFLOW)) for t in (0.1, 0.6))
     assert (low >= high).all()
     assert low.sum() > high.sum()
 
 
 def test_no_heart_is_no_label(ring):
-    assert not decided(chance_of(np.zeros((32, 32, 2), int)), (1.0, 1.0), 0.5).any()
+    assert not decide_labels(chance_of(np.zeros((32, 32, 2), int)), (1.0, 1.0), 0.5).any()
 
 
 def test_black_is_padding_and_stays_zero_and_a_flat_slice_says_so():
@@ -116,12 +116,12 @@ def test_save_and_load_read_alike(segmenter, stack, tmp_path):
 
 
 def test_what_is_no_segmenter_is_refused(segmenter, tmp_path):
-    with pytest.raises(ModelError, match="no usable segmenter"):
+    with pytest.raises(ModelError, match="no usable heart segmenter"):
         HeartSegmenter.from_pretrained(tmp_path)
     segmenter.save(tmp_path)
     settings = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(settings | {"role": "filter"}))
-    with pytest.raises(ModelError, match="holds a filter, not a segmenter"):
+    with pytest.raises(ModelError, match="holds a filter, not a heart-segmenter"):
         HeartSegmenter.from_pretrained(tmp_path)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lgesynthnet.anatomy.frame import angle_deg
-from lgesynthnet.anatomy.insertions import most_likely
-from lgesynthnet.anatomy.orientation import locate_all_insertions
+from lgesynthnet.anatomy.insertions import most_likely_insertions
+from lgesynthnet.anatomy.orientation import find_all_insertions
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import Label, ShortAxisSlice, Source
 from lgesynthnet.segmenter.septum import read_septum, rv_evidence
@@ -29,7 +29,7 @@ def ring_with_rv(anterior_deg, inferior_deg):
 
 @pytest.mark.parametrize(("anterior", "inferior"), [(137, 253), (67, 188), (320, 70)])
 def test_a_drawn_rv_is_found_wherever_it_lies(anterior, inferior):
-    found = most_likely(rv_evidence(*ring_with_rv(anterior, inferior)))
+    found = most_likely_insertions(rv_evidence(*ring_with_rv(anterior, inferior)))
     assert turn(found.anterior_deg, anterior) < 5
     assert turn(found.inferior_deg, inferior) < 5
     assert found.confidence > 0.9
@@ -38,7 +38,7 @@ def test_a_drawn_rv_is_found_wherever_it_lies(anterior, inferior):
 def test_a_network_that_sees_no_rv_says_nothing():
     chance, slice_ = ring_with_rv(137, 253)
     evidence = rv_evidence(np.zeros_like(chance), slice_)
-    assert most_likely(evidence).confidence < 0.3
+    assert most_likely_insertions(evidence).confidence < 0.3
     blank = rv_evidence(np.full_like(chance, 0.5), slice_)
     np.testing.assert_allclose(blank, 0, atol=1e-9)
 
@@ -48,7 +48,7 @@ def test_simulated_patients_without_their_rv_label_are_oriented_by_their_images(
     for seed in (901, 902, 903):
         patient = simulate("P", seed, infarct=True)
         labels = np.where(patient.stack.labels == Label.RV, 0, patient.stack.labels).astype(np.uint8)
-        found = locate_all_insertions(replace(patient.stack, labels=labels), read=read_septum)
+        found = find_all_insertions(replace(patient.stack, labels=labels), read_evidence=read_septum)
         for known, read in zip(patient.truth[:-1], found, strict=False):  # the RV ends before the apex
             assert read is not None
             assert read.source is Source.IMAGE

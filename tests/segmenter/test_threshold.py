@@ -1,4 +1,4 @@
-"""The reader without a network, on rings whose truth is known."""
+"""The scar segmenter without a network, on rings whose truth is known."""
 
 from __future__ import annotations
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import ModelError
+from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.segmenter.networks import build_network
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import load_painter
-from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.terms import Role
 
 
@@ -21,22 +23,22 @@ def own(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     for role in (Role.FILTER, Role.REWARD):
         TrainedScarSegmenter([build_network(role, 8)], role, width=8).save(folder / role)
-    shutil.copytree(folder / "filter", folder / "work" / "reader-filter" / "model")  # as `train reader` leaves it
+    shutil.copytree(folder / "filter", folder / "work" / "scar-segmenter-filter" / "model")  # as `train scar-segmenter` leaves it
     return folder
 
 
 def test_a_filter_of_ones_own_judges_in_place_of_the_models(own, hosts):
-    request = SynthesisRequest(hosts=hosts, model="paste", count=1, prior="ischaemic")
+    request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior="ischaemic")
     usual = plan_synthesis(request).plan
     for given in (own, own / "filter", own / "work"):
         chosen = plan_synthesis(replace(request, filter=given)).plan
-        assert chosen.reader == TrainedScarSegmenter.from_pretrained(own / "filter").fingerprint
-        assert chosen.generator == usual.generator
-        assert usual.difference(chosen).startswith("reader was ")  # a run does not go on under another judge
+        assert chosen.filter_fingerprint == TrainedScarSegmenter.from_pretrained(own / "filter").fingerprint
+        assert chosen.generator_fingerprint == usual.generator_fingerprint
+        assert usual.difference(chosen).startswith("filter_fingerprint was ")  # a run does not go on under another judge
 
 
 def test_only_a_filter_may_filter(own, tmp_path):
     with pytest.raises(ModelError, match="role is reward, not filter"):
-        load_painter("paste", reader=own / "reward")
+        load_painter("paste", filter_folder=own / "reward")
     with pytest.raises(ModelError, match="no usable reader"):
-        load_painter("paste", reader=tmp_path)
+        load_painter("paste", filter_folder=tmp_path)

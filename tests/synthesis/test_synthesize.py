@@ -13,14 +13,16 @@ import pytest
 from ring_hosts import write_hosts, write_patient
 
 from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
-from lgesynthnet.run.plan import Shard
+from lgesynthnet.run.request import Shard, SynthesisRequest
 from lgesynthnet.synthesis.attempts import draw_attempt
-from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.judging import read_back
+from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.quotas import kind_of, quotas
-from lgesynthnet.synthesis.synthesize import read_back, synthesize
+from lgesynthnet.synthesis.synthesize import synthesize
 
 
 def make(request, run, **more):
@@ -34,7 +36,7 @@ def table(run):
 
 @pytest.fixture(scope="module")
 def request_(hosts):
-    return SynthesisRequest(hosts=hosts, model="paste", count=6, prior="ischaemic", seed=11)
+    return SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=6, prior="ischaemic", seed=11)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ class TestTheRunFolder:
         assert result.complete
         assert len(kept) == result.kept == 6
         for row in kept:
-            for part in ("images", "labels", "read"):
+            for part in ("images", "labels", "read", "intended", "hidden"):
                 assert (run / part / f"{row['id']}.nii.gz").is_file()
         for name in ("plan.json", "ledger.sqlite", "samples.csv", "lgesynthnet.json", "report.html", "card.md"):
             assert (run / name).stat().st_size > 0
@@ -70,7 +72,7 @@ class TestTheRunFolder:
             stack = cohort.stack(row["host"])
             host = nib.load(stack.image_path)
             image, label, read = (nib.load(run / row["file"].replace("images", part)) for part in ("images", "labels", "read"))
-            index = int(row["slice"])
+            index = int(row["slice_index"])
             assert image.get_data_dtype() == host.get_data_dtype()
             assert image.shape == label.shape == read.shape == (*host.shape[:2], 1)
             np.testing.assert_allclose(image.affine[:, :3], host.affine[:, :3], atol=1e-5)
@@ -87,6 +89,12 @@ class TestTheRunFolder:
                 near |= np.roll(scar, (shift[0] - 3, shift[1] - 3), (0, 1))
             assert not (changed & ~near).any()
             assert float(row["max_change_outside"]) == 0
+            intended, hidden = (
+                np.asarray(nib.load(run / row["file"].replace("images", part)).dataobj)[:, :, 0] for part in ("intended", "hidden")
+            )
+            np.testing.assert_array_equal(intended, np.where(scar, np.asarray(label.dataobj)[:, :, 0], 0))  # the hosts are healthy
+            assert not (changed & (hidden == 0)).any()
+            assert (hidden[scar] == 1).all()
             assert b"SYNTHETIC" in bytes(image.header["descrip"])
 
     def test_every_sample_is_explained(self, whole):
@@ -95,8 +103,8 @@ class TestTheRunFolder:
         for row in table(run):
             prescription = ScarPrescription.from_json(row["prescription"])
             assert prescribe(row["sentence"]) == prescription
-            assert row["model"] == plan["generator"]
-            assert row["reader"] == plan["reader"]
+            assert row["generator"] == plan["generator_fingerprint"]
+            assert row["filter"] == plan["filter_fingerprint"]
             assert row["insertion_source"] in ("landmarks", "rv-label", "image", "assumed")
             if row["file"]:
                 assert (row["kept"] == "1") == (float(row["dice"]) > 0.6) == (row["reason"] == "kept")
@@ -115,7 +123,10 @@ def test_labels_stay_whole_numbers_beside_a_host_whose_numbers_are_scaled(tmp_pa
     path = write_patient(tmp_path / "hosts", "N001", seed=1, dtype=np.uint8)
     host = np.asarray(nib.load(path).dataobj)
     save(path, host, spacing_mm=(1.5, 1.5, 10.0), affine=nib.load(path).affine, slope=(2.0, -10.0))
-    make(SynthesisRequest(hosts=tmp_path / "hosts", model="paste", count=1, prior="ischaemic", keep_all=True), tmp_path / "run")
+    make(
+        SynthesisRequest(hosts=CohortSource(root=tmp_path / "hosts"), model="paste", count=1, prior="ischaemic", keep_all=True),
+        tmp_path / "run",
+    )
     [image], [label] = (list((tmp_path / "run" / part).iterdir()) for part in ("images", "labels"))
     assert set(np.unique(nib.load(label).get_fdata())) == {0, 1, 2, 3}
     assert nib.load(image).dataobj.slope == 2
@@ -129,9 +140,9 @@ def test_a_reader_that_looks_at_the_answer_is_shown_none(hosts):
         def read(self, slice_):
             return np.where(slice_.labels >= 3, slice_.labels, 0).astype(np.uint8)
 
-    planned = plan_synthesis(SynthesisRequest(hosts=hosts, model="paste", count=1, prior="ischaemic"))
-    drawn = draw_attempt(planned.plan, planned.shelf.entries, 0)
-    sample = planned.painter.generator.inpaint(planned.shelf.fetch(drawn.entry), drawn.prescription)
+    planned = plan_synthesis(SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior="ischaemic"))
+    drawn = draw_attempt(planned.plan, planned.hosts.entries, 0)
+    sample = planned.painter.generator.inpaint(planned.hosts.fetch(drawn.entry), drawn.prescription)
     assert (sample.labels >= 3).any()
     assert not read_back(Cheat(), sample).any()
 
@@ -172,7 +183,7 @@ class TestSameSeedSameBytes:
                 k: v for k, v in other.items() if k not in ("seconds", "file")
             }
             if row["file"]:
-                for part in ("images", "labels", "read"):
+                for part in ("images", "labels", "read", "intended", "hidden"):
                     mine, theirs = whole[0] / row["file"].replace("images", part), run / other["file"].replace("images", part)
                     assert mine.read_bytes() == theirs.read_bytes()
 
@@ -211,7 +222,7 @@ class TestWhatIsPainted:
     def test_a_level_that_no_host_has_is_an_error_before_anything_is_written(self, tmp_path):
         write_patient(tmp_path / "hosts", "N001", seed=1, slices=1)
         request = SynthesisRequest(
-            hosts=tmp_path / "hosts", model="paste", count=1, text="transmural enhancement in the apical septal wall"
+            hosts=CohortSource(root=tmp_path / "hosts"), model="paste", count=1, text="transmural enhancement in the apical septal wall"
         )
         with pytest.raises(PrescriptionError, match=r"apical segments.*usable hosts are mid"):
             plan_synthesis(request)
@@ -233,7 +244,7 @@ class TestWhatIsPainted:
     def test_healthy_slices_only_unless_asked(self, tmp_path):
         write_patient(tmp_path / "hosts", "P001", seed=1, scar=True)
         write_patient(tmp_path / "hosts", "N001", seed=2)
-        request = SynthesisRequest(hosts=tmp_path / "hosts", model="paste", count=1, prior="uniform")
+        request = SynthesisRequest(hosts=CohortSource(root=tmp_path / "hosts"), model="paste", count=1, prior="uniform")
         assert plan_synthesis(request).plan.usable_hosts == 3
         assert plan_synthesis(replace(request, hosts_with_scar=True)).plan.usable_hosts == 6
 
@@ -251,10 +262,10 @@ class TestBalance:
         result = make(request_, tmp_path / "run", **request)
         assert result.complete
         planned = plan_synthesis(replace(request_, **request))
-        allowed = quotas(lambda k: draw_attempt(planned.plan, planned.shelf.entries, k), range(400), 24)
+        allowed = quotas(lambda k: draw_attempt(planned.plan, planned.hosts.entries, k), range(400), 24)
         rows = table(tmp_path / "run")
         numbers = [int(row["id"].split("_")[1]) for row in rows if row["kept"] == "1"]
-        found = Counter(kind_of(draw_attempt(planned.plan, planned.shelf.entries, k)) for k in numbers)
+        found = Counter(kind_of(draw_attempt(planned.plan, planned.hosts.entries, k)) for k in numbers)
         assert all(n <= allowed.get(kind, 1) for kind, n in found.items())
         surplus = [row for row in rows if row["reason"] == "surplus"]
         assert surplus
@@ -290,7 +301,7 @@ class TestBadInput:
         write_hosts(tmp_path, 2)
         broken = tmp_path / "Case_N001/Images/Case_N001.nii.gz"
         broken.write_bytes(broken.read_bytes()[:500])
-        request = SynthesisRequest(hosts=tmp_path, model="paste", count=1, prior="ischaemic")
+        request = SynthesisRequest(hosts=CohortSource(root=tmp_path), model="paste", count=1, prior="ischaemic")
         plan = plan_synthesis(request).plan
         assert plan.usable_hosts == 3
         assert [s.name for s in plan.skipped] == ["N001"]
@@ -305,7 +316,9 @@ class TestBadInput:
         voxels = np.asarray(labels.dataobj).copy()
         voxels[40:, :, 1][voxels[40:, :, 1] == 2] = 0
         nib.save(nib.Nifti1Image(voxels, labels.affine), path)
-        [skipped] = plan_synthesis(SynthesisRequest(hosts=tmp_path, model="paste", count=1, prior="uniform")).plan.skipped
+        [skipped] = plan_synthesis(
+            SynthesisRequest(hosts=CohortSource(root=tmp_path), model="paste", count=1, prior="uniform")
+        ).plan.skipped
         assert skipped.name == "N001_s01"
         assert "slice 1" in skipped.reason
         assert "ring" in skipped.reason
@@ -329,7 +342,7 @@ class TestBadInput:
 
     def test_one_changed_pixel_of_a_host_is_another_plan(self, tmp_path):
         hosts = write_hosts(tmp_path / "hosts", 1)
-        request = SynthesisRequest(hosts=hosts, model="paste", count=1, prior="uniform")
+        request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior="uniform")
         make(request, tmp_path / "run")
         path = hosts / "Case_N001/Images/Case_N001.nii.gz"
         image = nib.load(path)
@@ -345,13 +358,13 @@ class TestBadInput:
 
     def test_a_folder_of_other_things_is_left_alone(self, request_, tmp_path):
         (tmp_path / "thesis.txt").write_text("years of work")
-        with pytest.raises(RunError, match="no run folder"):
+        with pytest.raises(RunError, match="not a run folder"):
             make(request_, tmp_path)
         assert [p.name for p in tmp_path.iterdir() if p.name != ".lock"] == ["thesis.txt"]
 
     @pytest.mark.parametrize("sources", [{}, {"text": "x", "prior": "uniform"}])
     def test_exactly_one_source_of_prescriptions(self, request_, sources):
-        with pytest.raises(RunError, match="--text, --prescriptions and --prior"):
+        with pytest.raises(RunError, match="exactly one of --text, --prescriptions or --prior"):
             plan_synthesis(replace(request_, **{"prior": None, **sources}))
 
     @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "-1/2", "1/0"])

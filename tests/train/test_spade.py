@@ -6,16 +6,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from training_requests import tiny_request
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.generate.rivals import load_rival
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.terms import Context
-from lgesynthnet.train.examples.prepare import prepare
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.examples.prepare import ExampleFile
+from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
 from lgesynthnet.train.spade import SpadeTask, train_spade
@@ -30,7 +31,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples(cohort, tmp_path_factory):
-    return prepare(cohort, tmp_path_factory.mktemp("prepared") / "examples.safetensors")
+    return ExampleFile(tmp_path_factory.mktemp("prepared") / "examples.safetensors").build(cohort)
 
 
 def small(examples, context=Context.FULL, kind=SpadeTask) -> SpadeTask:
@@ -47,7 +48,7 @@ def state(task: SpadeTask) -> dict[str, torch.Tensor]:
 def test_some_steps_and_the_rest_equal_all_in_one_go(examples, tmp_path, context, kept):
     steps = replace(STEPS, checkpoint_every=kept)
     straight = small(examples, context)
-    fit(straight, steps, tmp_path / "straight", seed=3, device="cpu")
+    fit(straight, steps, tmp_path / "straight", LoopSettings(seed=3, device="cpu"))
 
     class KilledError(Exception):
         pass
@@ -57,9 +58,9 @@ def test_some_steps_and_the_rest_equal_all_in_one_go(examples, tmp_path, context
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit(small(examples, context), steps, tmp_path / "resumed", seed=3, device="cpu", progress=kill)
+        fit(small(examples, context), steps, tmp_path / "resumed", LoopSettings(seed=3, device="cpu"), on_progress=kill)
     second = small(examples, context)
-    fit(second, steps, tmp_path / "resumed", seed=3, device="cpu")
+    fit(second, steps, tmp_path / "resumed", LoopSettings(seed=3, device="cpu"))
     for name, value in state(straight).items():
         assert torch.equal(value, second.trained.state_dict()[name]), name
 
@@ -83,7 +84,7 @@ def test_in_a_turn_only_the_mover_moves(examples, tmp_path):
     def look(done, total, loss):
         seen.append({name: value.detach().clone() for name, value in task.trained.named_parameters()})
 
-    fit(task, STEPS, tmp_path, seed=0, device="cpu", progress=look)
+    fit(task, STEPS, tmp_path, LoopSettings(seed=0, device="cpu"), on_progress=look)
     for step, (before, after) in enumerate(pairwise(seen)):
         moved = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
         assert moved == ({"generator"} if step % 2 == 0 else {"discriminator"}), step  # by nothing, not even by weight decay
@@ -107,7 +108,7 @@ class OneBatch(SpadeTask):
 def test_a_batch_seen_again_and_again_lowers_the_generators_loss(examples, tmp_path):
     task = small(examples, kind=OneBatch)
     before, terms = float(task.loss(None, 2).detach()), dict(task.last)
-    fit(task, replace(STEPS, steps=30, ema_decay=0.0), tmp_path, seed=0, device="cpu")
+    fit(task, replace(STEPS, steps=30, ema_decay=0.0), tmp_path, LoopSettings(seed=0, device="cpu"))
     assert float(task.loss(None, 2).detach()) < 0.75 * before
     for name in ("features", "perceptual"):
         assert task.last[name] < 0.9 * terms[name], name
@@ -132,7 +133,7 @@ def test_the_discriminator_learns_to_tell(examples):
 def work(cohort, tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     for context in Context:
-        train_spade(cohort, folder, context=context, recipe="tiny", device="cpu")
+        train_spade(tiny_request(folder, cohort), context)
     return folder
 
 
@@ -152,18 +153,18 @@ def test_what_is_trained_is_packed_and_paints(cohort, work, tmp_path):
 
 
 def test_the_report_says_what_was_trained_from_what(cohort, work):
-    report = train_spade(cohort, work, context="full", recipe="tiny", device="cpu")  # again: nothing is left to do
+    report = train_spade(tiny_request(work, cohort), Context.FULL)  # again: nothing is left to do
     assert report["stage"] == "spade-full"
     assert report["steps"] == RECIPES["tiny"].spade.train.steps
-    assert str(report["eye"]).startswith("autoencoder-")
+    assert str(report["perceptual_encoder"]).startswith("autoencoder-")
     assert report["started_from"] is None
     assert {"adversarial", "features", "perceptual", "error_in_hidden"} <= set(report)
 
 
-def test_a_spade_goes_on_from_another_and_other_eyes_are_refused(cohort, work, tmp_path):
-    report = train_spade(cohort, tmp_path, context="full", recipe="tiny", init=work, device="cpu")
+def test_a_spade_starts_from_another_and_another_encoder_is_refused(cohort, work, tmp_path):
+    report = train_spade(tiny_request(tmp_path, cohort, init=work), Context.FULL)
     assert str(report["started_from"]).startswith("spade-full-")
     with pytest.raises(RunError, match="another origin"):
-        train_spade(cohort, tmp_path, context="full", recipe="tiny", device="cpu")
+        train_spade(tiny_request(tmp_path, cohort), Context.FULL)
     with pytest.raises(ModelError, match="holds no autoencoder"):
-        train_spade(cohort, tmp_path / "new", context="full", recipe="tiny", init_autoencoder=tmp_path / "nowhere", device="cpu")
+        train_spade(tiny_request(tmp_path / "new", cohort), Context.FULL, autoencoder=tmp_path / "nowhere")

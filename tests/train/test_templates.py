@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from ring_hosts import write_patient
+from training_requests import tiny_request
 
 from lgesynthnet.conditioning.condition import NEUTRAL, control_image
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.generate.rivals import load_rival
@@ -18,9 +19,10 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label
 from lgesynthnet.terms import Rival, Stage
-from lgesynthnet.train.examples.prepare import prepare
+from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Dropout
-from lgesynthnet.train.stages import train
+from lgesynthnet.train.generator.job import GeneratorOptions
+from lgesynthnet.train.stages import train_generator
 
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, seed=5)
 
@@ -32,7 +34,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples(cohort, tmp_path_factory):
-    return prepare(cohort, tmp_path_factory.mktemp("prepared") / "examples.safetensors")
+    return ExampleFile(tmp_path_factory.mktemp("prepared") / "examples.safetensors").build(cohort)
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +75,12 @@ def test_before_it_has_learnt_a_template_changes_nothing_and_a_changed_weight_do
     plain = load_inpainter(weights_folder() / "phantom" / "inpainter")
     wide = load_inpainter(weights_folder() / "phantom" / "inpainter")
     wide.control = with_template(wide.control)
-    from lgesynthnet.conditioning.condition import template_of
+    from lgesynthnet.conditioning.condition import make_template
 
-    templates = [template_of(host) for host in bank]
+    templates = [make_template(host) for host in bank]
     host = bank[0]
-    old = LGESynthNet(plain, mark="a", sampling=Sampling(steps=1)).inpaint(host, WISH, seed=3)
-    new = LGESynthNet(wide, mark="a", sampling=Sampling(steps=1), templates=templates)
+    old = LGESynthNet(plain, fingerprint="a", sampling=Sampling(steps=1)).inpaint(host, WISH, seed=3)
+    new = LGESynthNet(wide, fingerprint="a", sampling=Sampling(steps=1), templates=templates)
     # One convolution of seven channels adds up in another order than one of five.
     np.testing.assert_allclose(new.inpaint(host, WISH, seed=3).image.astype(float), old.image.astype(float), atol=1)
     with torch.no_grad():
@@ -89,16 +91,16 @@ def test_before_it_has_learnt_a_template_changes_nothing_and_a_changed_weight_do
     others = [template for template in templates if template.patient != host.slice_.patient]
     assert {new._template(host, seed).patient for seed in range(20)} == {template.patient for template in others}
     with pytest.raises(InputError, match="every template is of this same patient"):
-        LGESynthNet(wide, mark="a", templates=templates[:1]).inpaint(host, WISH)
+        LGESynthNet(wide, fingerprint="a", templates=templates[:1]).inpaint(host, WISH)
     for model, given in ((plain, templates), (wide, ())):
         with pytest.raises(ModelError, match="needs templates, and no other takes them"):
-            LGESynthNet(model, mark="a", templates=given)
+            LGESynthNet(model, fingerprint="a", templates=given)
 
 
 def test_trained_with_templates_it_is_loaded_with_them_and_refused_by_the_reward(cohort, bank, tmp_path):
     for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE):
-        train(stage, data=cohort, work=tmp_path, recipe="tiny", device="cpu")
-    train(Stage.CONTROL, data=cohort, work=tmp_path, recipe="tiny", template=True, device="cpu")
+        train_generator(tiny_request(tmp_path, cohort), stage)
+    train_generator(tiny_request(tmp_path, cohort), Stage.CONTROL, GeneratorOptions(template=True))
     model = load_inpainter(tmp_path / "control" / "model")
     assert model.templated
     learnt = model.control.controlnet_cond_embedding.conv_in.weight[:, 5:]
@@ -110,4 +112,4 @@ def test_trained_with_templates_it_is_loaded_with_them_and_refused_by_the_reward
     with pytest.raises(ModelError, match="needs templates"):
         load_rival(Rival.TEMPLATE, tmp_path / "control" / "model")
     with pytest.raises(ModelError, match="without --template"):
-        train(Stage.REWARD, data=cohort, work=tmp_path, recipe="tiny", reader=weights_folder() / "phantom", device="cpu")
+        train_generator(tiny_request(tmp_path, cohort), Stage.REWARD, GeneratorOptions(scar_segmenters=weights_folder() / "phantom"))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from training_requests import tiny_request
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.checkpoint import load_inpainter
@@ -16,15 +17,16 @@ from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import build_text_encoder
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.terms import Stage
-from lgesynthnet.train.examples.prepare import prepare
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
+from lgesynthnet.terms import Role, Stage
+from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.packing import pack
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
-from lgesynthnet.train.stages import train
+from lgesynthnet.train.segmenters.scar import train_scar_segmenter
+from lgesynthnet.train.stages import train_generator
 
 STEPS = StageRecipe(steps=8, batch=2, lr=1e-2, warmup=2, checkpoint_every=4)
 
@@ -36,7 +38,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples(cohort, tmp_path_factory):
-    return prepare(cohort, tmp_path_factory.mktemp("prepared") / "examples.safetensors")
+    return ExampleFile(tmp_path_factory.mktemp("prepared") / "examples.safetensors").build(cohort)
 
 
 def diffusion(examples, control):
@@ -62,7 +64,7 @@ def test_examples_are_in_heart_units_and_described(examples):
 
 def test_resuming_after_k_steps_equals_going_straight_through(examples, tmp_path):
     straight, task = diffusion(examples, control=False)
-    fit(task, STEPS, tmp_path / "straight", seed=3, device="cpu")
+    fit(task, STEPS, tmp_path / "straight", LoopSettings(seed=3, device="cpu"))
     _, task = diffusion(examples, control=False)
 
     class KilledError(Exception):
@@ -73,25 +75,25 @@ def test_resuming_after_k_steps_equals_going_straight_through(examples, tmp_path
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit(task, STEPS, tmp_path / "resumed", seed=3, device="cpu", progress=kill)
+        fit(task, STEPS, tmp_path / "resumed", LoopSettings(seed=3, device="cpu"), on_progress=kill)
     second, task = diffusion(examples, control=False)
-    fit(task, STEPS, tmp_path / "resumed", seed=3, device="cpu")
+    fit(task, STEPS, tmp_path / "resumed", LoopSettings(seed=3, device="cpu"))
     for (name, a), b in zip(straight.unet.named_parameters(), second.unet.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
     with pytest.raises(RunError, match="another lr"):
-        fit(diffusion(examples, control=False)[1], replace(STEPS, lr=1.0), tmp_path / "resumed", seed=3, device="cpu")
+        fit(diffusion(examples, control=False)[1], replace(STEPS, lr=1.0), tmp_path / "resumed", LoopSettings(seed=3, device="cpu"))
 
 
 def test_text_encoder_and_autoencoder_stay_as_they_are_in_the_control_stage(examples, tmp_path):
     model, task = diffusion(examples, control=True)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    fit(task, STEPS, tmp_path / "control", seed=3, device="cpu")
+    fit(task, STEPS, tmp_path / "control", LoopSettings(seed=3, device="cpu"))
     moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"control", "unet"}
 
 
 def test_the_kept_weights_are_the_moving_average(tmp_path):
-    class ResultRow:
+    class OneWeight:
         def __init__(self):
             self.trained = nn.Linear(1, 1, bias=False)
 
@@ -99,16 +101,17 @@ def test_the_kept_weights_are_the_moving_average(tmp_path):
             return (self.trained.weight - 10).square().mean()
 
     torch.manual_seed(0)
-    slow, fast = ResultRow(), ResultRow()
-    fit(slow, replace(STEPS, ema_decay=0.999, lr=0.5), tmp_path / "a", seed=0, device="cpu")
-    fit(fast, replace(STEPS, ema_decay=0.0, lr=0.5), tmp_path / "b", seed=0, device="cpu")
+    slow, fast = OneWeight(), OneWeight()
+    fit(slow, replace(STEPS, ema_decay=0.999, lr=0.5), tmp_path / "a", LoopSettings(seed=0, device="cpu"))
+    fit(fast, replace(STEPS, ema_decay=0.0, lr=0.5), tmp_path / "b", LoopSettings(seed=0, device="cpu"))
     assert abs(slow.trained.weight.item() - 10) > abs(fast.trained.weight.item() - 10)
 
 
 def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL, Stage.READER):
-        report = train(stage, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
-        assert stage is Stage.READER or report["steps"] == RECIPES["tiny"].stages[stage].steps
+    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL):
+        report = train_generator(tiny_request(tmp_path / "work", cohort), stage)
+        assert report["steps"] == RECIPES["tiny"].stages[stage].steps
+    train_scar_segmenter(tiny_request(tmp_path / "work", cohort), Role.FILTER)
     folder = pack(tmp_path / "work", tmp_path / "model", card="# tiny\n")
     assert load_inpainter(folder / "inpainter").control is not None
     for stage in (Stage.BASE, Stage.CONTROL):
@@ -118,10 +121,10 @@ def test_every_stage_in_order_makes_a_model_that_loads(cohort, tmp_path):
     assert TrainedScarSegmenter.from_pretrained(folder / "filter").fingerprint.startswith("filter-")
 
 
-def test_fine_tuning_goes_on_from_a_model_and_needs_none_of_its_earlier_stages(cohort, tmp_path):
+def test_fine_tuning_starts_from_a_model_and_needs_none_of_its_earlier_stages(cohort, tmp_path):
     for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL):
-        train(stage, data=cohort, work=tmp_path / "first", recipe="tiny", device="cpu")
-    report = train(Stage.CONTROL, data=cohort, work=tmp_path / "mine", init=tmp_path / "first", recipe="tiny", device="cpu")
+        train_generator(tiny_request(tmp_path / "first", cohort), stage)
+    report = train_generator(tiny_request(tmp_path / "mine", cohort, init=tmp_path / "first"), Stage.CONTROL)
     assert report["steps"] == RECIPES["tiny"].finetune[Stage.CONTROL].steps
     assert not (tmp_path / "mine" / "base").exists()
     old, new = (load_inpainter(tmp_path / each / "control" / "model") for each in ("first", "mine"))
@@ -130,22 +133,22 @@ def test_fine_tuning_goes_on_from_a_model_and_needs_none_of_its_earlier_stages(c
     for a, b in zip(old.autoencoder.parameters(), new.autoencoder.parameters(), strict=True):
         assert torch.equal(a, b)
     with pytest.raises(RunError, match="another origin"):
-        train(Stage.CONTROL, data=cohort, work=tmp_path / "mine", init=tmp_path / "mine", recipe="tiny", device="cpu")
+        train_generator(tiny_request(tmp_path / "mine", cohort, init=tmp_path / "mine"), Stage.CONTROL)
     with pytest.raises(ModelError, match="no generator to start from"):
-        train(Stage.CONTROL, data=cohort, work=tmp_path / "other", init=tmp_path / "nowhere", recipe="tiny", device="cpu")
+        train_generator(tiny_request(tmp_path / "other", cohort, init=tmp_path / "nowhere"), Stage.CONTROL)
 
 
 def test_a_stage_without_the_one_before_it_says_what_to_run(cohort, tmp_path):
     with pytest.raises(ModelError, match="lgesynthnet train text"):
-        train(Stage.BASE, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
-    train(Stage.TEXT, work=tmp_path / "work", recipe="tiny", device="cpu")
+        train_generator(tiny_request(tmp_path / "work", cohort), Stage.BASE)
+    train_generator(tiny_request(tmp_path / "work"), Stage.TEXT)
     with pytest.raises(ModelError, match="lgesynthnet train autoencoder"):
-        train(Stage.BASE, data=cohort, work=tmp_path / "work", recipe="tiny", device="cpu")
+        train_generator(tiny_request(tmp_path / "work", cohort), Stage.BASE)
 
 
 def test_other_data_in_the_same_work_folder_is_refused_and_scar_is_needed(cohort, tmp_path):
-    train(Stage.AUTOENCODER, data=cohort, work=tmp_path, recipe="tiny", device="cpu", patients=["N003"])
+    train_generator(tiny_request(tmp_path, cohort, patients=["N003"]), Stage.AUTOENCODER)
     with pytest.raises(RunError, match=r"was made of .*N003; choose another --work"):
-        train(Stage.AUTOENCODER, data=cohort, work=tmp_path, recipe="tiny", device="cpu")
+        train_generator(tiny_request(tmp_path, cohort), Stage.AUTOENCODER)
     with pytest.raises(InputError, match="no slice with scar"):
-        train(Stage.BASE, data=cohort, work=tmp_path, recipe="tiny", device="cpu", patients=["N003"])
+        train_generator(tiny_request(tmp_path, cohort, patients=["N003"]), Stage.BASE)

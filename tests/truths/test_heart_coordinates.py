@@ -1,10 +1,10 @@
-"""Physical truths of the heart's coordinates: units, orientation, wall names."""
+"""Physical truths of heart coordinates: units, orientation and names of walls."""
 
 import numpy as np
 import pytest
 
 from lgesynthnet.anatomy.aha import NAME_OF, SEGMENTS, TERRITORY, neighbours, segment_at
-from lgesynthnet.anatomy.frame import angle_deg, bend, locate, unbend, wall_thickness_mm
+from lgesynthnet.anatomy.frame import angle_deg, compute_heart_frame, to_image_deg, to_nominal_deg, wall_thickness_mm
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source
 
@@ -34,7 +34,7 @@ def test_a_10_mm_ring_is_10_mm_thick_however_the_pixels_are_stretched(spacing_mm
 
 
 def test_depth_runs_from_endocardium_to_epicardium():
-    frame = locate(ring_slice(), Level.MID)
+    frame = compute_heart_frame(ring_slice(), Level.MID)
     down, right = np.indices(frame.wall.shape) - np.asarray(frame.centre)[:, None, None]
     radius = np.hypot(down, right)[frame.wall]
     depth = frame.depth[frame.wall]
@@ -59,7 +59,7 @@ def test_walls_lie_where_the_radiological_view_shows_them(degrees, name):
 
 
 def test_septum_is_left_anterior_is_up_in_the_picture():
-    frame = locate(ring_slice(), Level.MID)
+    frame = compute_heart_frame(ring_slice(), Level.MID)
     row, col = (round(v) for v in frame.centre)
     assert frame.segments[row - 28, col] == 7
     assert frame.segments[row + 28, col] == 10
@@ -69,19 +69,19 @@ def test_septum_is_left_anterior_is_up_in_the_picture():
 
 def test_insertions_land_on_120_and_240_and_the_septum_splits_in_two():
     measured = Insertions(anterior_deg=67.0, inferior_deg=190.0, source=Source.LANDMARKS, confidence=1.0)
-    assert bend(np.array([67.0, 190.0, 128.5]), measured) == pytest.approx([120.0, 240.0, 180.0])
+    assert to_nominal_deg(np.array([67.0, 190.0, 128.5]), measured) == pytest.approx([120.0, 240.0, 180.0])
     for nominal in (0.0, 119.0, 121.0, 200.0, 250.0, 359.0):
-        assert float(bend(np.array([unbend(nominal, measured)]), measured)[0]) == pytest.approx(nominal)
+        assert float(to_nominal_deg(np.array([to_image_deg(nominal, measured)]), measured)[0]) == pytest.approx(nominal)
 
 
 def test_insertions_may_straddle_zero():
     measured = Insertions(anterior_deg=300.0, inferior_deg=60.0, source=Source.LANDMARKS, confidence=1.0)
-    assert bend(np.array([0.0]), measured) == pytest.approx([180.0])
+    assert to_nominal_deg(np.array([0.0]), measured) == pytest.approx([180.0])
 
 
 @pytest.mark.parametrize("level", list(Level))
 def test_every_wall_pixel_has_one_segment_of_its_level(level):
-    frame = locate(ring_slice(), level)
+    frame = compute_heart_frame(ring_slice(), level)
     assert set(np.unique(frame.segments[frame.wall])) == set(SEGMENTS[level])
     assert not frame.segments[~frame.wall].any()
     areas = [int((frame.segments == s).sum()) for s in SEGMENTS[level]]
@@ -97,7 +97,7 @@ def test_neighbours_go_round_and_territories_cover_all_short_axis_segments_once(
 
 def test_an_open_wall_is_refused_with_its_width():
     with pytest.raises(AnatomyError, match=r"ring_s00.*open over \d+ degrees"):
-        locate(ring_slice(open_deg=40.0), Level.MID)
+        compute_heart_frame(ring_slice(open_deg=40.0), Level.MID)
 
 
 def test_no_cavity_and_no_wall_are_named():
@@ -105,5 +105,5 @@ def test_no_cavity_and_no_wall_are_named():
     bare = ShortAxisSlice(
         patient="x", index=3, image=slice_.image, labels=np.where(slice_.cavity, 0, slice_.labels).astype(np.uint8), spacing_mm=(1.0, 1.0)
     )
-    with pytest.raises(AnatomyError, match="x_s03: no LV cavity"):
-        locate(bare, Level.MID)
+    with pytest.raises(AnatomyError, match="x_s03: the labels have no LV cavity"):
+        compute_heart_frame(bare, Level.MID)

@@ -1,1 +1,1 @@
-"""Where things are in a heart: LV centre, RV insertions, wall depth, AHA segments. No torch."""
+"""Heart coordinates of short-axis slices: LV centre, RV insertions, wall depth and AHA segments."""

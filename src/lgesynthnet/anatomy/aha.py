@@ -1,7 +1,9 @@
-"""The AHA 17-segment map as data: which angle, wall, level and artery belongs to which number.
+"""The AHA 17-segment model as tables: the angle, wall, level and artery of each segment number.
 
-Source: Cerqueira et al. (2002). Angles are *nominal*: degrees counter-clockwise from image right in the radiological view,
-with the anterior RV insertion at 120 and the inferior one at 240; `anatomy.frame` bends a real heart onto them.
+Angles are *nominal*: degrees counter-clockwise from image right in the radiological view, with the anterior RV insertion at
+120 and the inferior one at 240. `anatomy.frame` maps the angles of a real heart to nominal angles.
+
+Source: Cerqueira et al. (2002).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from lgesynthnet.records import Level
 ANTERIOR_INSERTION_DEG = 120.0
 INFERIOR_INSERTION_DEG = 240.0
 
-# First nominal degree of each sector; the sector runs counter-clockwise from it.
+# Width of a segment in nominal degrees, and the angle where it starts; a segment runs counter-clockwise from there.
 SECTOR_DEG = {Level.BASAL: 60.0, Level.MID: 60.0, Level.APICAL: 90.0}
 SECTOR_START_DEG: dict[int, float] = {
     **{segment: (60.0 + 60.0 * i) % 360.0 for i, segment in enumerate((1, 2, 3, 4, 5, 6))},
@@ -37,7 +39,7 @@ WALL_OF: dict[int, str] = {
 }
 NAME_OF: dict[int, str] = {segment: f"{LEVEL_OF[segment]} {WALL_OF[segment]}" for segment in SHORT_AXIS_SEGMENTS}
 
-# Standard assignment of segments to coronary arteries; 23 % of enhanced segments disagree with it (Ortiz-Perez et al., 2008).
+# Standard assignment of segments to coronary arteries. 23 % of enhanced segments disagree with it (Ortiz-Perez et al., 2008).
 TERRITORY: dict[str, frozenset[int]] = {
     "LAD": frozenset({1, 2, 7, 8, 13, 14}),
     "RCA": frozenset({3, 4, 9, 10, 15}),
@@ -46,7 +48,7 @@ TERRITORY: dict[str, frozenset[int]] = {
 
 
 def segment_at(nominal_deg: Float[np.ndarray, "*shape"], level: Level | str) -> Int[np.ndarray, "*shape"]:
-    """AHA segment number at nominal angles (degrees, any range; NaN gives 0)."""
+    """AHA segment numbers at nominal angles in degrees, of the same shape. Any range of angles is accepted; NaN gives 0."""
     level = Level(level)
     segments = np.asarray(SEGMENTS[level])
     first = SECTOR_START_DEG[int(segments[0])]
@@ -57,7 +59,7 @@ def segment_at(nominal_deg: Float[np.ndarray, "*shape"], level: Level | str) -> 
 
 
 def neighbours(segment: int) -> tuple[int, int]:
-    """The two segments that touch this one within its level (clockwise, counter-clockwise)."""
+    """The two neighbours of a segment within its level: (clockwise, counter-clockwise)."""
     ring = SEGMENTS[LEVEL_OF[segment]]
     i = ring.index(segment)
     return ring[i - 1], ring[(i + 1) % len(ring)]

@@ -1,4 +1,4 @@
-"""The local coordinates of one short-axis slice: angle round the LV, depth through the wall, AHA segment of every wall pixel."""
+"""Heart coordinates of one short-axis slice: angle round the LV, depth in the wall, and AHA segment of every wall pixel."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from lgesynthnet.errors import AnatomyError
 from lgesynthnet.records import Field, Insertions, Level, Mask, ShortAxisSlice, Source
 
 NOMINAL_SEPTUM_DEG = INFERIOR_INSERTION_DEG - ANTERIOR_INSERTION_DEG
-ASSUMED = Insertions(anterior_deg=ANTERIOR_INSERTION_DEG, inferior_deg=INFERIOR_INSERTION_DEG, source=Source.ASSUMED, confidence=0.0)
-# Mean distance from a digital contour to the first pixel centre beyond it, in pixels, over all directions (0.5 straight, less
-# on diagonals); measured on rings of 10 to 40 mm radius.
-OVERREAD = 0.31
-GAP_DEG = 15.0  # a wall that is missing over more than this is not a ring
+ASSUMED_INSERTIONS = Insertions(
+    anterior_deg=ANTERIOR_INSERTION_DEG, inferior_deg=INFERIOR_INSERTION_DEG, source=Source.ASSUMED, confidence=0.0
+)
+# Mean distance in pixels from a contour to the first pixel centre beyond it, over all directions (0.5 along an axis, less on
+# diagonals). Measured on rings of 10 to 40 mm radius.
+MEAN_EXCESS_PX = 0.31
+MAX_GAP_DEG = 15.0  # a wall with a wider gap is not a closed ring
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeartFrame:
-    """One slice's heart in its own coordinates.
+    """The heart coordinates of one slice.
 
     Attributes:
-        name: the slice it belongs to.
+        name: name of the slice.
         level: basal, mid or apical.
-        insertions: where the RV meets the LV, with source and confidence.
-        centre: (row, column) of the LV cavity's centroid, pixels.
-        spacing_mm: (row, column).
-        wall, cavity: (rows, cols) masks; the wall holds scar and no-reflow too.
-        nominal_deg: (rows, cols) angle bent so that the insertions lie at 120 and 240 degrees, in [0, 360); defined everywhere.
-        depth: (rows, cols) 0 at the endocardium to 1 at the epicardium; NaN off the wall.
-        thickness_mm: (rows, cols) local wall thickness; NaN off the wall.
-        segments: (rows, cols) AHA number 1-16 on the wall, 0 elsewhere.
+        insertions: the RV insertions, with source and confidence.
+        centre: (row, column) of the centroid of the LV cavity, in pixels.
+        spacing_mm: pixel size in mm as (row, column).
+        wall, cavity: (rows, cols) masks; the wall includes scar and no-reflow.
+        nominal_deg: (rows, cols) nominal angle, in [0, 360): the insertions lie at 120 and 240 degrees. Defined everywhere.
+        depth: (rows, cols) 0 at the endocardium to 1 at the epicardium; NaN outside the wall.
+        thickness_mm: (rows, cols) local thickness of the wall in mm; NaN outside the wall.
+        segments: (rows, cols) AHA segment number 1-16 on the wall, 0 elsewhere.
     """
 
     name: str
@@ -51,28 +53,29 @@ class HeartFrame:
 
     @property
     def pixel_mm2(self) -> float:
+        """Area of one pixel in mm2."""
         return self.spacing_mm[0] * self.spacing_mm[1]
 
 
-def locate(slice_: ShortAxisSlice, level: Level, insertions: Insertions = ASSUMED) -> HeartFrame:
-    """Read a slice's labels into heart coordinates.
+def compute_heart_frame(slice_: ShortAxisSlice, level: Level, insertions: Insertions = ASSUMED_INSERTIONS) -> HeartFrame:
+    """Compute the heart coordinates of a slice from its labels.
 
     Raises:
-        AnatomyError: no cavity, no wall, or the wall is not a closed ring.
+        AnatomyError: there is no cavity or no wall, or the wall is not a closed ring.
     """
     wall, cavity = slice_.wall, slice_.cavity
     if not cavity.any():
-        raise AnatomyError(f"{slice_.name}: no LV cavity in the labels, so the wall has no inner side")
+        raise AnatomyError(f"{slice_.name}: the labels have no LV cavity, so the wall has no inner side; label the cavity")
     if not wall.any():
-        raise AnatomyError(f"{slice_.name}: no myocardium in the labels")
+        raise AnatomyError(f"{slice_.name}: the labels have no myocardium; label the wall")
     rows, cols = np.nonzero(cavity)
     centre = (float(rows.mean()), float(cols.mean()))
     angle = angle_deg(wall.shape, centre, slice_.spacing_mm)
     gap = _widest_gap_deg(angle[wall])
-    if gap > GAP_DEG:
-        raise AnatomyError(f"{slice_.name}: the wall is open over {gap:.0f} degrees; a prescription needs a closed ring")
+    if gap > MAX_GAP_DEG:
+        raise AnatomyError(f"{slice_.name}: the wall is open over {gap:.0f} degrees, a prescription needs a closed ring; close the wall")
     depth, thickness = wall_depth(cavity, wall, slice_.spacing_mm)
-    nominal = bend(angle, insertions)
+    nominal = to_nominal_deg(angle, insertions)
     return HeartFrame(
         name=slice_.name,
         level=level,
@@ -89,50 +92,54 @@ def locate(slice_: ShortAxisSlice, level: Level, insertions: Insertions = ASSUME
 
 
 def angle_deg(shape: tuple[int, int], centre: tuple[float, float], spacing_mm: tuple[float, float]) -> Float[np.ndarray, "rows cols"]:
-    """Degrees counter-clockwise from image right round `centre`, in [0, 360); rows grow downwards."""
+    """(rows, cols) angle of every pixel round `centre` (row, column): degrees counter-clockwise from image right, in [0, 360)."""
     up_mm = -(np.arange(shape[0]) - centre[0])[:, None] * spacing_mm[0]
     right_mm = (np.arange(shape[1]) - centre[1])[None, :] * spacing_mm[1]
-    return np.degrees(np.arctan2(up_mm, right_mm)) % 360.0
+    return np.asarray(np.degrees(np.arctan2(up_mm, right_mm)) % 360.0)
 
 
-def bend(angle: Float[np.ndarray, "*shape"], insertions: Insertions) -> Float[np.ndarray, "*shape"]:
-    """Image angles to nominal ones: the measured septum onto 120-240, the free wall onto the rest, linearly in each.
+def to_nominal_deg(angle: Float[np.ndarray, "*shape"], insertions: Insertions) -> Float[np.ndarray, "*shape"]:
+    """Image angles to nominal angles, both in degrees: the septum to 120-240 and the free wall to the rest, each linearly.
 
-    So the septum splits in two and the free wall in four equal parts, which is what the AHA map means in a heart whose
-    septal arc is not 120 degrees.
+    So the septum is divided into two and the free wall into four equal parts. This applies the AHA model to a heart whose
+    septum does not extend over 120 degrees.
     """
     septum = insertions.septum_deg
-    past = (angle - insertions.anterior_deg) % 360.0
-    in_septum = past < septum
-    bent = np.where(
+    from_anterior = (angle - insertions.anterior_deg) % 360.0
+    in_septum = from_anterior < septum
+    nominal = np.where(
         in_septum,
-        past / septum * NOMINAL_SEPTUM_DEG,
-        NOMINAL_SEPTUM_DEG + (past - septum) / (360.0 - septum) * (360.0 - NOMINAL_SEPTUM_DEG),
+        from_anterior / septum * NOMINAL_SEPTUM_DEG,
+        NOMINAL_SEPTUM_DEG + (from_anterior - septum) / (360.0 - septum) * (360.0 - NOMINAL_SEPTUM_DEG),
     )
-    return (ANTERIOR_INSERTION_DEG + bent) % 360.0
+    return (ANTERIOR_INSERTION_DEG + nominal) % 360.0
 
 
-def unbend(nominal: float, insertions: Insertions) -> float:
-    """Nominal degrees back to image degrees; the inverse of `bend` for one angle."""
-    past = (nominal - ANTERIOR_INSERTION_DEG) % 360.0
+def to_image_deg(nominal: float, insertions: Insertions) -> float:
+    """One nominal angle to an image angle, both in degrees; the inverse of `to_nominal_deg`."""
+    from_anterior = (nominal - ANTERIOR_INSERTION_DEG) % 360.0
     septum = insertions.septum_deg
-    if past < NOMINAL_SEPTUM_DEG:
-        return (insertions.anterior_deg + past / NOMINAL_SEPTUM_DEG * septum) % 360.0
-    rest = (past - NOMINAL_SEPTUM_DEG) / (360.0 - NOMINAL_SEPTUM_DEG)
+    if from_anterior < NOMINAL_SEPTUM_DEG:
+        return (insertions.anterior_deg + from_anterior / NOMINAL_SEPTUM_DEG * septum) % 360.0
+    rest = (from_anterior - NOMINAL_SEPTUM_DEG) / (360.0 - NOMINAL_SEPTUM_DEG)
     return (insertions.anterior_deg + septum + rest * (360.0 - septum)) % 360.0
 
 
 def wall_depth(cavity: Mask, wall: Mask, spacing_mm: tuple[float, float]) -> tuple[Field, Field]:
-    """Depth (0 to 1) and local thickness in mm of every wall pixel; NaN off the wall.
+    """Depth (0 to 1) and local thickness (mm) of every wall pixel, both (rows, cols) and NaN outside the wall.
 
-    Distances run between pixel centres and so reach past each surface; the mean excess is taken off, so a 10 mm ring reads 10 mm.
+    Distances are measured between pixel centres and are therefore too long at each surface. The mean excess is subtracted, so
+    that a ring of 10 mm measures 10 mm.
 
-    Source: sum of the distances to both surfaces, the straight-line limit of the Laplace thickness of Yezzi and Prince (2003).
+    Args:
+        spacing_mm: pixel size in mm as (row, column).
+
+    Source: the sum of the distances to both surfaces, the straight-line limit of the Laplace thickness of Yezzi and Prince (2003).
     """
     rows, cols = np.nonzero(wall | cavity)
     box = np.s_[max(rows.min() - 2, 0) : rows.max() + 3, max(cols.min() - 2, 0) : cols.max() + 3]
-    excess = OVERREAD * float(np.sqrt(spacing_mm[0] * spacing_mm[1]))
-    # Padding keeps the outside reachable where a wall touches the image border.
+    excess = MEAN_EXCESS_PX * float(np.sqrt(spacing_mm[0] * spacing_mm[1]))
+    # Padding keeps the outside reachable where the wall touches the border of the image.
     inner = np.pad(cavity[box], 1)
     heart = np.pad(wall[box] | cavity[box], 1)
     heart = ndimage.binary_fill_holes(heart)
@@ -148,7 +155,7 @@ def wall_depth(cavity: Mask, wall: Mask, spacing_mm: tuple[float, float]) -> tup
 
 
 def wall_thickness_mm(cavity: Mask, wall: Mask, spacing_mm: tuple[float, float]) -> Field:
-    """Local thickness of the myocardium in millimetres; NaN off the wall."""
+    """(rows, cols) local thickness of the myocardium in mm; NaN outside the wall."""
     return wall_depth(cavity, wall, spacing_mm)[1]
 
 

@@ -1,4 +1,4 @@
-"""How a whole stack lies: RV insertions of every slice from the best source at hand, base and apex, level of each slice."""
+"""Orientation of a whole stack: base and apex, the level of each slice, and the RV insertions from the best source."""
 
 from __future__ import annotations
 
@@ -9,43 +9,24 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.anatomy.frame import ASSUMED
-from lgesynthnet.anatomy.insertions import (
-    Evidence,
-    drifted,
-    insertions_from_image,
-    insertions_from_rv_label,
-    lv_centre,
-    most_likely,
-    septum_evidence,
-)
+from lgesynthnet.anatomy.frame import ASSUMED_INSERTIONS
+from lgesynthnet.anatomy.insertions import insertions_from_rv_label, most_likely_insertions
+from lgesynthnet.anatomy.septum_evidence import Evidence, lv_centre, septum_evidence, shift_evidence
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack, wall_of
 
-Read = Callable[[ShortAxisSlice], Evidence]
+EvidenceReader = Callable[[ShortAxisSlice], Evidence]
 
-__all__ = [
-    "MIN_CONFIDENCE",
-    "OrderSource",
-    "StackOrder",
-    "insertions_from_image",
-    "insertions_from_rv_label",
-    "levels",
-    "locate_all_insertions",
-    "locate_insertions",
-    "order_stack",
-]
-
-MIN_CONFIDENCE = 0.2  # below it the image says hardly more than chance (0.14), and the assumed pair is taken instead
-# The RV insertions turn along the heart: degrees per millimetre towards the base (8 and 2 a slice of 10 mm).
+MIN_CONFIDENCE = 0.2  # with less, the image says hardly more than chance (0.14), and the assumed pair is used instead
+# The RV insertions turn along the heart: degrees per mm towards the base (8 and 2 degrees for each slice of 10 mm).
 ANTERIOR_DRIFT_DEG_PER_MM, INFERIOR_DRIFT_DEG_PER_MM = -0.8, -0.2
 USUAL_STEP_MM = 10.0
-NEIGHBOUR_SPREAD = 1.5  # slices; how far a neighbour's image still speaks for this slice
-SURE_TREND = 0.5  # fall of the LV's area along the stack, as a share of its mean, that leaves no doubt which end is the apex
-NO_TREND = 1e-6  # rounding of the line through equal areas
+NEIGHBOUR_SPREAD = 1.5  # in slices; how far away the image of a neighbour still counts for a slice
+CERTAIN_TREND = 0.5  # change of the LV area along the stack, as a share of its mean, that makes the order certain
+NO_TREND = 1e-6  # a smaller trend is only the rounding error of a line through equal areas
 
 
 class OrderSource(StrEnum):
-    """How it was found which end of a stack is the base, best first."""
+    """How the order of a stack was found, the most reliable way first."""
 
     GIVEN = "given"
     AREAS = "areas"
@@ -54,11 +35,11 @@ class OrderSource(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class StackOrder:
-    """Which end of a stack is the base.
+    """Which end of a stack is the base, and how sure that is.
 
     Attributes:
-        base_first: slice 0 lies nearer to the base than the last one.
-        confidence: 0 to 1; 1 when given, 0 when assumed.
+        base_first: whether slice 0 lies nearer to the base than the last slice.
+        confidence: 0 to 1; 1 when the user gave the order, 0 when it is assumed.
     """
 
     base_first: bool
@@ -67,9 +48,10 @@ class StackOrder:
 
 
 def order_stack(stack: Stack) -> StackOrder:
-    """Base and apex as given, else from the areas of cavity, whole LV and labelled RV, which all shrink towards the apex.
+    """Find the base and the apex of a stack.
 
-    With fewer than two slices of LV, or no trend at all, base first is assumed, with confidence 0.
+    The order that the user gave comes first. Otherwise the areas of cavity, whole LV and labelled RV decide, which all shrink
+    towards the apex. With fewer than two slices of the LV, or without any trend, base first is assumed with confidence 0.
     """
     if stack.base_first is not None:
         return StackOrder(base_first=stack.base_first, confidence=1.0, source=OrderSource.GIVEN)
@@ -78,18 +60,18 @@ def order_stack(stack: Stack) -> StackOrder:
     assumed = StackOrder(base_first=True, confidence=0.0, source=OrderSource.ASSUMED)
     if with_lv.size < 2:
         return assumed
-    right = stack.labels == Label.RV
-    areas = [mask[:, :, with_lv].sum(axis=(0, 1)).astype(float) for mask in (cavity, cavity | wall, right) if mask.any()]
+    rv = stack.labels == Label.RV
+    areas = [mask[:, :, with_lv].sum(axis=(0, 1)).astype(float) for mask in (cavity, cavity | wall, rv) if mask.any()]
     trend = float(np.mean([_relative_rise(with_lv.astype(float), area) for area in areas]))
     if abs(trend) < NO_TREND:
         return assumed
-    return StackOrder(base_first=trend < 0, confidence=min(abs(trend) / SURE_TREND, 1.0), source=OrderSource.AREAS)
+    return StackOrder(base_first=trend < 0, confidence=min(abs(trend) / CERTAIN_TREND, 1.0), source=OrderSource.AREAS)
 
 
-def levels(stack: Stack, order: StackOrder) -> list[Level | None]:
-    """Basal, mid or apical third of the extent of slices that have a wall; None for a slice without one.
+def assign_levels(stack: Stack, order: StackOrder) -> list[Level | None]:
+    """The level of each slice, by thirds of the extent of the slices that have a wall; None for a slice without a wall.
 
-    A lone slice is called mid; nothing in the file can say so, which is why its order carries confidence 0.
+    A single slice is called mid. Nothing in the file tells its level, so its order has confidence 0.
     """
     with_wall = np.flatnonzero(wall_of(stack.labels).any(axis=(0, 1)))
     named: list[Level | None] = [None] * len(stack)
@@ -103,70 +85,71 @@ def levels(stack: Stack, order: StackOrder) -> list[Level | None]:
     return named
 
 
-def locate_insertions(stack: Stack, index: int, *, smooth: bool = True, read: Read = septum_evidence) -> Insertions:
-    """RV insertions of one slice: landmarks, else an RV label, else the image, else the assumed 120 and 240 degrees.
+def find_insertions(stack: Stack, index: int, *, smooth: bool = True, read_evidence: EvidenceReader = septum_evidence) -> Insertions:
+    """The RV insertions of one slice: from landmarks, else an RV label, else the image, else the assumed 120 and 240 degrees.
 
-    A slice without a mark or RV label of its own takes them from its neighbours, turned by the usual drift along the heart.
+    A slice without landmarks or RV label of its own takes them from its neighbours, turned by the usual drift along the heart.
 
     Args:
-        smooth: let the neighbouring slices' images speak too; they agree up to the drift.
-        read: what an image says of the septum: the rules, or rules and a network (`segmenter.septum.read_septum`).
+        smooth: uses the images of neighbouring slices too, turned by the drift.
+        read_evidence: computes the evidence of an image for the septum: rules, or rules and a network
+            (`segmenter.septum.read_septum`).
     Raises:
-        AnatomyError: the slice needs its image read, and has no cavity or no wall.
-        IndexError: no such slice.
+        AnatomyError: the image has to be read, but the slice has no cavity or no wall.
+        IndexError: there is no slice with this index.
     """
     stack[index]
-    known = _from_marks(stack, [index])
+    known = _from_landmarks_or_labels(stack, [index])
     if index in known:
         return known[index]
     lv_centre(stack[index])
     spread = NEIGHBOUR_SPREAD if smooth else 0.0
     near = [i for i in _with_lv(stack) if abs(i - index) <= 3 * spread]
-    return _from_images(stack, index, {i: read(stack[i]) for i in near}, spread)
+    return _from_images(stack, index, {i: read_evidence(stack[i]) for i in near}, spread)
 
 
-def locate_all_insertions(stack: Stack, *, smooth: bool = True, read: Read = septum_evidence) -> list[Insertions | None]:
-    """`locate_insertions` for every slice, each image read once; None for a slice without wall or cavity."""
+def find_all_insertions(stack: Stack, *, smooth: bool = True, read_evidence: EvidenceReader = septum_evidence) -> list[Insertions | None]:
+    """`find_insertions` for every slice, reading each image once; None for a slice without wall or cavity."""
     wanted = _with_lv(stack)
-    known = _from_marks(stack, wanted)
-    found: list[Insertions | None] = [known.get(index) for index in range(len(stack))]
+    known = _from_landmarks_or_labels(stack, wanted)
+    insertions: list[Insertions | None] = [known.get(index) for index in range(len(stack))]
     if len(known) < len(wanted):
-        evidence = {index: read(stack[index]) for index in wanted}
+        evidence = {index: read_evidence(stack[index]) for index in wanted}
         for index in wanted:
-            found[index] = found[index] or _from_images(stack, index, evidence, NEIGHBOUR_SPREAD if smooth else 0.0)
-    return found
+            insertions[index] = insertions[index] or _from_images(stack, index, evidence, NEIGHBOUR_SPREAD if smooth else 0.0)
+    return insertions
 
 
 def _from_images(stack: Stack, index: int, evidence: Mapping[int, Evidence], spread: float) -> Insertions:
-    """Weighted mean of the neighbours' evidence as it counts here; the assumed pair where that is hardly more than chance."""
+    """Insertions from the weighted mean evidence of the neighbours; the assumed pair where that is hardly more than chance."""
     total, weights = np.zeros_like(evidence[index]), 0.0
     anterior_drift, inferior_drift = _drift_per_slice(stack)
-    for other, seen in evidence.items():
-        away = other - index
+    for neighbour, neighbour_evidence in evidence.items():
+        away = neighbour - index
         weight = float(np.exp(-0.5 * (away / spread) ** 2)) if spread else float(away == 0)
-        total, weights = total + weight * drifted(seen, anterior_drift * away, inferior_drift * away), weights + weight
-    found = most_likely(total / weights)
-    return found if found.confidence >= MIN_CONFIDENCE else ASSUMED
+        total, weights = total + weight * shift_evidence(neighbour_evidence, anterior_drift * away, inferior_drift * away), weights + weight
+    insertions = most_likely_insertions(total / weights)
+    return insertions if insertions.confidence >= MIN_CONFIDENCE else ASSUMED_INSERTIONS
 
 
-def _from_marks(stack: Stack, wanted: list[int]) -> dict[int, Insertions]:
-    """Insertions that a user or a label gave, for these slices; empty when nobody did."""
+def _from_landmarks_or_labels(stack: Stack, wanted: list[int]) -> dict[int, Insertions]:
+    """Insertions of these slices from landmarks or RV labels; empty where the stack has neither."""
     pairs, source = dict(stack.insertions_deg), Source.LANDMARKS
     if not pairs and (stack.labels == Label.RV).any():
-        read = {index: insertions_from_rv_label(stack[index]) for index in range(len(stack))}
-        pairs = {index: (found.anterior_deg, found.inferior_deg) for index, found in read.items() if found is not None}
+        labelled = {index: insertions_from_rv_label(stack[index]) for index in range(len(stack))}
+        pairs = {index: (pair.anterior_deg, pair.inferior_deg) for index, pair in labelled.items() if pair is not None}
         source = Source.RV_LABEL
     if not pairs:
         return {}
-    carried = {index: _carried(pairs, index, _drift_per_slice(stack)) for index in wanted}
+    carried = {index: _carry_to(pairs, index, _drift_per_slice(stack)) for index in wanted}
     return {
         index: Insertions(anterior_deg=anterior, inferior_deg=inferior, source=source, confidence=1.0)
         for index, (anterior, inferior) in carried.items()
     }
 
 
-def _carried(pairs: Mapping[int, tuple[float, float]], index: int, drift: tuple[float, float]) -> tuple[float, float]:
-    """The pair at `index`: its own, else between its two neighbours', else the nearest one's turned by the drift."""
+def _carry_to(pairs: Mapping[int, tuple[float, float]], index: int, drift: tuple[float, float]) -> tuple[float, float]:
+    """The pair at `index`: its own, else interpolated between two neighbours, else from the nearest one, turned by the drift."""
     below = max((i for i in pairs if i <= index), default=None)
     above = min((i for i in pairs if i >= index), default=None)
     if below is None or above is None:
@@ -180,7 +163,7 @@ def _carried(pairs: Mapping[int, tuple[float, float]], index: int, drift: tuple[
 
 
 def _drift_per_slice(stack: Stack) -> tuple[float, float]:
-    """Degrees by which (anterior, inferior) grow from one slice to the next; none where the order is not known."""
+    """Degrees by which (anterior, inferior) grow from one slice to the next; 0 where the order is not known."""
     order = order_stack(stack)
     if order.source is OrderSource.ASSUMED:
         return 0.0, 0.0
@@ -195,7 +178,7 @@ def _with_lv(stack: Stack) -> list[int]:
 
 
 def _relative_rise(position: Float[np.ndarray, " slices"], area: Float[np.ndarray, " slices"]) -> float:
-    """Rise of a straight line through the areas from the first slice to the last, as a share of the mean area."""
+    """Rise of a straight line through the areas, from the first slice to the last, as a share of the mean area."""
     if not area.any():
         return 0.0
     slope = float(np.polyfit(position, area, 1)[0])

@@ -1,1 +1,1 @@
-"""The comparisons: painting as published, and utility."""
+"""The two comparisons: the methods of the published table side by side, and the utility of their samples for training."""

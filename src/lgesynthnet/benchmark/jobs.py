@@ -1,4 +1,4 @@
-"""Where jobs run: in processes of this machine, or on a Ray cluster. The jobs and their results are the same."""
+"""Runs jobs in processes of this machine or on a Ray cluster. The results are the same in both."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from lgesynthnet.errors import RunError
 
 @runtime_checkable
 class Executor(Protocol):
-    """What `concurrent.futures` calls an executor, as far as it is used here."""
+    """The part of `concurrent.futures.Executor` that is used here."""
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        """Start a job; its result or its error is in the future."""
+        """Start a job. The future holds its result or its exception."""
         ...
 
 
-class OnRay:
-    """Jobs as Ray tasks of one core each; their folder must be one that every node sees."""
+class RayExecutor:
+    """Runs each job as a Ray task on one core. All nodes must see the folder that the jobs write to."""
 
     def __init__(self, ray: Any) -> None:
-        self.remote = ray.remote(num_cpus=1)(_called)
+        self.remote = ray.remote(num_cpus=1)(_call)
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         future: Future[Any] = self.remote.remote(function, *arguments).future()
         return future
 
 
-def _called(function: Callable[..., Any], *arguments: Any) -> Any:
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
 @contextmanager
 def executor(workers: int = 1, *, ray: str | None = None) -> Iterator[Executor]:
-    """An executor; when an error or Ctrl-C leaves the block, its jobs are stopped where they are.
+    """An executor for a `with` block. If an exception or Ctrl-C leaves the block, jobs that still run are terminated.
 
     Args:
-        workers: processes of this machine, or cores of a Ray that is started here.
-        ray: address of a Ray cluster, or `local` to start one here.
+        workers: number of processes on this machine, or of cores if Ray is started here.
+        ray: address of a Ray cluster; `local` starts one on this machine; None uses processes.
     Raises:
-        RunError: Ray is asked for and not installed.
+        RunError: Ray was requested but is not installed.
     """
     if ray is not None:
-        with _on_ray(workers, ray) as found:
-            yield found
+        with _ray_executor(workers, ray) as on_ray:
+            yield on_ray
         return
     # Spawned and not forked: a fork copies torch's threads and locks in whatever state they are.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_obey_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent)
     try:
         yield pool
     except BaseException:
@@ -65,31 +65,34 @@ def executor(workers: int = 1, *, ray: str | None = None) -> Iterator[Executor]:
     pool.shutdown()
 
 
-def _obey_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it ends: an orphan would go on writing beside the command that resumes."""
+def _follow_parent() -> None:
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent exits.
+
+    A job that outlived its parent would keep writing while the resumed command writes to the same files.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
-    def watch() -> None:
+    def exit_with_parent() -> None:
         if parent is not None:
             parent.join()
             os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
 @contextmanager
-def _on_ray(workers: int, address: str) -> Iterator[Executor]:
+def _ray_executor(workers: int, address: str) -> Iterator[Executor]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
-        raise RunError("--ray needs Ray: pip install 'lgesynthnet[cluster]'") from None
+        raise RunError("--ray needs Ray, which is not installed: pip install 'lgesynthnet[cluster]'") from None
     if address == "local":
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
     else:
         ray.init(address=address, log_to_driver=False)
     try:
-        yield OnRay(ray)
+        yield RayExecutor(ray)
     finally:
         ray.shutdown()

@@ -1,20 +1,21 @@
-"""The published comparison on one's own patients: every method repaints the same real scars and paints the same new ones, one judge."""
+"""The comparison of the published table on other patients: every method repaints the same real scars and paints the same new ones."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image as Picture
 
-from lgesynthnet.benchmark.trained_methods import Tell, TrainedMethods
-from lgesynthnet.conditioning.intensity import HeartWindow, grey
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.benchmark.trained_methods import OnProgress, TrainedMethods
+from lgesynthnet.conditioning.intensity import HeartWindow, to_grey
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.errors import InputError
@@ -22,214 +23,255 @@ from lgesynthnet.evaluate.alignment import Scores, compared, score
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.independence import require_independent
 from lgesynthnet.evaluate.intervals import Interval, mean
-from lgesynthnet.evaluate.lines import Goal, ResultRow
 from lgesynthnet.evaluate.realism import realism
+from lgesynthnet.evaluate.result_rows import Goal, ResultRow
 from lgesynthnet.files import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import segmenter_fingerprint
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Method, Prior, Role
 
-PICTURES, SIDE = 10, 88
-REPAINT, NOVEL, REAL = "repaint", "novel", "real"
-OUTSIDE = "largest change outside the scar's surroundings, heart units"
+PICTURES = 10  # example slices for each method
+PICTURE_SIDE = 88  # pixels of 1 mm around the heart
+REPAINT, NOVEL, REALISM = "repaint", "novel", "realism"  # the tables of a method
+REAL = "real"
+OUTSIDE = "largest change outside the hidden region, heart units"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaintingTask:
-    """One thing to paint: the same for every method."""
+    """One scar to paint into one host. All methods get the same tasks."""
 
     host: Host
-    painted: ScarMask
+    scar: ScarMask
     prescription: ScarPrescription
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodResult:
-    """What one method reached, on repainted and on new scars."""
+    """The results of one method.
+
+    Attributes:
+        method: a value of `Method`.
+        fingerprint: of its generator.
+        tables: result rows of `REPAINT`, `NOVEL` and `REALISM`; a table for which there was no task is missing.
+    """
 
     method: str
     fingerprint: str
-    lines: Mapping[str, list[ResultRow]]
+    tables: Mapping[str, list[ResultRow]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The whole table.
+    """The results of all methods.
 
     Attributes:
-        part: whose slices were painted.
-        judged: by method, in the order asked.
+        part: part of the splits whose slices were painted.
+        auditor: its fingerprint.
+        real: scores of the real slices with scar (the real ceiling).
+        results: one for each method, in the requested order.
     """
 
     part: str
     auditor: str
     real: list[Scores]
-    judged: list[MethodResult]
+    results: list[MethodResult]
 
 
 def compare(
-    workshop: TrainedMethods,
+    methods: TrainedMethods,
     out: Path,
     *,
+    chosen: Sequence[Method],
     part: str = "test",
-    methods: list[Method],
-    limit: int = 1,
-    tell: Tell,
+    every: int = 1,
+    on_progress: OnProgress,
     note: Callable[[str], None],
 ) -> Comparison:
-    """Train what is missing, then paint and judge; what is finished is not done again, so the same command goes on.
+    """Train the stages that are missing, then paint and score with every chosen method.
+
+    Finished stages and methods are reused, so the same call resumes an interrupted comparison.
 
     Args:
-        part: of the splits; nothing may have learnt from it.
-        limit: take every so-manieth slice, for a quick look.
+        part: part of the splits to paint; no model may have been trained on it.
+        every: use every N-th slice only.
+        on_progress: called during training and painting.
+        note: called with a message for the user.
     Raises:
-        InputError: the part is not there, or holds no scar.
-        RunError: the auditor taught or chose a method.
+        InputError: the part does not exist or has no slice with scar, or there is no auditor.
+        RunError: the auditor is also the reward or the filter.
     """
-    if part not in workshop.splits:
-        raise InputError(f"--part {part}: the splits have {', '.join(workshop.splits)}")
-    for stage in workshop.missing(methods):
-        note(f"training {stage}; its checkpoints are in {workshop.work}")
-        workshop.train(stage, tell)
-    auditor = _auditor(workshop)
-    shelf = find_hosts(workshop.cohort, with_scar=True)
-    hosts = [shelf.fetch(entry) for entry in shelf.entries if entry.patient in workshop.splits[part]][::limit]
-    court = MethodEvaluator.of(hosts, workshop.scar_levels(), auditor, out, tell)
-    if not court.real:
-        raise InputError(f"{workshop.cohort.root}: no slice with scar in part {part}, so there is nothing to paint again")
-    note(f"{len(court.real)} slices with scar, {len(hosts) - len(court.real)} without, judged by {auditor.fingerprint}")
-    judged = []
-    for method in methods:
-        painter = workshop.painter(method)
-        lines = court.known(method, painter.fingerprint)
-        if lines is None:
-            note(f"painting and judging {method}")
-            lines = court.judge(method, painter)
-        judged.append(MethodResult(method=method.value, fingerprint=painter.fingerprint, lines=lines))
-    return Comparison(part=part, auditor=auditor.fingerprint, real=court.scores, judged=judged)
+    if part not in methods.splits:
+        raise InputError(f"--part {part}: the splits have no such part; choose one of {', '.join(methods.splits)}")
+    for stage in methods.missing(chosen):
+        note(f"training {stage}; checkpoints are in {methods.work}")
+        methods.train(stage, on_progress)
+    auditor = _auditor(methods)
+    pool = find_hosts(methods.cohort, with_scar=True)
+    hosts = [pool.fetch(entry) for entry in pool.entries if entry.patient in methods.splits[part]][::every]
+    evaluator = MethodEvaluator.of(hosts, methods.scar_levels(), auditor, out, on_progress)
+    if not evaluator.real:
+        raise InputError(
+            f"{methods.cohort.root}: part {part} has no slice with scar, so there is nothing to repaint; choose another --part"
+        )
+    note(f"{len(evaluator.real)} slices with scar, {len(hosts) - len(evaluator.real)} without; auditor {auditor.fingerprint}")
+    results = []
+    for method in chosen:
+        generator = methods.generator(method)
+        tables = evaluator.stored(method, generator.fingerprint)
+        if tables is None:
+            note(f"painting and scoring {method}")
+            tables = evaluator.evaluate(method, generator)
+        results.append(MethodResult(method=method.value, fingerprint=generator.fingerprint, tables=tables))
+    return Comparison(part=part, auditor=auditor.fingerprint, real=evaluator.real_scores, results=results)
 
 
-def _auditor(workshop: TrainedMethods) -> TrainedScarSegmenter:
-    folder = workshop.auditor()
+def _auditor(methods: TrainedMethods) -> TrainedScarSegmenter:
+    folder = methods.auditor()
     if folder is None:
-        raise InputError(f"{workshop.models or workshop.work}: holds no auditor; train it with `lgesynthnet train reader --role auditor`")
-    parties = {}
-    for place in (place for place in (workshop.models, workshop.work) if place is not None):
+        raise InputError(
+            f"{methods.models or methods.work}: there is no auditor; train it with `lgesynthnet train scar-segmenter --role auditor`"
+        )
+    roles = {}
+    for parent in (parent for parent in (methods.models, methods.work) if parent is not None):
         for role in ("reward", "filter"):
-            mark = segmenter_fingerprint(place / role) or segmenter_fingerprint(place / f"reader-{role}" / "model")
-            if mark is not None:
-                parties[mark] = f"is the {role} of what is judged"
-    require_independent(folder, parties)
+            fingerprint = segmenter_fingerprint(parent / role) or segmenter_fingerprint(parent / f"scar-segmenter-{role}" / "model")
+            if fingerprint is not None:
+                roles[fingerprint] = f"is the {role} of a compared method"
+    require_independent(folder, roles)
     return TrainedScarSegmenter.from_pretrained(folder, Role.AUDITOR)
 
 
-def wishes(hosts: list[Host], levels: Float[np.ndarray, " quantiles"], *, seed: int = 0) -> dict[str, list[PaintingTask]]:
-    """Every scar of the slices again, and one new ischaemic scar in each slice without."""
+def painting_tasks(hosts: Sequence[Host], levels: Float[np.ndarray, " quantiles"], *, seed: int = 0) -> dict[str, list[PaintingTask]]:
+    """The tasks by table. `REPAINT`: each slice with scar gets its own scar again. `NOVEL`: each other slice gets a random ischaemic scar.
+
+    Args:
+        levels: scar intensities in heart units at evenly spaced ranks, see `TrainedMethods.scar_levels`.
+    """
     rng = np.random.default_rng(seed)
-    found: dict[str, list[PaintingTask]] = {REPAINT: [], NOVEL: []}
+    tasks: dict[str, list[PaintingTask]] = {REPAINT: [], NOVEL: []}
     for host in hosts:
         if host.slice_.scar.any():
-            painted, said = own_scar(host, levels)
-            found[REPAINT].append(PaintingTask(host=host, painted=painted, prescription=said))
+            scar, prescription = own_scar(host, levels)
+            tasks[REPAINT].append(PaintingTask(host=host, scar=scar, prescription=prescription))
         else:
-            said = draw(Prior.ISCHAEMIC, host.frame.level, rng)
-            found[NOVEL].append(PaintingTask(host=host, painted=rasterize(said, host.frame), prescription=said))
-    return found
+            prescription = draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng)
+            tasks[NOVEL].append(PaintingTask(host=host, scar=rasterize(prescription, host.frame), prescription=prescription))
+    return tasks
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodEvaluator:
-    """One judge, one set of wishes, and the real slices beside which every method stands."""
+    """Scores methods on the same tasks with the same auditor, beside the same real slices.
 
-    wanted: dict[str, list[PaintingTask]]
+    Attributes:
+        tasks: by table, `REPAINT` or `NOVEL`.
+        real, real_scores: the real slices with scar and their scores.
+        out: folder for stored results and pictures.
+    """
+
+    tasks: dict[str, list[PaintingTask]]
     auditor: TrainedScarSegmenter
     real: list[Case]
-    scores: list[Scores]
+    real_scores: list[Scores]
     out: Path
-    tell: Tell
+    on_progress: OnProgress
 
     @classmethod
     def of(
-        cls, hosts: list[Host], levels: Float[np.ndarray, " quantiles"], auditor: TrainedScarSegmenter, out: Path, tell: Tell
+        cls,
+        hosts: Sequence[Host],
+        levels: Float[np.ndarray, " quantiles"],
+        auditor: TrainedScarSegmenter,
+        out: Path,
+        on_progress: OnProgress,
     ) -> MethodEvaluator:
+        """Prepare the tasks, score the real slices and write their pictures."""
         real = [Case.of_real(host) for host in hosts if host.slice_.scar.any()]
-        court = cls(
-            wanted=wishes(hosts, levels), auditor=auditor, real=real, scores=[score(case, auditor) for case in real], out=out, tell=tell
+        evaluator = cls(
+            tasks=painting_tasks(hosts, levels),
+            auditor=auditor,
+            real=real,
+            real_scores=[score(case, auditor) for case in real],
+            out=out,
+            on_progress=on_progress,
         )
-        court._pictures(REAL, [(wish.host, wish.host.slice_.image) for wish in court.wanted[REPAINT]])
-        return court
+        evaluator._write_pictures(REAL, [(task.host, task.host.slice_.image) for task in evaluator.tasks[REPAINT]])
+        return evaluator
 
-    def judge(self, method: Method, painter: Generator) -> dict[str, list[ResultRow]]:
-        """Paint every wish, read it, and write the figures down."""
-        lines: dict[str, list[ResultRow]] = {}
-        for name, wanted in self.wanted.items():
+    def evaluate(self, method: Method, generator: Generator) -> dict[str, list[ResultRow]]:
+        """Paint and score every task, and store the result."""
+        tables: dict[str, list[ResultRow]] = {}
+        for table, tasks in self.tasks.items():
             samples, scores = [], []
-            for done, wish in enumerate(wanted, start=1):
-                samples.append(painter.inpaint_mask(wish.host, wish.painted, wish.prescription, seed=done))
+            for number, task in enumerate(tasks, start=1):
+                samples.append(generator.inpaint_mask(task.host, task.scar, task.prescription, seed=number))
                 scores.append(score(Case.of_sample(samples[-1]), self.auditor))
-                self.tell(f"{method}, {name}", done, len(wanted))
+                self.on_progress(f"{method}, {table}", number, len(tasks))
             if not samples:
                 continue
-            lines[name] = [*compared(scores, self.scores), _outside(samples)]
-            if name == REPAINT:
-                lines["realism"] = realism([Case.of_sample(sample) for sample in samples], self.real, auditor=self.auditor)
-                self._pictures(method.value, [(sample.host, sample.image) for sample in samples])
-        record = {name: [asdict(line) for line in some] for name, some in lines.items()}
-        write_json(self._file(method), self._marks(painter.fingerprint) | {"lines": record})
-        return lines
+            tables[table] = [*compared(scores, self.real_scores), _change_outside(samples)]
+            if table == REPAINT:
+                tables[REALISM] = realism([Case.of_sample(sample) for sample in samples], self.real, auditor=self.auditor)
+                self._write_pictures(method.value, [(sample.host, sample.image) for sample in samples])
+        record = {table: [asdict(row) for row in rows] for table, rows in tables.items()}
+        write_json(self._path(method), self._identity(generator.fingerprint) | {"tables": record})
+        return tables
 
-    def known(self, method: Method, fingerprint: str) -> dict[str, list[ResultRow]] | None:
-        """The figures of an earlier session; None where the painter, the judge or the slices were others."""
-        if not self._file(method).is_file():
+    def stored(self, method: Method, fingerprint: str) -> dict[str, list[ResultRow]] | None:
+        """The stored result of an earlier call. None if there is none, or if the generator, the auditor or the slices have changed."""
+        if not self._path(method).is_file():
             return None
-        record = json.loads(self._file(method).read_text())
-        marks = self._marks(fingerprint)
-        if {key: record.get(key) for key in marks} != marks:
+        record = json.loads(self._path(method).read_text())
+        identity = self._identity(fingerprint)
+        if {key: record.get(key) for key in identity} != identity:
             return None
-        return {name: [_line(line) for line in some] for name, some in record["lines"].items()}
+        return {table: [_result_row(row) for row in rows] for table, rows in record["tables"].items()}
 
-    def _file(self, method: Method) -> Path:
+    def _path(self, method: Method) -> Path:
         return self.out / "methods" / f"{method.value}.json"
 
-    def _marks(self, fingerprint: str) -> dict[str, object]:
-        names = [wish.host.name for some in self.wanted.values() for wish in some]
-        return {"painter": fingerprint, "auditor": self.auditor.fingerprint, "slices": names}
+    def _identity(self, fingerprint: str) -> dict[str, object]:
+        """What a stored result depends on."""
+        slices = [task.host.name for tasks in self.tasks.values() for task in tasks]
+        return {"generator_fingerprint": fingerprint, "auditor_fingerprint": self.auditor.fingerprint, "slices": slices}
 
-    def _pictures(self, method: str, images: list[tuple[Host, Image]]) -> None:
-        """The same ten slices of every method, evenly spread over all of them."""
+    def _write_pictures(self, method: str, images: Sequence[tuple[Host, Image]]) -> None:
+        """Write the same slices for every method, evenly spaced over all of them."""
         for i in np.unique(np.linspace(0, len(images) - 1, PICTURES).astype(int)):
             host, image = images[i]
-            roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.of(host.slice_)
-            edge = (SIZE - SIDE) // 2
+            roi, window = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm), HeartWindow.from_slice(host.slice_)
+            edge = (SIZE - PICTURE_SIDE) // 2
             content = io.BytesIO()
-            Picture.fromarray(grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
+            Picture.fromarray(to_grey(roi.crop(window.to_unit(image)))[edge:-edge, edge:-edge]).save(content, "PNG")
             write_bytes(self.out / "pictures" / method / f"{i:03d}.png", content.getvalue())
 
 
-def _outside(samples: list[SyntheticSample]) -> ResultRow:
-    """What a generator changed beyond the region that the product hides: 0, or it does not keep its host."""
-    most: dict[str, list[float]] = {}
+def _change_outside(samples: Sequence[SyntheticSample]) -> ResultRow:
+    """The largest change outside the hidden region, in heart units. It is 0 if the generator leaves the rest of the host untouched."""
+    largest: dict[str, list[float]] = {}
     for sample in samples:
         host = sample.host.slice_
-        allowed = hidden_round(sample.intended, sample.host.frame.wall, host.spacing_mm)
-        change = np.abs(sample.image.astype(np.float64) - host.image.astype(np.float64))[~allowed].max()
-        most.setdefault(host.patient, []).append(float(change / HeartWindow.of(host).span))
-    largest = max(value for row in most.values() for value in row)
-    found = mean(most)
+        hidden = hidden_region(sample.intended, sample.host.frame.wall, host.spacing_mm)
+        change = np.abs(sample.image.astype(np.float64) - host.image.astype(np.float64))[~hidden].max()
+        largest.setdefault(host.patient, []).append(float(change / HeartWindow.from_slice(host).span))
+    interval = mean(largest)
     return ResultRow(
-        figure=OUTSIDE, value=found and replace(found, value=largest), aim=Goal.ZERO, note="value: largest; interval: of the mean"
+        metric=OUTSIDE,
+        value=interval and replace(interval, value=max(change for changes in largest.values() for change in changes)),
+        goal=Goal.ZERO,
+        note="value: largest over the samples; interval: of the mean",
     )
 
 
-def _line(record: dict[str, object]) -> ResultRow:
-    values = {key: Interval(**value) if isinstance(value, dict) else None for key in ("value", "real") for value in [record[key]]}
-    return ResultRow(
-        figure=str(record["figure"]), aim=Goal(str(record["aim"])), group=str(record["group"]), note=str(record["note"]), **values
-    )
+def _result_row(record: dict[str, Any]) -> ResultRow:
+    """The inverse of `asdict`."""
+    intervals = {key: Interval(**record[key]) if record[key] is not None else None for key in ("value", "real")}
+    return ResultRow(**record | intervals | {"goal": Goal(record["goal"])})

@@ -1,69 +1,88 @@
-"""The comparison as CSV (every figure), Markdown (the table) and one HTML page with the same ten slices by every method."""
+"""Writes the comparison as CSV (every metric), as Markdown (the main table) and as an HTML page with example slices."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.benchmark.published import SLICES, TABLE_1
-from lgesynthnet.benchmark.reproduction import NOVEL, OUTSIDE, REAL, REPAINT, Comparison, MethodResult
+from lgesynthnet.benchmark.reproduction import NOVEL, OUTSIDE, REAL, REALISM, REPAINT, Comparison, MethodResult
+from lgesynthnet.evaluate.alignment import ABOVE, DICE, SEGMENTS
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.lines import COLUMNS, cells
+from lgesynthnet.evaluate.realism import C2ST
+from lgesynthnet.evaluate.result_rows import COLUMNS, cells
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
-from lgesynthnet.report.html import markdown_table, page, picture
+from lgesynthnet.report.html import data_uri, render
+from lgesynthnet.tables import csv_text, markdown_table
 from lgesynthnet.terms import Method
 
-NOTE = f"Published: {SLICES} slices of another data set, judged by another segmenter; only its rows may be compared with each other."
+TEMPLATES = Path(__file__).parent / "templates"
+NOTE = (
+    f"The published columns come from {SLICES} slices of another data set and from another segmenter: "
+    "compare them with one another, not with the columns measured here."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the table: where its figure is found, and how a cell is written."""
+    """One column of the main table.
+
+    Attributes:
+        title: its head.
+        table, metric: where its values come from.
+        write: value -> text of the cell.
+    """
 
     title: str
     table: str
-    figure: str
+    metric: str
     write: Callable[[Interval], str] = str
 
 
-def _plain(value: Interval) -> str:
+def _without_interval(value: Interval) -> str:
     return f"{value.value:.3f}"
 
 
-OURS = (
-    Column(title="repainted: Dice", table=REPAINT, figure="Dice"),
-    Column(title="above 0.6", table=REPAINT, figure="above 0.6"),
-    Column(title="segments", table=REPAINT, figure="segments, Jaccard", write=_plain),
-    Column(title="new scars: Dice", table=NOVEL, figure="Dice"),
-    Column(title="above 0.6", table=NOVEL, figure="above 0.6"),
-    Column(title="extent error", table=NOVEL, figure="extent error, auditor", write=_plain),
-    Column(title="told from real, AUC", table="realism", figure="painted told from real, AUC"),
-    Column(title="SSIM to host", table="realism", figure="SSIM to host, full", write=_plain),
-    Column(title="SSIM, heart", table="realism", figure="SSIM to host, heart", write=_plain),
-    Column(title="RMSE", table="realism", figure="RMSE to host, full", write=_plain),
-    Column(title="changed outside", table=REPAINT, figure=OUTSIDE, write=lambda found: f"{found.value:.3g}"),
+MEASURED = (
+    Column(title="repainted scars: Dice", table=REPAINT, metric=DICE),
+    Column(title="repainted scars: share with Dice above 0.6", table=REPAINT, metric=ABOVE),
+    Column(title="repainted scars: AHA segments, Jaccard index", table=REPAINT, metric=SEGMENTS, write=_without_interval),
+    Column(title="new scars: Dice", table=NOVEL, metric=DICE),
+    Column(title="new scars: share with Dice above 0.6", table=NOVEL, metric=ABOVE),
+    Column(
+        title="new scars: error of the transmural extent", table=NOVEL, metric="transmural extent error, auditor", write=_without_interval
+    ),
+    Column(title="C2ST AUC", table=REALISM, metric=C2ST),
+    Column(title="SSIM to the host, slice", table=REALISM, metric="SSIM to host, whole slice", write=_without_interval),
+    Column(title="SSIM to the host, heart", table=REALISM, metric="SSIM to host, heart", write=_without_interval),
+    Column(title="RMSE to the host, slice", table=REALISM, metric="RMSE to host, whole slice", write=_without_interval),
+    Column(title="largest change outside the hidden region", table=REPAINT, metric=OUTSIDE, write=lambda change: f"{change.value:.3g}"),
 )
-PUBLISHED = ("published: Dice", "above 0.6", "SSIM", "SSIM, heart")
+PUBLISHED = (
+    "published: Dice",
+    "published: share with Dice above 0.6",
+    "published: SSIM, slice",
+    "published: SSIM, heart",
+)
 
 
-def rows(found: Comparison) -> list[list[str]]:
-    """Head, the real slices' row, one row a method."""
-    head = ["method", "keeps its host", *(column.title for column in OURS), *PUBLISHED]
-    ceiling = {line.figure: line.real for line in found.judged[0].lines[REPAINT] if line.group == ALL} if found.judged else {}
-    real = [_cell(column, ceiling.get(column.figure) if column.table == REPAINT else None) for column in OURS]
-    return [head, ["real slices (the ceiling)", "", *real, *_published(REAL)], *(_row(one) for one in found.judged)]
+def head_and_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """The main table: its head, and one row for the real slices (the real ceiling) and for each method."""
+    head = ["method", "keeps the host", *(column.title for column in MEASURED), *PUBLISHED]
+    first = comparison.results[0].tables[REPAINT] if comparison.results else []
+    ceiling = {row.metric: row.real for row in first if row.group == ALL}
+    real = [_cell(column, ceiling.get(column.metric) if column.table == REPAINT else None) for column in MEASURED]
+    return head, [["real slices (real ceiling)", "", *real, *_published(REAL)], *(_method_row(result) for result in comparison.results)]
 
 
-def _row(one: MethodResult) -> list[str]:
-    method = Method(one.method)
-    keeps = "no, as published" if method.raw else "yes"
-    values = {(table, line.figure): line.value for table, lines in one.lines.items() for line in lines if line.group == ALL}
-    ours = [_cell(column, values.get((column.table, column.figure))) for column in OURS]
-    return [method.trained_as, keeps, *ours, *_published(method.trained_as)]
+def _method_row(result: MethodResult) -> list[str]:
+    method = Method(result.method)
+    keeps_host = "no, as published" if method.raw else "yes"
+    values = {(table, row.metric): row.value for table, rows in result.tables.items() for row in rows if row.group == ALL}
+    measured = [_cell(column, values.get((column.table, column.metric))) for column in MEASURED]
+    return [method.trained_as, keeps_host, *measured, *_published(method.trained_as)]
 
 
 def _cell(column: Column, value: Interval | None) -> str:
@@ -71,37 +90,46 @@ def _cell(column: Column, value: Interval | None) -> str:
 
 
 def _published(method: str) -> list[str]:
-    known = TABLE_1.get(method)
-    if known is None:
+    row = TABLE_1.get(method)
+    if row is None:
         return [""] * len(PUBLISHED)
-    return [f"{value:.3f}" for value in (known.dice, known.passed, known.ssim_full, known.ssim_heart)]
+    return [f"{value:.3f}" for value in (row.dice, row.passed, row.ssim_full, row.ssim_heart)]
 
 
-def markdown(found: Comparison) -> str:
-    table = markdown_table(rows(found))
-    return f"# The published comparison on part {found.part}\n\nJudged by {found.auditor}. {NOTE}\n\n{table}\n"
+def title(comparison: Comparison) -> str:
+    return f"The methods of the published table on part {comparison.part}"
 
 
-def to_csv(found: Comparison) -> str:
-    """Every figure of every method, stratum and table."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("method", "table", *COLUMNS))
-    for one in found.judged:
-        for name, lines in one.lines.items():
-            table.writerows((one.method, name, *cells(line)) for line in lines)
-    return text.getvalue()
+def markdown(comparison: Comparison) -> str:
+    """The main table with a title and notes."""
+    table = markdown_table(*head_and_rows(comparison))
+    return f"# {title(comparison)}\n\nAuditor: {comparison.auditor}. {NOTE}\n\n{table}\n"
 
 
-def write(found: Comparison, out: Path) -> Path:
-    """`table1.csv`, `table1.md` and `table1.html`; returns the page."""
-    write_bytes(out / "table1.csv", to_csv(found).encode("utf-8"))
-    write_bytes(out / "table1.md", markdown(found).encode("utf-8"))
-    shown = [REAL, *(one.method for one in found.judged)]
+def to_csv(comparison: Comparison) -> str:
+    """One row for every method, table, stratum and metric."""
+    rows = ((result.method, table, *cells(row)) for result in comparison.results for table, rows in result.tables.items() for row in rows)
+    return csv_text(("method", "table", *COLUMNS), rows)
+
+
+def write(comparison: Comparison, out: Path) -> Path:
+    """Write `published.csv`, `published.md` and `published.html`; returns the path of the page."""
+    write_bytes(out / "published.csv", to_csv(comparison).encode("utf-8"))
+    write_bytes(out / "published.md", markdown(comparison).encode("utf-8"))
     pictures = {
-        method: [picture(path.read_bytes(), "png") for path in sorted((out / "pictures" / method).glob("*.png"))] for method in shown
+        method: [data_uri(path.read_bytes(), "png") for path in sorted((out / "pictures" / method).glob("*.png"))]
+        for method in (REAL, *(result.method for result in comparison.results))
     }
-    head, *body = rows(found)
-    content = page("table1.html", part=found.part, auditor=found.auditor, note=NOTE, head=head, body=body, pictures=pictures)
-    write_bytes(out / "table1.html", content)
-    return out / "table1.html"
+    head, body = head_and_rows(comparison)
+    page = render(
+        TEMPLATES,
+        "published.html",
+        title=title(comparison),
+        auditor=comparison.auditor,
+        note=NOTE,
+        head=head,
+        body=body,
+        pictures=pictures,
+    )
+    write_bytes(out / "published.html", page.encode("utf-8"))
+    return out / "published.html"

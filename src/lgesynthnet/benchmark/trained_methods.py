@@ -1,38 +1,44 @@
-"""The methods of the comparison, each trained where it is missing, all on the same patients."""
+"""The compared methods: finds the trained ones and trains those that are missing, all on the same patients."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.benchmark.methods import NEEDED, STAGES
+from lgesynthnet.benchmark.methods import STAGES, STAGES_OF_METHOD
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import part_folder, weights_folder
-from lgesynthnet.terms import Method, Role
+from lgesynthnet.terms import Context, Method, Role, Stage
 
-Tell = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is being done, and how many steps of how many are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedMethods:
-    """Where trained parts are found, and how those that are missing are made.
+    """Where the trained parts of the methods are, and how to train those that are missing.
 
     Attributes:
-        cohort, splits: the patients; everything learns from `train`, the auditor also from `audit`.
-        work: what is trained here lies here.
-        models: a model folder that may hold `inpainter/`, `spade-limited/`, `spade-full/`, `reward/`, `filter/`, `auditor/` already.
-        control: the control stage without reward, where it lies somewhere else.
-        init: weights that generators and readers start from.
+        source: the patients, with scar labels.
+        splits: patient names by part. All methods are trained on `train`; the auditor is trained on `audit` too.
+        work: work folder of what is trained here.
+        models: a model folder that may already hold `inpainter/`, `spade-limited/`, `spade-full/`, `template/`, `reward/`, `filter/` or
+            `auditor/`.
+        control: folder of the trained control stage without reward, if it is not in `work`.
+        init: weights that generators and scar segmenters start from.
+        recipe: name of the training recipe.
     """
 
-    cohort: Cohort
+    source: CohortSource
     splits: Mapping[str, list[str]]
     work: Path
     models: Path | None = None
@@ -42,81 +48,103 @@ class TrainedMethods:
     seed: int = 0
     device: str = "auto"
 
-    def missing(self, methods: list[Method]) -> list[str]:
-        """Stages to train before these methods and the auditor can be asked, in order."""
-        wanted = {stage for method in methods for stage in NEEDED.get(method.trained_as, ()) if self.find(method.trained_as) is None}
+    @cached_property
+    def cohort(self) -> Cohort:
+        return self.source.open()
+
+    def missing(self, methods: Sequence[Method]) -> list[str]:
+        """The stages still to train for these methods and the auditor, in the order of training."""
+        needed = {
+            stage
+            for method in methods
+            for stage in STAGES_OF_METHOD.get(method.trained_as, ())
+            if self.folder_of(method.trained_as) is None
+        }
         if self.auditor() is None:
-            wanted.add("reader-auditor")
-        return [stage for stage in STAGES if stage in wanted and not self._done(stage)]
+            needed.add("scar-segmenter-auditor")
+        return [stage for stage in STAGES if stage in needed and not self._is_trained(stage)]
 
-    def train(self, stage: str, tell: Tell) -> None:
-        """Train one stage; begun before, it goes on."""
-        from lgesynthnet.train.segmenters.scar import training_patients
+    def train(self, stage: str, on_progress: OnProgress) -> None:
+        """Train one stage, or resume its training."""
+        from lgesynthnet.train.generator.job import GeneratorOptions
+        from lgesynthnet.train.request import TrainingData, TrainingRequest
+        from lgesynthnet.train.segmenters.scar import train_scar_segmenter, training_patients
         from lgesynthnet.train.spade import train_spade
-        from lgesynthnet.train.stages import train
+        from lgesynthnet.train.stages import train_generator
 
-        patients, val = self.splits["train"], self.splits.get("val")
-        shared = {"work": self.work, "recipe": self.recipe, "seed": self.seed, "device": self.device}
-
-        def progress(part: str, done: int, total: int, loss: float) -> None:
-            tell(stage, done, total)
-
-        held_out = {"validation": self.cohort if val else None, "validation_patients": val, "init": self.init, "progress": progress}
+        val = self.splits.get("val")
+        data = TrainingData(
+            cohort=self.cohort,
+            patients=list(self.splits["train"]),
+            validation=self.cohort if val else None,
+            validation_patients=val,
+        )
+        request = TrainingRequest(
+            work=self.work,
+            data=data,
+            recipe=self.recipe,
+            seed=self.seed,
+            device=self.device,
+            init=self.init,
+            on_progress=lambda part, done, total, loss: on_progress(stage, done, total),
+        )
         if stage.startswith("spade-"):
-            context = stage.removeprefix("spade-")
-            train_spade(self.cohort, context=context, patients=patients, progress=progress, **shared)  # type: ignore[arg-type]
-        elif stage.startswith("reader-"):
-            role = Role(stage.removeprefix("reader-"))
-            learnt = training_patients(role, self.splits)
+            train_spade(replace(request, init=None), Context(stage.removeprefix("spade-")))
+        elif stage.startswith("scar-segmenter-"):
+            role = Role(stage.removeprefix("scar-segmenter-"))
+            patients = training_patients(role, self.splits)
             members = 2 if role is Role.AUDITOR else 1
-            train("reader", data=self.cohort, role=role, patients=learnt, members=members, **held_out, **shared)  # type: ignore[arg-type]
+            train_scar_segmenter(replace(request, data=replace(data, patients=patients)), role, members=members)
         elif stage == "template":
-            own = shared | {"work": self.work / stage, "init": self.init, "progress": progress}
-            train("control", data=self.cohort, patients=patients, template=True, **own)  # type: ignore[arg-type]
+            train_generator(replace(request, work=self.work / stage), Stage.CONTROL, GeneratorOptions(template=True))
         else:
-            train(stage, data=self.cohort, patients=patients, **held_out, **shared)  # type: ignore[arg-type]
+            train_generator(request, Stage(stage))
 
-    def find(self, method: str) -> Path | None:
-        """The folder of a trained method; None where it is not there, or needs no training."""
+    def folder_of(self, method: str) -> Path | None:
+        """The folder of a trained method, by `Method.trained_as`. None if it is not trained or needs no training."""
         if method == "controlnet":
-            places = [self.control, self.work / "control" / "model"]
+            folders = [self.control, self.work / "control" / "model"]
         elif method == "controlnet-template":
-            places = [self.models and self.models / "template", self.work / "template" / "control" / "model"]
+            folders = [self.models and self.models / "template", self.work / "template" / "control" / "model"]
         elif method == "lgesynthnet":
-            places = [self.models, self.work / "reward" / "model"]
-        elif method in NEEDED:
-            places = [self.models and self.models / method, self.work / method / "model"]
+            folders = [self.models, self.work / "reward" / "model"]
+        elif method in STAGES_OF_METHOD:
+            folders = [self.models and self.models / method, self.work / method / "model"]
         else:
             return None
-        return next((place for place in places if place is not None and _holds_weights(place)), None)
+        return next((folder for folder in folders if folder is not None and _holds_weights(folder)), None)
 
     def auditor(self) -> Path | None:
-        """The auditor's folder."""
-        return self._reader(Role.AUDITOR)
+        """The folder of the auditor; None if there is none yet."""
+        return self._scar_segmenter(Role.AUDITOR)
 
     def filter(self) -> Path | None:
-        """The filter's folder."""
-        return self._reader(Role.FILTER)
+        """The folder of the filter; None if there is none yet."""
+        return self._scar_segmenter(Role.FILTER)
 
-    def _reader(self, role: Role) -> Path | None:
-        places = [place for place in (self.models, self.work) if place is not None]
-        found = (part_folder(place, role.value) for place in places)
-        return next((folder for folder in found if (folder / "config.json").is_file()), None)
+    def _scar_segmenter(self, role: Role) -> Path | None:
+        folders = (part_folder(parent, role.value) for parent in (self.models, self.work) if parent is not None)
+        return next((folder for folder in folders if (folder / "config.json").is_file()), None)
 
-    def _done(self, stage: str) -> bool:
+    def _is_trained(self, stage: str) -> bool:
         return (self.work / stage / ("control" if stage == "template" else ".") / "report.json").is_file()
 
     def scar_levels(self) -> Float[np.ndarray, " quantiles"]:
-        """What brightness ranks mean in heart units: to our models here, which agree, else to the shipped one."""
-        inside = (folder for folder in (self.find("lgesynthnet"), self.find("controlnet"), weights_folder() / "phantom") if folder)
-        files = (folder / place / "conditioning.json" for folder in inside for place in ("inpainter", "."))
+        """Scar intensities in heart units at evenly spaced ranks, as the trained models define them, else the shipped model.
+
+        Our generator and the ControlNet are trained on the same patients, so their levels are equal.
+        """
+        folders = (
+            folder for folder in (self.folder_of("lgesynthnet"), self.folder_of("controlnet"), weights_folder() / "phantom") if folder
+        )
+        files = (folder / place / "conditioning.json" for folder in folders for place in ("inpainter", "."))
         return np.asarray(json.loads(next(path for path in files if path.is_file()).read_text())["scar_levels"])
 
-    def painter(self, method: Method) -> Generator:
-        """A method, ready to paint.
+    def generator(self, method: Method) -> Generator:
+        """The generator of a method, loaded.
 
         Raises:
-            InputError: it has not been trained yet.
+            InputError: it is not trained yet.
         """
         from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
         from lgesynthnet.generate.rivals import load_rival
@@ -126,9 +154,10 @@ class TrainedMethods:
             return load_rival("copy-paste", donors=donor_bank(self.cohort, self.splits["train"]))
         if method is Method.PASTE:
             return load_rival("paste")
-        folder = self.find(method.trained_as)
+        folder = self.folder_of(method.trained_as)
         if folder is None:
-            raise InputError(f"{self.work}: {method.trained_as} is not trained yet; run the same command without --no-training")
+            stages = ", ".join(STAGES_OF_METHOD[method.trained_as])
+            raise InputError(f"{self.work}: {method.trained_as} is not trained yet; first train its stages: {stages}")
         if method.trained_as == Method.CONTROLNET_TEMPLATE:
             return load_rival("template", folder, donor_bank(self.cohort, self.splits["train"]), keep_host=not method.raw, device="cpu")
         if method.trained_as.startswith("spade-"):
@@ -137,4 +166,4 @@ class TrainedMethods:
 
 
 def _holds_weights(folder: Path) -> bool:
-    return any((folder / inside).is_file() for inside in ("config.json", "unet/config.json", "inpainter/unet/config.json"))
+    return any((folder / path).is_file() for path in ("config.json", "unet/config.json", "inpainter/unet/config.json"))

@@ -1,4 +1,4 @@
-"""`lgesynthnet`: one thin command a stage. Exit codes: 0 done, 1 a bug, 2 your input, 3 quota not reached, 130 interrupted."""
+"""`lgesynthnet`: the command line. Exit codes: 0 done, 1 a bug, 2 an error in the input, 3 too few samples, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Paint prescribed myocardial scars into real short-axis LGE MRI slices and keep what an independent reader confirms.\n\n"
+    help="Paint prescribed myocardial scars into real short-axis LGE MRI slices and keep what an independent filter confirms.\n\n"
     "See it work:  [bold]lgesynthnet demo --out runs/demo[/bold]\n\n"
-    "Your own data:  [bold]verify[/bold] the folder, [bold]prescribe[/bold] to try a sentence, then [bold]synthesize[/bold].",
-    epilog="Exit codes: 0 done, 1 a bug, 2 your input (one line says what and where), 3 budget spent too early, 130 interrupted.",
+    "Your own data:  [bold]verify[/bold] the folder, [bold]split[/bold] the patients, [bold]prescribe[/bold] to try a sentence, "
+    "then [bold]synthesize[/bold].",
+    epilog="Exit codes: 0 done, 1 a bug in the program, 2 an error in the input (one line says what and where), "
+    "3 the budget was spent before the count was reached, 130 interrupted.",
     rich_markup_mode="rich",
 )
 app.command("demo")(synthesize.demo)
@@ -45,11 +47,11 @@ def _version(wanted: bool | None) -> None:
 
 @app.callback()
 def options(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More words, and the traceback of an error.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more, and the traceback of an error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors, no progress.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
 ) -> None:
-    """Options of every command; write them before its name."""
+    """Options of every command. They stand before the name of the command."""
     console.settings.verbose, console.settings.quiet = verbose, quiet
 
 
@@ -60,7 +62,7 @@ def main() -> int:
     def show(
         message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
     ) -> None:
-        # A program's writer wants the line that a notice came from; who types a command wants the notice.
+        # On the command line the notice itself matters, not the line of code that it came from.
         if category is LicenceNotice:
             console.note(str(message))
         else:

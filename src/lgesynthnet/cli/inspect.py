@@ -1,120 +1,138 @@
-"""`lgesynthnet verify`, `split`, `phantom`, `info`: look at data, divide them, make some, see what is installed."""
+"""`lgesynthnet verify`, `split`, `phantom` and `info`: check data, divide patients, simulate patients, show what is installed."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lgesynthnet.cli import console
-from lgesynthnet.cli.options import BaseFirst, Dataset, FlipOption, Labels, Landmarks, Seed
+from lgesynthnet.cli.options import Seed
+from lgesynthnet.cli.signature import takes
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
-from lgesynthnet.terms import Flip
+from lgesynthnet.options import option
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
 INCOMPATIBLE = ("torchvision",)
 
 
+@dataclass(frozen=True, kw_only=True)
+class VerifyRequest:
+    """What `verify` looks at."""
+
+    source: CohortSource = option(
+        help="Folder of patients: EMIDEC layout, image/label pairs, nnU-Net raw, or a run folder.", flags=("FOLDER",)
+    )
+    splits: Path | None = option(
+        None, help="JSON file with the patients of each part; a patient with two names in two parts is then an error."
+    )
+
+
+@takes(VerifyRequest)
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder of patients: EMIDEC layout, image/label pairs, nnU-Net raw, or a run folder.")],
-    dataset: Dataset = None,
-    labels: Labels = None,
-    base_first: BaseFirst = None,
-    flip: FlipOption = Flip.NONE,
-    landmarks: Landmarks = None,
-    splits: Annotated[Path | None, typer.Option(help="JSON of part -> patients; a duplicate across parts is then an error.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The report for machines.")] = False,
+    request: VerifyRequest,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Look at every case of a folder before anything computes on it. Exit code 2 where errors were found."""
-    from lgesynthnet.data.cohort import open_cohort
+    """Check every case of a folder before anything computes on it. The exit code is 2 where errors were found."""
     from lgesynthnet.data.inspection import Severity
-    from lgesynthnet.data.inspection import verify as look
-    from lgesynthnet.data.label_maps import parse_label_map
+    from lgesynthnet.data.inspection import verify as check
     from lgesynthnet.data.splits import read_splits
 
-    label_map = parse_label_map(labels) if labels else None
-    cohort = open_cohort(folder, dataset=dataset, label_map=label_map, base_first=base_first, flip=flip.axes, landmarks=landmarks)
-    with console.bar("looking at cases", len(cohort)) as advance:
-        report = look(cohort, splits=read_splits(splits) if splits else None, on_case=advance)
+    cohort = request.source.open()
+    with console.bar("checking cases", len(cohort)) as advance:
+        report = check(cohort, splits=read_splits(request.splits) if request.splits else None, on_case=advance)
     typer.echo(report.to_json() if as_json else "\n".join(report.lines()))
     if report.count(Severity.ERROR):
         raise typer.Exit(2)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SplitRequest:
+    """What `split` divides, and how."""
+
+    source: CohortSource = option(help="Folder of patients with scar labels.", flags=("FOLDER",))
+    shares: str = option(
+        "train=0.55,val=0.1,audit=0.15,test=0.2",
+        help="The parts and their shares of the patients: train for training, val for thresholds, audit for the auditor, test for the end.",
+    )
+    seed: int = option(0, help="Random seed of the draw.", bounds=(0, None))
+
+
+@takes(SplitRequest)
 def split(
-    folder: Annotated[Path, typer.Argument(help="Folder of patients with scar labels.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="JSON of part -> patients, as `--splits` reads it.")],
-    shares: Annotated[
-        str,
-        typer.Option(
-            help="Parts and their shares of the patients: train learns, val sets thresholds, audit is the judge's own, test is new."
-        ),
-    ] = "train=0.55,val=0.1,audit=0.15,test=0.2",
-    seed: Seed = 0,
-    dataset: Dataset = None,
-    labels: Labels = None,
+    request: SplitRequest,
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file to write, with the patients of each part, as `--splits` reads it.")],
 ) -> None:
-    """Draw parts by patient, each with its share of patients with scar. Do it once, before anything is trained, and keep the file."""
-    from lgesynthnet.data.cohort import open_cohort
-    from lgesynthnet.data.label_maps import parse_label_map
+    """Divide patients into parts, each with its share of patients with scar. Do it once, before anything is trained, and keep the file."""
     from lgesynthnet.data.splits import split_cohort, write_splits
 
     if out.exists():
-        raise RunError(f"{out}: is there already, and models may rest on it; write to another --out")
-    cohort = open_cohort(folder, dataset=dataset, label_map=parse_label_map(labels) if labels else None)
+        raise RunError(f"{out}: exists already, and models may depend on it; write to another --out")
+    cohort = request.source.open()
     with console.bar("reading labels", len(cohort)) as advance:
-        parts = split_cohort(cohort, seed, _shares(shares), on_case=advance)
+        parts = split_cohort(cohort, request.seed, _shares(request.shares), on_case=advance)
     write_splits(out, parts)
     typer.echo(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
 
 
 def _shares(text: str) -> dict[str, float]:
     try:
-        return {part.strip(): float(share) for part, _, share in (each.partition("=") for each in text.split(","))}
+        pairs = (entry.partition("=") for entry in text.split(","))
+        return {part.strip(): float(share) for part, _, share in pairs}
     except ValueError:
         raise typer.BadParameter(f"--shares: write train=0.6,val=0.1,test=0.3, got {text}") from None
 
 
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write; EMIDEC layout.")],
-    patients: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 20,
     seed: Seed = 0,
     positive: Annotated[float, typer.Option(min=0, max=1, help="Share of patients with scar.")] = 0.67,
-    non_ischaemic: Annotated[float, typer.Option(min=0, max=1, help="Share of those whose scar is no infarct.")] = 0.125,
+    non_ischaemic: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the patients with scar whose scar is not an infarct.")
+    ] = 0.125,
 ) -> None:
-    """Simulate patients with and without infarcts: LGE stacks with labels, RV and the truth in a table. Free of any real data."""
+    """Simulate patients with and without infarcts: LGE stacks with labels and RV, and a table of the truth. No real data is used."""
     from lgesynthnet.phantom.cohort import write_cohort
 
     with console.bar("simulating patients", patients) as advance:
         write_cohort(
-            out, patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic, workers=os.cpu_count() or 1, progress=advance
+            out,
+            patients=patients,
+            seed=seed,
+            positive=positive,
+            non_ischaemic=non_ischaemic,
+            workers=os.cpu_count() or 1,
+            on_progress=advance,
         )
     typer.echo(f"{patients} simulated patients in {out}")
 
 
 def info(
-    as_json: Annotated[bool, typer.Option("--json", help="The same for machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """What is installed: versions, shipped models, devices (with -v also what torch sees, which takes seconds)."""
+    """Show versions, shipped models and devices. With -v it also asks torch for its devices, which takes seconds."""
     import json
 
-    found = gathered(ask_torch=console.settings.verbose)
+    facts = gather_facts(ask_torch=console.settings.verbose)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(facts, indent=1))
         return
-    typer.echo(f"lgesynthnet {found['lgesynthnet']}, Python {found['python']}")
-    typer.echo("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found["packages"].items()))
-    for model in found["models"]:
+    typer.echo(f"lgesynthnet {facts['lgesynthnet']}, Python {facts['python']}")
+    typer.echo("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in facts["packages"].items()))
+    for model in facts["models"]:
         size = f", {model['size_bytes'] / 2**20:.1f} MiB" if model["size_bytes"] else ""
-        typer.echo(f"model {model['name']}{size}: generator {model['generator']}, reader {model['reader']}")
-    typer.echo(f"devices: {', '.join(found['devices'])}")
-    for warning in found["warnings"]:
+        typer.echo(f"model {model['name']}{size}: generator {model['generator']}, filter {model['filter']}")
+    typer.echo(f"devices: {', '.join(facts['devices'])}")
+    for warning in facts["warnings"]:
         typer.echo(f"warning: {warning}")
 
 
-def gathered(*, ask_torch: bool = False) -> dict[str, Any]:
+def gather_facts(*, ask_torch: bool = False) -> dict[str, Any]:
     """Everything that `info` prints; torch is imported only on request."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -130,7 +148,7 @@ def gathered(*, ask_torch: bool = False) -> dict[str, Any]:
 
     baseline = load_painter(BASELINE)
     models = [
-        {"name": m.name, "path": str(m.path), "size_bytes": m.size_bytes, "generator": m.generator, "reader": m.reader}
+        {"name": m.name, "path": str(m.path), "size_bytes": m.size_bytes, "generator": m.generator, "filter": m.filter}
         for m in shipped_models()
     ]
     paste = {
@@ -138,7 +156,7 @@ def gathered(*, ask_torch: bool = False) -> dict[str, Any]:
         "path": None,
         "size_bytes": 0,
         "generator": baseline.generator.fingerprint,
-        "reader": baseline.reader.fingerprint,
+        "filter": baseline.filter.fingerprint,
     }
     return {
         "lgesynthnet": __version__,
@@ -152,7 +170,7 @@ def gathered(*, ask_torch: bool = False) -> dict[str, Any]:
 
 def _devices(ask_torch: bool) -> list[str]:
     if not ask_torch:
-        return ["cpu", *(["cuda (a driver is there)"] if Path("/dev/nvidia0").exists() else [])]
+        return ["cpu", *(["cuda (a driver is installed)"] if Path("/dev/nvidia0").exists() else [])]
     import torch
 
     gpus = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]

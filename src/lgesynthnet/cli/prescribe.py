@@ -1,4 +1,4 @@
-"""`lgesynthnet prescribe`: from a sentence or a population to prescriptions; no torch, no data."""
+"""`lgesynthnet prescribe`: from a sentence or a population to prescriptions, without data and without torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Seed
+from lgesynthnet.terms import Prior
 
 if TYPE_CHECKING:
     from lgesynthnet.prescription.scar import ScarPrescription
@@ -15,30 +16,34 @@ if TYPE_CHECKING:
 
 
 def prescribe(
-    text: Annotated[str | None, typer.Option(help='In the wording of reports: "Transmural enhancement in the posteroseptal wall".')] = None,
-    prior: Annotated[str | None, typer.Option(help="Draw from a population: ischaemic, non-ischaemic, uniform.")] = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many to draw from the prior.")] = 1,
-    level: Annotated[str | None, typer.Option(help="basal, mid or apical; drawn for each one unless said.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help='A sentence in the wording of reports: "Transmural enhancement in the posteroseptal wall".')
+    ] = None,
+    prior: Annotated[Prior | None, typer.Option(help="Draw prescriptions from this population.")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of prescriptions to draw from the prior.")] = 1,
+    level: Annotated[
+        str | None, typer.Option(help="Level of the slice: basal, mid or apical. Without it, a level is drawn for each prescription.")
+    ] = None,
     seed: Seed = 0,
-    explain: Annotated[bool, typer.Option("--explain", help="Say in words what every part of it means.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Also explain every field in words.")] = False,
 ) -> None:
-    """Turn a sentence into a prescription, or draw some from a prior; JSON lines that `synthesize --prescriptions` reads.
+    """Turn a sentence into a prescription, or draw prescriptions from a prior, as JSON lines for `synthesize --prescriptions`.
 
-    JSON goes to stdout; the sentence as the program writes it and the caption that the model reads go to stderr.
+    The JSON is printed to stdout. The sentence as the program writes it and the caption that the model reads are printed to stderr.
 
     Example: lgesynthnet prescribe --prior ischaemic --count 20 > twenty.jsonl
     """
     from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.grammar.language import caption, write
+    from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 
     if (text is None) == (prior is None):
         raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
     where = _level(level)
-    for prescription in _parsed(text) if text is not None else _drawn(prior or "", count, level, seed):
+    for prescription in _parsed(text) if text is not None else _drawn(prior or Prior.ISCHAEMIC, count, level, seed):
         typer.echo(prescription.to_json())
         if text is not None:
-            console.note(f"sentence: {write(prescription)}")
-            console.note(f"caption:  {caption(prescription, where)}")
+            console.note(f"sentence: {write_sentence(prescription)}")
+            console.note(f"caption:  {write_caption(prescription, where)}")
         if explain:
             for line in explained(prescription):
                 typer.echo(line, err=True)
@@ -51,21 +56,17 @@ def _parsed(text: str) -> list[ScarPrescription]:
     return [prescribe_text(text)]
 
 
-def _drawn(prior: str, count: int, level: str | None, seed: int) -> list[ScarPrescription]:
+def _drawn(prior: Prior, count: int, level: str | None, seed: int) -> list[ScarPrescription]:
     import numpy as np
 
-    from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.priors import draw
+    from lgesynthnet.prescription.priors import draw_prescription
     from lgesynthnet.records import Level
-    from lgesynthnet.terms import Prior
 
-    if prior not in list(Prior):
-        raise PrescriptionError(f"--prior {prior}: known are {', '.join(Prior)}")
     drawn = []
-    for number in range(count):  # one generator each: number 7 is the same however many are drawn
+    for number in range(count):  # each has its own generator, so that number 7 is the same however many are drawn
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
         where = _level(level) or list(Level)[int(rng.integers(len(Level)))]
-        drawn.append(draw(prior, where, rng))
+        drawn.append(draw_prescription(prior, where, rng))
     return drawn
 
 
@@ -74,7 +75,7 @@ def _level(level: str | None) -> Level | None:
     from lgesynthnet.records import Level
 
     if level is not None and level not in list(Level):
-        raise PrescriptionError(f"--level {level}: known are {', '.join(Level)}")
+        raise PrescriptionError(f"--level {level}: must be one of {', '.join(Level)}")
     return Level(level) if level is not None else None
 
 

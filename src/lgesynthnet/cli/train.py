@@ -1,98 +1,74 @@
-"""`lgesynthnet train`: the stages of the model, one command each; `all` runs them in order and packs a model folder."""
+"""`lgesynthnet train`: one command for each network; `all` trains the whole model and packs it as a model folder."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Dataset, Labels, Seed
+from lgesynthnet.terms import Context, Precision, RecipeName, RewardKind, Role, Stage, Window
+
+if TYPE_CHECKING:
+    from lgesynthnet.data.cohort import Cohort
+    from lgesynthnet.train.request import TrainingData, TrainingRequest
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Train the model's stages: autoencoder, text, base, control, reader, reward; or all. "
-    "The same command again goes on where it stopped.\n\n"
+    help="Train the networks of a model, one command for each, or `all`. The same command again continues where it stopped.\n\n"
     "No data of your own? [bold]lgesynthnet phantom runs/hearts --patients 200[/bold] simulates some.",
 )
 
-
-class RecipeName(StrEnum):
-    """Sizes and steps."""
-
-    TINY = "tiny"
-    CPU = "cpu"
-    GPU = "gpu"
-
-
-class WindowName(StrEnum):
-    """See `train.recipes.Window`."""
-
-    LOW_NOISE = "low-noise"
-    HIGH_NOISE = "high-noise"
-    ALL = "all"
-
-
-class KindName(StrEnum):
-    """See `train.recipes.RewardKind`."""
-
-    SEGMENTATION = "segmentation"
-    TRANSMURALITY = "transmurality"
-    CONTRAST = "contrast"
-
-
-class ContextName(StrEnum):
-    """See `conditioning.condition.Context`."""
-
-    LIMITED = "limited"
-    FULL = "full"
-
-
-class PrecisionName(StrEnum):
-    """Number format of the network's passes."""
-
-    NO = "no"
-    BF16 = "bf16"
-
-
-class RoleName(StrEnum):
-    """What a reader may be used for; its architecture follows from it."""
-
-    REWARD = "reward"
-    FILTER = "filter"
-    AUDITOR = "auditor"
-
-
 Data = Annotated[Path, typer.Option("--data", help="Folder of patients with scar labels.")]
-Work = Annotated[Path, typer.Option("--work", "-w", help="Work folder: checkpoints and reports, shared by all stages.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Model folder to write; usable as `synthesize --model`.")]
+Work = Annotated[Path, typer.Option("--work", "-w", help="Work folder for checkpoints and reports; all commands can share it.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Model folder to write, for `synthesize --model`.")]
 RecipeOption = Annotated[
-    RecipeName, typer.Option("--recipe", help="tiny: seconds, for tests. cpu: two cores, about two hours in all. gpu.")
+    RecipeName, typer.Option("--recipe", help="How much to train. tiny: seconds, for tests. cpu: two cores, two hours in all. gpu: a GPU.")
 ]
 Splits = Annotated[
-    Path | None, typer.Option(help='JSON of patient names, {"train": [...], "val": [...]}: trains on "train", sets the threshold on "val".')
+    Path | None,
+    typer.Option(help='JSON with names of patients, {"train": [...], "val": [...]}: "train" is trained on, "val" sets the threshold.'),
 ]
-Validation = Annotated[Path | None, typer.Option(help="Folder of other patients that set the reader's threshold, in place of --splits.")]
+Validation = Annotated[Path | None, typer.Option(help='Folder of other patients, used in place of the part "val" of --splits.')]
 Init = Annotated[
     Path | None,
-    typer.Option(
-        help='Start from trained weights: the folder of one, a model folder, or "phantom", which is shipped; fewer, gentler steps.'
-    ),
+    typer.Option(help='Start from trained weights, with fewer and smaller steps: a network\'s folder, a model folder, or "phantom".'),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option("--precision", help="no: float32. bf16: bfloat16, half of the memory on a GPU that supports it.")
+]
+Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Continue a training that was begun before; else refuse it.")]
+Parts = Annotated[
+    list[str] | None,
+    typer.Option(help='Train on these parts of --splits. Default: "train", and for the auditor also "audit". Never "test" or "val".'),
+]
 
 
-Precision = Annotated[PrecisionName, typer.Option(help="no: float32. bf16: half the memory on a card that is good at it.")]
-Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on where the stage stopped; else a begun one is refused.")]
+@dataclass(frozen=True)
+class _Job:
+    """The options that the commands share."""
+
+    data: Path | None
+    work: Path
+    recipe: RecipeName
+    seed: int
+    device: str
+    splits: Path | None = None
+    validation: Path | None = None
+    init: Path | None = None
+    dataset: str | None = None
+    labels: str | None = None
+    precision: Precision = Precision.NO
+    resume: bool = True
 
 
 @app.command()
@@ -108,14 +84,15 @@ def autoencoder(
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """Image to latent and back."""
-    _train("autoencoder", _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume), init=init)
+    """The autoencoder, which turns images into latents and back."""
+    job = _Job(data, work, recipe, seed, device, splits, init=init, dataset=dataset, labels=labels, resume=resume)
+    _train(Stage.AUTOENCODER, job, _generator(Stage.AUTOENCODER))
 
 
 @app.command("text")
 def text_encoder(work: Work, recipe: RecipeOption = RecipeName.CPU, seed: Seed = 0, device: Device = "auto", resume: Resume = True) -> None:
-    """The compact BERT that reads captions, from the grammar alone: no data needed."""
-    _train("text", _Job(None, work, recipe, seed, device, None, None, None, None, resume))
+    """The compact BERT that encodes captions; needs no data."""
+    _train(Stage.TEXT, _Job(None, work, recipe, seed, device, resume=resume), _generator(Stage.TEXT))
 
 
 @app.command()
@@ -128,19 +105,20 @@ def base(
     splits: Splits = None,
     init: Init = None,
     text: Annotated[
-        str | None, typer.Option(help="BERT that reads the captions, a folder or a Hugging Face id; default what the text stage trained.")
+        str | None,
+        typer.Option(help="BERT for the captions: a folder or a Hugging Face id. Default: the one that `train text` trained."),
     ] = None,
     allow_download: Annotated[
-        bool, typer.Option("--allow-download", help="Fetch the id of --text where it is not on this machine.")
+        bool, typer.Option("--allow-download", help="Download the id of --text if it is not on this machine.")
     ] = False,
-    precision: Precision = PrecisionName.NO,
+    precision: PrecisionOption = Precision.NO,
     resume: Resume = True,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
     """The inpainting diffusion model; needs the autoencoder and, without --text, the text encoder."""
-    job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
-    _train("base", job, precision=precision.value, init=init, text=text, allow_download=allow_download)
+    job = _Job(data, work, recipe, seed, device, splits, None, init, dataset, labels, precision, resume)
+    _train(Stage.BASE, job, _generator(Stage.BASE, text=text, allow_download=allow_download))
 
 
 @app.command()
@@ -153,25 +131,19 @@ def control(
     splits: Splits = None,
     init: Init = None,
     frozen_unet: Annotated[
-        bool,
-        typer.Option("--frozen-unet", help="Train the control branch alone, as the paper does; else the U-Net learns too."),
-    ] = False,
-    masks: Annotated[
-        bool,
-        typer.Option("--masks", help="Show it filled masks in place of edges, for comparison; paint with Sampling(masks=True)."),
+        bool, typer.Option("--frozen-unet", help="Train the control branch alone, as in the paper; by default the U-Net is trained too.")
     ] = False,
     template: Annotated[
-        bool,
-        typer.Option("--template", help="Show it a reference image and mask of another patient besides, for comparison."),
+        bool, typer.Option("--template", help="Also show a reference image and mask of another patient, for comparison.")
     ] = False,
-    precision: Precision = PrecisionName.NO,
+    precision: PrecisionOption = Precision.NO,
     resume: Resume = True,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """The control branch, copied from the base model; or, with --init, another model's that goes on learning from your patients."""
-    job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels, resume)
-    _train("control", job, precision=precision.value, init=init, frozen_unet=frozen_unet, masks=masks, template=template)
+    """The control branch: copied from the base model or, with --init, that of another model, fine-tuned on your patients."""
+    job = _Job(data, work, recipe, seed, device, splits, None, init, dataset, labels, precision, resume)
+    _train(Stage.CONTROL, job, _generator(Stage.CONTROL, frozen_unet=frozen_unet, template=template))
 
 
 @app.command()
@@ -184,40 +156,35 @@ def reward(
     splits: Splits = None,
     validation: Validation = None,
     init: Init = None,
-    reader: Annotated[
+    scar_segmenters: Annotated[
         Path | None,
-        typer.Option(help="Folder with the reward's reader and the filter that watches; default --work, else phantom."),
+        typer.Option(help="Model or work folder with the scar segmenters of role reward and filter. Default: --work, else phantom."),
     ] = None,
-    kind: Annotated[KindName, typer.Option(help="What teaches: a segmenter, or two rules that need none.")] = KindName.SEGMENTATION,
-    weight: Annotated[float | None, typer.Option(min=0, help="Lambda in L = L_diffusion + lambda L_reward; default the recipe's.")] = None,
+    kind: Annotated[
+        RewardKind, typer.Option(help="The reward: by a scar segmenter, or by one of two rules without a network.")
+    ] = RewardKind.SEGMENTATION,
+    weight: Annotated[
+        float | None, typer.Option(min=0, help="Weight lambda in L = L_diffusion + lambda L_reward. Default: the recipe's.")
+    ] = None,
     window: Annotated[
-        WindowName, typer.Option(help="Noise levels at which it is asked; low-noise is where structure stands (signal to noise 3 or more).")
-    ] = WindowName.LOW_NOISE,
+        Window, typer.Option(help="Noise levels at which the reward is computed. low-noise: a signal-to-noise ratio of 3 or more.")
+    ] = Window.LOW_NOISE,
     on_policy: Annotated[
-        bool, typer.Option("--on-policy/--no-on-policy", help="End on the model's own samples of new prescriptions in scar-free slices.")
+        bool, typer.Option("--on-policy/--no-on-policy", help="Then also train on the model's own samples of new prescriptions.")
     ] = True,
-    precision: Precision = PrecisionName.NO,
+    precision: PrecisionOption = Precision.NO,
     resume: Resume = True,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """The reward's stage: a frozen judge of decoded pictures beside the diffusion loss; the filter chooses when to stop."""
-    job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels, resume)
-    _train(
-        "reward",
-        job,
-        precision=precision.value,
-        init=init,
-        reader=reader,
-        kind=kind.value,
-        weight=weight,
-        window=window.value,
-        on_policy=on_policy,
-    )
+    """The reward stage: a frozen judge of the decoded images teaches the generator, and the filter chooses the best weights."""
+    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels, precision, resume)
+    options = {"scar_segmenters": scar_segmenters, "kind": kind, "weight": weight, "window": window, "on_policy": on_policy}
+    _train(Stage.REWARD, job, _generator(Stage.REWARD, **options))
 
 
 @app.command()
-def reader(
+def scar_segmenter(
     data: Data,
     work: Work,
     recipe: RecipeOption = RecipeName.CPU,
@@ -225,23 +192,20 @@ def reader(
     device: Device = "auto",
     splits: Splits = None,
     validation: Validation = None,
-    role: Annotated[RoleName, typer.Option(help="Which reader; each role has an architecture of its own.")] = RoleName.FILTER,
+    role: Annotated[Role, typer.Option(help="What it is for; each role has its own architecture.")] = Role.FILTER,
     init: Init = None,
-    members: Annotated[int, typer.Option(min=1, help="Networks whose mean is the reading, from seeds SEED, SEED + 1, ...")] = 1,
-    parts: Annotated[
-        list[str] | None,
-        typer.Option(help='Train on these parts of --splits; default "train", for the auditor also "audit". Never "test" or "val".'),
-    ] = None,
+    members: Annotated[int, typer.Option(min=1, help="Number of networks that are averaged; their seeds are SEED, SEED + 1, ...")] = 1,
+    parts: Parts = None,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """A segmenter of scar inside a known wall: the reward teaches, the filter judges what is painted, the auditor only reports."""
-    job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels)
-    _train("reader", job, role=role.value, init=init, members=members, parts=parts)
+    """A segmenter of scar inside a known wall. Roles: reward teaches the generator, filter judges samples, auditor only reports."""
+    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels)
+    _train(Stage.SCAR_SEGMENTER, job, _scar_segmenter(role, members), role=role, parts=parts)
 
 
 @app.command()
-def segmenter(
+def heart_segmenter(
     data: Data,
     work: Work,
     recipe: RecipeOption = RecipeName.CPU,
@@ -250,19 +214,26 @@ def segmenter(
     splits: Splits = None,
     validation: Validation = None,
     init: Init = None,
-    parts: Annotated[list[str] | None, typer.Option(help='Train on these parts of --splits; default "train".')] = None,
+    parts: Parts = None,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """A segmenter of cavity, wall, scar and RV from the image alone; judges nothing, measures what data are worth."""
-    _train("segmenter", _Job(data, work, recipe, seed, device, splits, validation, dataset, labels), init=init, parts=parts)
+    """A segmenter of cavity, wall, scar and RV from the image alone."""
+
+    def train(request: TrainingRequest) -> dict[str, object]:
+        from lgesynthnet.train.segmenters.heart import train_heart_segmenter
+
+        return train_heart_segmenter(request)
+
+    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels)
+    _train(Stage.HEART_SEGMENTER, job, train, parts=parts)
 
 
 @app.command()
 def spade(
     data: Data,
     work: Work,
-    context: Annotated[ContextName, typer.Option(help="What it is shown of the host: its labels alone, or the masked image too.")],
+    context: Annotated[Context, typer.Option(help="What it sees of the host. limited: the labels. full: also the masked image.")],
     recipe: RecipeOption = RecipeName.CPU,
     seed: Seed = 0,
     device: Device = "auto",
@@ -270,15 +241,21 @@ def spade(
     init: Init = None,
     init_autoencoder: Annotated[
         Path | None,
-        typer.Option(help="Whose encoder the perceptual loss looks through: a model or work folder; default --work's, else phantom's."),
+        typer.Option(help="Model or work folder whose autoencoder the perceptual loss uses. Default: that in --work, else phantom's."),
     ] = None,
-    precision: Precision = PrecisionName.NO,
+    precision: PrecisionOption = Precision.NO,
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """A rival for comparison: the SPADE generator of the published table, with limited or full context."""
-    job = _Job(data, work, recipe, seed, device, splits, None, dataset, labels)
-    _train("spade", job, precision=precision.value, context=context.value, init=init, init_autoencoder=init_autoencoder)
+    """A rival for comparison: the SPADE generator of the published table."""
+
+    def train(request: TrainingRequest) -> dict[str, object]:
+        from lgesynthnet.train.spade import train_spade
+
+        return train_spade(request, context, autoencoder=init_autoencoder)
+
+    job = _Job(data, work, recipe, seed, device, splits, None, init, dataset, labels, precision)
+    _train(Stage.SPADE, job, train)
 
 
 @app.command("all")
@@ -295,23 +272,23 @@ def everything(
     dataset: Dataset = None,
     labels: Labels = None,
 ) -> None:
-    """Every stage in order with both readers that it needs, packed as a model folder.
+    """The generator and the two scar segmenters that it needs, in order, packed as a model folder.
 
-    With --init the generator and its readers go on from another model: autoencoder, text and base are then taken from it. Readers come
-    before the reward that asks them. The auditor is trained by `train reader --role auditor`.
+    With --init, autoencoder, text encoder and base model are taken from the given model; the rest is fine-tuned. The auditor is not
+    included: use `train scar-segmenter --role auditor`.
     """
-    job = _Job(data, work, recipe, seed, device, splits, validation, dataset, labels)
-    for stage in ("autoencoder", "text", "base", "control") if init is None else ("control",):
-        _train(stage, job, init=init)
-    for role in ("reward", "filter"):
-        _train("reader", job, role=role, init=init)
-    _train("reward", job, init=init)
+    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels)
+    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL) if init is None else (Stage.CONTROL,):
+        _train(stage, replace(job, data=None) if stage is Stage.TEXT else job, _generator(stage))
+    for role in (Role.REWARD, Role.FILTER):
+        _train(Stage.SCAR_SEGMENTER, job, _scar_segmenter(role), role=role)
+    _train(Stage.REWARD, job, _generator(Stage.REWARD))
     pack(work, out)
 
 
 @app.command()
 def pack(work: Work, out: Out) -> None:
-    """Collect trained stages as a model folder."""
+    """Collect a finished work folder as a model folder."""
     from lgesynthnet.train.packing import pack as collect
 
     card = f"# {out.name}\n\nA model of lgesynthnet, made by `lgesynthnet {shlex.join(sys.argv[1:])}`. Scores: `reports.json`.\n"
@@ -320,63 +297,86 @@ def pack(work: Work, out: Out) -> None:
 
 @app.command("pack-parts")
 def pack_parts(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the parts into.")]) -> None:
-    """Collect whatever is trained: generator, readers, segmenter, a folder each; other files of --out (a card, a licence) stay."""
+    """Collect whatever is trained, in one folder each. Other files in --out (a card, a licence) stay."""
     from lgesynthnet.train.packing import pack_parts as collect
 
     typer.echo(f"parts: {collect(work, out)}")
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What the stages share."""
+def _generator(stage: Stage, **options: Any) -> Callable[[TrainingRequest], dict[str, object]]:
+    """The training of a stage of the generator; `options` are those of `GeneratorOptions`."""
 
-    data: Path | None
-    work: Path
-    recipe: RecipeName
-    seed: int
-    device: str
-    splits: Path | None
-    validation: Path | None
-    dataset: str | None
-    labels: str | None
-    resume: bool = True
+    def train(request: TrainingRequest) -> dict[str, object]:
+        from lgesynthnet.train.generator.job import GeneratorOptions
+        from lgesynthnet.train.stages import train_generator
+
+        return train_generator(request, stage, GeneratorOptions(**options))
+
+    return train
 
 
-def _train(stage: str, job: _Job, *, parts: list[str] | None = None, **settings: Any) -> None:
-    from lgesynthnet.data import open_cohort, parse_label_map
-    from lgesynthnet.data.splits import read_splits
-    from lgesynthnet.train.stages import train
+def _scar_segmenter(role: Role, members: int = 1) -> Callable[[TrainingRequest], dict[str, object]]:
+    """The training of a scar segmenter."""
 
-    label_map = parse_label_map(job.labels) if job.labels else None
-    cohort = open_cohort(job.data, dataset=job.dataset, label_map=label_map) if job.data is not None else None
-    splits = read_splits(job.splits) if job.splits else {}
-    held_out, held_patients = (cohort, splits["val"]) if "val" in splits else (None, None)
-    if job.validation is not None:
-        held_out, held_patients = open_cohort(job.validation, dataset=job.dataset, label_map=label_map), None
-    patients = splits.get("train")
-    if stage in ("reader", "segmenter"):
-        from lgesynthnet.train.segmenters.scar import Role, training_patients
+    def train(request: TrainingRequest) -> dict[str, object]:
+        from lgesynthnet.train.segmenters.scar import train_scar_segmenter
 
-        patients = training_patients(Role(settings.get("role", "filter")), splits, parts=parts or (), place=str(job.splits or "--splits"))
-    watched = {} if stage == "spade" else {"validation": held_out, "validation_patients": held_patients}  # a rival is never looked at
+        return train_scar_segmenter(request, role, members=members)
+
+    return train
+
+
+def _train(
+    stage: Stage,
+    job: _Job,
+    train: Callable[[TrainingRequest], dict[str, object]],
+    *,
+    role: Role = Role.FILTER,
+    parts: list[str] | None = None,
+) -> None:
+    """Read the data, train, and print the report's numbers."""
+    from lgesynthnet.train.request import TrainingRequest
+
+    data = None if job.data is None else _training_data(stage, job.data, job, role, parts or [])
     with _stoppable(job.work), console.bar(f"training {stage}") as advance:
-        run: Any = partial(train, stage, resume=job.resume)
-        if stage == "segmenter":
-            from lgesynthnet.train.segmenters.heart import train_heart_segmenter as run
-        elif stage == "spade":
-            from lgesynthnet.train.spade import train_spade as run
-        report = run(
-            data=cohort,
-            work=job.work,
-            recipe=job.recipe.value,
-            patients=patients,
-            seed=job.seed,
-            device=job.device,
-            progress=lambda part, done, total, loss: advance(done, total),
-            **watched,
-            **settings,
+        report = train(
+            TrainingRequest(
+                work=job.work,
+                data=data,
+                recipe=job.recipe.value,
+                seed=job.seed,
+                device=job.device,
+                precision=job.precision,
+                init=job.init,
+                resume=job.resume,
+                on_progress=lambda name, done, total, loss: advance(done, total),
+            )
         )
     typer.echo(f"{stage}: " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | float | str)))
+
+
+def _training_data(stage: Stage, folder: Path, job: _Job, role: Role, parts: list[str]) -> TrainingData:
+    """The patients of --data, --splits and --validation; the only place where the commands open a cohort."""
+    from lgesynthnet.data.cohort import open_cohort
+    from lgesynthnet.data.label_maps import parse_label_map
+    from lgesynthnet.data.splits import read_splits
+    from lgesynthnet.train.request import TrainingData
+
+    def cohort_of(place: Path) -> Cohort:
+        return open_cohort(place, dataset=job.dataset, label_map=parse_label_map(job.labels) if job.labels else None)
+
+    cohort = cohort_of(folder)
+    splits = read_splits(job.splits) if job.splits else {}
+    patients = splits.get("train")
+    if stage in (Stage.SCAR_SEGMENTER, Stage.HEART_SEGMENTER):
+        from lgesynthnet.train.segmenters.scar import training_patients
+
+        patients = training_patients(role, splits, parts=parts, place=str(job.splits or "--splits"))
+    if job.validation is not None:
+        return TrainingData(cohort=cohort, patients=patients, validation=cohort_of(job.validation))
+    if "val" in splits:
+        return TrainingData(cohort=cohort, patients=patients, validation=cohort, validation_patients=splits["val"])
+    return TrainingData(cohort=cohort, patients=patients)
 
 
 @contextmanager
@@ -384,5 +384,5 @@ def _stoppable(work: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.note(f"interrupted; the same command goes on from the last checkpoint in {work}")
+        console.note(f"interrupted; the same command continues from the last checkpoint in {work}")
         raise typer.Exit(130) from None

@@ -1,4 +1,4 @@
-"""A folder of patients, opened without reading a voxel; the stacks then come one patient at a time."""
+"""A folder of patients. Opening it reads no voxels; the stacks are then read one patient at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from lgesynthnet.data.declaration import read_declaration
 from lgesynthnet.data.label_maps import EXAMPLE, checked_label_map, label_map_of
 from lgesynthnet.data.landmarks import read_landmarks
-from lgesynthnet.data.layout import CaseFiles, Found, Layout, find_cases
+from lgesynthnet.data.layout import CaseFiles, FolderContent, Layout, find_cases
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Skipped, Stack
@@ -17,12 +17,15 @@ from lgesynthnet.records import Label, Skipped, Stack
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
-    """The cases of one folder and how to read them.
+    """The cases of one folder, and how to read them.
 
     Attributes:
-        cases: patients with both files, sorted by name.
-        skipped: what has no partner or no unique name; `stacks` does not repeat it.
-        insertions_deg: patient -> slice index -> (anterior, inferior) RV insertion angles of the user.
+        cases: patients that have both an image and a label file, sorted by name.
+        skipped: files without a partner or without a unique name; `stacks` does not repeat them.
+        label_map: what each label id in the files means.
+        base_first: whether slice 0 is the base; None where it is not known.
+        flip: whether (rows, columns) are mirrored to reach the radiological view.
+        insertions_deg: patient -> slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
     """
 
     root: Path
@@ -38,7 +41,7 @@ class Cohort:
         return len(self.cases)
 
     def read(self, case: CaseFiles) -> Stack:
-        """One patient's stack.
+        """Read the stack of one patient.
 
         Raises:
             InputError: see `read_stack`.
@@ -54,18 +57,18 @@ class Cohort:
         )
 
     def stack(self, patient: str) -> Stack:
-        """The stack of a named patient.
+        """Read the stack of the patient with this name.
 
         Raises:
-            InputError: no such patient, or see `read_stack`.
+            InputError: the cohort has no such patient; or see `read_stack`.
         """
         for case in self.cases:
             if case.patient == patient:
                 return self.read(case)
-        raise InputError(f"{self.root}: has no patient {patient}; it has {', '.join(case.patient for case in self.cases[:10])} ...")
+        raise InputError(f"{self.root}: has no patient {patient}; choose one of {', '.join(case.patient for case in self.cases[:10])} ...")
 
     def stacks(self) -> Iterator[Stack | Skipped]:
-        """Every case in order, read when it is asked for; a broken one comes out as Skipped with its reason."""
+        """Read the cases one by one, in order. A case that cannot be read comes out as `Skipped` with the reason."""
         for case in self.cases:
             try:
                 yield self.read(case)
@@ -82,47 +85,51 @@ def open_cohort(
     flip: tuple[bool, bool] = (False, False),
     landmarks: Path | None = None,
 ) -> Cohort:
-    """Find the cases of a folder, and settle what its labels mean before anything is read.
+    """Find the cases of a folder, and decide what its labels mean before any voxel is read.
 
     Args:
-        dataset: a name of `LABEL_MAPS`; `label_map` says it in full. One of the two is enough.
-        base_first: slice 0 is the base (True) or the apex (False); None leaves it open.
-        flip: (rows, columns) to mirror into the radiological view, RV on the viewer's left.
-        landmarks: CSV of RV insertion angles, see `read_landmarks`.
+        dataset: name of a data set in `LABEL_MAPS`.
+        label_map: meaning of each label id; give either this or `dataset`.
+        base_first: whether slice 0 is the base (True) or the apex (False); None where it is not known.
+        flip: whether to mirror (rows, columns) to reach the radiological view, with the RV on the viewer's left.
+        landmarks: CSV file of RV insertion angles, see `read_landmarks`.
     Raises:
-        InputError: no cases, labels of unknown meaning, landmarks that cannot be read or name no patient of the folder.
+        InputError: there are no cases, the meaning of the labels is not known, or the landmarks cannot be read or name no
+            patient of the folder.
     """
-    found = find_cases(folder)
-    said = read_declaration(folder)
+    folder_content = find_cases(folder)
+    declaration = read_declaration(folder)
     insertions_deg = read_landmarks(landmarks) if landmarks is not None else {}
-    patients = {case.patient for case in found.cases}
+    patients = {case.patient for case in folder_content.cases}
     if insertions_deg and not patients & set(insertions_deg):
         raise InputError(
-            f"{landmarks}: names none of the patients of {folder}; its column case must hold e.g. {min(patients, default='CASE')}"
+            f"{landmarks}: names no patient of {folder}; its column case must hold names such as {min(patients, default='CASE')}"
         )
     return Cohort(
         root=folder,
-        layout=found.layout,
-        cases=found.cases,
-        skipped=found.skipped,
-        label_map=_label_map(folder, found, dataset, label_map, said.labels),
-        base_first=base_first if base_first is not None else said.base_first,
+        layout=folder_content.layout,
+        cases=folder_content.cases,
+        skipped=folder_content.skipped,
+        label_map=_choose_label_map(folder, folder_content, dataset, label_map, declaration.labels),
+        base_first=base_first if base_first is not None else declaration.base_first,
         flip=flip,
         insertions_deg=insertions_deg,
     )
 
 
-def _label_map(folder: Path, found: Found, dataset: str | None, given: dict[int, Label] | None, declared: str | None) -> dict[int, Label]:
-    """The user's word first, then the folder's own, then what the layout defines; never a guess."""
+def _choose_label_map(
+    folder: Path, folder_content: FolderContent, dataset: str | None, given: dict[int, Label] | None, declared: str | None
+) -> dict[int, Label]:
+    """What the user states comes first, then what the folder states, then what the layout defines. Nothing is guessed."""
     if dataset is not None and given is not None:
-        raise InputError(f"{folder}: --dataset and --labels both say what the labels mean; give one of them")
+        raise InputError(f"{folder}: --dataset and --labels both state what the labels mean; give one of them")
     if given is not None:
         return checked_label_map(given, place=f"{folder}: the label map")
     for name in (dataset, declared):
         if name is not None:
             return label_map_of(name)
-    if found.label_map is not None:
-        return found.label_map
-    if found.layout is Layout.EMIDEC:
+    if folder_content.label_map is not None:
+        return folder_content.label_map
+    if folder_content.layout is Layout.EMIDEC:
         return label_map_of("emidec")
-    raise InputError(f"{folder}: what do its label ids mean? say --dataset emidec (or acdc, mnms, ...), or {EXAMPLE}")
+    raise InputError(f"{folder}: the meaning of its label ids is not known; add --dataset emidec (or acdc, mnms, ...), or {EXAMPLE}")

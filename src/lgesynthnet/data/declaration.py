@@ -1,4 +1,4 @@
-"""A folder of ours says in `lgesynthnet.json` what its labels mean and how its stacks run, so that nobody has to be asked."""
+"""The file `lgesynthnet.json`: it says what the label ids of a folder mean and in which order its stacks run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ DECLARATION = "lgesynthnet.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """What a folder says about itself.
+    """What a folder states about itself.
 
     Attributes:
-        labels: a name of `LABEL_MAPS`; None leaves it to the layout or the user.
-        base_first: slice 0 is the base; None where nobody knows.
+        labels: a name of `LABEL_MAPS`; None leaves the meaning to the layout or the user.
+        base_first: whether slice 0 is the base; None where it is not known.
     """
 
     labels: str | None = None
     base_first: bool | None = None
 
 
-def declare(folder: Path, *, labels: str = "lgesynthnet", base_first: bool | None = None) -> Path:
-    """Write the declaration of a folder; returns its path.
+def write_declaration(folder: Path, *, labels: str = "lgesynthnet", base_first: bool | None = None) -> Path:
+    """Write the declaration of a folder and return its path.
 
+    Args:
+        labels: a name of `LABEL_MAPS`.
+        base_first: whether slice 0 is the base; None where it is not known.
     Raises:
         RunError: the folder cannot be written.
+        ValueError: `labels` names no label map.
     """
     if labels not in LABEL_MAPS:
         raise ValueError(f"{labels} is not a label map; known are {', '.join(LABEL_MAPS)}")
@@ -41,18 +45,20 @@ def declare(folder: Path, *, labels: str = "lgesynthnet", base_first: bool | Non
 
 
 def read_declaration(folder: Path) -> Declaration:
-    """What the folder says about itself; an empty declaration where it says nothing.
+    """The declaration of a folder; an empty one where the folder has none.
 
     Raises:
-        InputError: the file is there and cannot be understood.
+        InputError: the file exists and cannot be understood.
     """
     path = folder / DECLARATION
     if not path.is_file():
         return Declaration()
-    said = read_json(path).get("lgesynthnet")
-    if not isinstance(said, dict):
-        raise InputError(f'{path}: has no entry "lgesynthnet"; delete the file or write it with lgesynthnet.data.declare')
-    labels, base_first = said.get("labels"), said.get("base_first")
+    content = read_json(path).get("lgesynthnet")
+    if not isinstance(content, dict):
+        raise InputError(f'{path}: has no entry "lgesynthnet"; delete the file and state the labels with --dataset or --labels')
+    labels, base_first = content.get("labels"), content.get("base_first")
     if (labels is not None and labels not in LABEL_MAPS) or base_first not in (None, True, False):
-        raise InputError(f"{path}: labels must be one of {', '.join(LABEL_MAPS)} and base_first true, false or null")
+        raise InputError(
+            f"{path}: labels must be one of {', '.join(LABEL_MAPS)}, and base_first must be true, false or null; correct the file"
+        )
     return Declaration(labels=labels, base_first=base_first)

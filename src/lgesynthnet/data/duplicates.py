@@ -1,4 +1,4 @@
-"""The same scan under two names: a leak from training into testing that no patient split can see."""
+"""Find scans that are stored under two patient names: a leak from training into testing that a split by patient cannot see."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from scipy import ndimage
 
 from lgesynthnet.records import Label, Mask, ShortAxisSlice, wall_of
 
-SIDE = 24  # samples a side: coarse enough that two readers' centres, a pixel or two apart, do not matter
-REACH = 2.0  # half width of the crop in heart radii: enough surroundings to tell one chest from another
-# Receipt: in EMIDEC the one scan that stands in it twice, with contours by two hands, has 0.95; the next pair of patients 0.74.
-SAME = 0.85
+THUMBNAIL_SIDE = 24  # pixels a side: coarse enough that centres from two annotators, a pixel or two apart, do not matter
+HALF_WIDTH_RADII = 2.0  # half width of the crop in heart radii: enough surroundings to distinguish two chests
+# Measured on EMIDEC: the one scan that is in it twice, with contours by two annotators, has 0.95; the next pair of patients 0.74.
+MIN_CORRELATION = 0.85
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbnail:
-    """One slice, small: what the comparison needs and no more."""
+    """A small copy of one slice for the comparison.
+
+    Attributes:
+        index: position of the slice in its stack.
+        digest: SHA-256 of shape and pixels.
+        crop: (24, 24) grey values round the LV, in the image's own numbers.
+    """
 
     patient: str
     index: int
@@ -31,11 +37,11 @@ class Thumbnail:
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicate:
-    """Two patients who look like one scan.
+    """Two patients whose stacks look like one scan.
 
     Attributes:
-        correlation: median over the shorter stack of each slice's best match in the other.
-        identical: pairs of slice indices whose pixels are equal to the last bit.
+        correlation: median over the slices of the shorter stack of their best correlation with a slice of the longer one, -1 to 1.
+        identical: pairs of slice indices whose pixels are exactly equal.
     """
 
     first: str
@@ -44,34 +50,38 @@ class Duplicate:
     identical: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
-        same = f", {len(self.identical)} slices identical to the pixel" if self.identical else ""
+        same = f", {len(self.identical)} slices identical in every pixel" if self.identical else ""
         alike = f"{self.first} and {self.second} look like one scan (correlation {self.correlation:.3f}{same})"
-        return f"{alike}; keep them in one part, or drop one"
+        return f"{alike}; keep them in the same part, or leave one out"
 
 
-def thumbnail(slice_: ShortAxisSlice, radius_px: float) -> Thumbnail:
-    """Shrink the surroundings of the LV; `radius_px` is one number a patient, so that slices keep their proportion."""
+def make_thumbnail(slice_: ShortAxisSlice, radius_px: float) -> Thumbnail:
+    """Shrink the image round the LV.
+
+    Args:
+        radius_px: heart radius in pixels, one number for each patient, so that all slices are shrunk alike; see `heart_radius_px`.
+    """
     heart = wall_of(slice_.labels) | (slice_.labels == Label.CAVITY)
     rows, cols = np.nonzero(heart)
     centre = ((rows.min() + rows.max()) / 2, (cols.min() + cols.max()) / 2)
     image = np.asarray(slice_.image, dtype=np.float32)
-    reach = REACH * radius_px
-    offset = ((np.arange(2 * SIDE) + 0.5) / SIDE - 1) * reach
+    reach = HALF_WIDTH_RADII * radius_px
+    offset = ((np.arange(2 * THUMBNAIL_SIDE) + 0.5) / THUMBNAIL_SIDE - 1) * reach
     grid = np.meshgrid(centre[0] + offset, centre[1] + offset, indexing="ij")
-    smooth = ndimage.uniform_filter(image, max(1, round(reach / SIDE)))
-    crop = ndimage.map_coordinates(smooth, grid, order=1, mode="nearest").reshape(SIDE, 2, SIDE, 2).mean(axis=(1, 3))
+    smooth = ndimage.uniform_filter(image, max(1, round(reach / THUMBNAIL_SIDE)))
+    crop = ndimage.map_coordinates(smooth, grid, order=1, mode="nearest").reshape(THUMBNAIL_SIDE, 2, THUMBNAIL_SIDE, 2).mean(axis=(1, 3))
     digest = sha256(repr(slice_.image.shape).encode() + np.ascontiguousarray(slice_.image, dtype=np.float64).tobytes()).hexdigest()
     return Thumbnail(patient=slice_.patient, index=slice_.index, digest=digest, crop=crop.astype(np.float32))
 
 
-def radius_of(masks: Sequence[Mask]) -> float:
-    """Median half extent in pixels of the hearts of one patient."""
+def heart_radius_px(masks: Sequence[Mask]) -> float:
+    """Median over the slices of one patient of half the extent of the heart, in pixels; 1 where all masks are empty."""
     extents = [max(np.ptp(axis) + 1 for axis in np.nonzero(mask)) / 2 for mask in masks if mask.any()]
     return float(np.median(extents)) if extents else 1.0
 
 
 def find_duplicates(thumbnails: Sequence[Thumbnail]) -> list[Duplicate]:
-    """Pairs of patients with an identical slice, or whose stacks correlate above `SAME` as a whole (median over slices)."""
+    """Pairs of patients that share an identical slice, or whose stacks have a correlation above 0.85 (see `Duplicate`)."""
     slices: dict[str, list[int]] = defaultdict(list)
     for i, small in enumerate(thumbnails):
         slices[small.patient].append(i)
@@ -79,16 +89,16 @@ def find_duplicates(thumbnails: Sequence[Thumbnail]) -> list[Duplicate]:
     if len(names) < 2:
         return []
     identical = _identical(thumbnails)
-    vectors = _unit(np.stack([small.crop.ravel() for small in thumbnails]))
+    vectors = _normalised(np.stack([small.crop.ravel() for small in thumbnails]))
     likeness = vectors @ vectors.T
-    found = []
+    duplicates = []
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
             same = identical.get((first, second), ())
             correlation = _median_best(likeness[np.ix_(slices[first], slices[second])])
-            if same or correlation > SAME:
-                found.append(Duplicate(first=first, second=second, correlation=round(correlation, 4), identical=same))
-    return found
+            if same or correlation > MIN_CORRELATION:
+                duplicates.append(Duplicate(first=first, second=second, correlation=round(correlation, 4), identical=same))
+    return duplicates
 
 
 def _identical(thumbnails: Sequence[Thumbnail]) -> dict[tuple[str, str], tuple[tuple[int, int], ...]]:
@@ -106,10 +116,10 @@ def _identical(thumbnails: Sequence[Thumbnail]) -> dict[tuple[str, str], tuple[t
 
 
 def _median_best(likeness: Float[np.ndarray, "first second"]) -> float:
-    """Every slice of the shorter stack finds its best partner; the median of these."""
+    """Median over the slices of the shorter stack of their best match in the longer one."""
     return float(np.median(likeness.max(axis=1 if likeness.shape[0] <= likeness.shape[1] else 0)))
 
 
-def _unit(vectors: Shaped[np.ndarray, "n length"]) -> Float[np.ndarray, "n length"]:
+def _normalised(vectors: Shaped[np.ndarray, "n length"]) -> Float[np.ndarray, "n length"]:
     centred = vectors - vectors.mean(axis=1, keepdims=True)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
+    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9))

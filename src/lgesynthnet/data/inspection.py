@@ -1,4 +1,4 @@
-"""Look at a whole folder before anything computes on it: what is broken, what is odd, who stands in it twice."""
+"""Check a whole folder before anything is computed on it: broken files, unusual values, and scans that are in it twice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, radius_of, thumbnail
-from lgesynthnet.data.ring import Fault, fault_of
+from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, heart_radius_px, make_thumbnail
+from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Stack, scar_of, wall_of
 
 
 class Severity(StrEnum):
-    """An error takes a case or a slice away; a warning does not, or takes only what was never meant to be used."""
+    """An error means that a case cannot be used as it is. A warning points to a slice that is left out, or to an unusual value."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -24,7 +24,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong, where, and what to do. `slice_index` is None where it concerns the whole case."""
+    """One problem: where it is, and what to do. `slice_index` is None where the problem concerns the whole case."""
 
     severity: Severity
     patient: str
@@ -38,7 +38,14 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseReport:
-    """One patient: how many slices, which can be used, which hold scar, and the problems."""
+    """The result for one patient.
+
+    Attributes:
+        slices: number of slices; 0 for a case that cannot be read.
+        usable: indices of the slices that can be used.
+        with_scar: indices of the usable slices that hold scar.
+        spacing_mm: pixel size in mm as (row, column); None for a case that cannot be read.
+    """
 
     patient: str
     slices: int = 0
@@ -50,7 +57,7 @@ class CaseReport:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyReport:
-    """What `verify` found. `problems` of the folder as a whole (partners missing, duplicates) stand beside the cases'."""
+    """The result of `verify`. `folder_problems` concern the folder as a whole: missing partners and duplicates."""
 
     root: Path
     layout: str
@@ -60,14 +67,16 @@ class VerifyReport:
 
     @property
     def problems(self) -> list[Problem]:
+        """All problems, of the folder first and then of each case."""
         return [*self.folder_problems, *(problem for case in self.cases for problem in case.problems)]
 
     def count(self, severity: Severity) -> int:
+        """Number of problems of one severity."""
         return sum(problem.severity is severity for problem in self.problems)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Cases, slices, usable slices, usable slices with scar, errors, warnings, duplicate pairs."""
+        """Numbers of cases, slices, usable slices, usable slices with scar, errors, warnings and duplicate pairs."""
         return {
             "cases": len(self.cases),
             "slices": sum(case.slices for case in self.cases),
@@ -79,7 +88,7 @@ class VerifyReport:
         }
 
     def to_json(self) -> str:
-        """The whole report for machines."""
+        """The whole report as JSON."""
         whole = {"root": str(self.root), "layout": self.layout, "counts": self.counts}
         parts = {
             "cases": [asdict(case) for case in self.cases],
@@ -89,7 +98,7 @@ class VerifyReport:
         return json.dumps({**whole, **parts}, indent=1)
 
     def lines(self) -> list[str]:
-        """The report for people: every problem, errors first, then the sum."""
+        """The report as lines of text: every problem, errors first, then a summary."""
         ordered = sorted(self.problems, key=lambda problem: problem.severity is not Severity.ERROR)
         n = self.counts
         return [
@@ -102,11 +111,11 @@ class VerifyReport:
 def verify(
     cohort: Cohort, *, splits: Mapping[str, Sequence[str]] | None = None, on_case: Callable[[int, int], None] | None = None
 ) -> VerifyReport:
-    """Read every case and report; nothing is changed and no broken case stops the others.
+    """Read and check every case. Nothing is changed, and a broken case does not stop the check of the others.
 
     Args:
-        splits: part -> patients; a duplicate that stands in two parts is then an error instead of a warning.
-        on_case: told (done, all) after each case, for a progress bar.
+        splits: part -> patients. With it, a duplicate whose patients are in two parts is an error instead of a warning.
+        on_case: called with (cases done, all cases) after each case, for a progress bar.
     """
     cases: list[CaseReport] = []
     thumbnails: list[Thumbnail] = []
@@ -134,21 +143,21 @@ def verify(
 
 
 def check_stack(stack: Stack) -> CaseReport:
-    """The slices of one patient, judged one by one."""
+    """Check the slices of one patient one by one."""
     problems: list[Problem] = []
     usable: list[int] = []
     for slice_ in stack:
-        fault = fault_of(slice_)
+        fault = find_fault(slice_)
         if fault is None:
             usable.append(slice_.index)
-        elif fault is not Fault.UNLABELLED:  # above the base and below the apex nobody draws
+        elif fault is not Fault.UNLABELLED:  # slices above the base and below the apex have no labels
             problems.append(_problem(Severity.WARNING, stack.patient, slice_.index, str(fault)))
     if not usable:
-        problems.append(_problem(Severity.ERROR, stack.patient, None, f"none of its {len(stack)} slices can be used"))
+        problems.append(_problem(Severity.ERROR, stack.patient, None, f"none of its {len(stack)} slices can be used; see the warnings"))
     down, across = stack.spacing_mm
     if not 0.5 <= down / across <= 2:
         problems.append(
-            _problem(Severity.WARNING, stack.patient, None, f"pixels are {down:g} x {across:g} mm; is the slice axis the last one?")
+            _problem(Severity.WARNING, stack.patient, None, f"pixels are {down:g} x {across:g} mm; slices must be the last axis")
         )
     with_scar = tuple(index for index in usable if scar_of(stack.labels[:, :, index]).any())
     return CaseReport(
@@ -163,14 +172,14 @@ def check_stack(stack: Stack) -> CaseReport:
 
 def _thumbnails(stack: Stack, usable: Sequence[int]) -> list[Thumbnail]:
     slices = [stack[index] for index in usable]
-    radius = radius_of([wall_of(slice_.labels) | (slice_.labels == Label.CAVITY) for slice_ in slices])
-    return [thumbnail(slice_, radius) for slice_ in slices]
+    radius = heart_radius_px([wall_of(slice_.labels) | (slice_.labels == Label.CAVITY) for slice_ in slices])
+    return [make_thumbnail(slice_, radius) for slice_ in slices]
 
 
 def _duplicate_problem(pair: Duplicate, splits: Mapping[str, Sequence[str]]) -> Problem:
     parts = [next((part for part, names in splits.items() if name in names), None) for name in (pair.first, pair.second)]
     leaks = parts[0] is not None and parts[1] is not None and parts[0] != parts[1]
-    note = f"{pair}; they stand in {parts[0]} and {parts[1]}" if leaks else str(pair)
+    note = f"{pair}; they are in {parts[0]} and in {parts[1]}" if leaks else str(pair)
     return _problem(Severity.ERROR if leaks else Severity.WARNING, pair.first, None, note)
 
 

@@ -1,4 +1,4 @@
-"""Which number means what in whose label files. Chosen by name or given by the user, never guessed from the numbers."""
+"""What the numbers in label files mean. A label map is chosen by name or given by the user, never guessed from the numbers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LABEL_MAPS: dict[str, dict[int, Label]] = {
     "mnms": {0: Label.BACKGROUND, 1: Label.CAVITY, 2: Label.WALL, 3: Label.RV},
     # Radau et al. (2009), as cavity and wall masks
     "sunnybrook": {0: Label.BACKGROUND, 1: Label.CAVITY, 2: Label.WALL},
-    # our own files: run folders and phantoms
+    # files written by this program: run folders and phantoms
     "lgesynthnet": {int(label): label for label in Label},
 }
 
-# Words that label files and data cards use, after lower case and with "_" and "-" as spaces.
+# Words that label files and data cards use, in lower case and with "_" and "-" replaced by spaces.
 _WORDS: dict[Label, tuple[str, ...]] = {
     Label.BACKGROUND: ("background", "bg"),
     Label.CAVITY: ("cavity", "lv", "lvc", "lvbp", "lv cavity", "lv blood pool", "blood pool", "left ventricle", "left ventricular cavity"),
@@ -34,7 +34,7 @@ EXAMPLE = "--labels 1=cavity,2=wall,3=scar,4=no-reflow,5=rv"
 
 
 def label_of(word: str) -> Label | None:
-    """The label that a word of the field names; None where the word is not known."""
+    """The label that a word names, in any case; None where the word is not known."""
     return LABEL_WORDS.get(" ".join(word.lower().replace("_", " ").replace("-", " ").split()))
 
 
@@ -42,7 +42,7 @@ def parse_label_map(text: str) -> dict[int, Label]:
     """Read "1=cavity,2=wall,3=scar,4=no-reflow,5=rv"; id 0 is background unless named.
 
     Raises:
-        InputError: an item is not number=word, a word is not known, an id stands twice, or no wall or cavity is named.
+        InputError: an item is not ID=WORD, a word is not known, an id is given twice, or no cavity or no wall is named.
     """
     labels: dict[int, Label] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -52,44 +52,46 @@ def parse_label_map(text: str) -> dict[int, Label]:
             known = ", ".join(words[0] for words in _WORDS.values())
             raise InputError(f"--labels {text}: '{item}' is not ID=WORD with a word of {known}; write e.g. {EXAMPLE}")
         if int(number) in labels:
-            raise InputError(f"--labels {text}: id {int(number)} stands twice")
+            raise InputError(f"--labels {text}: id {int(number)} is given twice; keep one")
         labels[int(number)] = label
     return checked_label_map(labels, place=f"--labels {text}")
 
 
 def checked_label_map(labels: Mapping[int, Label], *, place: str) -> dict[int, Label]:
-    """The map with background added as id 0; a map without cavity or wall can serve nothing here.
+    """The label map with background added as id 0, sorted by id.
 
+    Args:
+        place: the file or option that the map comes from; it begins the error message.
     Raises:
-        InputError: no cavity or no wall; `place` begins the message.
+        InputError: the map names no cavity or no wall, so nothing could be done with it.
     """
-    whole = {0: Label.BACKGROUND, **labels}
-    lacking = {Label.CAVITY, Label.WALL} - set(whole.values())
+    label_map = {0: Label.BACKGROUND, **labels}
+    lacking = {Label.CAVITY, Label.WALL} - set(label_map.values())
     if lacking:
         raise InputError(f"{place}: names no {' and no '.join(sorted(label.name.lower() for label in lacking))}; write e.g. {EXAMPLE}")
-    return dict(sorted(whole.items()))
+    return dict(sorted(label_map.items()))
 
 
 def label_map_of(dataset: str) -> dict[int, Label]:
-    """The label map of a known data set.
+    """The label map of a known data set, by its name in any case.
 
     Raises:
-        InputError: not a known name.
+        InputError: the name is not known.
     """
     try:
         return dict(LABEL_MAPS[dataset.lower()])
     except KeyError:
-        raise InputError(f"--dataset {dataset}: known are {', '.join(LABEL_MAPS)}; or state the ids, e.g. {EXAMPLE}") from None
+        raise InputError(f"--dataset {dataset}: is not known; give one of {', '.join(LABEL_MAPS)}, or e.g. {EXAMPLE}") from None
 
 
 def label_map_from_names(names: Mapping[str, object]) -> dict[int, Label] | None:
-    """The map of an nnU-Net `labels` entry, either way round (name: id, or id: name); None where a name is not known."""
-    found: dict[int, Label] = {}
+    """The label map of the `labels` entry of nnU-Net, as {name: id} or {id: name}; None where a name is not known."""
+    labels: dict[int, Label] = {}
     for key, value in names.items():
         word, number = (str(value), key) if key.isdecimal() else (key, value)
         label = label_of(word)
         if label is None or isinstance(number, bool) or not str(number).isdecimal():  # a region is a list of ids
             return None
-        found[int(str(number))] = label
-    whole = set(found.values())
-    return {0: Label.BACKGROUND, **found} if {Label.CAVITY, Label.WALL} <= whole else None
+        labels[int(str(number))] = label
+    label_map = set(labels.values())
+    return {0: Label.BACKGROUND, **labels} if {Label.CAVITY, Label.WALL} <= label_map else None

@@ -1,4 +1,4 @@
-"""Where the image and the label of each patient lie: found by how folders are built, never by what the root is called."""
+"""Find the image and the label file of each patient. The structure of the folder decides, never the name of its root."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from lgesynthnet.data.label_maps import label_map_from_names
 from lgesynthnet.errors import InputError
@@ -14,14 +15,14 @@ from lgesynthnet.files import read_json
 from lgesynthnet.records import Label, Skipped
 
 ENDINGS = (".nii.gz", ".nii")
-# What a file is called after its case; the empty one last, so that X_gt is never taken for an image called X_gt.
+# Endings of file names after the case name. The empty one comes last, so that X_gt is never taken for an image named X_gt.
 LABEL_SUFFIXES = ("_label", "_labels", "_gt", "_mask", "_seg")
 IMAGE_SUFFIXES = ("_image", "_img", "")
 LATE_ENHANCEMENT = ("lge", "de", "lge-mri", "late enhancement", "late gadolinium enhancement", "psir")
 
 
 class Layout(StrEnum):
-    """How a folder holds its cases."""
+    """The folder structures that can be read."""
 
     EMIDEC = "CASE/Images/CASE.nii.gz + CASE/Contours/CASE.nii.gz (EMIDEC)"
     NNUNET = "imagesTr/CASE_0000.nii.gz + labelsTr/CASE.nii.gz (nnU-Net raw)"
@@ -32,7 +33,7 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFiles:
-    """The two files of one patient."""
+    """The image file and the label file of one patient."""
 
     patient: str
     image_path: Path
@@ -40,8 +41,8 @@ class CaseFiles:
 
 
 @dataclass(kw_only=True)
-class Found:
-    """Cases of one folder, and what could not become a case."""
+class FolderContent:
+    """The cases of one folder, and the files that make no case."""
 
     layout: Layout
     cases: list[CaseFiles] = field(default_factory=list)
@@ -49,7 +50,7 @@ class Found:
     label_map: dict[int, Label] | None = None
 
     def pair(self, case: str, image: Path | None, label: Path | None, *, patient: str | None = None) -> None:
-        """Add a case where both files are there; else say which one is missing."""
+        """Add a case if both files exist; otherwise record which one is missing."""
         if image is not None and label is not None:
             self.cases.append(CaseFiles(patient=patient_name(patient or case), image_path=image, label_path=label))
         elif image is not None:
@@ -59,34 +60,34 @@ class Found:
 
 
 def patient_name(case: str) -> str:
-    """The patient's name behind a case's name: EMIDEC's folder Case_N006 is patient N006."""
+    """The name of the patient of a case: the EMIDEC folder Case_N006 holds patient N006."""
     return case.removeprefix("Case_") or case
 
 
-def find_cases(folder: Path) -> Found:
+def find_cases(folder: Path) -> FolderContent:
     """Detect the layout of a folder and pair its files.
 
     Raises:
-        InputError: no such folder, or nothing in it fits a layout; the message lists the layouts.
+        InputError: the folder does not exist, or nothing in it fits a layout; the message lists the layouts.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give the folder that holds the cases")
     try:
-        found = _detect(folder)
+        content = _detect(folder)
     except OSError as fault:
-        raise InputError(f"{folder}: cannot be read: {fault.strerror or fault}") from None
-    if found is None:
-        raise InputError(f"{folder}: no cases found; {_hint(folder)}looked for " + "; ".join(Layout))
-    seen = Counter(case.patient for case in found.cases)
-    for case in [case for case in found.cases if seen[case.patient] > 1]:
-        found.cases.remove(case)
-        found.skipped.append(Skipped(name=case.patient, reason=f"{case.image_path}: another file has the same patient name; rename one"))
-    found.cases.sort(key=lambda case: case.patient)
-    return found
+        raise InputError(f"{folder}: cannot be read: {fault.strerror or fault}; check its permissions") from None
+    if content is None:
+        raise InputError(f"{folder}: no cases were found; {_hint(folder)}the known layouts are: " + "; ".join(Layout))
+    files_of = Counter(case.patient for case in content.cases)
+    for case in [case for case in content.cases if files_of[case.patient] > 1]:
+        content.cases.remove(case)
+        content.skipped.append(Skipped(name=case.patient, reason=f"{case.image_path}: another file names the same patient; rename one"))
+    content.cases.sort(key=lambda case: case.patient)
+    return content
 
 
 def _hint(folder: Path) -> str:
-    """The usual slip is to give the folder above."""
+    """The most common mistake is to give the parent folder."""
     for inside in _folders(folder):
         try:
             if _detect(inside) is not None:
@@ -96,7 +97,7 @@ def _hint(folder: Path) -> str:
     return ""
 
 
-def _detect(folder: Path) -> Found | None:
+def _detect(folder: Path) -> FolderContent | None:
     card = read_json(folder / "dataset.json") if (folder / "dataset.json").is_file() else {}
     if _has(folder, "imagesTr") or isinstance(card.get("dataset"), dict):
         return _nnunet(folder, card)
@@ -111,93 +112,101 @@ def _detect(folder: Path) -> Found | None:
     return _patient_folders(patients) if patients else None
 
 
-def _emidec(folders: list[Path]) -> Found:
-    found = Found(layout=Layout.EMIDEC)
+def _emidec(folders: list[Path]) -> FolderContent:
+    content = FolderContent(layout=Layout.EMIDEC)
     for case in folders:
         image, label = (_only(case / part, case.name) for part in ("Images", "Contours"))
         if image is None and label is None:
-            found.skipped.append(Skipped(name=case.name, reason=f"{case}: Images and Contours hold no {case.name}.nii.gz"))
-        found.pair(case.name, image, label)
-    return found
+            content.skipped.append(Skipped(name=case.name, reason=f"{case}: Images and Contours hold no {case.name}.nii.gz"))
+        content.pair(case.name, image, label)
+    return content
 
 
-def _nnunet(folder: Path, card: dict) -> Found:
-    found = Found(layout=Layout.NNUNET)
+def _nnunet(folder: Path, card: dict[str, Any]) -> FolderContent:
+    content = FolderContent(layout=Layout.NNUNET)
     names = card.get("labels")
-    found.label_map = label_map_from_names(names) if isinstance(names, dict) else None
+    content.label_map = label_map_from_names(names) if isinstance(names, dict) else None
     channel = _late_enhancement_channel(folder, card)
     listed = card.get("dataset")
-    if isinstance(listed, dict):  # nnU-Net's way to mix data sets without copying them
+    if isinstance(listed, dict):  # nnU-Net combines data sets in this way without copying files
         for case, entry in listed.items():
             try:
                 parts = (entry["images"][channel], entry["label"])
             except (KeyError, IndexError, TypeError):
                 raise InputError(f'{folder / "dataset.json"}: "dataset" entry {case} needs "images": [...] and "label"') from None
             paths = [folder / os.path.expandvars(str(part)) for part in parts]
-            found.pair(case, *(path if path.is_file() else None for path in paths))
-        return found
+            content.pair(case, *(path if path.is_file() else None for path in paths))
+        return content
     ending = f"_{channel:04d}"
     images = {stem.removesuffix(ending): path for stem, path in _by_stem(folder / "imagesTr").items() if stem.endswith(ending)}
-    _match(found, images, _by_stem(folder / "labelsTr"))
-    return found
+    _pair_by_case(content, images, _by_stem(folder / "labelsTr"))
+    return content
 
 
-def _late_enhancement_channel(folder: Path, card: dict) -> int:
-    """Which channel to read: the only one, or the one that the data card calls late enhancement."""
+def _late_enhancement_channel(folder: Path, card: dict[str, Any]) -> int:
+    """The channel to read: the only one, or the one that dataset.json names as late enhancement."""
     channels = card.get("channel_names", card.get("modality", {"0": "only"}))
     if not isinstance(channels, dict) or len(channels) <= 1:
         return 0
     late = [int(number) for number, name in channels.items() if str(name).lower() in LATE_ENHANCEMENT]
     if len(late) != 1:
-        raise InputError(f'{folder / "dataset.json"}: which of the channels {list(channels.values())} is late enhancement? name it "LGE"')
+        raise InputError(
+            f"{folder / 'dataset.json'}: it is not clear which of the channels {list(channels.values())} is late enhancement; "
+            'name that channel "LGE"'
+        )
     return late[0]
 
 
-def _two_folders(folder: Path) -> Found:
-    found = Found(layout=Layout.TWO_FOLDERS)
-    _match(found, _by_stem(folder / "images"), _by_stem(folder / "labels"))
-    return found
+def _two_folders(folder: Path) -> FolderContent:
+    content = FolderContent(layout=Layout.TWO_FOLDERS)
+    _pair_by_case(content, _by_stem(folder / "images"), _by_stem(folder / "labels"))
+    return content
 
 
-def _one_folder(folder: Path) -> Found:
-    found = Found(layout=Layout.ONE_FOLDER)
-    _match(found, *_images_and_labels(folder))
-    return found
+def _one_folder(folder: Path) -> FolderContent:
+    content = FolderContent(layout=Layout.ONE_FOLDER)
+    _pair_by_case(content, *_images_and_labels(folder))
+    return content
 
 
-def _patient_folders(folders: list[Path]) -> Found:
-    found = Found(layout=Layout.PATIENT_FOLDERS)
+def _patient_folders(folders: list[Path]) -> FolderContent:
+    content = FolderContent(layout=Layout.PATIENT_FOLDERS)
     for folder in folders:
         images, labels = _images_and_labels(folder)
         whole = sorted(set(images) & set(labels))
         for case in sorted(set(images) | set(labels)):
-            if case in whole[1:]:  # e.g. two heart phases: read both and one patient would stand in two places
-                found.skipped.append(Skipped(name=f"{folder.name}/{case}", reason=f"{folder}: holds several stacks; the first one is read"))
+            if case in whole[1:]:  # e.g. two heart phases: reading both would count one patient twice
+                content.skipped.append(
+                    Skipped(
+                        name=f"{folder.name}/{case}",
+                        reason=f"{folder}: holds several stacks and only the first one is read; move this one to a folder of its own",
+                    )
+                )
             else:
-                found.pair(f"{folder.name}/{case}" if case else folder.name, images.get(case), labels.get(case), patient=folder.name)
-    return found
+                content.pair(f"{folder.name}/{case}" if case else folder.name, images.get(case), labels.get(case), patient=folder.name)
+    return content
 
 
-def _match(found: Found, images: dict[str, Path], labels: dict[str, Path]) -> None:
+def _pair_by_case(content: FolderContent, images: dict[str, Path], labels: dict[str, Path]) -> None:
     for case in sorted(set(images) | set(labels)):
-        found.pair(case, images.get(case), labels.get(case))
+        content.pair(case, images.get(case), labels.get(case))
 
 
 def _images_and_labels(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Files of one folder by case, told apart by the suffix tables; a bare `image` or `label` has the empty case name."""
+    """Images and labels of one folder by case, recognised by suffix. A file named only `image` or `label` has an empty case name."""
     images: dict[str, Path] = {}
     labels: dict[str, Path] = {}
     for stem, path in _by_stem(folder).items():
         for suffixes, files in ((LABEL_SUFFIXES, labels), (IMAGE_SUFFIXES, images)):
             suffix = next((s for s in suffixes if stem.endswith(s) or (s and stem == s[1:])), None)
             if suffix is not None:
-                _add(files, "" if stem == suffix[1:] else stem.removesuffix(suffix), path)
+                _add_file(files, "" if stem == suffix[1:] else stem.removesuffix(suffix), path)
                 break
     return images, labels
 
 
 def _only(folder: Path, case: str) -> Path | None:
-    """The file named like its case, or the only file that is there."""
+    """The file that is named like its case, or the only file in the folder."""
     files = _by_stem(folder)
     return files.get(case) or (next(iter(files.values())) if len(files) == 1 else None)
 
@@ -206,18 +215,18 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in _files(folder):
         ending = next(ending for ending in ENDINGS if path.name.endswith(ending))
-        _add(files, path.name.removesuffix(ending), path)
+        _add_file(files, path.name.removesuffix(ending), path)
     return files
 
 
-def _add(files: dict[str, Path], case: str, path: Path) -> None:
+def _add_file(files: dict[str, Path], case: str, path: Path) -> None:
     if case in files:
-        raise InputError(f"{path}: {files[case].name} beside it is the same case; keep one of them")
+        raise InputError(f"{path}: {files[case].name} in the same folder is the same case; keep one of them")
     files[case] = path
 
 
 def _files(folder: Path) -> list[Path]:
-    """NIfTI files of a folder, sorted; hidden ones are leftovers of other programs."""
+    """NIfTI files of a folder, sorted by name. Hidden files are leftovers of other programs and are ignored."""
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.name.endswith(ENDINGS) and not p.name.startswith(".") and p.is_file())
@@ -228,5 +237,5 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _has(folder: Path, name: str) -> bool:
-    """Whether a sub-folder of exactly this name is there; Path.is_dir would not tell Images from images on some disks."""
+    """Whether the folder has a sub-folder of exactly this name. `Path.is_dir` ignores upper and lower case on some disks."""
     return any(entry.name == name for entry in _folders(folder))

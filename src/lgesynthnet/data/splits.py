@@ -1,4 +1,4 @@
-"""Parts of a data set by patient: a patient stands in one part only."""
+"""Split a data set by patient: each patient belongs to one part only."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from lgesynthnet.records import Skipped, scar_of
 
 
 def read_splits(path: Path) -> dict[str, list[str]]:
-    """Part -> patient names from a JSON file; names may carry EMIDEC's Case_ in front.
+    """Read the parts of a data set from a JSON file: part -> patient names. Names may begin with Case_, as in EMIDEC.
 
     Raises:
-        InputError: not such a file, or a patient stands in two parts.
+        InputError: the file is not a splits file, or a patient is listed twice.
     """
     content = read_json(path)
     for part, names in content.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise InputError(f'{path}: part "{part}" must be a list of patient names')
+            raise InputError(f'{path}: part "{part}" must be a list of patient names; correct the file')
     return checked_splits({part: [patient_name(name) for name in names] for part, names in content.items()}, place=str(path))
 
 
 def part_of(path: Path, part: str) -> tuple[str, ...]:
-    """Patients of one part of a splits file.
+    """The patients of one part of a splits file.
 
     Raises:
-        InputError: not such a file, or it has no such part.
+        InputError: the file is not a splits file, or has no part of this name.
     """
     splits = read_splits(path)
     if part not in splits:
@@ -41,7 +41,7 @@ def part_of(path: Path, part: str) -> tuple[str, ...]:
 
 
 def write_splits(path: Path, splits: Mapping[str, Iterable[str]]) -> None:
-    """Write parts as `read_splits` reads them.
+    """Write a splits file that `read_splits` reads.
 
     Raises:
         RunError: the file cannot be written.
@@ -50,18 +50,18 @@ def write_splits(path: Path, splits: Mapping[str, Iterable[str]]) -> None:
 
 
 def split_patients(names: Iterable[str], seed: int, fractions: Mapping[str, float]) -> dict[str, list[str]]:
-    """Draw parts of the given sizes; the same names and seed give the same parts in whatever order the names come.
+    """Divide patients into parts at random. The same names and seed give the same parts, whatever the order of the names.
 
     Args:
-        fractions: part -> share of the patients, summing to 1; rounded so that every patient lands in one part.
+        fractions: part -> share of the patients, 0 to 1, with sum 1; numbers are rounded so that every patient is in one part.
     Raises:
-        InputError: the shares do not sum to 1, or a name stands twice.
+        InputError: the shares do not sum to 1, or a name is listed twice.
     """
     pool = sorted(names)
     checked_splits({"all": pool}, place="patients to split")
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if not len(shares) or (shares < 0).any() or abs(float(shares.sum()) - 1) > 1e-6:
-        raise InputError(f"shares of the parts must be positive and sum to 1, got {dict(fractions)}")
+        raise InputError(f"shares of the parts must be positive and sum to 1, got {dict(fractions)}; correct the shares")
     ends = np.rint(np.cumsum(shares) * len(pool)).astype(int)
     order = np.random.default_rng(seed).permutation(len(pool))
     starts = np.concatenate([[0], ends[:-1]])
@@ -73,10 +73,14 @@ def split_patients(names: Iterable[str], seed: int, fractions: Mapping[str, floa
 def split_cohort(
     cohort: Cohort, seed: int, fractions: Mapping[str, float], *, on_case: Callable[[int, int], None] | None = None
 ) -> dict[str, list[str]]:
-    """Parts in which patients with scar and without stand in equal shares, as far as whole patients allow; reads every label once.
+    """Divide the patients of a cohort so that each part has the same share of patients with scar, as far as possible.
 
+    Every label file is read once.
+
+    Args:
+        on_case: called with (cases done, all cases) after each case.
     Raises:
-        InputError: see `split_patients`; or a part would hold nobody.
+        InputError: see `split_patients`; or a part would be empty.
     """
     groups: dict[bool, list[str]] = {True: [], False: []}
     for done, stack in enumerate(cohort.stacks(), start=1):
@@ -84,8 +88,8 @@ def split_cohort(
             groups[bool(scar_of(stack.labels).any())].append(stack.patient)
         if on_case is not None:
             on_case(done, len(cohort))
-    each = [split_patients(names, seed, fractions) for names in groups.values() if names]
-    parts = {part: sorted(name for one in each for name in one[part]) for part in fractions}
+    by_group = [split_patients(names, seed, fractions) for names in groups.values() if names]
+    parts = {part: sorted(name for group_parts in by_group for name in group_parts[part]) for part in fractions}
     if empty := [part for part, names in parts.items() if not names]:
         raise InputError(
             f"{cohort.root}: {len(cohort)} patients are too few for a part {empty[0]}; give it a larger share, or leave it out"
@@ -94,15 +98,18 @@ def split_cohort(
 
 
 def checked_splits(splits: Mapping[str, list[str]], *, place: str) -> dict[str, list[str]]:
-    """The same parts, after no patient was found twice.
+    """The same parts, after a check that each patient is listed once.
 
+    Args:
+        place: the file or step that the parts come from; it begins the error message.
     Raises:
-        InputError: a patient stands twice, in one part or in two; `place` begins the message.
+        InputError: a patient is listed twice, in one part or in two.
     """
     part_of: dict[str, str] = {}
     for part, names in splits.items():
         for name in names:
             if name in part_of:
-                raise InputError(f"{place}: patient {name} stands in {part_of[name]} and in {part}; keep one")
+                where = f"twice in {part}" if part_of[name] == part else f"in {part_of[name]} and in {part}"
+                raise InputError(f"{place}: patient {name} is {where}; keep one")
             part_of[name] = part
     return {part: list(names) for part, names in splits.items()}

@@ -1,4 +1,4 @@
-"""One patient's image and label file become a `Stack`, or an error that says what does not fit."""
+"""Read the image and the label file of one patient into a `Stack`."""
 
 from __future__ import annotations
 
@@ -26,26 +26,35 @@ def read_stack(
     flip: tuple[bool, bool] = (False, False),
     insertions_deg: Mapping[int, tuple[float, float]] | None = None,
 ) -> Stack:
-    """Read a pair of files, turned from (column, row, slice) to (row, column, slice) and flipped as asked.
+    """Read an image and its labels. The axes are turned from (column, row, slice) to (row, column, slice) and mirrored as asked.
 
-    Image numbers stay as stored: slope and inter remain with the header. Spacing comes from pixdim, never from the affine,
-    which is meaningless in EMIDEC's own files.
+    The numbers of the image stay as they are stored; slope and intercept are not applied. The spacing comes from pixdim,
+    never from the affine, which is meaningless in the files of EMIDEC.
 
+    Args:
+        label_map: meaning of each label id.
+        base_first: whether slice 0 is the base; None where it is not known.
+        flip: whether to mirror (rows, columns) to reach the radiological view.
+        insertions_deg: slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
     Raises:
-        InputError: a file cannot be used, the two do not lie on the same grid, a label id is unknown, the image has NaN or Inf.
+        InputError: a file cannot be used, the two files have different grids, a label id is unknown, the image holds NaN or
+            Inf, or `insertions_deg` names a slice that does not exist.
     """
     image, label = read_volume(image_path), read_volume(label_path)
-    _same_grid(image, label)
-    _finite(image)
-    labels = _translated(label, label_map)
+    _require_same_grid(image, label)
+    _require_finite(image)
+    labels = _translate_labels(label, label_map)
     across, down, step = image.pixel_mm
     stray = sorted(index for index in insertions_deg or {} if not 0 <= index < image.stored.shape[2])
     if stray:
-        raise InputError(f"{image_path}: landmarks name slice {stray[0]} of {patient}, which has {image.stored.shape[2]} slices from 0")
+        raise InputError(
+            f"{image_path}: landmarks name slice {stray[0]} of {patient}, which has {image.stored.shape[2]} slices, counted from 0; "
+            "correct the landmarks"
+        )
     return Stack(
         patient=patient,
-        image=_viewed(image.stored, flip),
-        labels=_viewed(labels, flip),
+        image=_to_view(image.stored, flip),
+        labels=_to_view(labels, flip),
         spacing_mm=(down, across),
         slice_step_mm=step,
         image_path=image_path,
@@ -56,29 +65,29 @@ def read_stack(
     )
 
 
-def _viewed(stored: Shaped[np.ndarray, "columns rows slices"], flip: tuple[bool, bool]) -> Shaped[np.ndarray, "rows columns slices"]:
+def _to_view(stored: Shaped[np.ndarray, "columns rows slices"], flip: tuple[bool, bool]) -> Shaped[np.ndarray, "rows columns slices"]:
     turned = stored.transpose(1, 0, 2)
     return np.ascontiguousarray(turned[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1])
 
 
-def _same_grid(image: Volume, label: Volume) -> None:
-    for what, ours, theirs in (
+def _require_same_grid(image: Volume, label: Volume) -> None:
+    for what, of_image, of_label in (
         ("shape (columns, rows, slices)", np.array(image.stored.shape), np.array(label.stored.shape)),
         ("pixdim in mm", np.array(image.pixel_mm), np.array(label.pixel_mm)),
         ("affine", image.affine, label.affine),
     ):
-        if not np.allclose(ours, theirs, rtol=0, atol=AFFINE_TOLERANCE):
+        if not np.allclose(of_image, of_label, rtol=0, atol=AFFINE_TOLERANCE):
             raise InputError(
-                f"{label.path}: its {what} is {_short(theirs)}, its image {image.path} has {_short(ours)}; "
+                f"{label.path}: its {what} is {_rounded(of_label)}, but its image {image.path} has {_rounded(of_image)}; "
                 "resample the label onto the image's grid or copy the image's header"
             )
 
 
-def _short(numbers: Shaped[np.ndarray, "*shape"]) -> str:
+def _rounded(numbers: Shaped[np.ndarray, "*shape"]) -> str:
     return str(np.round(numbers, 4).tolist()).replace(" ", "")
 
 
-def _finite(image: Volume) -> None:
+def _require_finite(image: Volume) -> None:
     if image.stored.dtype.kind != "f":
         return
     broken = ~np.isfinite(image.stored)
@@ -89,8 +98,8 @@ def _finite(image: Volume) -> None:
         raise InputError(f"{image.path}: slice {slices[0]} holds NaN or Inf in {count} pixels{more}; replace them, e.g. by 0")
 
 
-def _translated(label: Volume, label_map: Mapping[int, Label]) -> UInt8[np.ndarray, "columns rows slices"]:
-    """File ids to `Label`. Floats are welcome where they are whole numbers, as in EMIDEC's own files."""
+def _translate_labels(label: Volume, label_map: Mapping[int, Label]) -> UInt8[np.ndarray, "columns rows slices"]:
+    """Label ids of the file to `Label`. Floats are accepted where they are whole numbers, as in the files of EMIDEC."""
     values: Float[np.ndarray, "columns rows slices"] | Shaped[np.ndarray, "columns rows slices"] = label.stored
     if (label.slope, label.inter) != (1.0, 0.0):
         values = values.astype(np.float64) * label.slope + label.inter
@@ -99,14 +108,16 @@ def _translated(label: Volume, label_map: Mapping[int, Label]) -> UInt8[np.ndarr
     for value in present:
         here = values == value
         if not np.isfinite(value) or value != round(float(value)) or int(value) not in label_map:
-            _refuse_id(label.path, float(value), here if np.isfinite(value) else ~np.isfinite(values), label_map)
+            _refuse_label(label.path, float(value), here if np.isfinite(value) else ~np.isfinite(values), label_map)
         labels[here] = label_map[int(value)]
     return labels
 
 
-def _refuse_id(path: Path, value: float, here: Shaped[np.ndarray, "columns rows slices"], label_map: Mapping[int, Label]) -> None:
+def _refuse_label(path: Path, value: float, here: Shaped[np.ndarray, "columns rows slices"], label_map: Mapping[int, Label]) -> None:
     index = int(np.flatnonzero(here.any(axis=(0, 1)))[0])
     count = int(here[:, :, index].sum())
     known = ",".join(f"{number}={label.name.lower().replace('_', '-')}" for number, label in label_map.items())
-    kind = f"label id {value:g}" if value == value // 1 else f"the label value {value:g}, which is no whole number,"
-    raise InputError(f"{path}: slice {index} holds {kind} in {count} pixels; known here is {known}; name it with --labels, e.g. {EXAMPLE}")
+    kind = f"label id {value:g}" if value == value // 1 else f"the label value {value:g}, which is not a whole number,"
+    raise InputError(
+        f"{path}: slice {index} holds {kind} in {count} pixels; the known ids are {known}; name it with --labels, e.g. {EXAMPLE}"
+    )

@@ -1,1 +1,1 @@
-"""What synthetic samples are worth: realism, alignment, utility, each with intervals and a real ceiling. Knows no generator."""
+"""What synthetic samples are worth: realism, alignment and utility, each with intervals and the real ceiling. Knows no generator."""

@@ -1,7 +1,8 @@
-"""Alignment: does the picture hold the scar that was asked for? Judged by the auditor and by brightness, beside real slices.
+"""Alignment: does the image hold the scar that was prescribed? Judged by the auditor and by brightness, beside real slices.
 
-The published table asks one segmenter that also taught the generator and chose its samples, and passes 36 % of the real slices. Here
-the judge has done neither, and every score stands beside what the judge gives real slices with their experts' masks.
+In the published table one segmenter teaches the generator, selects its samples and judges them, and it passes 36 % of the real slices.
+Here the auditor has neither taught nor selected, and beside every score stands the auditor's score of real slices with their experts'
+masks.
 """
 
 from __future__ import annotations
@@ -17,37 +18,46 @@ from scipy import ndimage
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.enhancement import full_width_half_maximum, n_sd
 from lgesynthnet.evaluate.intervals import Interval, correlation, mean
-from lgesynthnet.evaluate.lines import Goal, ResultRow
+from lgesynthnet.evaluate.result_rows import Goal, ResultRow
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
-from lgesynthnet.prescription.strata import in_order, strata
+from lgesynthnet.prescription.measuring import measure_scar
+from lgesynthnet.prescription.strata import sort_strata, strata
 from lgesynthnet.records import Mask
 from lgesynthnet.segmenter.base import ScarSegmenter
 
-ABOVE = 0.6  # the paper's share of samples that pass
-LESION_MM2 = 10.0  # smaller islands are no lesions
-LESION_SHARE = 0.25  # of a lesion that must be met for it to be found, or right
-SDS = (2, 3, 5, 6)
+DICE_ABOVE = 0.6  # the paper reports the share of samples above it
+LESION_MM2 = 10.0  # smaller islands do not count as lesions
+LESION_SHARE = 0.25  # share of a lesion that must be covered for it to count as detected, or as correct
+STANDARD_DEVIATIONS = (2, 3, 5, 6)
+
+DICE = "Dice"
+ABOVE = f"share with Dice above {DICE_ABOVE:g}"
+RECALL = "lesion recall"
+PRECISION = "lesion precision"
+SEGMENTS = "Jaccard index of AHA segments"
+MAIN_SEGMENT = "main AHA segment correct"
+HIGHER_IS_BETTER = frozenset({DICE, ABOVE, RECALL, PRECISION, SEGMENTS, MAIN_SEGMENT})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """One case.
+    """The scores of one case.
 
     Attributes:
-        dice: of the wished and the auditor's scar; 0 where none was read.
-        found: share of wished lesions that the auditor found; None where none is as large as a lesion.
-        right: share of the auditor's lesions that were wished; None where it read none.
-        segments: Jaccard of the wished and the read AHA set.
-        main_segment: the segment with most read scar is a wished one.
-        extent, burden: asked; and by reading what was measured, 0 where it saw nothing.
-        groups: strata that the case belongs to.
+        dice: of the prescribed scar and the scar that the auditor segments; 0 where it segments none.
+        lesion_recall: share of the prescribed lesions (at least 10 mm²) that the auditor detects; None where there are none.
+        lesion_precision: share of the auditor's lesions (at least 10 mm²) that were prescribed; None where there are none.
+        segments: Jaccard index of the AHA segments of both scars.
+        main_segment: whether the segment with most of the auditor's scar was prescribed.
+        extent, burden: transmural extent and scar burden as prescribed, 0 to 1.
+        extents, burdens: the same as measured, by method (see `scar_masks`); 0 where a method finds no scar.
+        groups: the strata that the case belongs to.
     """
 
     patient: str
     dice: float
-    found: float | None
-    right: float | None
+    lesion_recall: float | None
+    lesion_precision: float | None
     segments: float
     main_segment: bool
     extent: float
@@ -58,118 +68,114 @@ class Scores:
 
 
 def score(case: Case, auditor: ScarSegmenter) -> Scores:
-    """Read one case in every way.
+    """Measure one case with the auditor and by brightness.
 
     Raises:
-        ValueError: the case holds no scar, so there is nothing to align with.
+        ValueError: no scar was prescribed, so there is nothing to compare with.
     """
     if not case.scar.any():
-        raise ValueError(f"{case.name}: no scar was asked for")
-    read = case.read(auditor)
-    wished, seen = measure(case.scar, case.frame), measure(read, case.frame)
-    measured = {name: measure(mask, case.frame) for name, mask in readings(case, read).items()}
-    both = wished.segments | seen.segments
-    by_segment = {s: int((read & (case.frame.segments == s)).sum()) for s in np.unique(case.frame.segments[case.frame.wall])}
+        raise ValueError(f"{case.name}: no scar was prescribed")
+    segmented = case.segment(auditor)
+    prescribed, detected = measure_scar(case.scar, case.frame), measure_scar(segmented, case.frame)
+    measured = {name: measure_scar(mask, case.frame) for name, mask in scar_masks(case, segmented).items()}
+    either = prescribed.segments | detected.segments
+    pixels_by_segment = {s: int((segmented & (case.frame.segments == s)).sum()) for s in np.unique(case.frame.segments[case.frame.wall])}
+    main_segment = max(pixels_by_segment, key=pixels_by_segment.__getitem__)
     return Scores(
         patient=case.patient,
-        dice=dice(case.scar, read) or 0.0,
-        found=_met(case.scar, read, case.frame.pixel_mm2),
-        right=_met(read, case.scar, case.frame.pixel_mm2),
-        segments=len(wished.segments & seen.segments) / len(both) if both else 1.0,
-        main_segment=bool(read.any() and max(by_segment, key=by_segment.__getitem__) in wished.segments),
-        extent=wished.transmurality or 0.0,
-        burden=wished.burden,
-        extents={name: found.transmurality or 0.0 for name, found in measured.items()},
-        burdens={name: found.burden for name, found in measured.items()},
-        groups=strata(wished.transmurality or 0.0, wished.area_mm2, wished.segments),
+        dice=dice(case.scar, segmented) or 0.0,
+        lesion_recall=_share_covered(case.scar, segmented, case.frame.pixel_mm2),
+        lesion_precision=_share_covered(segmented, case.scar, case.frame.pixel_mm2),
+        segments=len(prescribed.segments & detected.segments) / len(either) if either else 1.0,
+        main_segment=bool(segmented.any() and main_segment in prescribed.segments),
+        extent=prescribed.transmurality or 0.0,
+        burden=prescribed.burden,
+        extents={name: scar.transmurality or 0.0 for name, scar in measured.items()},
+        burdens={name: scar.burden for name, scar in measured.items()},
+        groups=strata(prescribed.transmurality or 0.0, prescribed.area_mm2, prescribed.segments),
     )
 
 
-def readings(case: Case, read: Mask) -> dict[str, Mask]:
-    """The auditor's scar, which is `read`, and what brightness alone calls scar."""
-    wall, remote, free = case.frame.wall, case.remote(read), ~case.existing
-    found = {"auditor": read} | {f"{n} SD": n_sd(case.image, wall, remote, n=n) & free for n in SDS}
-    return found | {"half maximum": full_width_half_maximum(case.image, wall, remote, within=case.hidden) & free}
+def scar_masks(case: Case, segmented: Mask) -> dict[str, Mask]:
+    """The scar by every method: the auditor's, which is `segmented`, and what brightness alone calls scar."""
+    wall, remote, own_scar = case.frame.wall, case.remote(segmented), case.existing
+    by_deviations = {f"{n} SD": n_sd(case.image, wall, remote, n=n) & ~own_scar for n in STANDARD_DEVIATIONS}
+    half_maximum = full_width_half_maximum(case.image, wall, remote, within=case.hidden) & ~own_scar
+    return {"auditor": segmented} | by_deviations | {"FWHM": half_maximum}
+
+
+def _share_covered(lesions: Mask, cover: Mask, pixel_mm2: float) -> float | None:
+    """Share of the lesions of at least 10 mm² of which `cover` holds a quarter or more; None where there are none.
+
+    Pixels that touch at a corner belong to one lesion.
+    """
+    numbered, count = ndimage.label(lesions, structure=np.ones((3, 3)))
+    area = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
+    covered = np.bincount(numbered[cover], minlength=count + 1)[1:]
+    large = area * pixel_mm2 >= LESION_MM2
+    return float((covered[large] >= LESION_SHARE * area[large]).mean()) if large.any() else None
 
 
 Value = Callable[[Scores], float | None]
 
 
-def by_patient(scores: Iterable[Scores], of: Value) -> dict[str, list[float]]:
-    """One value a case, as `intervals` takes them; a case without it is left out."""
-    rows: dict[str, list[float]] = defaultdict(list)
-    for one in scores:
-        value = of(one)
-        if value is not None:
-            rows[one.patient].append(float(value))
-    return rows
+def by_patient(scores: Iterable[Scores], value: Value) -> dict[str, list[float]]:
+    """One value a case, grouped as `intervals` takes them; a case without the value is left out."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for case in scores:
+        number = value(case)
+        if number is not None:
+            values[case.patient].append(float(number))
+    return values
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One figure of one group; None where it is not defined."""
+def alignment_metrics(scores: list[Scores]) -> dict[str, Interval | None]:
+    """Every metric by name: means over cases with intervals over patients. Errors are absolute."""
+    values = partial(by_patient, scores)
+    metrics = {
+        DICE: mean(values(lambda s: s.dice)),
+        ABOVE: mean(values(lambda s: s.dice > DICE_ABOVE)),
+        RECALL: mean(values(lambda s: s.lesion_recall)),
+        PRECISION: mean(values(lambda s: s.lesion_precision)),
+        SEGMENTS: mean(values(lambda s: s.segments)),
+        MAIN_SEGMENT: mean(values(lambda s: s.main_segment)),
+    }
+    for method in scores[0].extents if scores else ():
+        metrics |= _size_metrics(method, values)
+    return metrics
 
-    group: str
-    figure: str
-    value: Interval | None
+
+def _size_metrics(method: str, values: Callable[[Value], dict[str, list[float]]]) -> dict[str, Interval | None]:
+    """How far extent and burden, measured by one method, are from what was prescribed."""
+    return {
+        f"transmural extent error, {method}": mean(values(lambda s: abs(s.extents[method] - s.extent))),
+        f"transmural extent correlation, {method}": correlation(values(lambda s: s.extent), values(lambda s: s.extents[method])),
+        f"scar burden error, {method}": mean(values(lambda s: abs(s.burdens[method] - s.burden))),
+    }
 
 
-def table(scores: Iterable[Scores]) -> list[Row]:
-    """Every figure of every stratum, strata in their own order, `all` first."""
+def metrics_by_group(scores: Iterable[Scores]) -> dict[tuple[str, str], Interval | None]:
+    """Every metric of every stratum, by (group, metric); the group `all` first, then the strata in their own order."""
     groups: dict[str, list[Scores]] = defaultdict(list)
-    for one in scores:
-        for group in one.groups:
-            groups[group].append(one)
-    return [Row(group=group, figure=figure, value=value) for group in in_order(groups) for figure, value in figures(groups[group]).items()]
-
-
-AIMS = dict.fromkeys(("Dice", "above 0.6", "lesions found", "lesions right", "segments, Jaccard", "main segment right"), Goal.HIGH)
+    for case in scores:
+        for group in case.groups:
+            groups[group].append(case)
+    return {(group, metric): value for group in sort_strata(groups) for metric, value in alignment_metrics(groups[group]).items()}
 
 
 def compared(painted: Iterable[Scores], real: Iterable[Scores]) -> list[ResultRow]:
-    """The table of painted slices, the same group and figure of real slices beside it; a group that no real slice falls into has none."""
-    beside = {(row.group, row.figure): row.value for row in table(real)}
+    """The table of synthetic slices, with the same metric and group of real slices beside it.
+
+    `real` is None in a group that holds no real slice.
+    """
+    of_real = metrics_by_group(real)
     return [
         ResultRow(
-            group=row.group,
-            figure=row.figure,
-            value=row.value,
-            real=beside.get((row.group, row.figure)),
-            aim=AIMS.get(row.figure, Goal.AS_REAL),
+            group=group,
+            metric=metric,
+            value=value,
+            real=of_real.get((group, metric)),
+            goal=Goal.HIGH if metric in HIGHER_IS_BETTER else Goal.AS_REAL,
         )
-        for row in table(painted)
+        for (group, metric), value in metrics_by_group(painted).items()
     ]
-
-
-def figures(scores: list[Scores]) -> dict[str, Interval | None]:
-    """Means over cases with intervals over patients; errors are absolute."""
-    over = partial(by_patient, scores)
-    found = {
-        "Dice": mean(over(lambda s: s.dice)),
-        "above 0.6": mean(over(lambda s: s.dice > ABOVE)),
-        "lesions found": mean(over(lambda s: s.found)),
-        "lesions right": mean(over(lambda s: s.right)),
-        "segments, Jaccard": mean(over(lambda s: s.segments)),
-        "main segment right": mean(over(lambda s: s.main_segment)),
-    }
-    for name in scores[0].extents if scores else ():
-        found |= _reading(name, over)
-    return found
-
-
-def _reading(name: str, over: Callable[[Value], dict[str, list[float]]]) -> dict[str, Interval | None]:
-    """What one way of reading makes of extent and burden."""
-    return {
-        f"extent error, {name}": mean(over(lambda s: abs(s.extents[name] - s.extent))),
-        f"extent correlation, {name}": correlation(over(lambda s: s.extent), over(lambda s: s.extents[name])),
-        f"burden error, {name}": mean(over(lambda s: abs(s.burdens[name] - s.burden))),
-    }
-
-
-def _met(lesions: Mask, by: Mask, pixel_mm2: float) -> float | None:
-    """Share of lesions of which `by` covers a quarter or more; neighbours over corners hang together."""
-    numbered, count = ndimage.label(lesions, structure=np.ones((3, 3)))
-    area = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
-    covered = np.bincount(numbered[by], minlength=count + 1)[1:]
-    counts = area * pixel_mm2 >= LESION_MM2
-    return float((covered[counts] >= LESION_SHARE * area[counts]).mean()) if counts.any() else None

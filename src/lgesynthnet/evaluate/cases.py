@@ -1,4 +1,4 @@
-"""What is judged: a slice and the scar that it is said to hold, painted or real, in one form."""
+"""What is judged: an image and the scar that it should hold, in one form for synthetic and real slices."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from jaxtyping import Float32
 
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.records import Image, Label, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.base import ScarSegmenter
 
+LEAST_REMOTE_PIXELS = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One judged slice, everything in the host's own grid.
+    """One slice to judge, everything in the host's own grid.
 
     Attributes:
-        patient: intervals are taken over patients, so this is the host's.
-        image: what is judged.
-        host: what it was painted into; for a real slice itself.
-        scar: the scar that the image is said to hold, no-reflow included.
+        patient: the host's patient; intervals are taken over patients.
+        image: the image that is judged.
+        host: the slice that was edited; of a real slice, that slice itself.
+        scar: the scar that the image should hold, no-reflow included.
         no_reflow: its dark core.
-        hidden: the region round the scar; of a sample, all that may differ from the host.
+        hidden: the hidden region round the scar; in a sample, only these pixels may differ from the host.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Case:
 
     @classmethod
     def of_sample(cls, sample: SyntheticSample) -> Case:
+        """A synthetic slice with the scar that was prescribed."""
         return cls(
             name=sample.host.name,
             patient=sample.host.slice_.patient,
@@ -55,7 +58,7 @@ class Case:
 
     @classmethod
     def of_real(cls, host: Host) -> Case:
-        """A real slice with its own scar: the ceiling of every score."""
+        """A real slice with its own scar: its scores are the real ceiling."""
         slice_, frame = host.slice_, host.frame
         return cls(
             name=host.name,
@@ -65,42 +68,48 @@ class Case:
             frame=frame,
             scar=slice_.scar,
             no_reflow=slice_.labels == Label.NO_REFLOW,
-            hidden=hidden_round(slice_.scar, frame.wall, frame.spacing_mm),
+            hidden=hidden_region(slice_.scar, frame.wall, frame.spacing_mm),
         )
 
     @cached_property
     def unit(self) -> Float32[np.ndarray, "rows cols"]:
-        """The judged image in heart units by its own wall and blood, the painted wall included: so are a real slice's levels found too.
+        """The image in heart units by its own wall and blood. The repainted wall takes part, as a real slice's wall does.
 
         Raises:
-            InputError: the image is flat.
+            InputError: the image has no contrast.
         """
-        return HeartWindow.of(replace(self.host, image=self.image)).to_unit(self.image)
+        return HeartWindow.from_slice(replace(self.host, image=self.image)).to_unit(self.image)
 
     @property
     def existing(self) -> Mask:
-        """Scar of the host that nobody prescribed: reading it there is neither right nor wrong."""
+        """Scar of the host that was not prescribed. Finding it there is neither right nor wrong."""
         return self.host.scar & ~self.scar
 
-    def read(self, reader: ScarSegmenter) -> Mask:
-        """What a reader sees when it is shown the image, the cavity and the wall, and no scar label."""
+    def segment(self, segmenter: ScarSegmenter) -> Mask:
+        """The scar that a segmenter finds when it gets the image, the cavity and the wall, but no scar label.
+
+        The host's existing scar is left out.
+        """
         labels = self.host.labels.copy()
         labels[scar_of(labels)] = Label.WALL
-        slice_ = self.host
-        blank = ShortAxisSlice(patient=slice_.patient, index=slice_.index, image=self.image, labels=labels, spacing_mm=slice_.spacing_mm)
-        return scar_of(reader.read(blank)) & ~self.existing
+        host = self.host
+        unlabelled = ShortAxisSlice(patient=host.patient, index=host.index, image=self.image, labels=labels, spacing_mm=host.spacing_mm)
+        return scar_of(segmenter.read(unlabelled)) & ~self.existing
 
-    def remote(self, read: Mask | None = None) -> Mask:
-        """Healthy wall that was left as it was; with all of the wall hidden, the wall that neither the wish nor `read` calls scar."""
+    def remote(self, segmented: Mask | None = None) -> Mask:
+        """The remote wall: healthy wall outside the hidden region.
+
+        Where fewer than 20 pixels of it are left, the wall that is neither in the prescribed scar nor in `segmented`.
+        """
         wall = self.frame.wall & ~self.existing
         untouched = wall & ~self.hidden
-        if untouched.sum() >= 20:
+        if untouched.sum() >= LEAST_REMOTE_PIXELS:
             return untouched
-        return wall & ~self.scar & (~read if read is not None else np.ones_like(wall))
+        return wall & ~self.scar & (~segmented if segmented is not None else np.ones_like(wall))
 
 
 def in_order(cases: Iterable[Case]) -> list[Case]:
-    """By patient, slice and content: a figure must not depend on the order in which the cases came."""
+    """Sorted by patient, slice and content, because no metric may depend on the order in which the cases come."""
 
     def key(case: Case) -> tuple[str, int, bytes]:
         content = hashlib.sha256(np.ascontiguousarray(case.image).tobytes())

@@ -1,4 +1,4 @@
-"""Who may judge a run: an auditor that taught its generator nothing, chose none of its weights and kept none of its samples."""
+"""Which auditor may judge a run: one that took no part in making it."""
 
 from __future__ import annotations
 
@@ -6,58 +6,61 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.model_store import part_folder, shipped_or_path
+from lgesynthnet.model_store import part_folder, read_report, segmenter_fingerprint, shipped_or_path
 from lgesynthnet.run.plan import SynthesisPlan
 
 if TYPE_CHECKING:
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.model_store import read_report, segmenter_fingerprint
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 
-AUDITOR, PARTIES = "auditor", ("filter", "reward")
+AUDITOR = "auditor"
+JUDGES = ("filter", "reward")
 DEFAULT = "phantom"
 
 
 def auditor_of(plan: SynthesisPlan, named: Path | None = None) -> TrainedScarSegmenter:
-    """The named auditor, else the one beside the run's model, else the shipped one.
+    """The named auditor, else the one in the folder of the run's model, else the shipped one.
 
     Args:
         named: an auditor's folder, or a model folder that holds one.
     Raises:
-        RunError: it filtered the run, or taught its generator or chose its weights; none of them can be its judge.
-        ModelError: missing, damaged, or a reader of another role.
+        RunError: it filtered the run, was the reward of its generator, or chose its weights; it cannot judge what it helped to make.
+        ModelError: the folder is missing or damaged, or holds a scar segmenter of another role.
     """
-    model = shipped_or_path(plan.model)
+    model = shipped_or_path(plan.request.model)
     beside = model / AUDITOR
     folder = part_folder(named, AUDITOR) if named is not None else beside if beside.is_dir() else shipped_or_path(DEFAULT) / AUDITOR
     require_independent(folder, roles_in_run(plan))
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
     from lgesynthnet.terms import Role
 
     return TrainedScarSegmenter.from_pretrained(folder, Role.AUDITOR)
 
 
 def roles_in_run(plan: SynthesisPlan) -> dict[str, str]:
-    """Fingerprint -> what the reader of that fingerprint did in making a run, as far as the run and its model tell."""
-    model = shipped_or_path(plan.model)
-    found: dict[str, str] = {}
-    taught = read_report(model / "reports.json").get("reward")
-    if isinstance(taught, dict):
-        for key, did in (("judge", "chose the weights of the run's generator"), ("reward", "taught the run's generator")):
-            if isinstance(taught.get(key), str):
-                found[taught[key]] = did
-    for part in PARTIES:
-        mark = segmenter_fingerprint(model / part)
-        if mark is not None:
-            found.setdefault(mark, f"is the {part} of the run's model")
-    return found | {plan.reader: "filtered the run"}
+    """Fingerprint of a scar segmenter -> the part that it took in a run, as far as the run and its model record it."""
+    model = shipped_or_path(plan.request.model)
+    roles: dict[str, str] = {}
+    reward_stage = read_report(model / "reports.json").get("reward")
+    if isinstance(reward_stage, dict):
+        for key, role in (("judge", "chose the weights of the run's generator"), ("reward", "was the reward of the run's generator")):
+            if isinstance(reward_stage.get(key), str):
+                roles[reward_stage[key]] = role
+    for part in JUDGES:
+        fingerprint = segmenter_fingerprint(model / part)
+        if fingerprint is not None:
+            roles.setdefault(fingerprint, f"is the {part} of the run's model")
+    return roles | {plan.filter_fingerprint: "filtered the run"}
 
 
-def require_independent(folder: Path, parties: dict[str, str]) -> None:
-    """See that a reader took no part in what it shall judge.
+def require_independent(folder: Path, roles: dict[str, str]) -> None:
+    """Check that a scar segmenter took no part in the run that it is to judge.
 
     Raises:
-        RunError: it did; the message says how.
+        RunError: it did; the message says which part.
     """
-    mark = segmenter_fingerprint(folder)
-    if mark in parties:
-        raise RunError(f"{folder}: {mark} {parties[mark]}, so it cannot judge it; give --auditor a reader of role auditor")
+    fingerprint = segmenter_fingerprint(folder)
+    if fingerprint in roles:
+        raise RunError(
+            f"{folder}: {fingerprint} {roles[fingerprint]}, so it cannot judge this run; give a scar segmenter of the role auditor "
+            "with --auditor"
+        )

@@ -1,41 +1,45 @@
-"""Realism: would the painted region pass for one that the scanner made? Each figure beside what real slices give.
+"""Realism: do the repainted regions look like what a scanner produces? Each metric stands beside its value for real slices.
 
-No figure here says whether the scar is where it was asked for; that is alignment. None says whether it helps; that is utility.
+No metric here says whether the scar is where it was prescribed (that is alignment), or whether the samples help a segmenter (utility).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lgesynthnet.evaluate.cases import Case, in_order
 from lgesynthnet.evaluate.distances import FeatureSet, frechet_distances, kernel_distances
 from lgesynthnet.evaluate.intervals import ByPatient, Interval, geometric_mean, mean
-from lgesynthnet.evaluate.lines import Goal, ResultRow
 from lgesynthnet.evaluate.nearest import (
     Distance,
     UnrolledWall,
-    feature_spread,
-    in_features,
-    in_wall,
-    look,
+    feature_deviation,
+    feature_distance,
     near_duplicates,
     nearest,
     reference_distance,
+    unroll_wall,
+    wall_distance,
 )
-from lgesynthnet.evaluate.shift_tolerant import ABSENT, ShiftTolerantDistance
+from lgesynthnet.evaluate.result_rows import Goal, ResultRow
 from lgesynthnet.evaluate.similarity import similarity
 from lgesynthnet.evaluate.texture import border_gradient, edge_sharpness, noise_ratio, seam
-from lgesynthnet.evaluate.tissues import Tissue, brightness, wasserstein, wasserstein_of_halves
-from lgesynthnet.evaluate.twosample import classifier_two_sample_test, statistics
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.evaluate.tissues import Tissue, mean_brightness, wasserstein, wasserstein_of_halves
+from lgesynthnet.evaluate.two_sample_test import classifier_two_sample_test, statistics
 
-OfCase = Callable[[Case], float | None]
+if TYPE_CHECKING:
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
+
+CaseMetric = Callable[[Case], float | None]
 Average = Callable[[ByPatient], Interval | None]
-NO_REAL = "needs real slices with scar"
-FEW = "too few slices or patients"
+NO_REAL_SLICES = "needs real slices with scar"
+TOO_FEW = "too few slices or patients"
+C2ST = "C2ST AUC, synthetic against real"
+NEAR_DUPLICATES = "near duplicates, share of synthetic slices"
 
 
 def realism(
@@ -46,160 +50,169 @@ def realism(
     training: Sequence[Case] = (),
     on_case: Callable[[int, int], None] | None = None,
 ) -> list[ResultRow]:
-    """Every figure of painted slices, in a fixed order; the same cases give the same numbers in whatever order they come.
+    """Every realism metric of the synthetic slices, in a fixed order. The order of the cases does not change a number.
 
     Args:
-        painted: `Case.of_sample` of what a generator made.
-        real: `Case.of_real` of slices with scar, best of patients that the generator has not seen.
-        auditor: lends its features; without it those distances are None.
-        training: what the generator learnt from; asks for copies of it.
-        on_case: told (done, all) while cases are looked at.
+        painted: the synthetic slices, from `Case.of_sample`.
+        real: slices with scar, from `Case.of_real`; best of patients on whom the generator was not trained.
+        auditor: provides features for the distances; without it those distances are left out.
+        training: slices on which the generator was trained; copies of them are looked for.
+        on_case: called with (done, total) after each case.
     Raises:
-        ValueError: nothing was painted.
+        ValueError: there are no synthetic slices.
     """
     if not painted:
-        raise ValueError("no painted slices to judge")
+        raise ValueError("no synthetic slices to judge")
     painted, real, training = in_order(painted), in_order(real), in_order(training)
-    tell, total = on_case or (lambda done, of: None), len(painted) + len(real) + len(training)
-    seen: list[UnrolledWall] = []
-    for done, case in enumerate([*painted, *real, *training], start=1):
-        seen.append(look(case, auditor))
-        tell(done, total)
-    ours, theirs, learnt = seen[: len(painted)], seen[len(painted) : len(painted) + len(real)], seen[len(painted) + len(real) :]
-    lines = [*_to_host(painted), *_texture(painted, real), *_brightness(painted, real)]
-    sets = feature_sets(painted, real, ours, theirs, auditor)
-    for features in sets:
-        lines += _apart(features)
-    return [*lines, _judged(sets[0]), *_copies(ours, theirs, learnt)]
+    cases = [*painted, *real, *training]
+    walls: list[UnrolledWall] = []
+    for done, case in enumerate(cases, start=1):
+        walls.append(unroll_wall(case, auditor))
+        if on_case is not None:
+            on_case(done, len(cases))
+    painted_walls, real_walls = walls[: len(painted)], walls[len(painted) : len(painted) + len(real)]
+    feature_sets = _feature_sets((painted, real), (painted_walls, real_walls), auditor)
+    return [
+        *_similarity_rows(painted),
+        *_texture_rows(painted, real),
+        *_brightness_rows(painted, real),
+        *(row for features in feature_sets for row in _distance_rows(features)),
+        _two_sample_row(feature_sets[0]),
+        _duplicates_row(painted_walls, real_walls),
+        *_memorisation_rows(painted_walls, walls[len(painted) + len(real) :]),
+    ]
 
 
-def _over(cases: Sequence[Case], of: OfCase) -> ByPatient:
-    rows: dict[str, list[float]] = defaultdict(list)
+def _by_patient(cases: Sequence[Case], metric: CaseMetric) -> ByPatient:
+    values: dict[str, list[float]] = defaultdict(list)
     for case in cases:
-        value = of(case)
+        value = metric(case)
         if value is not None:
-            rows[case.patient].append(value)
+            values[case.patient].append(value)
+    return values
+
+
+def _similarity_rows(painted: Sequence[Case]) -> list[ResultRow]:
+    """Similarity to the host. There is no real value to compare with: a real slice is its own host."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for case in painted:
+        for name, value in similarity(case).items():
+            by_patient = values.setdefault(name, defaultdict(list))
+            if value is not None:
+                by_patient[case.patient].append(value)
+    note = "rewards a generator that paints nothing"
+    return [ResultRow(metric=name, value=mean(by_patient), goal=Goal.NONE, note=note) for name, by_patient in values.items()]
+
+
+def _texture_rows(painted: Sequence[Case], real: Sequence[Case]) -> list[ResultRow]:
+    metrics: tuple[tuple[str, CaseMetric, Average], ...] = (
+        ("noise power ratio, hidden region / rest of the wall", noise_ratio, geometric_mean),
+        ("gradient ratio, border of the hidden region / beside it", border_gradient, geometric_mean),
+        ("gradient at the scar border, heart units / mm", edge_sharpness, mean),
+    )
+    rows = [
+        ResultRow(metric=name, value=average(_by_patient(painted, metric)), real=average(_by_patient(real, metric)))
+        for name, metric, average in metrics
+    ]
+    return [*rows, ResultRow(metric="seam, heart units", value=mean(_by_patient(painted, seam)), goal=Goal.ZERO)]
+
+
+def _brightness_rows(painted: Sequence[Case], real: Sequence[Case]) -> list[ResultRow]:
+    rows = []
+    for which in Tissue:
+        metric = mean_brightness(which)
+        value, of_real = mean(_by_patient(painted, metric)), mean(_by_patient(real, metric))
+        rows.append(ResultRow(metric=f"mean brightness of {which}, heart units", value=value, real=of_real))
+    for which in Tissue:
+        value, of_halves = wasserstein(painted, real, which), wasserstein_of_halves(real, which)
+        note = TOO_FEW if value is None else ""
+        rows.append(ResultRow(metric=f"Wasserstein distance of brightness, {which}, heart units", value=value, real=of_halves, note=note))
     return rows
 
 
-def _to_host(painted: Sequence[Case]) -> list[ResultRow]:
-    """Nothing real stands beside these: a real slice is its own host."""
-    note = "rewards not painting"
-    found: dict[str, dict[str, list[float]]] = {}
-    for case in painted:
-        for name, value in similarity(case).items():
-            rows = found.setdefault(name, defaultdict(list))
-            if value is not None:
-                rows[case.patient].append(value)
-    lines = [ResultRow(figure=name, value=mean(rows), aim=Goal.NONE, note=note) for name, rows in found.items()]
-    distance = ShiftTolerantDistance.from_installed()
-    apart = None if distance is None else mean(_over(painted, distance.to_host))
-    return [*lines, ResultRow(figure="ST-LPIPS to host, heart", value=apart, aim=Goal.NONE, note=ABSENT if distance is None else note)]
-
-
-def _texture(painted: Sequence[Case], real: Sequence[Case]) -> list[ResultRow]:
-    rows: tuple[tuple[str, OfCase, Average, Goal], ...] = (
-        ("noise, repainted / untouched wall", noise_ratio, geometric_mean, Goal.AS_REAL),
-        ("gradient on the border / beside it", border_gradient, geometric_mean, Goal.AS_REAL),
-        ("gradient at the scar's edge, units / mm", edge_sharpness, mean, Goal.AS_REAL),
-    )
-    lines = [
-        ResultRow(figure=name, value=average(_over(painted, of)), real=average(_over(real, of)), aim=aim) for name, of, average, aim in rows
-    ]
-    return [*lines, ResultRow(figure="seam, heart units", value=mean(_over(painted, seam)), aim=Goal.ZERO)]
-
-
-def _brightness(painted: Sequence[Case], real: Sequence[Case]) -> list[ResultRow]:
-    lines = []
-    for which in Tissue:
-        of = brightness(which)
-        value, beside = mean(_over(painted, of)), mean(_over(real, of))
-        lines.append(ResultRow(figure=f"brightness of {which}, heart units", value=value, real=beside))
-    for which in Tissue:
-        value, beside = wasserstein(painted, real, which), wasserstein_of_halves(real, which)
-        note = FEW if value is None else ""
-        lines.append(ResultRow(figure=f"Wasserstein distance of {which}, heart units", value=value, real=beside, note=note))
-    return lines
-
-
-def feature_sets(
-    painted: Sequence[Case],
-    real: Sequence[Case],
-    ours: Sequence[UnrolledWall],
-    theirs: Sequence[UnrolledWall],
+def _feature_sets(
+    cases: tuple[Sequence[Case], Sequence[Case]],
+    walls: tuple[Sequence[UnrolledWall], Sequence[UnrolledWall]],
     auditor: TrainedScarSegmenter | None,
 ) -> list[FeatureSet]:
-    """Each with its name: the statistics that the two-sample judge reads, and the auditor's last features where there is an auditor."""
-    tables: list[tuple[str, list[np.ndarray], list[np.ndarray]]] = [
-        ("statistics of the repainted region", [statistics(c) for c in painted], [statistics(c) for c in real])
-    ]
+    """The statistics of the two-sample test, and the auditor's last-layer features where there is an auditor.
+
+    Args:
+        cases, walls: of the synthetic and of the real slices.
+    """
+    tables = [("statistics of the hidden region", *([statistics(case) for case in side] for side in cases))]
     if auditor is not None:
-        name = f"last features of {auditor.fingerprint}"
-        whole, whole_real = ([one.features.mean(axis=(1, 2)) for one in side] for side in (ours, theirs))
-        tables.append((f"{name}, mean over the wall", whole, whole_real))
-        tables.append((f"{name}, mean over the repainted wall", [one.pooled for one in ours], [one.pooled for one in theirs]))
-    patients = [case.patient for case in painted], [case.patient for case in real]
+        name = f"last-layer features of {auditor.fingerprint}"
+        tables += [
+            (f"{name}, mean over the wall", *([wall.whole_wall_features for wall in side] for side in walls)),
+            (f"{name}, mean over the repainted wall", *([wall.features_over(wall.repainted) for wall in side] for side in walls)),
+        ]
+    painted_patients, real_patients = ([case.patient for case in side] for side in cases)
     return [
         FeatureSet(
             name=name,
-            painted=np.array(one),
-            real=np.array(other).reshape(len(other), len(one[0])),
-            painted_patients=patients[0],
-            real_patients=patients[1],
+            painted=np.array(painted),
+            real=np.array(real).reshape(len(real), len(painted[0])),
+            painted_patients=painted_patients,
+            real_patients=real_patients,
         )
-        for name, one, other in tables
+        for name, painted, real in tables
     ]
 
 
-def _apart(features: FeatureSet) -> list[ResultRow]:
+def _distance_rows(features: FeatureSet) -> list[ResultRow]:
+    frechet_name, kernel_name = f"Fréchet distance, {features.name}", f"kernel distance (squared MMD), {features.name}"
     if not len(features.real):
-        return [ResultRow(figure=f"{kind} distance, {features.name}", value=None, note=NO_REAL) for kind in ("Fréchet", "kernel")]
-    one, other, directions = frechet_distances(features)
-    size = f"{len(features.painted)} painted, {len(features.real)} real"
-    note = f"{directions} directions; {size}" if one is not None else FEW
-    value, floor = kernel_distances(features)
+        return [ResultRow(metric=name, value=None, note=NO_REAL_SLICES) for name in (frechet_name, kernel_name)]
+    size = f"{len(features.painted)} synthetic, {len(features.real)} real"
+    frechet, frechet_of_halves, directions = frechet_distances(features)
+    kernel, kernel_of_halves = kernel_distances(features)
     return [
-        ResultRow(figure=f"Fréchet distance, {features.name}", value=one, real=other, note=note),
         ResultRow(
-            figure=f"kernel distance, {features.name}", value=value, real=floor, aim=Goal.ZERO, note=size if value is not None else FEW
+            metric=frechet_name,
+            value=frechet,
+            real=frechet_of_halves,
+            note=TOO_FEW if frechet is None else f"directions: {directions}; {size}",
         ),
+        ResultRow(metric=kernel_name, value=kernel, real=kernel_of_halves, goal=Goal.ZERO, note=TOO_FEW if kernel is None else size),
     ]
 
 
-def _judged(features: FeatureSet) -> ResultRow:
-    value, floor = classifier_two_sample_test(features)
-    note = features.name if value is not None else FEW
-    return ResultRow(figure="painted told from real, AUC", value=value, real=floor, aim=Goal.HALF, note=note)
+def _two_sample_row(features: FeatureSet) -> ResultRow:
+    value, of_halves = classifier_two_sample_test(features)
+    return ResultRow(metric=C2ST, value=value, real=of_halves, goal=Goal.HALF, note=TOO_FEW if value is None else features.name)
 
 
-def _copies(ours: Sequence[UnrolledWall], theirs: Sequence[UnrolledWall], learnt: Sequence[UnrolledWall]) -> list[ResultRow]:
-    limit = reference_distance(theirs, theirs, in_wall) if theirs else None
-    double = "near another painted slice, share"
+def _duplicates_row(painted: Sequence[UnrolledWall], real: Sequence[UnrolledWall]) -> ResultRow:
+    limit = reference_distance(real, real, wall_distance) if real else None
     if limit is None:
-        lines = [ResultRow(figure=double, value=None, aim=Goal.LOW, note=NO_REAL)]
-    else:
-        sides = [mean(_by_patient(side, near_duplicates(side, limit))) for side in (ours, theirs)]
-        lines = [ResultRow(figure=double, value=sides[0], real=sides[1], aim=Goal.LOW, note=f"nearer than {limit:.3f} in the wall")]
-    if learnt:
-        distances: dict[str, Distance] = {"wall": in_wall}
-        if learnt[0].features.size:
-            distances["auditor's features"] = in_features(feature_spread(learnt))
-        lines += [_memorised(ours, learnt, name, distance) for name, distance in distances.items()]
-    return lines
+        return ResultRow(metric=NEAR_DUPLICATES, value=None, goal=Goal.LOW, note=NO_REAL_SLICES)
+    value, of_real = (mean(_walls_by_patient(side, near_duplicates(side, limit))) for side in (painted, real))
+    note = f"nearer than {limit:.3f} heart units in the wall"
+    return ResultRow(metric=NEAR_DUPLICATES, value=value, real=of_real, goal=Goal.LOW, note=note)
 
 
-def _memorised(ours: Sequence[UnrolledWall], learnt: Sequence[UnrolledWall], name: str, distance: Distance) -> ResultRow:
-    """Share of painted slices nearer to a training slice of another patient than 1 % of training slices are to each other."""
-    figure, limit = f"near a training slice, {name}, share", reference_distance(learnt, learnt, distance)
-    near = [nearest(one, learnt, distance) for one in ours]
-    if limit is None or None in near:
-        return ResultRow(figure=figure, value=None, aim=Goal.LOW, note=FEW)
-    share = mean(_by_patient(ours, [float(value < limit) for value in near if value is not None]))
-    return ResultRow(figure=figure, value=share, aim=Goal.LOW, note=f"nearer than {limit:.3f}; by chance 0.01")
+def _memorisation_rows(painted: Sequence[UnrolledWall], training: Sequence[UnrolledWall]) -> list[ResultRow]:
+    if not training:
+        return []
+    distances: dict[str, Distance] = {"wall brightness": wall_distance}
+    if training[0].features.size:
+        distances["auditor features"] = feature_distance(feature_deviation(training))
+    return [_memorisation_row(painted, training, name, distance) for name, distance in distances.items()]
 
 
-def _by_patient(seen: Sequence[UnrolledWall], values: Sequence[float]) -> ByPatient:
-    rows: dict[str, list[float]] = defaultdict(list)
-    for one, value in zip(seen, values, strict=True):
-        rows[one.patient].append(value)
-    return rows
+def _memorisation_row(painted: Sequence[UnrolledWall], training: Sequence[UnrolledWall], name: str, distance: Distance) -> ResultRow:
+    """Share of synthetic slices that are nearer to a training slice of another patient than 1 % of training slices are to each other."""
+    metric, limit = f"near a training slice by {name}, share of synthetic slices", reference_distance(training, training, distance)
+    distances = [nearest(wall, training, distance) for wall in painted]
+    if limit is None or None in distances:
+        return ResultRow(metric=metric, value=None, goal=Goal.LOW, note=TOO_FEW)
+    share = mean(_walls_by_patient(painted, [float(value < limit) for value in distances if value is not None]))
+    return ResultRow(metric=metric, value=share, goal=Goal.LOW, note=f"nearer than {limit:.3f}; 0.01 is chance")
+
+
+def _walls_by_patient(walls: Sequence[UnrolledWall], values: Sequence[float]) -> ByPatient:
+    by_patient: dict[str, list[float]] = defaultdict(list)
+    for wall, value in zip(walls, values, strict=True):
+        by_patient[wall.patient].append(value)
+    return by_patient

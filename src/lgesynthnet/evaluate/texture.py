@@ -1,4 +1,4 @@
-"""What gives a repainted patch away up close: noise that is finer or coarser than round it, a seam, an edge as if cut out."""
+"""Signs of a pasted region: noise that is finer or coarser than around it, a seam, an edge that is too sharp."""
 
 from __future__ import annotations
 
@@ -11,37 +11,40 @@ from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.quality.appearance import border_step
 from lgesynthnet.records import Mask
 
-ENERGY_OF_MEDIAN = 2.1981  # variance of normal noise over the squared median of its size
+VARIANCE_OF_MEDIAN = 2.1981  # variance of normal noise over the squared median of its absolute value
 
 
 def noise_ratio(case: Case) -> float | None:
-    """High-frequency energy of repainted wall over that of untouched wall in the same slice; 1 where noise is the same everywhere.
+    """Noise power (variance) in the wall inside the hidden region over that in the wall outside; 1 where the noise is the same everywhere.
 
-    Each side's energy is that of normal noise with the median size of the high-pass residual: edges are outliers and do not count. A
-    magnitude image has less noise where the wall is nulled than where scar is bright, so real slices, whose region round
-    their own scar is taken likewise, may lie above 1, and theirs is the value to meet. None where either side has too few pixels.
+    A magnitude image has less noise where the wall is nulled than where scar is bright. Real slices, with a region around their own
+    scar, may therefore lie above 1, and their value is the one to meet. None where one side has too few pixels.
     """
     inside, outside = noise(case, case.hidden), noise(case, ~case.hidden)
     return (inside / outside) ** 2 if inside and outside else None
 
 
 def noise(case: Case, where: Mask) -> float | None:
-    """Spread of fine noise in one part of the wall, heart units; None where fewer than 20 pixels have all their neighbours in it."""
+    """Standard deviation of the fine noise in one part of the wall, heart units.
+
+    It is estimated from the median absolute value of the high-pass residual, so that edges, which are outliers, do not count. None
+    where fewer than 20 pixels have all their neighbours in that part.
+    """
     sizes = fine_detail(case.unit, case.frame.wall & where)
-    return None if sizes is None else float(np.sqrt(ENERGY_OF_MEDIAN) * np.median(sizes))
+    return None if sizes is None else float(np.sqrt(VARIANCE_OF_MEDIAN) * np.median(sizes))
 
 
 def seam(case: Case) -> float:
-    """Mean step along the border of the repainted region that the host does not have, heart units of the host; 0 is right."""
-    window = HeartWindow.of(case.host)
+    """Mean step along the border of the hidden region that the host does not have, in heart units of the host; 0 is right."""
+    window = HeartWindow.from_slice(case.host)
     before, after = (window.to_unit(image).astype(np.float64) for image in (case.host.image, case.image))
     return border_step(after - before, case.hidden)
 
 
 def border_gradient(case: Case) -> float | None:
-    """Mean step across the border of the repainted region over the mean step one pixel further in and out; about 1 where nobody cut.
+    """Mean step across the border of the hidden region over the mean step one pixel further in and out; about 1 without a visible border.
 
-    None where the region has no border with two pixels on either side.
+    None where no part of the border has two pixels on either side.
     """
     image, across, beside = case.unit.astype(np.float64), [], []
     for values, hidden in ((image, case.hidden), (image.T, case.hidden.T)):
@@ -52,12 +55,12 @@ def border_gradient(case: Case) -> float | None:
         beside += [np.abs(first - second), np.abs(third - fourth)]
     if not sum(part.size for part in across):
         return None
-    here, there = float(np.concatenate(across).mean()), float(np.concatenate(beside).mean())
-    return here / there if min(here, there) > 0 else None
+    at_border, next_to_it = float(np.concatenate(across).mean()), float(np.concatenate(beside).mean())
+    return at_border / next_to_it if min(at_border, next_to_it) > 0 else None
 
 
 def edge_sharpness(case: Case) -> float | None:
-    """Mean gradient at the scar's border inside the wall, heart units a millimetre; None without such a border."""
+    """Mean gradient at the border of the scar inside the wall, heart units per millimetre; None without such a border."""
     bright, wall = case.scar & ~case.no_reflow, case.frame.wall
     rim = (ndimage.binary_dilation(bright) & ~ndimage.binary_erosion(bright)) & ndimage.binary_erosion(wall)
     if not rim.any():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,8 +15,9 @@ from jaxtyping import UInt8
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.data.layout import CaseFiles
-from lgesynthnet.data.nifti import read_volume, write_copied_slice, write_slice_like
-from lgesynthnet.data.ring import Fault, fault_of
+from lgesynthnet.data.nifti import read_volume
+from lgesynthnet.data.nifti_writing import write_copied_slice, write_slice_like
+from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_bytes
@@ -94,7 +96,7 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
     """
     stack = read_stack(case.image_path, case.label_path, case.patient, cohort.label_map)
     for slice_ in stack:
-        fault = fault_of(slice_)
+        fault = find_fault(slice_)
         if fault in NO_CASE:
             yield Skipped(name=slice_.name, reason=str(fault))
             continue
@@ -166,7 +168,7 @@ def write_case(case: ExportCase, image_out: Path, label_out: Path, number_of: UI
     write_copied_slice(label_out, stored, like, index, dtype=np.uint8)
 
 
-def _facts(slice_: ShortAxisSlice, labels: Labels) -> dict:
+def _facts(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:
     content = hashlib.sha256(slice_.image.tobytes())
     content.update(labels.tobytes())
     return {

@@ -3,54 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
-from lgesynthnet.data.cohort import Cohort, open_cohort
-from lgesynthnet.data.label_maps import parse_label_map
-from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.source import CohortSource
+from lgesynthnet.errors import InputError
 from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
-from lgesynthnet.export.notice import Licence
+from lgesynthnet.export.request import ExportRequest
 from lgesynthnet.records import Skipped
-from lgesynthnet.run.hosts import host_cohort
-from lgesynthnet.run.licence import LICENCES, PHANTOM_TRUTH, host_licence
-from lgesynthnet.run.plan import SynthesisPlan
-from lgesynthnet.run.sample_row import Sample
-from lgesynthnet.run.summary import Summary, summarise
+from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.run.licence import Licence, host_licence
+from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.terms import LabelKind
 
-Told = Callable[[int, int], None]
-PLAN = "plan.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Which cases to export; the names are those of the command line.
-
-    Attributes:
-        run: what `synthesize --out` made.
-        data: folder of the real patients; None takes the run's hosts.
-        no_real: leave the real slices out.
-        dataset, labels: what the labels of `data` mean, see `open_cohort`.
-        label: what a synthetic case's label is.
-        kept_only: leave out what the filter rejected.
-    """
-
-    run: Path
-    data: Path | None = None
-    no_real: bool = False
-    dataset: str | None = None
-    labels: str | None = None
-    label: LabelKind = LabelKind.INTENDED
-    kept_only: bool = True
+OnCase = Callable[[int, int], None]
 
 
 @dataclass(kw_only=True)
-class Gathered:
-    """Cases of both origins with the words about them."""
+class GatheredCases:
+    """Cases of both origins, and what their user must know.
 
-    plan: SynthesisPlan
-    summary: Summary
+    Attributes:
+        real_licence: licence and credit of the real slices.
+        notes: one sentence each.
+    """
+
+    run: RunFolder
     synthetic: list[ExportCase]
     real: list[ExportCase]
     real_licence: Licence
@@ -58,86 +36,75 @@ class Gathered:
 
     @property
     def hosts(self) -> list[str]:
+        """Patients whose slices were painted into."""
         return sorted({case.patient for case in self.synthetic})
 
     @property
-    def scarred(self) -> dict[str, bool]:
+    def host_licence(self) -> Licence:
+        return host_licence(self.run.plan.request.hosts)
+
+    @property
+    def has_scar(self) -> dict[str, bool]:
         """Patient with real slices -> whether one of them holds scar."""
-        found: dict[str, bool] = {}
+        scarred: dict[str, bool] = {}
         for case in self.real:
-            found[case.patient] = found.get(case.patient, False) or case.has_scar
-        return found
+            scarred[case.patient] = scarred.get(case.patient, False) or case.has_scar
+        return scarred
 
 
-def gather(source: Source, on_case: Told | None) -> Gathered:
+def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     """Read the run and the real patients; nothing is written.
 
     Args:
-        on_case: told (done, all) after each real patient.
+        on_case: gets (done, total) after each real patient.
     Raises:
         LGESynthNetError: no run, no sample, no real patients, or files that cannot be read.
     """
-    if not (source.run / PLAN).is_file():
-        raise RunError(f"{source.run}: is no run folder (no {PLAN}); give the folder that `lgesynthnet synthesize --out` made")
-    plan = SynthesisPlan.read(source.run / PLAN)
-    summary = summarise(source.run)
-    samples = [sample for sample in summary.samples if sample.file and (sample.kept or not source.kept_only)]
-    if not samples:
-        hint = "--all also takes what was rejected" if source.kept_only else "nothing could be painted"
-        raise RunError(f"{source.run}: holds no sample to export; {hint}")
-    synthetic = [_synthetic(source, sample) for sample in samples]
-    gathered = Gathered(plan=plan, summary=summary, synthetic=synthetic, real=[], real_licence=(None, None))
-    if source.no_real:
-        if source.data is not None:
-            raise RunError("--data names real patients and --no-real leaves them out; give one of them")
-        return gathered
-    cohort = _cohort(source, plan)
-    gathered.real_licence = host_licence(summary) if source.data is None else _licence_of(source.data, source.dataset)
-    _read_real(cohort, gathered, on_case)
+    run = RunFolder.open(request.run)
+    synthetic = [_synthetic(run, row, request.label) for row in run.painted(kept_only=not request.every)]
+    gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
+    if not request.no_real:
+        source = request.data or _hosts_of(run)
+        gathered.real_licence = host_licence(source)
+        _read_real(source.open(), gathered, on_case)
     return gathered
 
 
-def _read_real(cohort: Cohort, gathered: Gathered, on_case: Told | None) -> None:
+def _hosts_of(run: RunFolder) -> CohortSource:
+    """The folder of the hosts with all its patients, also those that were not painted into."""
+    source = replace(run.plan.request.hosts, patients=None)
+    if not source.root.is_dir():
+        raise InputError(f"{source.root}: the hosts of the run are not there any more; give their folder with --data, or add --no-real")
+    return source
+
+
+def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) -> None:
     skipped, unlabelled = list(cohort.skipped), 0
     for done, files in enumerate(cohort.cases, start=1):
         try:
-            found = list(real_cases(cohort, files))
+            cases = list(real_cases(cohort, files))
         except InputError as fault:
-            found = []
+            cases = []
             skipped.append(Skipped(name=files.patient, reason=str(fault)))
-        gathered.real += [case for case in found if isinstance(case, ExportCase)]
-        unlabelled += sum(isinstance(case, Skipped) for case in found)
+        gathered.real += [case for case in cases if isinstance(case, ExportCase)]
+        unlabelled += sum(isinstance(case, Skipped) for case in cases)
         if on_case is not None:
             on_case(done, len(cohort.cases))
     if not gathered.real:
-        raise InputError(f"{cohort.root}: holds no labelled slice; say with --data where the real patients lie, or add --no-real")
+        raise InputError(f"{cohort.root}: holds no labelled slice; give the folder of the real patients with --data, or add --no-real")
     gathered.notes += [f"skipped {entry.name}: {entry.reason}" for entry in skipped]
     if unlabelled:
-        gathered.notes.append(f"{unlabelled} real slices were left out: nobody labelled a heart in them, or they are empty")
+        gathered.notes.append(f"{unlabelled} real slices were left out: no heart is labelled in them, or they are empty")
 
 
-def _synthetic(source: Source, sample: Sample) -> ExportCase:
-    row = {
-        "sample": sample.id,
-        "caption": sample.caption,
-        "prescription": sample.prescription.to_json() if sample.prescription is not None else "",
-        "seed": sample.seed,
-        "verdict": sample.reason,
-        "why": sample.why,
-        "dice": "" if sample.dice is None else f"{sample.dice:g}",
+def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
+    about = {
+        "sample": row.id,
+        "caption": row.caption,
+        "prescription": row.prescription.to_json(),
+        "seed": str(row.seed),
+        "verdict": row.reason,
+        "why": row.why,
+        "dice": "" if row.dice is None else f"{row.dice:g}",
     }
-    path = source.run / sample.file
-    return synthetic_case(path, sample_id=sample.id, patient=sample.host, slice_index=sample.slice_index, kind=source.label, row=row)
-
-
-def _cohort(source: Source, plan: SynthesisPlan) -> Cohort:
-    if source.data is None:
-        if not Path(plan.hosts).is_dir():
-            raise InputError(f"{plan.hosts}: the run's hosts are not there any more; say with --data where they lie, or add --no-real")
-        return host_cohort(plan)
-    label_map = parse_label_map(source.labels) if source.labels else None
-    return open_cohort(source.data, dataset=source.dataset, label_map=label_map)
-
-
-def _licence_of(data: Path, dataset: str | None) -> Licence:
-    return LICENCES["phantom"] if (data / PHANTOM_TRUTH).is_file() else LICENCES.get(str(dataset), (None, None))
+    return synthetic_case(run.image(row), sample_id=row.id, patient=row.host, slice_index=row.slice_index, kind=kind, row=about)

@@ -1,4 +1,4 @@
-"""What a person must know who finds an exported folder: what is real, what is not, and whose terms bind it."""
+"""The README of an exported folder: what is real, what is synthetic, and which licences apply."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lgesynthnet.export.cases import ExportCase, Origin
+from lgesynthnet.run.licence import Licence
 from lgesynthnet.terms import LabelKind
-
-Licence = tuple[str | None, str | None]  # name of the licence and whom to credit; None where nobody said
 
 
 def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Licence, real: Licence) -> str:
@@ -24,17 +23,17 @@ def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Li
             f"syn_*   {counts[Origin.SYNTHETIC]} slices with a SYNTHETIC scar, painted by lgesynthnet {provenance['version']},",
             f"        {provenance['generator']}; image and label say so in their headers.",
             f"        Their label is {_LABELS[LabelKind(provenance['label'])]}.",
-            f"        They derive from their hosts and stay under the hosts' licence: {_terms(hosts)}",
+            f"        They are derived from their hosts and stay under the licence of the hosts: {_terms(hosts)}",
         ]
     if counts[Origin.REAL]:
         lines += [
-            f"real_*  {counts[Origin.REAL]} slices of patients with their own labels: copies under their own licence, which this export",
-            f"        does not change: {_terms(real)}",
+            f"real_*  {counts[Origin.REAL]} slices of patients with their own labels. They are copies, and their licence stays the same:",
+            f"        {_terms(real)}",
         ]
     lines += [
         "",
-        "cases.csv says where each case comes from, and of a synthetic one what was prescribed and how it was judged.",
-        "A synthetic case may train a model only where its host's patient may; it must not validate or test one.",
+        "cases.csv says where each case comes from and, for a synthetic one, what was prescribed and how it was judged.",
+        "A synthetic case may train a model only where the patient of its host may. It must not validate or test a model.",
         "",
     ]
     return "\n".join(lines)
@@ -45,4 +44,4 @@ _LABELS = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "
 
 def _terms(licence: Licence) -> str:
     name, credit = licence
-    return f"{name}; {credit}." if name else "not recorded; ask whoever gave you the data before you pass it on."
+    return f"{name}; {credit}." if name else "not recorded; ask the owner of the data before you pass it on."

@@ -1,1 +1,1 @@
-"""Painting: the inpainter, the baselines, and the compositing that all of them share."""
+"""The generators: LGESynthNet, its rivals, and the compositing that all of them share."""

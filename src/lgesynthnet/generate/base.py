@@ -1,4 +1,4 @@
-"""The contract of everything that can paint a scar."""
+"""The protocol of everything that can paint a scar into a host."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from lgesynthnet.prescription.scar import ScarPrescription
 
 @runtime_checkable
 class Generator(Protocol):
-    """Paints one prescription into one host; the same seed gives the same bytes, whatever was painted before."""
+    """Paints a prescription into a host. The same seed gives the same bytes, whatever was painted before."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that decides the pixels (weights, settings), with the method's name in front."""
+        """The method's name and a hash of everything that decides the pixels (weights and settings)."""
         ...
 
     def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint a scar whose masks are given; the prescription adds its words and its brightness.
+        """Paint a scar of given masks; caption and brightness come from the prescription.
 
-        Where the host has scar under the mask, it is hidden first: repainting a real slice with its own scar is a test of any generator.
+        Scar of the host under the mask is hidden first, so that a real slice can be repainted with its own scar to test a generator.
+
+        Args:
+            painted: masks of the scar and of its no-reflow core, on the host's grid.
         """
         ...
 
@@ -29,6 +32,6 @@ class Generator(Protocol):
         """Paint one sample.
 
         Raises:
-            PrescriptionError: the prescription has no wall to fall on in this host.
+            PrescriptionError: no part of the prescribed scar lies in the wall of this host.
         """
         return self.inpaint_mask(host, rasterize(prescription, host.frame), prescription, seed=seed)

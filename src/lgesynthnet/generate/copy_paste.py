@@ -1,10 +1,9 @@
-"""Baseline without a network: the intensities of another patient's real scar, bent into the intended mask."""
+"""Baseline without a network: the intensities of a real scar of another patient, deformed into the intended mask."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,32 +14,33 @@ from scipy.spatial import cKDTree
 
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import InputError
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.generate.composite import composite, finished
+from lgesynthnet.generate.composite import SampleOrigin, composite
 from lgesynthnet.generate.paste import erased, healthy_wall
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 
-VERSION = 2  # raised when the rule changes, so that a resumed run notices
-LEAST_MM2 = 30.0  # a smaller scar is mostly partial volume
-WALL_MM = 10.0  # what a step in depth weighs against a step along the arc
-FAR_IN_TRANSMURALITY = 0.25  # as far as twice the area
+VERSION = 2  # part of the fingerprint; raise it when the rule changes
+MIN_MM2 = 30.0  # a smaller scar is mostly partial volume
+WALL_MM = 10.0  # thickness that makes a step in depth comparable with a step along the arc
+TRANSMURALITY_SCALE = 0.25  # a difference this large counts as much as a factor of two in area
 
 
 @dataclass(frozen=True, kw_only=True)
 class Donor:
-    """One real scar, every pixel in the coordinates of its own heart.
+    """One real scar, with every pixel in the coordinates of its own heart.
 
     Attributes:
         where: (n, 2) depth through the wall and position along the scar's arc, both 0 to 1.
-        unit: (n,) heart units.
+        unit: (n,) intensity in heart units.
         core: (n,) which pixels are no-reflow.
-        arc_mm: length of the arc.
+        area_mm2, transmurality: of the scar; the transmural extent is 0 to 1.
+        arc_mm: length of the arc that the scar spans.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Donor:
 
     @classmethod
     def of(cls, host: Host) -> Donor | None:
-        """The scar of a slice; None where it has none worth the name."""
+        """The scar of a slice; None where it has none of 30 mm² or more."""
         slice_, frame = host.slice_, host.frame
         scar = slice_.scar & frame.wall
-        found = measure(scar, frame)
-        if found.area_mm2 < LEAST_MM2 or found.transmurality is None:
+        extent = measure_scar(scar, frame)
+        if extent.area_mm2 < MIN_MM2 or extent.transmurality is None:
             return None
         start_deg, extent_deg = arc_of(frame.nominal_deg[scar])
         rows, cols = (np.nonzero(scar)[axis] - frame.centre[axis] for axis in range(2))
@@ -66,75 +66,84 @@ class Donor:
         return cls(
             name=host.name,
             patient=slice_.patient,
-            area_mm2=found.area_mm2,
-            transmurality=found.transmurality,
+            area_mm2=extent.area_mm2,
+            transmurality=extent.transmurality,
             arc_mm=float(np.radians(extent_deg)) * radius_mm,
             where=_coordinates(scar, frame, start_deg, extent_deg),
-            unit=HeartWindow.of(slice_).to_unit(slice_.image)[scar].astype(np.float64),
+            unit=HeartWindow.from_slice(slice_).to_unit(slice_.image)[scar].astype(np.float64),
             core=slice_.labels[scar] == Label.NO_REFLOW,
         )
 
     def values(self, where: Float[np.ndarray, "m 2"], *, core: bool) -> Float[np.ndarray, " m"] | None:
-        """Heart units at other coordinates, each from the nearest pixel of scar or of core; None where the donor has no such pixel."""
+        """Heart units at other coordinates, each from the nearest pixel of bright scar or of the core; None where there is none."""
         chosen = self.core == core
         if not chosen.any():
             return None
         scale = np.array([WALL_MM, self.arc_mm])
-        return self.unit[chosen][cKDTree(self.where[chosen] * scale).query(where * scale)[1]]
+        nearest = cKDTree(self.where[chosen] * scale).query(where * scale)[1]
+        return np.asarray(self.unit[chosen][nearest])
 
 
 class CopyPaste(Generator):
-    """Lays a donor's scar into the intended mask; which donor, and which way round, follows from the seed.
+    """Copies the scar of a donor into the intended mask. The seed decides the donor and whether its scar is mirrored.
 
-    The prescription's brightness is not looked at: a real scar is as bright as it is. Texture, border and no-reflow are real too,
-    and only the host's surroundings are another patient's. Sources: copy and paste as augmentation, Ghiasi et al. (2021); of lesions,
-    Zhang et al. (2021), CarveMix; bent along the wall here, since a scar's shape belongs to its own heart.
+    The prescribed brightness is not used: a real scar keeps its own brightness, texture, border and no-reflow core.
+
+    Sources: copy-paste as augmentation, Ghiasi et al. (2021); of lesions, Zhang et al. (2021), CarveMix. Here the scar is deformed along
+    the wall, because its shape belongs to its own heart.
     """
 
     def __init__(self, donors: Sequence[Donor], *, nearest: int = 8, edge_pixels: float = 0.6) -> None:
-        """`nearest`: so many donors, those most like the mask in area and transmural extent, are drawn from; `edge_pixels`: soft border."""
+        """Make a bank of donors.
+
+        Args:
+            nearest: a donor is drawn from this many that are most similar to the mask in area and transmural extent.
+            edge_pixels: width of the soft edge, as the sigma of a Gaussian.
+        Raises:
+            InputError: there are no donors, or `nearest` is below 1.
+        """
         if not donors or nearest < 1:
-            raise InputError(f"copy-paste: needs 1 donor or more, and 1 or more to draw from, not {len(donors)} and {nearest}")
+            raise InputError(f"copy-paste: needs at least 1 donor, and at least 1 to draw from, not {len(donors)} and {nearest}")
         self.donors, self.nearest, self.edge_pixels = list(donors), nearest, edge_pixels
         digest = hashlib.sha256(json.dumps([VERSION, nearest, edge_pixels]).encode())
         for donor in self.donors:
             digest.update(f"{donor.name} {donor.patient}".encode())
             digest.update(donor.where.tobytes() + donor.unit.tobytes() + donor.core.tobytes())
-        self._mark = f"copy-paste:{digest.hexdigest()[:16]}"
+        self._fingerprint = f"copy-paste:{digest.hexdigest()[:16]}"
 
     @classmethod
     def from_hosts(cls, hosts: Iterable[Host], *, nearest: int = 8, edge_pixels: float = 0.6) -> CopyPaste:
-        """A bank of the scars that slices hold; give it training patients alone.
+        """A bank of the scars in these slices; give it training patients only.
 
         Raises:
-            InputError: none of the slices holds a scar of 30 mm² or more.
+            InputError: no slice has a scar of 30 mm² or more.
         """
         donors = [donor for host in hosts if (donor := Donor.of(host)) is not None]
         if not donors:
-            raise InputError(f"copy-paste: no slice of the bank holds a scar of {LEAST_MM2:g} mm² or more; give it patients with scar")
+            raise InputError(f"copy-paste: no slice of the bank holds a scar of {MIN_MM2:g} mm² or more; give it patients with scar")
         return cls(donors, nearest=nearest, edge_pixels=edge_pixels)
 
     @property
     def fingerprint(self) -> str:
-        return self._mark
+        return self._fingerprint
 
     def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
         """Paint one sample.
 
         Raises:
             InputError: every donor is of the host's own patient.
-            AnatomyError: the host's wall is all scar, so nothing tells what healthy wall looks like.
+            AnatomyError: the host's wall is all scar, so there is no healthy wall to take the texture from.
         """
-        began = time.perf_counter()
+        origin = SampleOrigin(host=host, prescription=prescription, painted=painted, seed=seed, generator=self.fingerprint)
         slice_, rng = host.slice_, np.random.default_rng(seed)
         donor = self.donor_for(host, painted, rng)
-        hidden = hidden_round(painted.scar, host.frame.wall, slice_.spacing_mm)
+        hidden = hidden_region(painted.scar, host.frame.wall, slice_.spacing_mm)
         filled = self._filled(host, painted, donor, rng)
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
-        return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
+        return origin.sample(image, hidden)
 
     def donor_for(self, host: Host, painted: ScarMask, rng: np.random.Generator) -> Donor:
-        """One of the donors nearest to the mask; with a no-reflow core where the mask has one and any donor has.
+        """One of the donors most similar to the mask; where the mask has a no-reflow core, a donor with a core if there is any.
 
         Raises:
             InputError: every donor is of the host's own patient.
@@ -143,17 +152,17 @@ class CopyPaste(Generator):
         if not others:
             raise InputError(f"{host.name}: every donor of the copy-paste bank is of this same patient; add other patients with scar")
         cored = [donor for donor in others if donor.core.any()] if painted.no_reflow.any() else []
-        found = measure(painted.scar, host.frame)
+        extent = measure_scar(painted.scar, host.frame)
 
-        def unlike(donor: Donor) -> float:
-            deeper = donor.transmurality - (found.transmurality or 0.0)
-            return float(np.hypot(np.log2(donor.area_mm2 / max(found.area_mm2, 1e-6)), deeper / FAR_IN_TRANSMURALITY))
+        def distance(donor: Donor) -> float:
+            deeper = donor.transmurality - (extent.transmurality or 0.0)
+            return float(np.hypot(np.log2(donor.area_mm2 / max(extent.area_mm2, 1e-6)), deeper / TRANSMURALITY_SCALE))
 
-        nearest = sorted(cored or others, key=unlike)[: self.nearest]
+        nearest = sorted(cored or others, key=distance)[: self.nearest]
         return nearest[int(rng.integers(len(nearest)))]
 
     def _filled(self, host: Host, painted: ScarMask, donor: Donor, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
-        window, mirrored = HeartWindow.of(host.slice_), bool(rng.integers(2))
+        window, mirrored = HeartWindow.from_slice(host.slice_), bool(rng.integers(2))
         dark_level, texture = healthy_wall(host, rng)
         result = erased(host, painted, dark_level + texture)
         here = painted.scar & host.frame.wall
@@ -166,7 +175,7 @@ class CopyPaste(Generator):
             unit = donor.values(where, core=core)
             level = np.zeros(mask.shape)
             level[mask] = (dark_level + texture)[mask] if unit is None else window.to_stored(unit)
-            # Under the soft edge the nearest pixel of the mask goes on.
+            # Under the soft edge, outside the mask, the value of the nearest pixel of the mask is used.
             rows, cols = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
             share = ndimage.gaussian_filter(mask.astype(np.float64), self.edge_pixels)
             result = result * (1 - share) + level[rows, cols] * share
@@ -174,7 +183,7 @@ class CopyPaste(Generator):
 
 
 def arc_of(angles_deg: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """Start and extent of the shortest arc that holds all angles, in degrees; whatever side of 360 they lie on."""
+    """Start and extent in degrees of the shortest arc that contains all angles; it may pass through 0."""
     around = np.sort(angles_deg % 360.0)
     gaps = np.diff(around, append=around[0] + 360.0)
     last = int(gaps.argmax())

@@ -1,4 +1,4 @@
-"""Scanner noise for painted pixels: networks and resampling smooth, and a patch without grain betrays itself."""
+"""Scanner noise for painted pixels. Networks and resampling smooth an image, and a patch without noise is easy to spot."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from lgesynthnet.conditioning.noise import fine_detail
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.records import Image, Mask
 
-VERSION = 2  # of `matched_noise`; raised when the rule changes, so that a resumed run notices
+VERSION = 2  # of `matched_noise`, part of the fingerprint; raise it when the rule changes
 NEAR_MM = 10.0
-EDGES = 0.2  # share of the largest detail that is taken for edges
-STRONGEST = 2.0  # times the noise round the wall; slices of EMIDEC need up to 1.2
+EDGES = 0.2  # this share of the pixels, those with the largest detail, is taken for edges
+STRONGEST = 2.0  # times the noise around the wall; slices of EMIDEC need up to 1.2
 
 
 def matched_noise(
     host: Host, bare: Image, smooth: Float[np.ndarray, "rows cols"], hidden: Mask, rng: np.random.Generator
 ) -> Float[np.ndarray, "rows cols"]:
-    """Noise of the host's own kind, and of it what the repainted wall lacks beside the untouched wall; stored numbers, host's grid.
+    """Noise with the host's spectrum, as strong as what the repainted wall lacks compared with the untouched wall; stored numbers.
 
-    How much is missing is measured in the finished picture, where resampling has smoothed and rounding has added noise of its own.
-    Where either side of the wall is too small to measure, the noise is as strong as round the wall.
+    The lack is measured in the finished image, because resampling has smoothed it and rounding has added noise. Where one of the two
+    parts of the wall is too small for a measurement, the noise is as strong as around the wall.
 
     Args:
-        bare: the finished picture without grain.
-        smooth: the host without its noise; the difference shows the noise's spectrum.
+        bare: the finished image without added noise.
+        smooth: the host without its noise; the difference has the noise's spectrum.
         hidden: repainted pixels.
     """
     image, wall = host.slice_.image.astype(np.float64), host.frame.wall
@@ -34,7 +34,7 @@ def matched_noise(
     wanted, present, unit = _strength(image, wall & ~hidden), _strength(bare, wall & hidden), _strength(noise, wall & hidden)
     if wanted is None or present is None or not unit:
         return noise
-    return noise * min(np.sqrt(max(wanted**2 - present**2, 0.0)) / unit, STRONGEST)
+    return np.asarray(noise * min(np.sqrt(max(wanted**2 - present**2, 0.0)) / unit, STRONGEST))
 
 
 def grain(
@@ -45,28 +45,28 @@ def grain(
     *,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
 ) -> Float[np.ndarray, "rows cols"]:
-    """Noise with the strength and the correlation of a residual round the wall.
+    """Random noise with the strength and the correlation of a residual within 10 mm of the wall; 0 where under 100 pixels are left.
 
     Args:
-        residual: host minus what is taken for the host without its noise.
-        hidden: repainted pixels, not looked at.
+        residual: the host minus an estimate of the host without noise.
+        hidden: repainted pixels, which are left out.
     """
-    seen = (ndimage.distance_transform_edt(~wall, sampling=spacing_mm) <= NEAR_MM) & ~hidden
-    if seen.sum() < 100:
+    near = (ndimage.distance_transform_edt(~wall, sampling=spacing_mm) <= NEAR_MM) & ~hidden
+    if near.sum() < 100:
         return np.zeros_like(residual)
-    # Edges that are in the residual too are outliers, not noise.
-    spread = 1.4826 * float(np.median(np.abs(residual[seen] - np.median(residual[seen]))))
-    around = np.where(seen, np.clip(residual - np.median(residual[seen]), -3 * spread, 3 * spread), 0.0)
+    # The residual also contains edges; they are outliers and not noise.
+    spread = 1.4826 * float(np.median(np.abs(residual[near] - np.median(residual[near]))))
+    around = np.where(near, np.clip(residual - np.median(residual[near]), -3 * spread, 3 * spread), 0.0)
     power = np.abs(np.fft.fft2(around))
     phases = np.angle(np.fft.fft2(rng.standard_normal(residual.shape)))
     noise = np.fft.ifft2(power * np.exp(1j * phases)).real
-    return noise / (noise.std() + 1e-12) * spread
+    return np.asarray(noise / (noise.std() + 1e-12) * spread)
 
 
 def _strength(image: Image, where: Mask) -> float | None:
-    """Mean size of fine detail, edges left out.
+    """Mean size of fine detail, edges left out; None where the region is too small.
 
-    A median would do for floats; of 8-bit images, whose noise is of the size of a grey level, it knows a few values.
+    A mean and not a median: in 8-bit images, whose noise is about one grey level, a median takes only a few values.
     """
     sizes = fine_detail(image, where)
     return None if sizes is None else float(np.sort(sizes)[: int((1 - EDGES) * sizes.size)].mean())

@@ -1,38 +1,38 @@
-"""Baseline without a network: the painted scar is filled with an even brightness out of the host's own blood pool."""
+"""Baseline without a network: the scar is filled with an even brightness, taken from the host's own blood pool."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
-from lgesynthnet.conditioning.repaint_region import hidden_round
+from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.generate.composite import composite, finished
+from lgesynthnet.generate.composite import SampleOrigin, composite
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label
 
-VERSION = 3  # raised when the rule changes, so that a resumed run notices
+VERSION = 3  # part of the fingerprint; raise it when the rule changes
 ERASED_PIXELS = 3
 SMOOTHED_PIXELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntensityPaste(Generator):
-    """Fills the painted scar; the floor that every learned generator has to beat.
+    """Fills the scar with an even brightness; every learned generator has to beat it.
 
     Attributes:
         edge_pixels: width of the soft edge, as the sigma of a Gaussian.
-        blood_percentiles: the dimmest and the brightest scar, as percentiles of the blood pool (median scar: a bit above its median).
+        blood_percentiles: brightness of the darkest and of the brightest scar, as percentiles of the blood pool. (The median real scar is a
+            little above the median of the blood pool.)
     """
 
     edge_pixels: float = 0.6
@@ -47,14 +47,14 @@ class IntensityPaste(Generator):
         """Paint one sample.
 
         Raises:
-            AnatomyError: the host's wall is all scar, so nothing tells what healthy wall looks like.
+            AnatomyError: the host's wall is all scar, so there is no healthy wall to take the texture from.
         """
-        began = time.perf_counter()
+        origin = SampleOrigin(host=host, prescription=prescription, painted=painted, seed=seed, generator=self.fingerprint)
         slice_ = host.slice_
-        hidden = hidden_round(painted.scar, host.frame.wall, slice_.spacing_mm)
+        hidden = hidden_region(painted.scar, host.frame.wall, slice_.spacing_mm)
         filled = self._filled(host, painted, prescription.intensity_percentile, np.random.default_rng(seed))
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
-        return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
+        return origin.sample(image, hidden)
 
     def _filled(self, host: Host, painted: ScarMask, percentile: float, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
         image = host.slice_.image.astype(np.float64)
@@ -69,22 +69,22 @@ class IntensityPaste(Generator):
 
 
 def healthy_wall(host: Host, rng: np.random.Generator) -> tuple[float, Float[np.ndarray, "rows cols"]]:
-    """Level of the host's healthy wall, and grain of the strength and correlation of its own noise, both in stored numbers.
+    """Level of the host's healthy wall, and noise with the strength and correlation of the host's own; both in stored numbers.
 
     Raises:
-        AnatomyError: the host's wall is all scar, so nothing tells what healthy wall looks like.
+        AnatomyError: the host's wall is all scar, so there is no healthy wall to take the texture from.
     """
     image = host.slice_.image.astype(np.float64)
     healthy = image[host.slice_.labels == Label.WALL]
     if not healthy.size:
         raise AnatomyError(f"{host.name}: no healthy wall is left to take the texture from; choose another slice")
-    # What a median filter takes away: a wall that shades off must not make the scar grainy.
+    # The residual of a median filter, so that a gradient in the wall does not count as noise.
     residual = image - ndimage.median_filter(image, SMOOTHED_PIXELS)
     return float(np.percentile(healthy, 25)), grain(residual, host.frame.wall, host.slice_.scar, rng)
 
 
 def erased(host: Host, painted: ScarMask, healthy: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
-    """The host's image with its own scar under the mask covered by `healthy`: it would shine through a soft edge."""
+    """The host's image with its own scar under the mask replaced by `healthy`; else it would shine through the soft edge."""
     under = ndimage.binary_dilation(host.slice_.scar & painted.scar, iterations=ERASED_PIXELS)
     covered = under & host.frame.wall & ~(host.slice_.scar & ~painted.scar)
     return np.where(covered, healthy, host.slice_.image.astype(np.float64))

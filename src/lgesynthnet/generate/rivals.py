@@ -1,4 +1,4 @@
-"""The rivals by name, under the same contract as LGESynthNet."""
+"""The rivals by name, under the same protocol as LGESynthNet."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lgesynthnet.terms import Rival
 def load_rival(
     name: Rival | str, folder: Path | None = None, donors: Sequence[Host] = (), *, keep_host: bool = True, device: str = "cpu"
 ) -> Generator:
-    """A rival by name, under the same contract as the product.
+    """Load a rival by name.
 
     Args:
-        folder: a SPADE's own folder, or a model or work folder that holds it; for `template` a model folder or `WORK/control/model`.
-        donors: slices with scar that copy-paste and `template` take from, of training patients; see `hosts.donors.donor_bank`.
-        keep_host: False lets a network hand out the whole working grid as it renders it, as published.
+        folder: for SPADE its own folder, or a model or work folder that contains it; for `template` a model folder or `WORK/control/model`.
+        donors: slices with scar of training patients, for copy-paste and `template`; see `hosts.donors.donor_bank`.
+        keep_host: with False a network returns the whole working grid as it renders it, as in the publications.
     Raises:
-        ModelError: no such rival, or its folder is missing or damaged.
-        InputError: copy-paste without donors.
+        ModelError: there is no such rival, or its folder is missing or damaged.
+        InputError: copy-paste has no donors.
     """
     if name not in list(Rival):
         raise ModelError(f"no rival {name!r}; there are {', '.join(Rival)}")
@@ -51,8 +51,8 @@ def load_rival(
 
 
 def _templated(folder: Path, donors: Sequence[Host], *, keep_host: bool, device: str) -> Generator:
-    from lgesynthnet.conditioning.condition import template_of
+    from lgesynthnet.conditioning.condition import make_template
     from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 
-    templates = [template_of(donor) for donor in donors]
+    templates = [make_template(donor) for donor in donors]
     return LGESynthNet.from_pretrained(folder, device=device, sampling=Sampling(keep_host=keep_host), templates=templates)

@@ -1,20 +1,20 @@
-"""The SPADE rivals behind the generator's contract: same hosts, masks and compositing as the product, no caption and no brightness."""
+"""SPADE as a `Generator`: the same hosts, masks and compositing as LGESynthNet, but no caption and no brightness."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy import ndimage
+from torch import Tensor
 
-from lgesynthnet.conditioning.condition import Condition, condition
+from lgesynthnet.conditioning.condition import Condition, build_condition
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.generate.composite import finished, laid_into
+from lgesynthnet.generate.composite import SampleOrigin, composite_roi
 from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
 from lgesynthnet.model.tensors import to_maps
@@ -28,54 +28,56 @@ SMOOTHED_PIXELS = 1.0
 
 
 class SpadePainter(Generator):
-    """Renders the whole working grid from a semantic map; by default only the hidden region of it is taken, as of every generator.
+    """Renders the working grid from a semantic map.
 
     Attributes:
-        keep_host: False hands out the whole working grid as rendered, as published.
+        keep_host: take only the hidden region of what is rendered, as of every generator. False returns the whole working grid, as in the
+            publication.
     """
 
-    def __init__(self, model: Spade, *, mark: str, keep_host: bool = True, device: str = "cpu") -> None:
+    def __init__(self, model: Spade, *, fingerprint: str, keep_host: bool = True, device: str = "cpu") -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.keep_host, self.device = keep_host, torch.device(device)
-        self._mark = f"{mark}/grain-{VERSION}" if keep_host else f"{mark}/keep_host=False"
+        self._fingerprint = f"{fingerprint}/grain-{VERSION}" if keep_host else f"{fingerprint}/keep_host=False"
 
     @classmethod
     def from_pretrained(
         cls, folder: str | Path, context: Context | None = None, *, keep_host: bool = True, device: str = "cpu"
     ) -> SpadePainter:
-        """Load a SPADE from its own folder or, where `context` says which, from a model or work folder.
+        """Load a SPADE generator from its own folder; or, if `context` is given, from a model or work folder.
 
         Raises:
-            ModelError: none there, damaged, or of another context.
+            ModelError: it is missing or damaged, or has another context.
         """
         place = Path(folder) if context is None else part_folder(folder, spade_part(context))
         model = load_spade(place, context)
         notice_licence(place, place.parent)
-        return cls(model, mark=fingerprint(place, role=spade_part(model.size.context)), keep_host=keep_host, device=device)
+        return cls(model, fingerprint=fingerprint(place, role=spade_part(model.size.context)), keep_host=keep_host, device=device)
 
     @property
     def fingerprint(self) -> str:
-        return self._mark
+        return self._fingerprint
 
     def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint one sample; the same seed gives the same bytes on one kind of processor, alone or in any run."""
-        began = time.perf_counter()
-        window = HeartWindow.of(host.slice_)
-        made, roi, hidden = condition(host, prescription, painted, window)
-        picture = self._rendered(made, seed)
+        """Paint one sample. On one kind of processor the same seed gives the same bytes, alone or in any run."""
+        origin = SampleOrigin(host=host, prescription=prescription, painted=painted, seed=seed, generator=self.fingerprint)
+        window = HeartWindow.from_slice(host.slice_)
+        conditioning, roi, hidden = build_condition(host, prescription, painted, window)
+        rendered = self._rendered(conditioning, seed)
         if not self.keep_host:
             hidden = roi.covers(host.slice_.image.shape)
-        image = laid_into(host.slice_.image, picture, roi, window, hidden)
+        image = composite_roi(host.slice_.image, rendered, roi, window, hidden)
         if self.keep_host:
-            # No autoencoder's leftover shows the host's noise; what a blur takes away stands in. A median filter would take
-            # whole grey levels away, and of most pixels of an 8-bit image none.
+            # There is no autoencoder whose residual shows the host's noise, so the residual of a blur is used. A median filter would
+            # remove whole grey levels, and from most pixels of an 8-bit image nothing.
             smooth = ndimage.gaussian_filter(host.slice_.image.astype(np.float64), SMOOTHED_PIXELS)
-            lacking = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
-            image = laid_into(host.slice_.image, picture, roi, window, hidden, lacking)
-        return finished(host, prescription, painted, hidden, image, seed=seed, model=self.fingerprint, began=began)
+            noise = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
+            image = composite_roi(host.slice_.image, rendered, roi, window, hidden, noise)
+        return origin.sample(image, hidden)
 
     @torch.no_grad()
-    def _rendered(self, made: Condition, seed: int) -> Float[np.ndarray, "128 128"]:
+    def _rendered(self, conditioning: Condition, seed: int) -> Float[np.ndarray, "128 128"]:
         with one_thread():
-            semantic = to_maps([made], self.model.size.context, self.device)
-            return self.model(semantic, noise_of([seed], self.model.size).to(self.device))[0, 0].cpu().numpy()
+            semantic = to_maps([conditioning], self.model.size.context, self.device)
+            image: Tensor = self.model(semantic, noise_of([seed], self.model.size).to(self.device))
+            return np.asarray(image[0, 0].cpu().numpy())

@@ -1,1 +1,1 @@
-"""Hosts: the slices that can be painted into, each with its heart located."""
+"""Hosts: the slices that a scar can be painted into, each with its heart located."""

@@ -1,4 +1,4 @@
-"""Real scars to copy from: the scarred slices of some patients, located."""
+"""Donors: real slices with scar that the copy-paste method copies from."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from lgesynthnet.hosts.pool import find_hosts
 
 
 def donor_bank(cohort: Cohort, patients: Collection[str] | None = None) -> list[Host]:
-    """Every usable slice with scar of these patients (None: of all), for `load_rival("copy-paste", donors=...)`.
+    """All usable slices with scar of the given patients, with their hearts located, for `load_rival("copy-paste", donors=...)`.
 
-    Give it training patients: a scar that a reader is measured on must not stand in its synthetic training data.
+    Use training patients only: a scar that a segmenter is tested on must not be in its synthetic training data.
 
+    Args:
+        patients: names of the patients; None takes all.
     Raises:
-        InputError: there is none.
+        InputError: the cohort has none of the patients, or they have no usable slice with scar.
     """
     cases = [case for case in cohort.cases if patients is None or case.patient in patients]
     if not cases:
         raise InputError(f"{cohort.root}: has none of the patients {', '.join(sorted(patients or ()))}; choose others")
-    shelf = find_hosts(replace(cohort, cases=cases), with_scar=True)
-    bank = [host for host in map(shelf.fetch, shelf.entries) if host.slice_.scar.any()]
-    if not bank:
+    pool = find_hosts(replace(cohort, cases=cases), with_scar=True)
+    donors = [host for host in map(pool.fetch, pool.entries) if host.slice_.scar.any()]
+    if not donors:
         raise InputError(f"{cohort.root}: none of the chosen patients has a usable slice with scar; choose others")
-    return bank
+    return donors

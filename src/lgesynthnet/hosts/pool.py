@@ -1,23 +1,27 @@
-"""Which slices of a cohort can be painted into, and how to fetch one: a list in memory, the voxels on the disk."""
+"""Which slices of a cohort can be painted into, and how to fetch one. The list is in memory; the pixels stay on the disk."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+import os
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.anatomy.orientation import StackOrder
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import CaseFiles
-from lgesynthnet.data.ring import Fault, fault_of
+from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.errors import InputError
-from lgesynthnet.hosts.locate import locate_stack
+from lgesynthnet.hosts.orientation_cache import OrientationCache
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Skipped, Stack
 
 STACKS_IN_MEMORY = 32
+MOST_WORKERS = 8  # threads that orient hearts; reading the files is the limit beyond that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +46,14 @@ class HostPool:
     Attributes:
         fingerprint: hash of everything in the hosts that decides a pixel: images, labels, spacing, levels, insertions.
         skipped: cases and slices that cannot be used, with reasons; slices that nobody labelled are not among them.
+        orientation: how each stack is oriented, to be kept beside a run.
     """
 
     cohort: Cohort
     entries: list[HostEntry]
     skipped: list[Skipped]
     fingerprint: str
+    orientation: OrientationCache = field(default_factory=OrientationCache, repr=False)
     _stacks: OrderedDict[str, Stack] = field(default_factory=OrderedDict, repr=False)
 
     def fetch(self, entry: HostEntry) -> Host:
@@ -58,7 +64,7 @@ class HostPool:
             AnatomyError: the wall is no ring after all.
         """
         slice_ = self._stack(entry.case)[entry.index]
-        return Host(slice_=slice_, frame=locate(slice_, entry.level, entry.insertions))
+        return Host(slice_=slice_, frame=compute_heart_frame(slice_, entry.level, entry.insertions))
 
     def _stack(self, case: CaseFiles) -> Stack:
         stack = self._stacks.pop(case.patient, None) or self.cohort.read(case)
@@ -69,57 +75,88 @@ class HostPool:
 
 
 def find_hosts(
-    cohort: Cohort, *, with_scar: bool = False, strict: bool = False, on_case: Callable[[int, int], None] | None = None
+    cohort: Cohort,
+    *,
+    with_scar: bool = False,
+    strict: bool = False,
+    on_case: Callable[[int, int], None] | None = None,
+    cache: Path | None = None,
 ) -> HostPool:
     """Read every case once and list its usable slices.
 
     Args:
-        with_scar: take slices that hold scar too; their scar stays.
-        strict: raise at the first case or slice that cannot be used instead of listing it.
-        on_case: told (done, all) after each case.
+        with_scar: also take slices that hold scar; their scar stays.
+        strict: raise at the first case or slice that cannot be used, instead of listing it.
+        on_case: gets (done, total) after each case.
+        cache: file of an `OrientationCache`; it is read where it exists, and never written here.
     Raises:
-        InputError: nothing is usable; or `strict` and something is not.
+        InputError: no slice can be used; or `strict`, and one cannot.
     """
-    shelf = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="")
+    pool = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="", orientation=OrientationCache(cache))
     content = hashlib.sha256()
-    _refuse_if(strict, shelf.skipped)
-    for done, case in enumerate(cohort.cases, start=1):
-        try:
-            stack = cohort.read(case)
-        except InputError as fault:
-            shelf.skipped.append(Skipped(name=case.patient, reason=str(fault)))
-        else:
-            for found in _hosts_of(stack, case, with_scar):
-                if isinstance(found, Skipped):
-                    shelf.skipped.append(found)
-                else:
-                    shelf.entries.append(found)
-                    content.update(_content(stack[found.index], found))
-        _refuse_if(strict, shelf.skipped)
+    _refuse_if(strict, pool.skipped)
+    for done, hosts in enumerate(_hosts_by_case(cohort, with_scar, pool.orientation), start=1):
+        for host in hosts:
+            if isinstance(host, Skipped):
+                pool.skipped.append(host)
+            else:
+                entry, digest = host
+                pool.entries.append(entry)
+                content.update(digest)
+        _refuse_if(strict, pool.skipped)
         if on_case is not None:
             on_case(done, len(cohort.cases))
-    if not shelf.entries:
-        raise InputError(f"{cohort.root}: {_nothing(shelf.skipped, with_scar)}")
-    shelf.fingerprint = f"hosts:{content.hexdigest()[:16]}"
-    return shelf
+    if not pool.entries:
+        raise InputError(f"{cohort.root}: {_nothing(pool.skipped, with_scar)}")
+    pool.fingerprint = f"hosts:{content.hexdigest()[:16]}"
+    return pool
 
 
-def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool) -> Iterator[HostEntry | Skipped]:
+_Hosts = list[tuple[HostEntry, bytes] | Skipped]  # with each entry, what it adds to the fingerprint
+
+
+def _hosts_by_case(cohort: Cohort, with_scar: bool, orientation: OrientationCache) -> Iterator[_Hosts]:
+    """The hosts of every case, in order. A few cases are read and oriented at once: a network that runs on one thread leaves cores idle."""
+    workers = min(os.cpu_count() or 1, MOST_WORKERS)
+    waiting: deque[Future[_Hosts]] = deque()
+    with ThreadPoolExecutor(workers) as threads:
+        try:
+            for case in cohort.cases:
+                waiting.append(threads.submit(_hosts_of_case, cohort, case, with_scar, orientation))
+                if len(waiting) > workers:  # no more stacks in memory than are being worked on
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for hosts in waiting:
+                hosts.cancel()
+
+
+def _hosts_of_case(cohort: Cohort, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> _Hosts:
+    try:
+        stack = cohort.read(case)
+    except InputError as fault:
+        return [Skipped(name=case.patient, reason=str(fault))]
+    return list(_hosts_of(stack, case, with_scar, orientation))
+
+
+def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> Iterator[tuple[HostEntry, bytes] | Skipped]:
     usable: list[int] = []
     for slice_ in stack:
-        fault = fault_of(slice_)
+        fault = find_fault(slice_)
         if fault is None:
             usable.append(slice_.index)
-        elif fault is not Fault.UNLABELLED:  # beyond base and apex nobody draws
+        elif fault is not Fault.UNLABELLED:  # slices beyond base and apex have no labels
             yield Skipped(name=slice_.name, reason=f"{slice_.image_path}: slice {slice_.index}: {fault}")
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
         return
-    hearts = locate_stack(stack)
+    hearts = orientation.locate(stack)
     for index in wanted:
         level, insertions = hearts.levels[index], hearts.insertions[index]
         if level is not None and insertions is not None:
-            yield HostEntry(case=case, index=index, level=level, order=hearts.order, insertions=insertions)
+            entry = HostEntry(case=case, index=index, level=level, order=hearts.order, insertions=insertions)
+            yield entry, _content(stack[index], entry)
 
 
 def _content(slice_: ShortAxisSlice, entry: HostEntry) -> bytes:
@@ -139,6 +176,6 @@ def _refuse_if(strict: bool, skipped: list[Skipped]) -> None:
 def _nothing(skipped: list[Skipped], with_scar: bool) -> str:
     if skipped:
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        return f"no slice can be used; {skipped[0].name}: {skipped[0].reason}{more}; look with `lgesynthnet verify`"
+        return f"no slice can be used; {skipped[0].name}: {skipped[0].reason}{more}; `lgesynthnet verify` lists all reasons"
     hint = "every usable slice holds scar already; add --hosts-with-scar to paint beside it" if not with_scar else "no slice has labels"
     return f"no slice can be used; {hint}"

@@ -1,1 +1,1 @@
-"""Boxes of the figure: autoencoder, U-Net, control branch, text encoder, schedule. Torch begins here."""
+"""The parts of the generator: autoencoder, U-Net, control branch, text encoder, noise schedule; and SPADE, the rival."""

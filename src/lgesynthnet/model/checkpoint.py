@@ -1,4 +1,4 @@
-"""A model folder on disk: configs as JSON, weights as safetensors, nothing pickled; training writes it, painting reads it."""
+"""The folder of a generator: configs as JSON, weights as safetensors, nothing pickled. Training writes it, painting reads it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = ("vae", "unet", "controlnet", "text_encoder", "tokenizer", "scheduler")
 
 
 def save_inpainter(model: Inpainter, folder: Path) -> None:
-    """Write every part in the layout of a diffusers pipeline; `controlnet/` only where there is one."""
+    """Write every part in the layout of a diffusers pipeline; `controlnet/` only where the model has a control branch."""
     model.autoencoder.save_pretrained(folder / "vae")
     model.unet.save_pretrained(folder / "unet")
     if model.control is not None:
@@ -28,7 +28,7 @@ def save_inpainter(model: Inpainter, folder: Path) -> None:
     save_bert(model.text.bert, model.text.tokenizer, folder)
     save_file(model.text.projection.state_dict(), folder / "text_encoder" / "projection.safetensors")
     model.schedule.save_pretrained(folder / "scheduler")
-    for path in folder.glob("*/config.json"):  # the libraries note where a part was loaded from, which is nobody's business
+    for path in folder.glob("*/config.json"):  # the libraries record the path that a part was loaded from; it is private
         record = json.loads(path.read_text())
         if record.pop("_name_or_path", None) is not None:
             write_json(path, record)
@@ -38,7 +38,7 @@ def load_inpainter(folder: Path) -> Inpainter:
     """Read what `save_inpainter` wrote, in float32 and in evaluation mode.
 
     Raises:
-        ModelError: a part is missing, damaged, or only there as a pickle.
+        ModelError: a part is missing or damaged, or exists only as a pickle.
     """
     missing = [part for part in PARTS if part != "controlnet" and not (folder / part).is_dir()]
     if missing:
@@ -60,7 +60,7 @@ def load_inpainter(folder: Path) -> Inpainter:
 
 
 def halve(module: nn.Module) -> nn.Module:
-    """Weights rounded to 16 bits and back, in place: what a shipped model will be, so it is scored as shipped."""
+    """Round the weights to 16 bits in place, as they will be stored, so that a model is scored as it is shipped."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(parameter.half().float())

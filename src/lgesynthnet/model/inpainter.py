@@ -1,4 +1,4 @@
-"""The staged model in one piece: base U-Net, control branch copied from it, text encoder, autoencoder, schedule."""
+"""The generator's networks together: base U-Net, control branch copied from it, text encoder, autoencoder, noise schedule."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ diffusers_logging.set_verbosity_error()
 
 CONTROL_CHANNELS = 5
 TEMPLATE_CHANNELS = 2  # a reference image and its mask
-# Noisy latent, masked image folded 4 x 4 into channels, hidden, wall, cavity, cosine and sine of the AHA angle.
+# Noisy latent, masked image folded 4 x 4 into channels, hidden region, wall, cavity, cosine and sine of the AHA angle.
 IN_CHANNELS = LATENT_CHANNELS + FACTOR**2 + 5
 
 
 def build_unet(widths: tuple[int, int, int], text_width: int) -> UNet2DConditionModel:
-    """Inpainting latent diffusion U-Net with cross-attention to the caption at the two coarser resolutions."""
+    """U-Net of the inpainting latent diffusion model, with cross-attention to the caption at the two coarser resolutions."""
     return UNet2DConditionModel(
         sample_size=LATENT_SIDE,
         in_channels=IN_CHANNELS,
@@ -42,10 +42,10 @@ def build_unet(widths: tuple[int, int, int], text_width: int) -> UNet2DCondition
 
 
 def build_control(unet: UNet2DConditionModel, *, template: bool = False) -> ControlNetModel:
-    """Copy the *loaded* U-Net's encoder; zero convolutions make the controlled model equal the base one at first.
+    """A control branch: a copy of the U-Net's encoder, so load the U-Net's weights first. Its zero convolutions change nothing at first.
 
     Args:
-        template: it reads a reference image and mask besides; its config tells by the number of channels.
+        template: whether it also reads a reference image and mask; its config shows it by the number of channels.
     """
     channels = CONTROL_CHANNELS + TEMPLATE_CHANNELS * template
     return ControlNetModel.from_unet(
@@ -54,7 +54,7 @@ def build_control(unet: UNet2DConditionModel, *, template: bool = False) -> Cont
 
 
 def with_template(control: ControlNetModel) -> ControlNetModel:
-    """The same branch with room for a template, which it does not look at yet: its new weights are zero."""
+    """The same branch with input channels for a template; their weights are zero, so it does not use the template yet."""
     wide = ControlNetModel.from_config({**control.config, "conditioning_channels": CONTROL_CHANNELS + TEMPLATE_CHANNELS})
     weights = control.state_dict()
     first = weights["controlnet_cond_embedding.conv_in.weight"]
@@ -65,11 +65,11 @@ def with_template(control: ControlNetModel) -> ControlNetModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """A batch of conditions as tensors; made by `tensors.py`.
+    """A batch of conditions as tensors, see `model.tensors.to_inputs`.
 
     Attributes:
-        context: masked image folded to 16 channels, hidden, wall, cavity, cos, sin at latent resolution.
-        control: the five control channels at 128 x 128, or seven with a template.
+        context: masked image folded to 16 channels, hidden region, wall, cavity, cosine and sine of the angle, at latent resolution.
+        control: the five control channels on the working grid, or seven with a template.
         tokens: caption tokens.
     """
 
@@ -81,8 +81,7 @@ class Inputs:
 class Inpainter(nn.Module):
     """Predicts the velocity of a noisy latent under a condition.
 
-    `control` is None while the base model is trained; with it, `forward` equals the base model's until its zero
-    convolutions have moved.
+    `control` is None while the base model is trained. A new control branch changes nothing until its zero convolutions are trained.
     """
 
     def __init__(
@@ -109,31 +108,33 @@ class Inpainter(nn.Module):
         inputs: Inputs,
         words: Float[Tensor, "b tokens width"] | None = None,
     ) -> Float[Tensor, "b 4 32 32"]:
+        """The velocity at these steps; `words` is the encoded caption where it is known already."""
         words = self.text(inputs.tokens) if words is None else words
         x = torch.cat([noisy, inputs.context], dim=1)
         if self.control is None:
-            return self.unet(x, step, encoder_hidden_states=words).sample
+            velocity: Tensor = self.unet(x, step, encoder_hidden_states=words).sample
+            return velocity
         down, middle = self.control(x, step, encoder_hidden_states=words, controlnet_cond=inputs.control, return_dict=False)
-        return self.unet(
-            x, step, encoder_hidden_states=words, down_block_additional_residuals=down, mid_block_additional_residual=middle
-        ).sample
+        residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        velocity = self.unet(x, step, encoder_hidden_states=words, **residuals).sample
+        return velocity
 
     @contextmanager
-    def hinted(self, inputs: Inputs) -> Iterator[None]:
-        """Embed the control image once for all steps of a sample: it is half of the branch's work and knows no time."""
+    def embedded_once(self, inputs: Inputs) -> Iterator[None]:
+        """Inside, the control image is embedded once for all steps. That is half of the branch's work, and every step needs the same."""
         if self.control is None:
             yield
             return
         embedding = self.control.controlnet_cond_embedding
-        self.control.controlnet_cond_embedding = _Known(embedding(inputs.control))
+        self.control.controlnet_cond_embedding = _Constant(embedding(inputs.control))
         try:
             yield
         finally:
             self.control.controlnet_cond_embedding = embedding
 
 
-class _Known(nn.Module):
-    """Gives back what was computed before."""
+class _Constant(nn.Module):
+    """Returns a value that was computed before, whatever its input."""
 
     def __init__(self, value: Tensor) -> None:
         super().__init__()
@@ -144,5 +145,5 @@ class _Known(nn.Module):
 
 
 def fold(image: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 16 32 32"]:
-    """Every 4 x 4 block of pixels into channels: the context reaches the latent grid without loss or blur."""
+    """Every block of 4 x 4 pixels becomes 16 channels, so that the context reaches the latent grid without loss or blur."""
     return functional.pixel_unshuffle(image, FACTOR)

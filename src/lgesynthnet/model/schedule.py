@@ -1,4 +1,4 @@
-"""The noise schedule: v-prediction that ends in pure noise, so bright and dark fills are both reachable."""
+"""The noise schedule: v-prediction, and pure noise at the last step, so that bright and dark images can both be reached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRAIN_STEPS = 1000
 
 
 def build_schedule() -> DDIMScheduler:
-    """Zero terminal SNR (Lin et al., 2024) needs v-prediction and sampling that starts at the last step (`trailing`)."""
+    """DDIM with zero terminal SNR (Lin et al., 2024), which needs v-prediction and sampling from the last step (`trailing`)."""
     return DDIMScheduler(
         num_train_timesteps=TRAIN_STEPS,
         beta_schedule="scaled_linear",
@@ -24,12 +24,13 @@ def build_schedule() -> DDIMScheduler:
 
 
 def signal_and_noise(schedule: DDIMScheduler, step: Int[Tensor, " b"]) -> tuple[Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]]:
-    """alpha_t and sigma_t with alpha^2 + sigma^2 = 1."""
+    """alpha_t and sigma_t of each step, with alpha_t^2 + sigma_t^2 = 1."""
     kept = schedule.alphas_cumprod[step].reshape(-1, 1, 1, 1)
     return kept.sqrt(), (1 - kept).sqrt()
 
 
 def noised(clean: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+    """The noisy latent: alpha clean + sigma noise."""
     return alpha * clean + sigma * noise
 
 
@@ -39,11 +40,11 @@ def velocity(clean: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tens
 
 
 def clean_estimate(noisy: Tensor, v: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """One-step estimate of the clean latent; what a reward reads."""
+    """Estimate of the clean latent in one step, from the predicted velocity v; rewards are computed from it."""
     return alpha * noisy - sigma * v
 
 
 def snr(schedule: DDIMScheduler) -> Float[Tensor, " steps"]:
-    """Signal-to-noise ratio of every training step; the reward window is set by it, never by an index."""
-    kept = schedule.alphas_cumprod
+    """Signal-to-noise ratio of every training step."""
+    kept: Tensor = schedule.alphas_cumprod
     return kept / torch.clamp(1 - kept, min=1e-12)

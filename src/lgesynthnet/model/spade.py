@@ -1,8 +1,8 @@
-"""SPADE, the rival: a picture out of noise, told at every layer by the semantic map what belongs where; and its two discriminators.
+"""SPADE, a rival: an image from noise, in which a semantic map sets the normalisation of every layer; and its two discriminators.
 
-Source: Park et al. (2019), Semantic Image Synthesis with Spatially-Adaptive Normalization. The blocks are MONAI's. Its whole decoder is not
-used, because that ends in one channel at half the side, nor its discriminators of several scales, because these grow deeper where the
-published ones see a smaller picture.
+Source: Park et al. (2019), Semantic Image Synthesis with Spatially-Adaptive Normalization. The blocks are MONAI's. MONAI's decoder is not
+used, because it ends at half of the side, and its multi-scale discriminator is not used, because it gets deeper at the coarser scale where
+the published one sees a smaller image.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class SpadeSize:
     """What a SPADE generator is built from.
 
     Attributes:
-        context: what its map shows.
-        widths: channels at each resolution, the coarsest first; each next one has twice the side, the last 128 pixels.
-        hidden: channels between the map and the scales and shifts that it gives, at each resolution.
-        noise: how many numbers are drawn for a picture.
+        context: what its semantic map shows.
+        widths: channels at each resolution, the coarsest first; the side doubles from one to the next and ends at 128 pixels.
+        hidden: channels between the map and the scales and shifts of the normalisation, at each resolution.
+        noise: length of the noise vector of an image.
     """
 
     context: Context
@@ -53,12 +53,12 @@ class SpadeSize:
 
     @property
     def coarsest(self) -> int:
-        """Side of the first picture."""
+        """Side of the coarsest resolution in pixels."""
         return SIZE >> (len(self.widths) - 1)
 
 
 class Spade(nn.Module):
-    """Noise and a semantic map to a picture in heart units."""
+    """Noise and a semantic map to an image in heart units."""
 
     def __init__(self, size: SpadeSize) -> None:
         super().__init__()
@@ -70,20 +70,21 @@ class Spade(nn.Module):
             SPADENetResBlock(2, narrow, wide, channels, spade_intermediate_channels=hidden)
             for narrow, wide, hidden in zip(before, size.widths, size.hidden, strict=True)
         )
-        # No activation at the end: heart units have no bounds, where the published pictures lie in [-1, 1].
+        # No activation at the end: heart units have no bounds, while the published images lie in [-1, 1].
         self.last = nn.Conv2d(size.widths[-1], 1, 3, padding=1)
 
     def forward(self, semantic: Float[Tensor, "b channels 128 128"], noise: Float[Tensor, "b noise"]) -> Float[Tensor, "b 1 128 128"]:
-        """Park et al. (2019), Figure 4: upsampled between blocks, each normalised by the map at its own resolution."""
+        """Park et al. (2019), Figure 4: upsampling between blocks, each block normalised by the map at its own resolution."""
         side = self.size.coarsest
         x = self.first(noise).reshape(len(noise), self.size.widths[0], side, side)
         for i, block in enumerate(self.blocks):
             x = block(functional.interpolate(x, scale_factor=2.0) if i else x, semantic)
-        return self.last(functional.leaky_relu(x, 0.2))
+        image: Tensor = self.last(functional.leaky_relu(x, 0.2))
+        return image
 
 
 class Discriminator(nn.Module):
-    """Two patch discriminators, of the picture and of the picture at half the side; only training needs them.
+    """Two patch discriminators, one of the image and one of the image at half of the side; needed for training only.
 
     Source: Wang et al. (2018), pix2pixHD, with the spectral normalisation of Miyato et al. (2018).
     """
@@ -91,7 +92,7 @@ class Discriminator(nn.Module):
     def __init__(self, context: Context, width: int) -> None:
         super().__init__()
         self.scales = nn.ModuleList(
-            # Of one batch's pictures none may tell on another: instance and not MONAI's batch normalisation.
+            # Instance normalisation instead of MONAI's batch normalisation, which would let images of a batch influence each other.
             PatchDiscriminator(
                 spatial_dims=2, channels=width, in_channels=MAP_CHANNELS[context] + 1, num_layers_d=LAYERS, norm="INSTANCE", kernel_size=4
             )
@@ -102,26 +103,26 @@ class Discriminator(nn.Module):
                 spectral_norm(module)
 
     def forward(self, semantic: Float[Tensor, "b channels 128 128"], image: Float[Tensor, "b 1 128 128"]) -> list[list[Tensor]]:
-        """For each scale the features of every layer; the last of them are the patches' scores, real above 0."""
-        seen = torch.cat([semantic, image], dim=1)
-        found = []
-        for i, scale in enumerate(self.scales):
-            found.append(scale(functional.avg_pool2d(seen, 3, stride=2, padding=1, count_include_pad=False) if i else seen))
-        return found
+        """For each scale the outputs of every layer; the last one holds the scores of the patches, above 0 for real."""
+        x = torch.cat([semantic, image], dim=1)
+        return [
+            scale(functional.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) if i else x)
+            for i, scale in enumerate(self.scales)
+        ]
 
 
 def noise_of(seeds: list[int], size: SpadeSize) -> Float[Tensor, "b noise"]:
-    """A picture's noise from its own seed alone, whatever stands beside it in the batch."""
+    """Noise vectors, each from its own seed alone, whatever else is in the batch."""
     return torch.stack([torch.randn(size.noise, generator=torch.Generator().manual_seed(seed % 2**63)) for seed in seeds])
 
 
 def spade_part(context: Context) -> str:
-    """Its folder in a work or model folder: `spade-limited`, `spade-full`."""
+    """Name of its folder in a work or model folder: `spade-limited` or `spade-full`."""
     return f"spade-{context.value}"
 
 
 def save_spade(model: Spade, folder: Path) -> None:
-    """Write `model.safetensors` (float16, so round them first: `checkpoint.halve`) and `config.json`."""
+    """Write `model.safetensors` (float16, so round the weights first with `checkpoint.halve`) and `config.json`."""
     weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
     write_bytes(folder / "model.safetensors", save(weights))
     write_json(folder / "config.json", {"kind": "spade", **asdict(model.size)})
@@ -131,7 +132,7 @@ def load_spade(folder: Path, context: Context | None = None) -> Spade:
     """Read what `save_spade` wrote, in float32 and in evaluation mode.
 
     Raises:
-        ModelError: missing, damaged, or of another context than asked for.
+        ModelError: a file is missing or damaged, or the generator has another context.
     """
     try:
         record = json.loads((folder / "config.json").read_text())
@@ -142,7 +143,7 @@ def load_spade(folder: Path, context: Context | None = None) -> Spade:
         model.load_state_dict({name: value.float() for name, value in load_file(folder / "model.safetensors").items()})
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as fault:
         raise ModelError(
-            f"{folder}: no usable SPADE generator ({str(fault).splitlines()[0]}); `lgesynthnet train spade` makes one"
+            f"{folder}: no usable SPADE generator ({str(fault).splitlines()[0]}); train one with `lgesynthnet train spade`"
         ) from None
     if context is not None and size.context is not context:
         raise ModelError(f"{folder}: was trained with --context {size.context.value}, not {context.value}; give the other folder")

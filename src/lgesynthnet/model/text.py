@@ -1,4 +1,4 @@
-"""Captions to vectors: a compact BERT of our own by default, any Hugging Face BERT by folder or id. The only user of transformers."""
+"""Captions to vectors: our own compact BERT by default, or any Hugging Face BERT by folder or id. The only user of transformers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoTokenizer, BertConfig, BertModel, BertTokenizerFast
+from transformers import AutoConfig, AutoTokenizer, BertConfig
+from transformers import BertModel as BertModel  # passed on: no other module imports transformers
+from transformers import BertTokenizerFast as BertTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from lgesynthnet.errors import ModelError
@@ -30,7 +32,7 @@ transformers_logging.set_verbosity_error()
 
 
 def build_tokenizer() -> BertTokenizerFast:
-    """WordPiece of our own: every word of the report grammar and every percentage is one piece, anything else falls into letters."""
+    """Our own WordPiece tokenizer: every word of the grammar and every percentage is one piece; any other word is split into letters."""
     letters = string.ascii_lowercase + string.digits
     words = sorted(every_caption_word() | every_report_word())
     pieces = [*SPECIAL, *words, *map(str, range(10, 101)), *letters, *(f"##{c}" for c in letters), *"%-,.()/"]
@@ -45,10 +47,10 @@ def build_tokenizer() -> BertTokenizerFast:
 
 
 class TextEncoder(nn.Module):
-    """BERT and a learned projection to the U-Net's width; an empty caption is a learned vector of its own tokens.
+    """BERT and a learned projection to the U-Net's width. An empty caption is encoded like any other.
 
     Args:
-        bert: any BertModel, of any width; ours is two layers, 96 wide.
+        bert: any BertModel of any width; ours has two layers of width 96.
         width: cross-attention width of the U-Net.
     """
 
@@ -59,33 +61,38 @@ class TextEncoder(nn.Module):
         self.projection = nn.Linear(bert.config.hidden_size, width)
 
     def tokens(self, captions: list[str]) -> Int[Tensor, "b tokens"]:
-        """Fixed length, so a caption's vectors owe nothing to its batch."""
-        return self.tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
+        """Tokens of fixed length, so that a caption's vectors do not depend on its batch."""
+        batch = self.tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        tokens: Tensor = batch.input_ids
+        return tokens
 
     def forward(self, tokens: Int[Tensor, "b tokens"]) -> Float[Tensor, "b tokens width"]:
-        hidden, seen = hidden_states(self.bert, self.tokenizer, tokens)
-        return self.projection(hidden) * seen[..., None]
+        """The vectors of the tokens; padding becomes 0."""
+        hidden, is_word = hidden_states(self.bert, self.tokenizer, tokens)
+        vectors: Tensor = self.projection(hidden) * is_word[..., None]
+        return vectors
 
     @torch.no_grad()
     def read(self, captions: list[str]) -> Float[Tensor, "b tokens width"]:
-        return self(self.tokens(captions).to(self.projection.weight.device))
+        """The vectors of captions, without gradient."""
+        return self.forward(self.tokens(captions).to(self.projection.weight.device))
 
 
 def hidden_states(
     bert: BertModel, tokenizer: BertTokenizerFast, tokens: Int[Tensor, "b tokens"]
 ) -> tuple[Float[Tensor, "b tokens hidden"], Int[Tensor, "b tokens"]]:
-    """BERT's last layer, and 1 where a token is not padding."""
-    seen = (tokens != tokenizer.pad_token_id).long()
-    return bert(input_ids=tokens, attention_mask=seen).last_hidden_state, seen
+    """BERT's last layer, and 1 for tokens that are not padding."""
+    is_word = (tokens != tokenizer.pad_token_id).long()
+    return bert(input_ids=tokens, attention_mask=is_word).last_hidden_state, is_word
 
 
-def pooled(hidden: Float[Tensor, "b tokens hidden"], seen: Int[Tensor, "b tokens"]) -> Float[Tensor, "b hidden"]:
-    """One vector a caption: the mean over its tokens, as sentence encoders take it (Reimers and Gurevych, 2019)."""
-    return (hidden * seen[..., None]).sum(1) / seen.sum(1, keepdim=True).clamp(min=1)
+def pooled(hidden: Float[Tensor, "b tokens hidden"], is_word: Int[Tensor, "b tokens"]) -> Float[Tensor, "b hidden"]:
+    """One vector for each caption: the mean over its tokens, as in sentence encoders (Reimers and Gurevych, 2019)."""
+    return (hidden * is_word[..., None]).sum(1) / is_word.sum(1, keepdim=True).clamp(min=1)
 
 
 def build_bert(width: int, layers: int = 2) -> tuple[BertModel, BertTokenizerFast]:
-    """The compact BERT with random weights, and its tokenizer; `train text` teaches it."""
+    """The compact BERT with random weights, and its tokenizer; `train text` trains it."""
     tokenizer = build_tokenizer()
     bert = BertModel(
         BertConfig(
@@ -109,16 +116,16 @@ def build_text_encoder(width: int, layers: int = 2) -> TextEncoder:
 
 
 def save_bert(bert: BertModel, tokenizer: BertTokenizerFast, folder: Path) -> None:
-    """Write what `load_text_encoder` reads."""
+    """Write `FOLDER/text_encoder/` and `FOLDER/tokenizer/`, which `load_text_encoder` reads."""
     bert.save_pretrained(folder / "text_encoder")
     tokenizer.save_pretrained(folder / "tokenizer")
 
 
 def load_text_encoder(folder: Path) -> tuple[BertModel, BertTokenizerFast]:
-    """What `save_bert` wrote, in float32 and in evaluation mode; pickled weights are refused.
+    """Read what `save_bert` wrote, in float32 and in evaluation mode; pickled weights are refused.
 
     Raises:
-        ModelError: a part is missing, damaged, or only there as a pickle.
+        ModelError: a part is missing or damaged, or exists only as a pickle.
     """
     try:
         bert = _bert(folder / "text_encoder", local=True)
@@ -129,14 +136,14 @@ def load_text_encoder(folder: Path) -> tuple[BertModel, BertTokenizerFast]:
 
 
 def load_external(name: str | Path, *, allow_download: bool = False) -> tuple[BertModel, BertTokenizerFast]:
-    """Any BERT with its tokenizer, in float32 and in evaluation mode; its weights must be safetensors, a pickle is never read.
+    """Any BERT with its tokenizer, in float32 and in evaluation mode. Its weights must be safetensors; a pickle is never read.
 
     Args:
-        name: a folder as `save_pretrained` writes it, a folder that `save_bert` wrote, or an id on the Hugging Face hub, such as
-            `BIOMEDBERT`, that was fetched before.
-        allow_download: fetch the id where it is not on this machine yet.
+        name: a folder that `save_pretrained` or `save_bert` wrote, or an id on the Hugging Face hub, such as `BIOMEDBERT`, that was
+            downloaded before.
+        allow_download: download the id where it is not on this machine yet.
     Raises:
-        ModelError: no such folder, the id is not on this machine, no BERT, or its weights are only there as a pickle.
+        ModelError: there is no such folder, the id is not on this machine, it is no BERT, or its weights exist only as a pickle.
     """
     folder = Path(name).expanduser()
     if (folder / "text_encoder").is_dir():

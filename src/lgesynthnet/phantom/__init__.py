@@ -1,1 +1,1 @@
-"""Simulated LGE patients: anatomy, scar, inversion-recovery signal, written in the EMIDEC layout. No torch."""
+"""The phantom: simulated LGE patients with anatomy, scar and inversion-recovery signal, written in the EMIDEC layout."""

@@ -1,8 +1,8 @@
-"""One simulated patient in numbers, drawn once; `heart.py` and `thorax.py` cut planes through it.
+"""The anatomy of one simulated patient as numbers, which are drawn once; `heart.py` and `thorax.py` cut planes through it.
 
-Sizes are broad distributions round published adult values (Kawel-Boehm et al., JCMR 2020: LV diameters and wall thickness, RV
-diameters), widened to dilated and hypertrophied hearts, and held against statistics of the labels of 40 EMIDEC patients:
-endocardial radius 10 to 33 mm (median 23), wall 6 to 14 mm (9.4), in-slice spread of the wall 16 %, axis ratio 0.9.
+Sizes have broad distributions round published values of adults (Kawel-Boehm et al., JCMR 2020: LV diameters, wall thickness and
+RV diameters), widened to dilated and hypertrophied hearts. They were compared with the labels of 40 EMIDEC patients:
+endocardial radius 10 to 33 mm (median 23), wall 6 to 14 mm (median 9.4), spread of the wall within a slice 16 %, axis ratio 0.9.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Float
 
-BINS = 720  # directions round the LV centre in which contours are known, half a degree each
+BINS = 720  # directions round the LV centre in which contours are defined, every half degree
 
 
 class Tissue(IntEnum):
-    """What a point of the body is made of; `signal.py` gives each its T1 and proton density."""
+    """Tissues of the body; `scan.py` gives each its T1 and proton density."""
 
     AIR = 0
     LUNG = 1
@@ -42,13 +42,13 @@ class Tissue(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Remodelling:
-    """How an infarct changed the wall that it took: thinned and bulging when old, swollen when fresh.
+    """How an infarct changed its wall: an old one is thin and may bulge, a fresh one is swollen.
 
     Attributes:
-        start_deg, extent_deg: the stretch of wall, AHA angles.
-        middle, reach: its slice position and how many slices it reaches either way.
-        thickness: wall thickness in its middle as a share of the remote wall's, 0.4 to 1.3.
-        bulge_mm: how far the epicardium moves out there.
+        start_deg, extent_deg: the stretch of wall, in nominal (AHA) degrees.
+        middle, reach: slice position of its middle, and its extent in slices to either side.
+        thickness: wall thickness in its middle as a share of the thickness of remote wall, 0.4 to 1.3.
+        bulge_mm: how far the epicardium moves outwards, in mm.
     """
 
     start_deg: float
@@ -61,7 +61,7 @@ class Remodelling:
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """Everything that is fixed for one patient; lengths in mm, angles in image degrees, slice position 0 at the base."""
+    """Everything that is fixed for one patient. Lengths are in mm, angles in image degrees; slice position 0 is the base."""
 
     slices: int
     slice_step_mm: float
@@ -99,11 +99,14 @@ class Body:
     thorax_seed: int
 
     def position(self, index: float) -> float:
-        """0 at the most basal slice, 1 at the most apical; planes beyond either end exist."""
+        """Position along the heart: 0 at the most basal slice, 1 at the most apical one. Planes beyond either end exist."""
         return index / max(self.slices - 1, 1)
 
     def insertions_deg(self, index: float) -> tuple[float, float]:
-        """Exact RV insertion angles of a slice; towards the base both turn clockwise, the anterior one faster."""
+        """Exact (anterior, inferior) RV insertion angles of a slice, in [0, 360).
+
+        Towards the base both turn clockwise, the anterior one faster.
+        """
         from_middle = index - (self.slices - 1) / 2
         anterior = self.anterior_deg + self.anterior_drift_deg * from_middle
         inferior = self.anterior_deg + self.septum_deg + self.inferior_drift_deg * from_middle
@@ -111,11 +114,11 @@ class Body:
 
 
 def draw_body(rng: np.random.Generator) -> Body:
-    """Draw one patient's anatomy."""
+    """Draw the anatomy of one patient. The same state of `rng` gives the same anatomy."""
     spacing = float(rng.uniform(0.9, 1.9))
     field_of_view = float(rng.uniform(190.0, 320.0))
     dilated, hypertrophied = rng.random() < 0.2, rng.random() < 0.15
-    turned = rng.random() < 0.17  # about one heart in six lies with the RV up-left
+    turned = rng.random() < 0.17  # in about one heart in six the RV lies to the upper left
     anterior = float(rng.normal(67.0, 12.0) if turned else rng.normal(137.0, 13.0))
     papillary = anterior + 180.0
     return Body(

@@ -1,8 +1,8 @@
-"""Any short-axis plane through a simulated heart: where wall, cavities, fat and pericardium lie.
+"""Short-axis planes through a simulated heart: wall, cavities, fat and pericardium.
 
-The LV is a half ellipsoid with a lumpy, tapering wall, tilted against the slices; the RV is a pouch on its side that leaves the
-epicardium exactly at the insertions. Every contour is a radius in each direction round the LV centre, so that a plane costs a
-table look-up and thin slabs can be cut into many planes.
+The LV is half an ellipsoid with an uneven, tapering wall, tilted against the slices. The RV is a pouch on its side that leaves
+the epicardium exactly at the insertions. Every contour is a radius in each direction round the LV centre, so a plane needs only
+a table look-up, and a slice can be divided into many planes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
 
-from lgesynthnet.anatomy.frame import bend
+from lgesynthnet.anatomy.frame import to_nominal_deg
 from lgesynthnet.phantom.body import BINS, Body, Remodelling, Tissue
 from lgesynthnet.records import Insertions, Label, Source
 
@@ -24,15 +24,16 @@ _ANGLE = ((np.arange(BINS) + 0.5) * (360.0 / BINS)).astype(np.float32)
 
 @dataclass(frozen=True, kw_only=True)
 class Contours:
-    """One plane's heart as radii in mm in `BINS` directions, the first half a bin counter-clockwise of image right.
+    """The heart in one plane, as radii in mm in `BINS` directions; the first lies half a bin counter-clockwise of image right.
 
     Attributes:
-        centre_mm: (down, right) of the LV centre from the middle of the field of view.
-        endo, epi: the LV wall's two surfaces.
+        centre_mm: (down, right) of the LV centre from the middle of the field of view, in mm.
+        endo, epi: the two surfaces of the LV wall.
         rv: outer border of the RV cavity; equal to `epi` where there is no RV.
-        heart: outer border of muscle; `fat`: outer border of the fat round it.
-        pericardium: outer border of the pericardium with the fluid in it.
-        nominal_deg: AHA angle of each direction.
+        heart: outer border of the muscle.
+        fat: outer border of the fat round the heart.
+        pericardium: outer border of the pericardium with its fluid.
+        nominal_deg: nominal (AHA) angle of each direction.
     """
 
     centre_mm: tuple[float, float]
@@ -46,8 +47,15 @@ class Contours:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
-    """A box of the fine grid: `rows` and `cols` of its first pixel, its shape, the grid's side and pixel size."""
+class Box:
+    """A box of the fine grid.
+
+    Attributes:
+        corner: (row, column) of its first pixel.
+        shape: (rows, columns) of the box.
+        points: side of the fine grid in pixels.
+        pixel_mm: side of a pixel in mm.
+    """
 
     corner: tuple[int, int]
     shape: tuple[int, int]
@@ -55,7 +63,7 @@ class Window:
     pixel_mm: float
 
     def polar(self, centre_mm: tuple[float, float]) -> tuple[Grid, Int[np.ndarray, "rows cols"]]:
-        """Distance in mm from a centre, and the number of the direction, of every pixel."""
+        """Distance in mm from a centre, and index of the direction, for every pixel of the box."""
         middle = (self.points - 1) / 2
         down = ((np.arange(self.shape[0]) + self.corner[0] - middle) * self.pixel_mm - centre_mm[0]).astype(np.float32)[:, None]
         right = ((np.arange(self.shape[1]) + self.corner[1] - middle) * self.pixel_mm - centre_mm[1]).astype(np.float32)[None, :]
@@ -63,15 +71,18 @@ class Window:
         return np.hypot(down, right), np.floor(turn).astype(np.int32) % BINS
 
 
-def contours(body: Body, index: float, remodelling: Remodelling | None = None, shift_mm: tuple[float, float] = (0.0, 0.0)) -> Contours:
-    """The heart's borders in the plane at slice position `index`; fractions lie between slices, 0 is the base.
+def compute_contours(
+    body: Body, index: float, remodelling: Remodelling | None = None, shift_mm: tuple[float, float] = (0.0, 0.0)
+) -> Contours:
+    """The borders of the heart in the plane at slice position `index`, where 0 is the base and fractions lie between slices.
 
     Args:
-        shift_mm: (down, right) displacement of this slice, as from an uneven breath-hold.
+        remodelling: how an infarct changed the wall; None for a heart without infarct.
+        shift_mm: (down, right) displacement of this slice in mm, as from a different breath-hold.
     """
     z = body.position(index)
     radians = np.radians(_ANGLE)
-    # Of a tilted plane one side lies nearer the apex: each direction meets the ventricle at a height of its own.
+    # One side of a tilted plane lies nearer to the apex, so each direction meets the ventricle at another height.
     length_mm = max(body.slices - 1, 1) * body.slice_step_mm
     height = z + np.tan(np.radians(body.tilt_deg)) * body.endo_mm / length_mm * np.cos(radians - np.radians(body.tilt_towards_deg))
     anterior, inferior = body.insertions_deg(index)
@@ -80,12 +91,12 @@ def contours(body: Body, index: float, remodelling: Remodelling | None = None, s
     endo = body.endo_mm * ellipsoid * (1 + _harmonics(body.lumps, radians, 2)) * (1 - body.septal_flattening * _bump(septum_middle, 40))
     wall = body.wall_mm * (1 - body.wall_taper * np.clip(height, 0, 1.1)) * np.clip(1 + _harmonics(body.wall_lumps, radians, 1), 0.55, 1.6)
     insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
-    nominal = bend(_ANGLE.astype(np.float64), insertions)
+    nominal = to_nominal_deg(_ANGLE.astype(np.float64), insertions)
     epi = endo + wall
     if remodelling is not None:
-        took = _taken(remodelling, nominal, index)
-        epi = epi + remodelling.bulge_mm * took
-        endo = epi - wall * (1 + (remodelling.thickness - 1) * took)
+        infarct_share = _infarct_share(remodelling, nominal, index)
+        epi = epi + remodelling.bulge_mm * infarct_share
+        endo = epi - wall * (1 + (remodelling.thickness - 1) * infarct_share)
     rv = epi + _rv_depth(body, z, anterior, inferior)
     heart = np.where(rv > epi, rv + body.rv_wall_mm, epi)
     groove = 1.2 * _bump(anterior, 25) + 1.2 * _bump(inferior, 25)
@@ -104,8 +115,8 @@ def contours(body: Body, index: float, remodelling: Remodelling | None = None, s
     )
 
 
-def window_of(planes: list[Contours], points: int, pixel_mm: float, margin_mm: float = 1.0) -> Window:
-    """The smallest box of the fine grid that holds the heart of all planes with its fat, and a margin for what lies on it."""
+def heart_box(planes: list[Contours], points: int, pixel_mm: float, margin_mm: float = 1.0) -> Box:
+    """The smallest box of the fine grid that holds the heart of all planes with its fat and a margin."""
     radians = np.radians(_ANGLE)
     reach = np.max([plane.pericardium for plane in planes], axis=0) + margin_mm
     down, right = -reach * np.sin(radians), reach * np.cos(radians)
@@ -117,12 +128,12 @@ def window_of(planes: list[Contours], points: int, pixel_mm: float, margin_mm: f
         high = int(np.ceil(middle + (max(centres) + along.max()) / pixel_mm))
         edges.append((max(low, 0), min(high, points - 1) + 1))
     (top, bottom), (left, right_edge) = edges
-    return Window(corner=(top, left), shape=(bottom - top, right_edge - left), points=points, pixel_mm=pixel_mm)
+    return Box(corner=(top, left), shape=(bottom - top, right_edge - left), points=points, pixel_mm=pixel_mm)
 
 
-def cut(body: Body, index: float, plane: Contours, window: Window, scene: UInt8[np.ndarray, "rows cols"]) -> UInt8[np.ndarray, "rows cols"]:
-    """Tissues of a box of the plane at slice position `index`; outside the heart stands `scene`, the same box of the thorax."""
-    radius, direction = window.polar(plane.centre_mm)
+def cut_plane(body: Body, index: float, plane: Contours, box: Box, scene: UInt8[np.ndarray, "rows cols"]) -> UInt8[np.ndarray, "rows cols"]:
+    """Tissues of a box of the plane at slice position `index`. Outside the heart they are those of `scene`, the same box of the thorax."""
+    radius, direction = box.polar(plane.centre_mm)
     endo, epi = plane.endo[direction], plane.epi[direction]
     tissue = scene.copy()
     tissue[radius < plane.pericardium[direction]] = Tissue.PERICARDIUM
@@ -132,20 +143,20 @@ def cut(body: Body, index: float, plane: Contours, window: Window, scene: UInt8[
     tissue[radius < epi] = Tissue.MYOCARDIUM
     cavity = radius < endo
     tissue[cavity] = Tissue.BLOOD
-    tissue[cavity & _muscle_in_cavity(body, index, plane, radius, direction)] = Tissue.PAPILLARY
-    _outflow(body, index, plane, window, tissue)
+    tissue[cavity & _papillary_muscles(body, index, plane, radius, direction)] = Tissue.PAPILLARY
+    _outflow(body, index, plane, box, tissue)
     return tissue
 
 
 def outflow_mm(body: Body, index: float) -> float:
-    """Radius of the RV outflow tract in this plane; 0 below the basal third."""
+    """Radius of the RV outflow tract in this plane, in mm; 0 below the basal third."""
     size = body.outflow_mm * (1 - body.position(index) / 0.35)
     return size if size >= 3 else 0.0
 
 
-def labels_of(plane: Contours, window: Window) -> UInt8[np.ndarray, "rows cols"]:
-    """Label of every pixel of a box: cavity (papillary muscles count as blood, as experts draw them), wall, RV."""
-    radius, direction = window.polar(plane.centre_mm)
+def draw_labels(plane: Contours, box: Box) -> UInt8[np.ndarray, "rows cols"]:
+    """Labels of the pixels of a box: cavity, wall and RV. Papillary muscles belong to the cavity, as experts draw them."""
+    radius, direction = box.polar(plane.centre_mm)
     labels = np.where(radius < plane.rv[direction], np.uint8(Label.RV), np.uint8(0))
     labels[radius < plane.epi[direction]] = Label.WALL
     labels[radius < plane.endo[direction]] = Label.CAVITY
@@ -159,11 +170,11 @@ def _harmonics(parts: np.ndarray, radians: np.ndarray, first: int) -> np.ndarray
 
 def _bump(at_deg: float, width_deg: float) -> np.ndarray:
     away = (_ANGLE - at_deg + 180.0) % 360.0 - 180.0
-    return np.exp(-((away / width_deg) ** 2))
+    return np.asarray(np.exp(-((away / width_deg) ** 2)))
 
 
-def _taken(infarct: Remodelling, nominal: np.ndarray, index: float) -> np.ndarray:
-    """How far each direction belongs to the infarct: 1 in its middle, smoothly 0 outside."""
+def _infarct_share(infarct: Remodelling, nominal: np.ndarray, index: float) -> np.ndarray:
+    """How much each direction belongs to the infarct: 1 in its middle, falling smoothly to 0."""
     middle = infarct.start_deg + infarct.extent_deg / 2
     away = np.abs((nominal - middle + 180.0) % 360.0 - 180.0) / (infarct.extent_deg / 2 + 12.0)
     along = abs(index - infarct.middle) / (infarct.reach + 0.5)
@@ -171,7 +182,7 @@ def _taken(infarct: Remodelling, nominal: np.ndarray, index: float) -> np.ndarra
 
 
 def _rv_depth(body: Body, z: float, anterior: float, inferior: float) -> np.ndarray:
-    """Width of the RV cavity seen from the LV; 0 at and beyond the insertions, so these are exact."""
+    """Width of the RV cavity in each direction in mm. It is 0 at and beyond the insertions, so that these are exact."""
     arc = (inferior - anterior) % 360.0
     along = ((_ANGLE - anterior) % 360.0) / arc
     depth = body.rv_depth_mm * max(1 - (max(z, 0.0) / body.rv_end) ** 1.6, 0.0)
@@ -179,8 +190,8 @@ def _rv_depth(body: Body, z: float, anterior: float, inferior: float) -> np.ndar
     return np.asarray(depth * np.clip(profile, 0, 1) ** body.rv_shape)
 
 
-def _muscle_in_cavity(body: Body, index: float, plane: Contours, radius: Grid, direction: np.ndarray) -> Bool[np.ndarray, "rows cols"]:
-    """Two papillary muscles, free in the mid cavity and joining the wall towards the apex, and trabeculae along the endocardium."""
+def _papillary_muscles(body: Body, index: float, plane: Contours, radius: Grid, direction: np.ndarray) -> Bool[np.ndarray, "rows cols"]:
+    """Mask of the two papillary muscles, which join the wall towards the apex, and of the trabeculae along the endocardium."""
     z = body.position(index)
     rng = np.random.default_rng([body.thorax_seed, 7])
     waves = sum(np.cos(np.radians(_ANGLE) * k + rng.uniform(0, 6)) * rng.uniform(0.2, 0.7) for k in rng.integers(3, 26, 5))
@@ -197,19 +208,19 @@ def _muscle_in_cavity(body: Body, index: float, plane: Contours, radius: Grid, d
     return inside
 
 
-def _outflow(body: Body, index: float, plane: Contours, window: Window, tissue: UInt8[np.ndarray, "rows cols"]) -> None:
-    """Basal planes show the RV outflow tract beside the anterior insertion, with a wall of its own; it carries no label."""
+def _outflow(body: Body, index: float, plane: Contours, box: Box, tissue: UInt8[np.ndarray, "rows cols"]) -> None:
+    """Add the RV outflow tract to basal planes, beside the anterior insertion and with a wall of its own. It has no label."""
     size = outflow_mm(body, index)
     if size == 0:
         return
     anterior, _ = body.insertions_deg(index)
     deg = anterior + 8.0
     reach = float(plane.epi[int(deg % 360.0 * BINS / 360)]) + size + body.rv_wall_mm + 1.0
-    at = (
+    centre = (
         plane.centre_mm[0] - reach * float(np.sin(np.radians(deg))),
         plane.centre_mm[1] + reach * float(np.cos(np.radians(deg))),
     )
-    radius, _ = window.polar(at)
+    radius, _ = box.polar(centre)
     free = ~np.isin(tissue, (Tissue.MYOCARDIUM, Tissue.BLOOD, Tissue.PAPILLARY, Tissue.RV_BLOOD))
     tissue[free & (radius < size + body.rv_wall_mm)] = Tissue.RV_WALL
     tissue[free & (radius < size)] = Tissue.RV_BLOOD

@@ -5,27 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Integer, Shaped, UInt8
 
-from lgesynthnet.anatomy.frame import locate
+from lgesynthnet.anatomy.frame import compute_heart_frame
+from lgesynthnet.phantom.acquisition import acquire, to_stored
 from lgesynthnet.phantom.body import Body, Tissue, draw_body
-from lgesynthnet.phantom.heart import Contours, Window, contours, cut, labels_of, outflow_mm, window_of
-from lgesynthnet.phantom.infarct import NON_ISCHAEMIC, NOTHING, Plan, WallMap, between, level_of, plan_scar, scarred, wall_map
-from lgesynthnet.phantom.signal import Scan, acquire, draw_scan, scan_of_slice, tissue_signal, to_stored
-from lgesynthnet.phantom.thorax import surroundings
-from lgesynthnet.prescription.measuring import Measurement, measure
+from lgesynthnet.phantom.heart import Box, Contours, compute_contours, cut_plane, draw_labels, heart_box, outflow_mm
+from lgesynthnet.phantom.scan import Scan, draw_scan, scan_of_slice
+from lgesynthnet.phantom.scar_plan import NON_ISCHAEMIC, ScarPlan, level_of, plan_scar
+from lgesynthnet.phantom.signal import tissue_signal
+from lgesynthnet.phantom.thorax import draw_thorax
+from lgesynthnet.phantom.wall_map import NOTHING, WallMap, interpolate, read_wall_map, scar_in_plane
+from lgesynthnet.prescription.measuring import Measurement, measure_scar
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source, Stack
 
-FINE = 2  # in-plane points per pixel side, for partial volume
-PLANES = 5  # through a slab
-MISREGISTERED_MM = 0.9  # standard deviation of a slice's displacement between breath-holds
+FINE = 2  # points of the fine grid for each pixel side, for partial volume
+PLANES = 5  # planes through the thickness of a slice
+MISREGISTERED_MM = 0.9  # standard deviation of the displacement of a slice between breath-holds
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceTruth:
-    """What is exactly known of one slice."""
+    """What is known exactly about one slice.
+
+    Attributes:
+        anterior_deg, inferior_deg: RV insertion angles in image degrees, in [0, 360).
+        prescription, measured: the scar of the middle plane; None for a slice without scar.
+    """
 
     index: int
     level: Level
@@ -37,13 +45,15 @@ class SliceTruth:
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
+    """A simulated patient: the stack, and the truth of each slice in the order of the stack."""
+
     stack: Stack
     truth: list[SliceTruth]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Slice:
-    """A slice before it is imaged: the labels of its middle plane, and the scar in heart coordinates."""
+class _PlannedSlice:
+    """A slice before it is imaged: the labels of its middle plane, and its scar in heart coordinates."""
 
     shift_mm: tuple[float, float]
     labels: UInt8[np.ndarray, "points points"]
@@ -52,103 +62,115 @@ class _Slice:
 
 
 def simulate(name: str, seed: int, *, infarct: bool, non_ischaemic: float = NON_ISCHAEMIC) -> Patient:
-    """One patient; the same arguments give the same bytes. Slice 0 is the base; labels include the RV cavity (5).
+    """Simulate one patient. The same arguments give the same bytes. Slice 0 is the base; the labels include the RV cavity (5).
 
     Args:
-        infarct: has scar.
-        non_ischaemic: chance that the scar is no infarct after all, 0 to 1.
+        infarct: whether the patient has scar.
+        non_ischaemic: probability that the scar is no infarct, 0 to 1.
     """
     rng = np.random.default_rng([seed, 20])
     body, scan = draw_body(rng), draw_scan(rng)
-    plan = plan_scar(body, rng, non_ischaemic) if infarct else Plan(prescriptions={}, remodelling=None, border_mm=0.0)
-    drawn = [_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
-    still = contours(body, (body.slices - 1) / 2, plan.remodelling)
-    images = [_image(body, scan, plan, still, drawn, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
+    plan = plan_scar(body, rng, non_ischaemic) if infarct else ScarPlan(prescriptions={}, remodelling=None, border_mm=0.0)
+    slices = [_plan_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
+    images = [_image(body, scan, plan, slices, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
     stored = to_stored(np.stack(images, axis=2), scan)
     stack = Stack(
         patient=name,
         image=_pad_black(stored, rng),
-        labels=np.stack([_coarse_labels(one.labels, body.matrix) for one in drawn], axis=2),
+        labels=np.stack([_coarse_labels(planned.labels, body.matrix) for planned in slices], axis=2),
         spacing_mm=(body.spacing_mm, body.spacing_mm),
         slice_step_mm=body.slice_step_mm,
         base_first=True,
     )
-    return Patient(stack=stack, truth=[one.truth for one in drawn])
+    return Patient(stack=stack, truth=[planned.truth for planned in slices])
 
 
-def _slice(body: Body, plan: Plan, index: int, rng: np.random.Generator) -> _Slice:
+def _plan_slice(body: Body, plan: ScarPlan, index: int, rng: np.random.Generator) -> _PlannedSlice:
     points, pixel = body.matrix * FINE, body.spacing_mm / FINE
     shift = (float(rng.normal(0, MISREGISTERED_MM)), float(rng.normal(0, MISREGISTERED_MM)))
-    middle = contours(body, index, plan.remodelling, shift)
-    window = window_of([middle], points, pixel)
-    box = labels_of(middle, window)
+    plane = compute_contours(body, index, plan.remodelling, shift)
+    box = heart_box([plane], points, pixel)
+    heart_labels = draw_labels(plane, box)
     level = level_of(body, index)
     anterior, inferior = body.insertions_deg(index)
     prescription, measured, scar = plan.prescriptions.get(index), None, NOTHING
     if prescription is not None:
         insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
-        here = ShortAxisSlice(patient="phantom", index=index, image=box.astype(np.float32), labels=box, spacing_mm=(pixel, pixel))
-        frame = locate(here, level, insertions)
-        painted = rasterize(prescription, frame)
-        measured = measure(painted.scar, frame, painted.no_reflow)
-        scar = wall_map(painted, middle, window)
-        box = _marked(box, painted)
+        fine_slice = ShortAxisSlice(
+            patient="phantom", index=index, image=heart_labels.astype(np.float32), labels=heart_labels, spacing_mm=(pixel, pixel)
+        )
+        frame = compute_heart_frame(fine_slice, level, insertions)
+        scar_mask = rasterize(prescription, frame)
+        measured = measure_scar(scar_mask.scar, frame, scar_mask.no_reflow)
+        scar = read_wall_map(scar_mask, plane, box)
+        heart_labels = _add_scar(heart_labels, scar_mask)
     labels = np.zeros((points, points), np.uint8)
-    labels[_region(window)] = box
+    labels[_pixels_of(box)] = heart_labels
     truth = SliceTruth(index=index, level=level, anterior_deg=anterior, inferior_deg=inferior, prescription=prescription, measured=measured)
-    return _Slice(shift_mm=shift, labels=labels, scar=scar, truth=truth)
+    return _PlannedSlice(shift_mm=shift, labels=labels, scar=scar, truth=truth)
 
 
-def _marked(labels: UInt8[np.ndarray, "rows cols"], painted: ScarMask) -> UInt8[np.ndarray, "rows cols"]:
-    labels = np.where(painted.scar, np.uint8(Label.SCAR), labels)
-    return np.where(painted.no_reflow, np.uint8(Label.NO_REFLOW), labels)
+def _add_scar(labels: UInt8[np.ndarray, "rows cols"], scar_mask: ScarMask) -> UInt8[np.ndarray, "rows cols"]:
+    labels = np.where(scar_mask.scar, np.uint8(Label.SCAR), labels)
+    return np.where(scar_mask.no_reflow, np.uint8(Label.NO_REFLOW), labels)
 
 
 def _image(
-    body: Body, scan: Scan, plan: Plan, still: Contours, drawn: list[_Slice], index: int, rng: np.random.Generator
+    body: Body, scan: Scan, plan: ScarPlan, slices: list[_PlannedSlice], index: int, rng: np.random.Generator
 ) -> Float32[np.ndarray, "rows cols"]:
-    """What the scanner makes of a slab: several planes through heart and scar, averaged, then acquired.
-
-    Args:
-        still: the heart in the middle of the stack, round which the thorax is built.
-    """
-    one = drawn[index]
+    """Image one slice: several planes through heart and scar are averaged over its thickness and then acquired."""
+    planned = slices[index]
     points, pixel = body.matrix * FINE, body.spacing_mm / FINE
     offsets = ((np.arange(PLANES) + 0.5) / PLANES - 0.5) * body.slab_mm / body.slice_step_mm
-    planes = [contours(body, index + offset, plan.remodelling, one.shift_mm) for offset in offsets]
-    window = window_of(planes, points, pixel, margin_mm=1.0 + 2.4 * outflow_mm(body, index))
-    scene = surroundings(body, index, still, one.shift_mm, points, pixel)
+    planes = [compute_contours(body, index + offset, plan.remodelling, planned.shift_mm) for offset in offsets]
+    box = heart_box(planes, points, pixel, margin_mm=1.0 + 2.4 * outflow_mm(body, index))
+    middle_of_stack = compute_contours(body, (body.slices - 1) / 2, plan.remodelling)
+    scene = draw_thorax(body, index, middle_of_stack, planned.shift_mm, points, pixel)
     slab = []
     for offset, plane in zip(offsets, planes, strict=True):
-        tissue = cut(body, index + offset, plane, window, scene[_region(window)])
+        tissue = cut_plane(body, index + offset, plane, box, scene[_pixels_of(box)])
         beside = index + (1 if offset > 0 else -1)
-        neighbour = drawn[beside].scar if 0 <= beside < len(drawn) else one.scar
-        if one.scar is not NOTHING or neighbour is not NOTHING:
-            scar, border, no_reflow = scarred(between(one.scar, neighbour, abs(float(offset))), plane, window, plan.border_mm)
-            tissue[scar] = Tissue.SCAR
-            tissue[border] = Tissue.BORDER_ZONE
-            tissue[no_reflow] = Tissue.NO_REFLOW
+        neighbour = slices[beside].scar if 0 <= beside < len(slices) else planned.scar
+        _paint_scar(tissue, planned.scar, neighbour, abs(float(offset)), plane, box, plan.border_mm)
         slab.append(tissue)
-    scene[_region(window)] = slab[PLANES // 2]
-    here = scan_of_slice(scan, index, rng)
-    signal = tissue_signal(scene, np.stack(slab), window.corner, pixel, here, rng)
-    return acquire(signal, pixel, body.matrix, here, rng)
+    scene[_pixels_of(box)] = slab[PLANES // 2]
+    slice_scan = scan_of_slice(scan, index, rng)
+    signal = tissue_signal(scene, np.stack(slab), box.corner, pixel, slice_scan, rng)
+    return acquire(signal, pixel, body.matrix, slice_scan, rng)
 
 
-def _region(window: Window) -> tuple[slice, slice]:
-    (top, left), (rows, cols) = window.corner, window.shape
+def _paint_scar(
+    tissue: UInt8[np.ndarray, "rows cols"],
+    scar: WallMap,
+    neighbour: WallMap,
+    share: float,
+    plane: Contours,
+    box: Box,
+    border_mm: float,
+) -> None:
+    """Enter the scar, a `share` of the way to the neighbouring slice, into the tissues of a plane."""
+    if scar is NOTHING and neighbour is NOTHING:
+        return
+    in_plane, border, no_reflow = scar_in_plane(interpolate(scar, neighbour, share), plane, box, border_mm)
+    tissue[in_plane] = Tissue.SCAR
+    tissue[border] = Tissue.BORDER_ZONE
+    tissue[no_reflow] = Tissue.NO_REFLOW
+
+
+def _pixels_of(box: Box) -> tuple[slice, slice]:
+    (top, left), (rows, cols) = box.corner, box.shape
     return slice(top, top + rows), slice(left, left + cols)
 
 
-def _coarse_labels(fine: np.ndarray, matrix: int) -> np.ndarray:
-    """The most frequent label in each pixel; a tie goes to the higher id, so thin scar is not lost."""
+def _coarse_labels(fine: UInt8[np.ndarray, "points points"], matrix: int) -> UInt8[np.ndarray, "rows cols"]:
+    """The most frequent label in each pixel. A tie goes to the higher id, so that thin scar is not lost."""
     blocks = fine.reshape(matrix, FINE, matrix, FINE)
     counts = np.stack([(blocks == label).sum(axis=(1, 3)) for label in range(6)])
-    return (5 - counts[::-1].argmax(axis=0)).astype(np.uint8)
+    return np.asarray((5 - counts[::-1].argmax(axis=0)).astype(np.uint8))
 
 
-def _pad_black(stored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One image in three has a black band at one side, as exports leave it."""
+def _pad_black(stored: Integer[np.ndarray, "rows cols slices"], rng: np.random.Generator) -> Shaped[np.ndarray, "rows cols slices"]:
+    """Make a band at one side of one image in three black, as export programs do."""
     if rng.random() < 0.33:
         stored = stored.copy()
         width = int(rng.integers(2, max(stored.shape[0] // 8, 3)))

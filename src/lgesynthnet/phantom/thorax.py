@@ -1,7 +1,7 @@
-"""What lies round the heart: chest wall, lung, diaphragm, liver, stomach, spleen, gut, aorta, spine.
+"""The surroundings of the heart: chest wall, lung, diaphragm, liver, stomach, spleen, bowel, aorta and spine.
 
-Organs are ellipsoids and half spaces seen through a smooth warp, so no two look alike; they are as varied as they need to be for a
-network to learn what is *not* heart, not anatomy lessons. Coordinates are millimetres from the LV centre.
+Organs are ellipsoids and half planes, deformed by a smooth warp so that no two look alike. They are as varied as a network
+needs to learn what is *not* heart; they are not exact anatomy. Coordinates are millimetres from the LV centre.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ Grid = Float32[np.ndarray, "rows cols"]
 Scene = UInt8[np.ndarray, "rows cols"]
 
 
-def surroundings(body: Body, index: float, middle: Contours, shift_mm: tuple[float, float], points: int, pixel_mm: float) -> Scene:
-    """Tissue map of the whole field of view without the heart, shape (points, points).
+def draw_thorax(body: Body, index: float, middle: Contours, shift_mm: tuple[float, float], points: int, pixel_mm: float) -> Scene:
+    """Draw the tissues of the whole field of view without the heart, of shape (points, points).
 
     Args:
-        middle: the heart in the middle of the stack, which chest wall and diaphragm touch.
-        shift_mm: (down, right) displacement of this slice.
+        index: slice position; 0 is the base.
+        middle: the heart in the middle of the stack, which touches chest wall and diaphragm.
+        shift_mm: (down, right) displacement of this slice in mm.
+        pixel_mm: side of a pixel in mm.
     """
-    rng = np.random.default_rng([body.thorax_seed, 1])  # the same body in every slice
+    rng = np.random.default_rng([body.thorax_seed, 1])  # every slice shows the same body
     depth_mm = (index - (body.slices - 1) / 2) * body.slice_step_mm
     origin_mm = (middle.centre_mm[0] + shift_mm[0], middle.centre_mm[1] + shift_mm[1])
     y, x = _warped(points, pixel_mm, origin_mm, rng)
@@ -39,23 +41,23 @@ def surroundings(body: Body, index: float, middle: Contours, shift_mm: tuple[flo
 
 
 def _warped(points: int, pixel_mm: float, centre_mm: tuple[float, float], rng: np.random.Generator) -> tuple[Grid, Grid]:
-    """(down, right) in mm, bent by a smooth random displacement of a few millimetres."""
+    """(down, right) of every pixel in mm, with a smooth random displacement of a few millimetres."""
     along = ((np.arange(points) - (points - 1) / 2) * pixel_mm).astype(np.float32)
     strength = float(rng.uniform(1.5, 6.0))
     spread = ndimage.zoom(np.eye(7), (points / 7, 1), order=3, mode="nearest", grid_mode=True)  # cubic interpolation as a matrix
-    # Not by matrix products: their library would start threads in every worker.
-    bends = [np.einsum("ia,ja->ij", np.einsum("ia,ab->ib", spread, rng.normal(0, strength, (7, 7))), spread) for _ in range(2)]
-    down, right = (bend.astype(np.float32) for bend in bends)
+    # einsum instead of matrix products, because their library would start threads in every worker process.
+    displacements = [np.einsum("ia,ja->ij", np.einsum("ia,ab->ib", spread, rng.normal(0, strength, (7, 7))), spread) for _ in range(2)]
+    down, right = (displacement.astype(np.float32) for displacement in displacements)
     return along[:, None] - np.float32(centre_mm[0]) + down, along[None, :] - np.float32(centre_mm[1]) + right
 
 
 def _chest(body: Body, middle: Contours, y: Grid, x: Grid, rng: np.random.Generator) -> Grid:
-    """Millimetres outside the inner surface of the chest wall; negative inside. The RV lies against it."""
+    """Distance in mm outside the inner surface of the chest wall, negative inside. The RV lies next to it."""
     septum = np.radians(body.anterior_deg + body.septum_deg / 2 + rng.normal(-15, 20))
     towards = np.array([-np.sin(septum), np.cos(septum)], np.float32)  # (down, right), from the LV to the nearest chest wall
     a, b = rng.uniform(85, 145), rng.uniform(68, 115)
     turn = rng.uniform(-0.7, 0.7)
-    belly = np.float32(rng.uniform(0.3, 0.8))  # below the heart the body goes on
+    belly = np.float32(rng.uniform(0.3, 0.8))  # the body continues below the heart
     power = rng.uniform(2.0, 3.2)
     reach = float(middle.fat.max()) + rng.uniform(-2, 22)
     cos, sin = np.cos(turn), np.sin(turn)
@@ -85,9 +87,9 @@ def _chest_wall(scene: Scene, outside: Grid, x: Grid, y: Grid, rng: np.random.Ge
 
 
 def _abdomen_axes(middle: Contours, y: Grid, x: Grid, depth_mm: float, rng: np.random.Generator) -> tuple[Grid, Grid]:
-    """Millimetres below the diaphragm, which the heart rests on, and to the right along it."""
+    """Distances in mm below the diaphragm, on which the heart lies, and to the right along it."""
     down = np.radians(rng.normal(268, 14))
-    unit = (-np.sin(down), np.cos(down))  # (down, right) of the way out of the chest
+    unit = (-np.sin(down), np.cos(down))  # (down, right), pointing out of the chest
     along = y * unit[0] + x * unit[1]
     across = x * unit[0] - y * unit[1]
     curve, apex = rng.uniform(-0.0015, 0.0035), rng.uniform(-45, 45)
@@ -98,7 +100,7 @@ def _abdomen_axes(middle: Contours, y: Grid, x: Grid, depth_mm: float, rng: np.r
 
 
 def _abdomen(whole: Scene, below_mm: Grid, across_mm: Grid, depth_mm: float, rng: np.random.Generator) -> None:
-    """Diaphragm, liver with its vessels, spleen, stomach and gut, painted over each other."""
+    """Draw diaphragm, liver with its vessels, spleen, stomach and bowel over each other."""
     where = below_mm > 0
     below, across = below_mm[where], across_mm[where]
     scene = np.full(below.shape, Tissue.MUSCLE, np.uint8)  # the diaphragm itself
@@ -110,10 +112,10 @@ def _abdomen(whole: Scene, below_mm: Grid, across_mm: Grid, depth_mm: float, rng
     liver = (below > rng.uniform(1.5, 5)) & (across < limit - 0.3 * below) & (below < rng.uniform(50, 140))
     scene[liver] = Tissue.LIVER
     for _ in range(int(rng.integers(4, 18))):
-        at, size, stretch = (rng.uniform(8, 90), rng.uniform(-110, limit)), rng.uniform(1.2, 4.5), rng.uniform(1, 3.5)
-        near = np.flatnonzero(np.abs(below - at[0]) < size)
-        hit = np.hypot(below[near] - at[0], (across[near] - at[1]) / stretch) < size
-        scene[near[hit & liver[near]]] = Tissue.VESSEL
+        centre, size, stretch = (rng.uniform(8, 90), rng.uniform(-110, limit)), rng.uniform(1.2, 4.5), rng.uniform(1, 3.5)
+        nearby = np.flatnonzero(np.abs(below - centre[0]) < size)
+        inside = np.hypot(below[nearby] - centre[0], (across[nearby] - centre[1]) / stretch) < size
+        scene[nearby[inside & liver[nearby]]] = Tissue.VESSEL
     organs = [(Tissue.SPLEEN, (limit + rng.uniform(30, 95), rng.uniform(8, 50)), (rng.uniform(14, 30), rng.uniform(16, 38)), 0.0)]
     organs += [(Tissue.STOMACH, (limit + rng.uniform(0, 40), rng.uniform(14, 40)), (rng.uniform(12, 34), rng.uniform(9, 26)), 4.0)]
     for _ in range(int(rng.integers(1, 9))):
@@ -122,30 +124,30 @@ def _abdomen(whole: Scene, below_mm: Grid, across_mm: Grid, depth_mm: float, rng
     for tissue, (right, down), (wide, high), wall_mm in organs:
         flat = np.sqrt(max(1 - ((depth_mm - rng.uniform(-30, 30)) / 60) ** 2, 0.1))
         folds, gas = rng.integers(6, 14), (rng.random() < 0.5, rng.uniform(-0.4, 0.4))
-        near = np.flatnonzero(np.abs(across - right) < 1.5 * (wide + wall_mm))
-        u, v = (across[near] - right) / (wide * flat), (below[near] - down) / (high * flat)
+        nearby = np.flatnonzero(np.abs(across - right) < 1.5 * (wide + wall_mm))
+        u, v = (across[nearby] - right) / (wide * flat), (below[nearby] - down) / (high * flat)
         oval = np.hypot(u, v)
         if wall_mm:
-            scene[near[oval < 1 + wall_mm / high]] = Tissue.BOWEL
+            scene[nearby[oval < 1 + wall_mm / high]] = Tissue.BOWEL
             oval = oval * (1 + 0.12 * np.cos(folds * np.arctan2(v, u)))
-        scene[near[oval < 1]] = tissue
+        scene[nearby[oval < 1]] = tissue
         if tissue is Tissue.STOMACH and gas[0]:  # gas above the fluid
-            scene[near[(oval < 0.9) & (u > gas[1])]] = Tissue.AIR
+            scene[nearby[(oval < 0.9) & (u > gas[1])]] = Tissue.AIR
     whole[where] = scene
 
 
 def _back(scene: Scene, y: Grid, x: Grid, rng: np.random.Generator) -> None:
-    """Descending aorta and, beyond it, the spine; where they come into view at all."""
-    deg = np.radians(rng.normal(325, 25))
+    """Draw the descending aorta and, in some patients, the spine behind it."""
+    direction = np.radians(rng.normal(325, 25))
     far = rng.uniform(75, 130)
-    at = (-np.sin(deg) * far, np.cos(deg) * far)
-    spine = (at[0] + rng.uniform(15, 32), at[1] + rng.uniform(-5, 30))
+    centre = (-np.sin(direction) * far, np.cos(direction) * far)
+    spine = (centre[0] + rng.uniform(15, 32), centre[1] + rng.uniform(-5, 30))
     if rng.random() < 0.4:
         scene[np.hypot(y - spine[0], x - spine[1]) < rng.uniform(32, 48)] = Tissue.MUSCLE
         scene[np.hypot(y - spine[0], x - spine[1]) < rng.uniform(17, 25)] = Tissue.BONE
     size = rng.uniform(8, 13)
-    scene[np.hypot(y - at[0], x - at[1]) < size + 1.5] = Tissue.MUSCLE
-    scene[np.hypot(y - at[0], x - at[1]) < size] = Tissue.BLOOD
+    scene[np.hypot(y - centre[0], x - centre[1]) < size + 1.5] = Tissue.MUSCLE
+    scene[np.hypot(y - centre[0], x - centre[1]) < size] = Tissue.BLOOD
 
 
 def _vessels(
@@ -158,12 +160,12 @@ def _vessels(
     size_mm: tuple[float, float],
     box_mm: tuple[float, float, float, float],
 ) -> None:
-    """Short bright branches, each drawn in its own small box."""
+    """Draw short bright vessels, each in its own small box."""
     middle = (np.array(scene.shape) - 1) / 2
     for _ in range(count):
         size, stretch, turn = rng.uniform(*size_mm), rng.uniform(1, 5), rng.uniform(0, np.pi)
-        at = np.array([rng.uniform(box_mm[0], box_mm[1]), rng.uniform(box_mm[2], box_mm[3])]) + origin_mm
-        row, col = (middle + at / pixel_mm).astype(int)
+        centre = np.array([rng.uniform(box_mm[0], box_mm[1]), rng.uniform(box_mm[2], box_mm[3])]) + origin_mm
+        row, col = (middle + centre / pixel_mm).astype(int)
         half = int(np.ceil(size * stretch / pixel_mm))
         rows, cols = (slice(max(c - half, 0), max(c + half + 1, 0)) for c in (row, col))
         box = scene[rows, cols]

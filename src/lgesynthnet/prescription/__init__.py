@@ -1,1 +1,1 @@
-"""What to paint and how to say it: the typed prescription, its language, priors, painting and measuring back. No torch."""
+"""The prescription of a scar: its type, its language, priors, drawing it as a mask, and measuring a mask."""

@@ -1,4 +1,4 @@
-"""Read a scar mask back in the words of a prescription: segments, transmural extent, burden."""
+"""Measure a scar mask in the terms of a prescription: segments, transmural extent and burden."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.records import Mask
 
-CHORDS = 72  # one every 5 nominal degrees: about 20 wall pixels each at 1 mm
-CHORD_HOLDS = 0.10  # a chord with less scar than this is counted as healthy: a stray pixel is no scar
-SEGMENT_HOLDS = 0.15  # share of a segment's chords that must hold scar before the segment is called scarred
+CHORDS = 72  # one for every 5 nominal degrees; each has about 20 wall pixels of 1 mm
+MIN_CHORD_SHARE = 0.10  # a chord with a smaller share of scar counts as healthy, because a stray pixel is no scar
+MIN_SEGMENT_COVERAGE = 0.15  # share of the chords of a segment that must hold scar before the segment counts as scarred
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentScar:
-    """Scar inside one AHA segment; all fractions 0 to 1.
+    """Scar inside one AHA segment; all values are shares, 0 to 1.
 
     Attributes:
-        coverage: share of the segment's chords that hold scar.
-        transmurality: mean over the chords that hold scar; None where none does.
-        transmurality_all: mean over all chords of the segment.
+        coverage: share of the chords of the segment that hold scar.
+        transmurality: mean scarred share of the wall over the chords that hold scar; None where no chord does.
+        transmurality_all: mean scarred share of the wall over all chords of the segment.
     """
 
     coverage: float
@@ -33,14 +33,15 @@ class SegmentScar:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What a mask says; the counterpart of `ScarPrescription`.
+    """The measurements of a scar mask; the counterpart of `ScarPrescription`.
 
     Attributes:
         segments: AHA segments in which at least 15 % of the chords hold scar.
         transmurality: mean scarred share of the wall over the chords that hold scar; None for an empty mask.
-        burden: scar area / wall area of this slice.
-        area_mm2: scar area, no-reflow included.
-        mvo_share: no-reflow area / scar area; 0 for an empty mask.
+        burden: scar area / wall area of this slice, 0 to 1.
+        area_mm2: scar area in mm2, no-reflow included.
+        mvo_share: no-reflow area / scar area, 0 to 1; 0 for an empty mask.
+        by_segment: AHA segment -> scar in it, for the segments of this level.
     """
 
     segments: frozenset[int]
@@ -51,27 +52,27 @@ class Measurement:
     by_segment: dict[int, SegmentScar] = field(default_factory=dict)
 
 
-def measure(scar: Mask, frame: HeartFrame, no_reflow: Mask | None = None) -> Measurement:
-    """Measure a scar mask (no-reflow included) of shape (rows, cols) in its heart's coordinates."""
+def measure_scar(scar: Mask, frame: HeartFrame, no_reflow: Mask | None = None) -> Measurement:
+    """Measure a scar mask (rows, cols), no-reflow included, in the coordinates of its heart; scar outside the wall is ignored."""
     scar = scar & frame.wall
     share, wall_share = chord_shares(scar, frame)
     by_segment: dict[int, SegmentScar] = {}
     for segment in SEGMENTS[frame.level]:
-        here, exists = chord_shares(scar, frame, within=frame.segments == segment)
-        chords = here[exists > 0]
-        holds = chords >= CHORD_HOLDS
+        segment_shares, segment_pixels = chord_shares(scar, frame, within=frame.segments == segment)
+        chords = segment_shares[segment_pixels > 0]
+        with_scar = chords >= MIN_CHORD_SHARE
         if not chords.size:
             continue
         by_segment[segment] = SegmentScar(
-            coverage=float(holds.mean()),
-            transmurality=float(chords[holds].mean()) if holds.any() else None,
+            coverage=float(with_scar.mean()),
+            transmurality=float(chords[with_scar].mean()) if with_scar.any() else None,
             transmurality_all=float(chords.mean()),
         )
-    holds = (share >= CHORD_HOLDS) & (wall_share > 0)
+    with_scar = (share >= MIN_CHORD_SHARE) & (wall_share > 0)
     area = int(scar.sum())
     return Measurement(
-        segments=frozenset(s for s, found in by_segment.items() if found.coverage >= SEGMENT_HOLDS),
-        transmurality=float(share[holds].mean()) if holds.any() else None,
+        segments=frozenset(segment for segment, in_segment in by_segment.items() if in_segment.coverage >= MIN_SEGMENT_COVERAGE),
+        transmurality=float(share[with_scar].mean()) if with_scar.any() else None,
         burden=area / max(int(frame.wall.sum()), 1),
         area_mm2=area * frame.pixel_mm2,
         mvo_share=int((no_reflow & scar).sum()) / area if no_reflow is not None and area else 0.0,
@@ -82,7 +83,11 @@ def measure(scar: Mask, frame: HeartFrame, no_reflow: Mask | None = None) -> Mea
 def chord_shares(
     scar: Mask, frame: HeartFrame, within: Bool[np.ndarray, "rows cols"] | None = None
 ) -> tuple[Float[np.ndarray, " chords"], Float[np.ndarray, " chords"]]:
-    """Scarred share of each chord, and the number of wall pixels it runs through (0 where `within` leaves it none)."""
+    """Scarred share (0 to 1) of each of the 72 chords, and the number of wall pixels of each chord.
+
+    Args:
+        within: (rows, cols) restricts the chords to these pixels; a chord without any pixel has share 0.
+    """
     wall = frame.wall if within is None else frame.wall & within
     chord = (frame.nominal_deg[wall] / (360.0 / CHORDS)).astype(int) % CHORDS
     pixels = np.bincount(chord, minlength=CHORDS).astype(float)

@@ -1,4 +1,4 @@
-"""What scars look like in a population: all the chance of a cohort lives here and leaves a `ScarPrescription`."""
+"""Draw random prescriptions from a prior of the scars in a population. All randomness of a cohort is here."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
 
 TERRITORY_SHARE = {"LAD": 0.45, "RCA": 0.35, "LCX": 0.20}
-# Chance that an infarct spills over into the next segment outside its territory: the standard map disagrees with 23 % of
+# Probability that an infarct extends into the next segment outside its territory: the standard map disagrees with 23 % of
 # enhanced segments (Ortiz-Perez et al., JACC Imaging 2008).
 SPILL = 0.23
-GROW = 0.62  # chance to take one more neighbour inside the territory
-MVO_SHARE_OF_LARGE = 0.35  # MVO belongs to acute, large, near-transmural infarcts
+GROW = 0.62  # probability to add another neighbour inside the territory
+MVO_SHARE_OF_LARGE = 0.35  # microvascular obstruction (MVO) occurs in acute, large infarcts that take most of the wall
 
 
-def draw(prior: Prior | str, level: Level, rng: np.random.Generator) -> ScarPrescription:
-    """One prescription for a slice of this level. Values come in the steps that the language words (5 %, whole degrees)."""
+def draw_prescription(prior: Prior | str, level: Level, rng: np.random.Generator) -> ScarPrescription:
+    """Draw one prescription for a slice of this level. Values have the steps of the language: 5 % and whole degrees.
+
+    The same state of `rng` gives the same prescription.
+    """
     return _DRAW[Prior(prior)](level, rng)
 
 
@@ -42,11 +45,11 @@ def _ischaemic(level: Level, rng: np.random.Generator) -> ScarPrescription:
 
 
 def _non_ischaemic(level: Level, rng: np.random.Generator) -> ScarPrescription:
-    """Patterns and favourite walls as listed by Satoh et al. (2014) in 2014 and JCMR 14:54 table 5."""
+    """Scars that are no infarcts. Source of patterns and walls: Satoh et al. (2014), and JCMR 14:54, table 5."""
     pattern = (Pattern.MID_WALL, Pattern.SUBEPICARDIAL, Pattern.PATCHY, Pattern.RV_INSERTION)[int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))]
     apical = level is Level.APICAL
     if apical and pattern is Pattern.RV_INSERTION:
-        pattern = Pattern.MID_WALL  # apical sectors do not begin at the insertions, so the pattern names no segment there
+        pattern = Pattern.MID_WALL  # apical segments do not begin at the insertions, so the pattern does not exist there
     ring = SEGMENTS[level]
     septal = {ring[1]} if apical else {ring[1], ring[2]}
     lateral = {ring[3]} if apical else {ring[4], ring[5]}
@@ -66,7 +69,7 @@ def _non_ischaemic(level: Level, rng: np.random.Generator) -> ScarPrescription:
 
 
 def _uniform(level: Level, rng: np.random.Generator) -> ScarPrescription:
-    """Every pattern, wall and extent alike: for coverage and stress, not for realism."""
+    """Every pattern, wall and extent with equal probability, to test all cases. The scars are not realistic."""
     ring = SEGMENTS[level]
     start, count = int(rng.integers(len(ring))), int(rng.integers(1, 4))
     segments = frozenset(ring[(start + i) % len(ring)] for i in range(count))

@@ -1,4 +1,4 @@
-"""What to paint: one scar in one short-axis slice, as a value that is valid or not born."""
+"""The prescription: one scar in one short-axis slice. A prescription that exists is valid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lgesynthnet.records import Level
 
 
 class Pattern(StrEnum):
-    """Where across the wall, and how connected. The first two are ischaemic: they start at the endocardium."""
+    """Where the scar lies across the wall, and whether it is connected. The first two are ischaemic and start at the endocardium."""
 
     SUBENDOCARDIAL = "subendocardial"
     TRANSMURAL = "transmural"
@@ -23,12 +23,20 @@ class Pattern(StrEnum):
     RV_INSERTION = "rv-insertion"
 
 
-TRANSMURAL_ABOVE = 0.75  # "transmural" in reports: more than three quarters of the wall
+TRANSMURAL_ABOVE = 0.75  # reports call a scar transmural when it takes more than three quarters of the wall
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arc:
-    """A stretch of wall in nominal degrees (anterior RV insertion 120, inferior 240), counter-clockwise from `start_deg`."""
+    """A stretch of the wall in nominal degrees (anterior RV insertion 120, inferior 240), counter-clockwise from `start_deg`.
+
+    Attributes:
+        start_deg: in [0, 360).
+        extent_deg: in (0, 360].
+
+    Raises:
+        PrescriptionError: a value is out of its range.
+    """
 
     start_deg: float
     extent_deg: float
@@ -41,7 +49,7 @@ class Arc:
 
 
 def default_depth(pattern: Pattern, transmurality: float) -> tuple[float, float]:
-    """Depth range (0 endocardium, 1 epicardium) that a pattern takes when nobody says otherwise."""
+    """Depth range (0 endocardium, 1 epicardium) of a pattern where the prescription does not state one."""
     match pattern:
         case Pattern.SUBENDOCARDIAL | Pattern.TRANSMURAL:
             return (0.0, transmurality)
@@ -55,22 +63,22 @@ def default_depth(pattern: Pattern, transmurality: float) -> tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class ScarPrescription:
-    """One scar: where (AHA segments, or an arc), how deep, which pattern, how bright.
+    """One scar: its AHA segments, pattern, depth and brightness.
 
     Attributes:
-        segments: AHA numbers 1-16. Segments of other levels than the slice's are ignored when painting.
-        arc: narrows the scar to this stretch of the named segments' wall; None takes their whole width.
+        segments: AHA numbers 1-16. Segments of another level than that of the slice are ignored when the scar is drawn.
         pattern: see `Pattern`.
-        transmurality: scarred share of the wall along a chord, mean over the chords that hold scar, in (0, 1].
-        depth: (inner, outer) edge of the band; None takes the pattern's default. A band is as thick as the transmurality
-            says, except `patchy`, whose islands fill that share of the band.
-        irregularity: 0 a smooth border, 1 a ragged one.
-        mvo_share: share of the scar's area that is no-reflow core, in [0, 0.6].
-        intensity_percentile: brightness among the scars that the model was trained on, 0 to 100; 50 is the median scar.
-        seed: draws the irregular border; the same seed in the same slice gives the same mask.
+        transmurality: mean scarred share of the wall over the chords that hold scar, in (0, 1].
+        arc: restricts the scar to this stretch of the segments; None takes their whole width.
+        depth: (inner, outer) edge of the scar, 0 endocardium to 1 epicardium; None takes the default of the pattern. The
+            range is as thick as the transmurality. Only `patchy` differs: its islands fill that share of the wall.
+        irregularity: 0 gives a smooth border, 1 a ragged border.
+        mvo_share: share of the scar area that is no-reflow core (microvascular obstruction), in [0, 0.6].
+        intensity_percentile: brightness as a percentile of the scars that the model was trained on, 0 to 100.
+        seed: random seed of the border. The same seed in the same slice gives the same mask.
 
     Raises:
-        PrescriptionError: a value is out of its range; the message says which and why.
+        PrescriptionError: a value is out of its range, or two values contradict each other.
     """
 
     segments: frozenset[int]
@@ -86,9 +94,9 @@ class ScarPrescription:
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", frozenset(int(s) for s in self.segments))
         object.__setattr__(self, "pattern", Pattern(self.pattern))
-        strangers = sorted(self.segments - SHORT_AXIS_SEGMENTS)
-        if strangers or not self.segments:
-            raise PrescriptionError(f"segments must be AHA 1-16, got {strangers or 'none'}")
+        unknown = sorted(self.segments - SHORT_AXIS_SEGMENTS)
+        if unknown or not self.segments:
+            raise PrescriptionError(f"segments must be AHA 1-16, got {unknown or 'none'}")
         if not 0 < self.transmurality <= 1:
             hint = "; percentages are divided by 100 first" if self.transmurality > 1 else ""
             raise PrescriptionError(f"transmurality must be in (0, 1], got {self.transmurality}{hint}")
@@ -107,9 +115,13 @@ class ScarPrescription:
         band = outer - inner
         if self.pattern is Pattern.PATCHY:
             if self.transmurality > band + 1e-6:
-                raise PrescriptionError(f"islands cannot fill {self.transmurality:.0%} of the wall inside a band of {band:.0%}")
+                raise PrescriptionError(
+                    f"islands cannot fill {self.transmurality:.0%} of the wall inside a depth range of {band:.0%}; widen it"
+                )
         elif abs(band - self.transmurality) > 1e-3:
-            raise PrescriptionError(f"depth {self.depth} is a band of {band:.0%} but transmurality says {self.transmurality:.0%}")
+            raise PrescriptionError(
+                f"depth {self.depth} spans {band:.0%} of the wall but transmurality is {self.transmurality:.0%}; make them equal"
+            )
         for name, value, low, high in (
             ("irregularity", self.irregularity, 0, 1),
             ("mvo_share", self.mvo_share, 0, 0.6),
@@ -124,24 +136,26 @@ class ScarPrescription:
 
     @property
     def band(self) -> tuple[float, float]:
-        """`depth` as it stands in every finished prescription: never None."""
-        if self.depth is None:  # __post_init__ filled it; this tells the type checker
+        """`depth` of a finished prescription, which is never None."""
+        if self.depth is None:  # never happens, because __post_init__ sets it; needed for the type checker
             raise PrescriptionError("a prescription without depth was not finished")
         return self.depth
 
     @property
     def levels(self) -> frozenset[Level]:
+        """The levels of the prescribed segments."""
         return frozenset(LEVEL_OF[s] for s in self.segments)
 
     def at(self, level: Level) -> frozenset[int]:
-        """The prescribed segments that a slice of this level can hold."""
+        """The prescribed segments that belong to this level."""
         return frozenset(s for s in self.segments if LEVEL_OF[s] is level)
 
     def with_seed(self, seed: int) -> ScarPrescription:
+        """The same scar with another seed of its border."""
         return replace(self, seed=seed)
 
     def to_json(self) -> str:
-        """One line of JSON, keys sorted, that `from_json` turns back into an equal prescription."""
+        """One line of JSON with sorted keys. `from_json` reads it back as an equal prescription."""
         record = asdict(self)
         record["segments"] = sorted(self.segments)
         record["depth"] = list(self.band)
@@ -149,6 +163,11 @@ class ScarPrescription:
 
     @classmethod
     def from_json(cls, line: str) -> ScarPrescription:
+        """Read a prescription from one line of JSON.
+
+        Raises:
+            PrescriptionError: the line is not JSON, a key is unknown or missing, or a value is invalid.
+        """
         try:
             record: dict[str, Any] = json.loads(line)
         except json.JSONDecodeError as fault:

@@ -1,1 +1,1 @@
-"""Keep or reject, with the reason: a policy, neither a metric nor a model. No torch."""
+"""Keep or reject a sample, and say why. No torch."""

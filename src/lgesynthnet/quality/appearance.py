@@ -1,4 +1,4 @@
-"""What a picture shows that overlap cannot: brightness beside the host's own blood and wall, paint beyond the wall, a seam."""
+"""Appearance of a synthetic slice, which overlap cannot judge: brightness of the scar, brightness beyond the wall, a seam."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.records import Mask
 
-SPILLED = 0.5  # heart units: half of the way from wall to blood
-ALONG_PIXELS = 2.0
+SPILL_FROM = 0.5  # heart units: half of the way from wall to blood
+ALONG_PIXELS = 2.0  # standard deviation of the average along the border
 
 
 @dataclass(frozen=True, kw_only=True)
 class Appearance:
-    """Measured in one painted slice against its host; no reader is asked.
+    """Measured in one synthetic slice against its host, without a segmenter.
 
     Attributes:
-        brightness: mean of the scar without its core in heart units, the host's remote wall at -0.5 and its blood at +0.5; None
-            where all of the scar is core.
-        spill_mm2: area beyond the wall, on its outer side, that became brighter by half a heart unit or more: scar paints wall alone.
-        seam: mean step between repainted and untouched pixels along the border of the hidden region that the host does not have, heart
-            units; averaged over a few pixels along the border first, so that fresh noise is no seam.
+        brightness: mean brightness of the scar without its no-reflow core, in heart units (the host's remote wall at -0.5, its blood at
+            +0.5); None where all of the scar is core.
+        spill_mm2: area outside the outer border of the wall that became brighter by half a heart unit or more. Scar is in the wall only.
+        seam: mean absolute step along the border of the hidden region that the host does not have, heart units. The step is first
+            averaged over a few pixels along the border, so that new noise is not a seam.
     """
 
     brightness: float | None
@@ -34,24 +34,26 @@ class Appearance:
 
 
 def measure_appearance(sample: SyntheticSample) -> Appearance:
-    """Measure one sample."""
+    """Measure one sample; the scale is that of the host."""
     host, frame = sample.host.slice_, sample.host.frame
-    window = HeartWindow.of(host)
+    window = HeartWindow.from_slice(host)
     before, after = (window.to_unit(image.astype(np.float64)) for image in (host.image, sample.image))
     bright = sample.intended & ~sample.intended_no_reflow
-    outer = sample.hidden & ~frame.wall & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)
+    outer = sample.hidden & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)
     return Appearance(
         brightness=float(after[bright].mean()) if bright.any() else None,
-        spill_mm2=float((outer & (after - before >= SPILLED)).sum() * frame.pixel_mm2),
+        spill_mm2=float((outer & (after - before >= SPILL_FROM)).sum() * frame.pixel_mm2),
         seam=border_step(after - before, sample.hidden),
     )
 
 
 def border_step(change: Float[np.ndarray, "rows cols"], hidden: Mask) -> float:
-    """Mean step along the border of a repainted region: outside nothing changes, so it is the change of the outermost repainted pixels.
+    """Mean absolute step along the border of the hidden region, heart units; 0 for an empty region.
+
+    Nothing changes outside the region, so the step is the change of its outermost pixels.
 
     Args:
-        change: picture minus host, heart units; 0 outside `hidden`.
+        change: image minus host, heart units; 0 outside `hidden`.
     """
     border = hidden & ~ndimage.binary_erosion(hidden, border_value=1)
     if not border.any():

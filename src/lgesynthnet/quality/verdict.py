@@ -1,4 +1,4 @@
-"""The judge of one painted slice: is the scar that was asked for the scar that an independent reader sees?"""
+"""The verdict on one synthetic slice: does an independent scar segmenter (the filter) find the scar that was prescribed?"""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.overlap import dice
-from lgesynthnet.prescription.measuring import measure
+from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.appearance import measure_appearance
 from lgesynthnet.records import Mask
+from lgesynthnet.terms import DICE_ABOVE
 
-DICE_ABOVE = 0.6  # the paper's filter: a sample is kept when Dice(intended, read) is above 0.6
-STRAY_BELOW_MM2 = 25.0  # about a pea's cross-section; smaller islands are a reader's noise, not a scar that nobody asked for
+STRAY_BELOW_MM2 = 25.0  # about a pea's cross-section; smaller islands are noise of the filter
 
 
 class Reason(StrEnum):
-    """Why a sample was kept or rejected; the first that holds, in this order."""
+    """Why a sample was kept or rejected. The reasons are checked in this order, and the first one that applies is given."""
 
     KEPT = "kept"
     MISSED = "missed"
@@ -34,18 +34,19 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a sample must keep to; a limit of None is not looked at.
+    """The limits that a kept sample must respect; a limit of None is not checked.
 
-    The limits are where 167 real slices with scar (EMIDEC `train`, their experts' masks, the shipped filter) nearly all pass: of those that
-    pass the Dice, 98 in 100 lie within each. Spill and seam a real slice cannot have; these limits cut off the worst of the painted.
+    Nearly all real slices respect them. Of 167 slices with scar (EMIDEC `train`, their experts' masks, the shipped filter), those that
+    pass the Dice respect each of the other limits in 98 of 100 cases. A real slice has neither spill nor seam; the limits for these
+    reject the worst synthetic slices.
 
     Attributes:
-        dice_above: Dice of intended and read scar.
-        stray_below_mm2: where no scar is intended, area that may be read all the same.
-        segments_from: Jaccard of the AHA segments that the two scars cover.
-        extent_within: difference of their transmural extents.
-        brightness: mean of the painted scar in heart units, the host's own remote wall at -0.5 and its blood at +0.5.
-        spill_below_mm2, seam_below: see `Appearance`.
+        dice_above: the Dice of the prescribed and the found scar must be above it.
+        stray_below_mm2: where no scar is prescribed, the area found must be below it.
+        segments_from: least Jaccard index of the AHA segments of the two scars.
+        extent_within: largest absolute difference of their transmural extents, 0 to 1.
+        brightness: lowest and highest mean brightness of the scar in heart units (the host's remote wall at -0.5, its blood at +0.5).
+        spill_below_mm2, seam_below: largest spill and seam, see `Appearance`.
     """
 
     dice_above: float = DICE_ABOVE
@@ -58,24 +59,24 @@ class Rules:
 
     @classmethod
     def published(cls, dice_above: float = DICE_ABOVE) -> Rules:
-        """The paper's filter: Dice and nothing else."""
+        """The paper's filter: the Dice coefficient and nothing else."""
         return cls(dice_above=dice_above, segments_from=None, extent_within=None, brightness=None, spill_below_mm2=None, seam_below=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the judge says about one sample.
+    """The verdict on one sample. "Read" is what the filter found.
 
     Attributes:
         reason: kept, or what was wrong.
-        dice: agreement of the intended and the read scar, 0 to 1; None where both are empty.
-        recall: read share of the intended scar; None where none was intended.
-        precision: intended share of the read scar; None where nothing was read.
-        intended_mm2, read_mm2: areas of the two scars.
-        stray_mm2: area read as scar outside the intended scar.
+        dice: Dice coefficient of the prescribed and the found scar, 0 to 1; None where both are empty.
+        recall: share of the prescribed scar that was found; None where none was prescribed.
+        precision: share of the found scar that was prescribed; None where none was found.
+        intended_mm2, read_mm2: areas of the prescribed and of the found scar.
+        stray_mm2: area of the found scar outside the prescribed scar.
         threshold: the Dice that had to be exceeded.
-        segments: Jaccard of intended and read AHA segments; this and what follows is None where `judge` compared masks alone.
-        extent_error: read minus intended transmural extent.
+        segments: Jaccard index of the AHA segments of both scars; None, as all that follows, where `judge` compared masks alone.
+        extent_error: transmural extent found less that prescribed.
         brightness, spill_mm2, seam: see `Appearance`.
     """
 
@@ -99,44 +100,51 @@ class Verdict:
 
     def explain(self) -> str:
         """One sentence with the numbers that decided."""
-        found = f"of {self.intended_mm2:.0f} mm² intended, the reader found {_percent(self.recall)}"
-        score = f"Dice {self.dice:.2f}" if self.dice is not None else "no scar intended and none read"
+        dice = f"Dice {self.dice:.2f}" if self.dice is not None else "no scar was prescribed and none was found"
+        share = f"the filter found {_percent(self.recall)} of the {self.intended_mm2:.0f} mm² prescribed"
         match self.reason:
             case Reason.KEPT if self.dice is None:
-                return f"kept: {score}"
+                return f"kept: {dice}"
             case Reason.KEPT if self.recall is None:
-                return f"kept: no scar intended, and the {self.stray_mm2:.0f} mm² read are within the tolerance"
+                return f"kept: no scar was prescribed, and the {self.stray_mm2:.0f} mm² that the filter found are within the tolerance"
             case Reason.KEPT:
-                return f"kept: {score} is above {self.threshold:g}; {found} and {self.stray_mm2:.0f} mm² elsewhere"
+                return f"kept: {dice} is above {self.threshold:g}; {share} and {self.stray_mm2:.0f} mm² elsewhere"
             case Reason.INVISIBLE:
-                return f"rejected, invisible: the reader found nothing where {self.intended_mm2:.0f} mm² of scar were intended"
+                return f"rejected, invisible: the filter found no scar where {self.intended_mm2:.0f} mm² were prescribed"
             case Reason.STRAY:
-                return f"rejected, stray: {score} is not above {self.threshold:g}; {self.stray_mm2:.0f} mm² were read outside the scar"
+                outside = f"{self.stray_mm2:.0f} mm² outside the prescribed scar"
+                return f"rejected, stray: {dice} is not above {self.threshold:g}; the filter found {outside}"
             case Reason.MISSED:
-                return f"rejected, missed: {score} is not above {self.threshold:g}; {found}"
+                return f"rejected, missed: {dice} is not above {self.threshold:g}; {share}"
             case Reason.INVENTED:
-                return f"rejected, invented: no scar was intended, but {self.stray_mm2:.0f} mm² were read"
-            case Reason.WRONG_SEGMENT:
-                return f"rejected, wrong segment: {score}, but the AHA segments agree by {self.segments:.2f} only (Jaccard)"
-            case Reason.EXTENT_OFF:
-                return f"rejected, extent off: {score}, but the scar read is {abs(self.extent_error or 0):.0%} of the wall {self._deeper()}"
-            case Reason.IMPLAUSIBLE:
-                level = f"{self.brightness:.2f} heart units (remote wall -0.5, blood 0.5)"
-                return f"rejected, implausible brightness: {score}, but the scar's mean is {level}"
-            case Reason.SPILLED:
-                return f"rejected, spilled: {score}, but {self.spill_mm2:.0f} mm² beyond the wall became bright"
-            case Reason.SEAM:
-                return f"rejected, seam: {score}, but the border of the repainted region is a step of {self.seam:.2f} heart units"
+                return f"rejected, invented: no scar was prescribed, but the filter found {self.stray_mm2:.0f} mm²"
+            case _:
+                return f"rejected, {self.reason.replace('-', ' ')}: {dice}, but {self._fault()}"
 
-    def _deeper(self) -> str:
-        return "deeper than asked" if (self.extent_error or 0) > 0 else "less deep than asked"
+    def _fault(self) -> str:
+        """What a sample with a sufficient Dice was rejected for."""
+        match self.reason:
+            case Reason.WRONG_SEGMENT:
+                return f"the AHA segments found and prescribed have a Jaccard index of only {self.segments:.2f}"
+            case Reason.EXTENT_OFF:
+                deeper = "deeper" if (self.extent_error or 0) > 0 else "less deep"
+                return f"the scar found is {deeper} than prescribed, by {abs(self.extent_error or 0):.0%} of the wall thickness"
+            case Reason.IMPLAUSIBLE:
+                return f"the mean brightness of the scar is {self.brightness:.2f} heart units (remote wall -0.5, blood 0.5)"
+            case Reason.SPILLED:
+                return f"{self.spill_mm2:.0f} mm² beyond the outer border of the wall became bright"
+            case Reason.SEAM:
+                return f"there is a step of {self.seam:.2f} heart units at the border of the hidden region"
+            case _:
+                raise ValueError(f"{self.reason} is decided by the Dice coefficient alone")
 
 
 def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> Verdict:
-    """Judge one painted slice by what an independent reader saw in it, and by what the picture itself shows.
+    """Judge one synthetic slice by the scar that the filter found in it, and by its appearance.
 
     Args:
-        read: (rows, cols) the reader's scar, no-reflow included.
+        read: (rows, cols) the scar that the filter found, no-reflow included.
+        rules: None takes the default limits.
     """
     rules = rules or Rules()
     host, frame = sample.host.slice_, sample.host.frame
@@ -150,33 +158,33 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> 
     )
     if not sample.intended.any():
         return verdict
-    wished, found = measure(sample.intended, frame), measure(read & ~(host.scar & ~sample.intended), frame)
-    seen = measure_appearance(sample)
+    prescribed, found = measure_scar(sample.intended, frame), measure_scar(_without_existing(read, host.scar, sample.intended), frame)
+    appearance = measure_appearance(sample)
     verdict = replace(
         verdict,
-        segments=len(wished.segments & found.segments) / max(len(wished.segments | found.segments), 1),
-        extent_error=(found.transmurality or 0.0) - (wished.transmurality or 0.0),
-        brightness=seen.brightness,
-        spill_mm2=seen.spill_mm2,
-        seam=seen.seam,
+        segments=len(prescribed.segments & found.segments) / max(len(prescribed.segments | found.segments), 1),
+        extent_error=(found.transmurality or 0.0) - (prescribed.transmurality or 0.0),
+        brightness=appearance.brightness,
+        spill_mm2=appearance.spill_mm2,
+        seam=appearance.seam,
     )
     return replace(verdict, reason=_first_fault(verdict, rules)) if verdict.kept else verdict
 
 
 def _first_fault(verdict: Verdict, rules: Rules) -> Reason:
-    def beyond(value: float | None, low: float | None, high: float | None) -> bool:
+    def outside(value: float | None, low: float | None, high: float | None) -> bool:
         return value is not None and ((low is not None and value < low) or (high is not None and value > high))
 
-    dim, bright = rules.brightness or (None, None)
-    deep = rules.extent_within
+    darkest, brightest = rules.brightness or (None, None)
+    extent = rules.extent_within
     faults = {
-        Reason.WRONG_SEGMENT: beyond(verdict.segments, rules.segments_from, None),
-        Reason.EXTENT_OFF: deep is not None and beyond(verdict.extent_error, -deep, deep),
-        Reason.IMPLAUSIBLE: beyond(verdict.brightness, dim, bright),
-        Reason.SPILLED: beyond(verdict.spill_mm2, None, rules.spill_below_mm2),
-        Reason.SEAM: beyond(verdict.seam, None, rules.seam_below),
+        Reason.WRONG_SEGMENT: outside(verdict.segments, rules.segments_from, None),
+        Reason.EXTENT_OFF: extent is not None and outside(verdict.extent_error, -extent, extent),
+        Reason.IMPLAUSIBLE: outside(verdict.brightness, darkest, brightest),
+        Reason.SPILLED: outside(verdict.spill_mm2, None, rules.spill_below_mm2),
+        Reason.SEAM: outside(verdict.seam, None, rules.seam_below),
     }
-    return next((reason for reason, wrong in faults.items() if wrong), Reason.KEPT)
+    return next((reason for reason, present in faults.items() if present), Reason.KEPT)
 
 
 def judge(
@@ -188,45 +196,46 @@ def judge(
     dice_above: float = DICE_ABOVE,
     stray_below_mm2: float = STRAY_BELOW_MM2,
 ) -> Verdict:
-    """Compare the intended scar with the reader's, both (rows, cols) and with no-reflow included.
+    """Compare the prescribed scar with the scar that the filter found.
 
-    Where a scar is intended, Dice alone decides (strictly above `dice_above`); the reasons tell its failures apart. Where none is
-    intended, `stray_below_mm2` decides.
+    Where a scar is prescribed, the Dice coefficient alone decides, and must be above `dice_above`; the reasons distinguish how it failed.
+    Where none is prescribed, the area found must be below `stray_below_mm2`.
 
     Args:
+        intended, read: (rows, cols) the prescribed and the found scar, no-reflow included.
         spacing_mm: pixel size as (row, column).
-        existing: scar that the host already had; reading it there is right and counts neither for nor against, except where it was
-            prescribed anew.
+        existing: scar that the host already had. Finding it counts neither for nor against the sample, except where it was prescribed.
     """
     if existing is not None:
-        read = read & ~(existing & ~intended)
+        read = _without_existing(read, existing, intended)
     pixel_mm2 = spacing_mm[0] * spacing_mm[1]
-    wanted, seen, both = int(intended.sum()), int(read.sum()), int((intended & read).sum())
-    stray_mm2 = (seen - both) * pixel_mm2
-    agreement = dice(intended, read)
-    return Verdict(
-        reason=_reason(agreement, wanted, seen, both, stray_mm2, dice_above, stray_below_mm2),
-        dice=agreement,
-        recall=both / wanted if wanted else None,
-        precision=both / seen if seen else None,
-        intended_mm2=wanted * pixel_mm2,
-        read_mm2=seen * pixel_mm2,
-        stray_mm2=stray_mm2,
+    intended_pixels, read_pixels, common = int(intended.sum()), int(read.sum()), int((intended & read).sum())
+    verdict = Verdict(
+        reason=Reason.KEPT,
+        dice=dice(intended, read),
+        recall=common / intended_pixels if intended_pixels else None,
+        precision=common / read_pixels if read_pixels else None,
+        intended_mm2=intended_pixels * pixel_mm2,
+        read_mm2=read_pixels * pixel_mm2,
+        stray_mm2=(read_pixels - common) * pixel_mm2,
         threshold=dice_above,
     )
+    return replace(verdict, reason=_overlap_reason(verdict, stray_below_mm2, too_large=read_pixels > intended_pixels))
 
 
-def _reason(
-    agreement: float | None, wanted: int, seen: int, both: int, stray_mm2: float, dice_above: float, stray_below_mm2: float
-) -> Reason:
-    if not wanted:
-        return Reason.KEPT if stray_mm2 < stray_below_mm2 else Reason.INVENTED
-    if agreement is not None and agreement > dice_above:
+def _without_existing(read: Mask, existing: Mask, intended: Mask) -> Mask:
+    """The scar that was found, less the host's own scar where it was not prescribed."""
+    return read & ~(existing & ~intended)
+
+
+def _overlap_reason(verdict: Verdict, stray_below_mm2: float, *, too_large: bool) -> Reason:
+    if verdict.recall is None:
+        return Reason.KEPT if verdict.stray_mm2 < stray_below_mm2 else Reason.INVENTED
+    if verdict.dice is not None and verdict.dice > verdict.threshold:
         return Reason.KEPT
-    if not seen:
+    if verdict.precision is None:
         return Reason.INVISIBLE
-    surplus, lack = seen - both, wanted - both
-    return Reason.STRAY if surplus > lack and stray_mm2 >= stray_below_mm2 else Reason.MISSED
+    return Reason.STRAY if too_large and verdict.stray_mm2 >= stray_below_mm2 else Reason.MISSED
 
 
 def _percent(share: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Small pictures of one sample: cropped round the heart, host and result in one grey window, masks as contours."""
+"""Small pictures of one sample, cropped to the heart: host and result in one grey window, masks as contours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from scipy import ndimage
 from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Image, Label, Labels, Mask, scar_of, wall_of
-from lgesynthnet.run.sample_row import Sample
+from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.run.sample_files import IMAGES, INTENDED, LABELS, READ
+from lgesynthnet.run.sample_row import SampleRow
 
 MARGIN_MM = 18.0  # what is shown round the epicardium: enough to see the RV and the seam
 SIDE_PX = 216
@@ -45,54 +47,51 @@ class Window:
     white: float
 
 
-def sample_panels(run: Path, sample: Sample, flip: tuple[bool, bool] = (False, False)) -> list[Panel]:
-    """Host, intended mask, result, reader's mask: as many as the files on disk allow, in this order.
-
-    Args:
-        flip: (rows, cols) that turned the host's files into the radiological view.
-    """
-    if not sample.file:
+def sample_panels(run: RunFolder, row: SampleRow) -> list[Panel]:
+    """Host, intended mask, result and the mask that the filter read: as many as the files on disk allow, in this order."""
+    if not row.file:
         return []
-    image_file = run / sample.file
-    result, labels, read = (_pixels(image_file.parent.with_name(part) / image_file.name, 0, flip) for part in ("images", "labels", "read"))
-    if result is None or labels is None or labels[0].shape != result[0].shape:
+    flip = run.plan.request.hosts.flip.axes
+    result, labels, mask, read = (_pixels(run.part(row, part), 0, flip) for part in (IMAGES, LABELS, INTENDED, READ))
+    if result is None or labels is None or mask is None or not result[0].shape == labels[0].shape == mask[0].shape:
         return []
     painted, spacing_mm = result
-    intended = labels[0].astype(np.uint8)
-    host = _pixels(sample.host_path, sample.slice_index, flip) if sample.host_path else None
+    heart, intended = labels[0].astype(np.uint8), mask[0].astype(np.uint8)
+    host_file = run.host_files.get(row.host)
+    host = _pixels(host_file, row.slice_index, flip) if host_file is not None else None
     before = host[0] if host is not None and host[0].shape == painted.shape else None
-    shown = _window([painted] if before is None else [before, painted], intended, spacing_mm)
-    return list(_drawn(shown, before, painted, intended, None if read is None else read[0].astype(np.uint8)))
+    window = _window([painted] if before is None else [before, painted], heart, spacing_mm)
+    return list(_drawn(window, before, painted, intended, None if read is None else read[0].astype(np.uint8)))
 
 
-def _drawn(shown: Window, before: Image | None, painted: Image, intended: Labels, read: Labels | None) -> Iterator[Panel]:
+def _drawn(window: Window, before: Image | None, painted: Image, intended: Labels, read: Labels | None) -> Iterator[Panel]:
     if before is not None:
-        yield Panel(title=HOST, src=_png(grey(before, shown)))
+        yield Panel(title=HOST, src=_png(grey(before, window)))
     title = "intended mask" if before is not None else "intended mask, on the result"
-    yield Panel(title=title, src=_png(_contoured(painted if before is None else before, intended, shown, INTENDED_RGB)))
-    yield Panel(title="result", src=_png(grey(painted, shown)))
+    yield Panel(title=title, src=_png(_contoured(painted if before is None else before, intended, window, INTENDED_RGB)))
+    yield Panel(title="result", src=_png(grey(painted, window)))
     if read is not None and read.shape == painted.shape:
-        yield Panel(title="reader's mask", src=_png(_contoured(painted, read, shown, READ_RGB)))
+        yield Panel(title="mask read by the filter", src=_png(_contoured(painted, read, window, READ_RGB)))
 
 
-def grey(image: Image, shown: Window) -> UInt8[np.ndarray, "height width"]:
+def grey(image: Image, window: Window) -> UInt8[np.ndarray, "height width"]:
     """The cropped image at screen size, 0 to 255."""
-    crop = np.nan_to_num(image[shown.rows, shown.cols].astype(np.float64), nan=shown.black)
-    unit = np.clip((crop - shown.black) / (shown.white - shown.black), 0, 1)
-    return (ndimage.zoom(unit, shown.zoom, order=1, mode="nearest", grid_mode=True) * 255).round().astype(np.uint8)
+    crop = np.nan_to_num(image[window.rows, window.cols].astype(np.float64), nan=window.black)
+    unit = np.clip((crop - window.black) / (window.white - window.black), 0, 1)
+    return np.asarray(ndimage.zoom(unit, window.zoom, order=1, mode="nearest", grid_mode=True) * 255).round().astype(np.uint8)
 
 
-def _contoured(image: Image, labels: Labels, shown: Window, colour: tuple[int, int, int]) -> UInt8[np.ndarray, "height width 3"]:
-    picture = np.repeat(grey(image, shown)[:, :, None], 3, axis=2)
+def _contoured(image: Image, labels: Labels, window: Window, colour: tuple[int, int, int]) -> UInt8[np.ndarray, "height width 3"]:
+    picture = np.repeat(grey(image, window)[:, :, None], 3, axis=2)
     for mask, ink in ((scar_of(labels), colour), (labels == Label.NO_REFLOW, NO_REFLOW_RGB)):
-        picture[_rim(mask, shown)] = ink
+        picture[_rim(mask, window)] = ink
     return picture
 
 
-def _rim(mask: Mask, shown: Window) -> Bool[np.ndarray, "height width"]:
+def _rim(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
     """A line two screen pixels wide along the inside of a mask; the mask keeps its pixel steps, which are what was painted."""
-    large = ndimage.zoom(mask[shown.rows, shown.cols].astype(np.uint8), shown.zoom, order=0, mode="nearest", grid_mode=True).astype(bool)
-    return large & ~ndimage.binary_erosion(large, iterations=2, border_value=1)
+    large = ndimage.zoom(mask[window.rows, window.cols].astype(np.uint8), window.zoom, order=0, mode="nearest", grid_mode=True).astype(bool)
+    return np.asarray(large & ~ndimage.binary_erosion(large, iterations=2, border_value=1))
 
 
 def _window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:

@@ -1,1 +1,1 @@
-"""What a generator is taught by beside its pictures: frozen judges of a decoded estimate, differentiable in the image."""
+"""Rewards that teach the generator beside its images: frozen judges of a decoded estimate, differentiable in the image."""

@@ -1,4 +1,4 @@
-"""The contract of a reward, and what it may look at."""
+"""The protocol of a reward, and what it is given to compare an image with."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lgesynthnet.conditioning.condition import Condition
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What was asked for, as a batch on the 128 x 128 grid; masks are 0 or 1.
+    """What the images should show, as a batch on the 128 x 128 working grid; masks are 0 or 1.
 
     Attributes:
-        host: heart units, nothing hidden.
-        hidden, scar, no_reflow, wall, cavity: scar includes its no-reflow core.
-        nominal_deg: AHA angle.
+        host: image of the host in heart units, with nothing hidden.
+        hidden, scar, no_reflow, wall, cavity: masks; the scar includes its no-reflow core.
+        nominal_deg: AHA angle in degrees.
     """
 
     host: Float[Tensor, "b 1 128 128"]
@@ -32,29 +32,31 @@ class Target:
     nominal_deg: Float[Tensor, "b 1 128 128"]
 
     @classmethod
-    def of(cls, made: list[Condition], device: torch.device | str = "cpu") -> Target:
+    def of(cls, conditions: list[Condition], device: torch.device | str = "cpu") -> Target:
+        """The targets of a batch of conditions."""
+
         def stack(name: str) -> Tensor:
-            return torch.from_numpy(np.stack([getattr(m, name) for m in made]).astype(np.float32))[:, None].to(device)
+            return torch.from_numpy(np.stack([getattr(condition, name) for condition in conditions]).astype(np.float32))[:, None].to(device)
 
         names = ("hidden", "scar", "no_reflow", "wall", "cavity", "nominal_deg")
         return cls(host=stack("image"), **{name: stack(name) for name in names})
 
     def painted(self, image: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 1 128 128"]:
-        """The host with `image` inside the hidden region: the gradient stops where nothing is repainted."""
+        """The host with `image` inside the hidden region; outside it there is no gradient."""
         return self.host + self.hidden * (image - self.host)
 
 
 @runtime_checkable
 class Reward(Protocol):
-    """How far a picture is from what was asked for; the teacher's side of L = L_diffusion + lambda L_reward."""
+    """How far an image is from what was prescribed: the second term of L = L_diffusion + lambda L_reward."""
 
     name: str
 
     def loss(self, image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
-        """One number a sample, in heart units' pictures, lower is better; nothing is clamped, so the gradient never dies.
+        """Loss of each sample; lower is better. Nothing is clamped, so the gradient never vanishes.
 
         Args:
-            image: a decoded clean estimate; outside the hidden region it is ignored.
+            image: decoded clean estimates in heart units; ignored outside the hidden region.
         """
         ...
 

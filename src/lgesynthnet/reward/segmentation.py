@@ -1,4 +1,4 @@
-"""The paper's reward: a frozen segmenter reads the picture, cross-entropy and soft Dice compare it with the intended scar."""
+"""The paper's reward: a frozen scar segmenter reads the image; cross-entropy and soft Dice compare its output with the intended scar."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from torch import Tensor
 
 from lgesynthnet.errors import ModelError
 from lgesynthnet.reward.base import Target, mean_over
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role
 
-SMOOTH = 5.0  # pixels: a scar-free sample with a few read pixels is nearly right
+SMOOTH = 5.0  # pixels: a scar-free sample in which a few pixels are read as scar is nearly right
 
 
 class SegmentationReward:
-    """Reads inside the hidden wall only: what was not repainted is not the generator's to answer for.
+    """Compares inside the hidden part of the wall only, because the generator cannot change the rest.
 
     Args:
-        reader: of role `reward`; the filter and the auditor must stay strangers to the generator.
+        scar_segmenter: of role `reward`. The filter and the auditor must have no influence on the generator.
     Raises:
-        ModelError: a reader of another role.
+        ModelError: the scar segmenter has another role.
     """
 
     name = "segmentation"
 
-    def __init__(self, reader: TrainedScarSegmenter) -> None:
-        if reader.role is not Role.REWARD:
-            raise ModelError(f"a reader of role {reader.role} cannot teach; a reward reader is needed (decision 0008)")
-        self.reader = reader
-        for network in reader.networks:
+    def __init__(self, scar_segmenter: TrainedScarSegmenter) -> None:
+        if scar_segmenter.role is not Role.REWARD:
+            raise ModelError(f"a scar segmenter of role {scar_segmenter.role} cannot teach; one of role reward is needed (decision 0008)")
+        self.scar_segmenter = scar_segmenter
+        for network in scar_segmenter.networks:
             network.requires_grad_(False)
 
     def loss(self, image: Float[Tensor, "b 1 128 128"], target: Target) -> Float[Tensor, " b"]:
-        log_chance = self.log_chance(torch.cat([target.painted(image), target.cavity, target.wall], dim=1))
+        log_probability = self.log_probabilities(torch.cat([target.painted(image), target.cavity, target.wall], dim=1))
         core = target.no_reflow
         bright = target.scar - core
-        entropy = -(log_chance[:, :1] * (1 - target.scar) + log_chance[:, 1:2] * bright + log_chance[:, 2:] * core)
+        entropy = -(log_probability[:, :1] * (1 - target.scar) + log_probability[:, 1:2] * bright + log_probability[:, 2:] * core)
         region = target.wall * target.hidden
-        scar = log_chance[:, 1:].exp().sum(1, keepdim=True) * region
+        scar = log_probability[:, 1:].exp().sum(1, keepdim=True) * region
         overlap = (scar * target.scar).sum((1, 2, 3))
         dice = (2 * overlap + SMOOTH) / (scar.sum((1, 2, 3)) + (target.scar * region).sum((1, 2, 3)) + SMOOTH)
         return mean_over(entropy, region) + 1 - dice
 
-    def log_chance(self, stack: Float[Tensor, "b 3 128 128"]) -> Float[Tensor, "b 3 128 128"]:
-        """Logarithm of the mean over the members, in one view, of the probability of healthy, scar, no-reflow.
+    def log_probabilities(self, stack: Float[Tensor, "b 3 128 128"]) -> Float[Tensor, "b 3 128 128"]:
+        """Logarithm of the probability of healthy, scar, no-reflow: the mean over the members, in one view.
 
-        Taken from the logits: a probability that rounds to nothing has no gradient, and there it is needed most.
+        Computed from the logits, because a probability that is rounded to 0 has no gradient, where it is needed most.
         """
-        seen = [torch.log_softmax(network.to(stack.device)(stack).float(), dim=1) for network in self.reader.networks]
-        return torch.logsumexp(torch.stack(seen), dim=0) - math.log(len(seen))
+        members = [torch.log_softmax(network.to(stack.device)(stack).float(), dim=1) for network in self.scar_segmenter.networks]
+        return torch.logsumexp(torch.stack(members), dim=0) - math.log(len(members))

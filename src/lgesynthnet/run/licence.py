@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from lgesynthnet.data.source import CohortSource
 
-from lgesynthnet.run.summary import Summary
+Licence = tuple[str | None, str | None]  # name of the licence and whom to credit; None where the program does not know
 
 # A sample painted into a host is a derivative of it: the host's licence binds the sample too.
 LICENCES = {
@@ -20,9 +20,8 @@ LICENCES = {
 PHANTOM_TRUTH = "truth.csv"  # only a simulated cohort has one
 
 
-def host_licence(summary: Summary) -> tuple[str | None, str | None]:
-    """(licence, credit) of the hosts, where they are a data set that the program knows; None where nobody said what they are."""
-    hosts = summary.plan.get("hosts")
-    if hosts and (Path(str(hosts)) / PHANTOM_TRUTH).is_file():
+def host_licence(source: CohortSource) -> Licence:
+    """(licence, credit) of a folder of patients; (None, None) where the program does not know the data set."""
+    if (source.root / PHANTOM_TRUTH).is_file():
         return LICENCES["phantom"]
-    return LICENCES.get(str(summary.plan.get("dataset")), (None, None))
+    return LICENCES.get(str(source.dataset), (None, None))

@@ -1,58 +1,31 @@
-"""What a run will do, settled before it does anything: read, check, write nothing."""
+"""What a run will do, settled before it does anything: the request, and what was found when it was checked."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from enum import StrEnum
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lgesynthnet import __version__
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
-from lgesynthnet.terms import Prior
+from lgesynthnet.options import words
+from lgesynthnet.run.request import Shard, SynthesisRequest
 
-# These may change when a run goes on: they only say when to stop, or describe; none of them decides a byte of any sample.
-FREE = frozenset(
-    {"hosts", "count", "max_attempts", "max_seconds", "strict", "skipped", "model", "filter", "landmarks", "prescriptions_file"}
-)
-
-
-class Origin(StrEnum):
-    """Where prescriptions come from."""
-
-    TEXT = "text"
-    FILE = "file"
-    PRIOR = "prior"
+# Fields that may change when a run is continued: they say where files lie or when to stop, and decide no byte of any sample.
+# What they point to (hosts, models, prescriptions, patients) is compared by content, in the plan's own fields.
+FREE_REQUEST_FIELDS = frozenset({"count", "max_attempts", "max_seconds", "strict", "model", "filter", "prescriptions", "splits", "part"})
+FREE_SOURCE_FIELDS = frozenset({"root", "landmarks", "patients"})
+FREE_PLAN_FIELDS = frozenset({"request", "skipped"})
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Shard(_Record):
-    """Part `index` of `of` (from 1): takes the attempts k with k % of == index - 1, and its even share of the count."""
-
-    index: int = Field(default=1, ge=1)
-    of: int = Field(default=1, ge=1, le=100_000)
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Read "2/5".
-
-        Raises:
-            RunError: anything else.
-        """
-        index, _, of = text.partition("/")
-        if not (index.isdecimal() and of.isdecimal() and 1 <= int(index) <= int(of) <= 100_000):
-            raise RunError(f"--shard {text}: write i/n with 1 <= i <= n, e.g. 2/5")
-        return cls(index=int(index), of=int(of))
-
-    def share(self, count: int) -> int:
-        """How many of `count` samples fall to this shard; the shares of all shards add up to `count`."""
-        return count // self.of + (self.index <= count % self.of)
 
 
 class SkippedHost(_Record):
@@ -62,80 +35,83 @@ class SkippedHost(_Record):
     reason: str
 
 
-class Wish(_Record):
-    """A prescription that the user gave. Without a seed of its own every attempt draws another border."""
+class RequestedPrescription(_Record):
+    """A prescription that the user gave, as JSON. Without a seed of its own, every attempt draws another border."""
 
     prescription: str
-    seeded: bool
+    has_seed: bool
 
 
 class SynthesisPlan(_Record):
-    """Everything that decides a run; `RUN/plan.json`. Two runs with one plan have the same bytes, samples' seconds aside."""
+    """Everything that decides a run; the file `plan.json`. Two runs with one plan have the same bytes, apart from the seconds.
 
-    form: int = 1
+    Attributes:
+        patients: patients that may be painted into, where --patient or --splits names some.
+        hosts_fingerprint: hash of everything in the hosts that decides a pixel.
+        generator_fingerprint, filter_fingerprint: hashes of the weights and settings that paint and judge.
+        prescriptions: the user's prescriptions in full; empty where a prior draws them.
+    """
+
+    format: int = 2
     version: str = __version__
-    hosts: str
-    dataset: str | None = None
-    labels: str | None = None
-    base_first: bool | None = None
-    flip: tuple[bool, bool] = (False, False)
-    landmarks: str | None = None
-    hosts_with_scar: bool = False
+    request: SynthesisRequest
     patients: tuple[str, ...] | None = None
     hosts_fingerprint: str
-    usable_hosts: int
+    usable_hosts: int = Field(ge=0)
     skipped: tuple[SkippedHost, ...] = ()
-    model: str
-    filter: str | None = None
-    generator: str
-    reader: str
-    device: str = "auto"
-    source: Origin
-    text: str | None = None
-    prescriptions_file: str | None = None
-    prior: Prior | None = None
-    wishes: tuple[Wish, ...] = ()
-    count: int = Field(ge=1)
-    seed: int = Field(ge=0, lt=2**63)
-    keep_all: bool = False
-    dice_above: float = Field(ge=0, lt=1)
-    dice_only: bool = False
-    balance: bool = False
-    max_attempts: int = Field(ge=1)
-    max_seconds: float | None = Field(default=None, gt=0)
-    shard: Shard = Shard()
-    strict: bool = False
+    generator_fingerprint: str
+    filter_fingerprint: str
+    prescriptions: tuple[RequestedPrescription, ...] = ()
+
+    @property
+    def shard(self) -> Shard:
+        return Shard.parse(self.request.shard)
 
     @property
     def quota(self) -> int:
         """Samples that this process has to keep."""
-        return self.shard.share(self.count)
+        return self.shard.share(self.request.count)
 
     @property
     def hash(self) -> str:
-        """Over the fields that decide bytes; the same while a run may be resumed."""
+        """Over the fields that decide bytes; equal plans may continue each other's runs."""
         decisive = json.dumps(self._decisive(), sort_keys=True)
         return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+    def hosts(self, moved_to: Path | None = None) -> CohortSource:
+        """How the run read its hosts.
+
+        Args:
+            moved_to: folder of the hosts now; None takes the folder that the run named.
+        """
+        source = self.request.hosts
+        return replace(source, root=moved_to if moved_to is not None else source.root, patients=self.patients)
+
+    def command(self, out: Path) -> str:
+        """The command that makes this run again, as one line for a shell."""
+        return shlex.join(["lgesynthnet", "synthesize", *words(self.request), "--out", str(out)])
 
     def to_json(self) -> str:
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
 
     @classmethod
     def read(cls, path: Path) -> SynthesisPlan:
-        """The plan of a run that exists.
+        """Read the plan of an existing run.
 
         Raises:
-            RunError: cannot be read, or is no plan of this version.
+            RunError: the file cannot be read, or this version does not understand it.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as fault:
-            raise RunError(f"{path}: cannot be read ({fault.strerror or fault})") from None
+            raise RunError(
+                f"{path}: cannot be read ({fault.strerror or fault}); give the folder that `lgesynthnet synthesize --out` wrote"
+            ) from None
         except ValidationError as fault:
-            raise RunError(f"{path}: is no plan that this version understands ({_first(fault)}); choose another --out") from None
+            raise RunError(f"{path}: this version cannot read this plan ({first_error(fault)}); choose another --out") from None
 
     def difference(self, other: SynthesisPlan) -> str | None:
-        """The first decisive field in which two plans differ, with both values; None where the one may go on with the other."""
+        """The first decisive field in which two plans differ, with both values; None where either may continue the other's run."""
         ours, theirs = self._decisive(), other._decisive()
         for name in ours:
             if name in theirs and ours[name] != theirs[name]:
@@ -143,16 +119,25 @@ class SynthesisPlan(_Record):
         return None
 
     def _decisive(self) -> dict[str, Any]:
-        # Quotas by kind follow from the count.
-        return self.model_dump(mode="json", exclude=set(FREE) - ({"count"} if self.balance else set()))
+        plan = self.model_dump(mode="json")
+        request = plan["request"]
+        source = request.pop("hosts")
+        # With --balance, the number of samples of each kind follows from the count.
+        free = FREE_REQUEST_FIELDS - ({"count"} if self.request.balance else set())
+        return {
+            **{name: value for name, value in plan.items() if name not in FREE_PLAN_FIELDS},
+            **{name: value for name, value in source.items() if name not in FREE_SOURCE_FIELDS},
+            **{name: value for name, value in request.items() if name not in free},
+        }
 
 
-def _first(fault: ValidationError) -> str:
+def first_error(fault: ValidationError) -> str:
+    """The first thing that is wrong with a record, in one line."""
     first = fault.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'plan'}: {first['msg']}, got {str(first.get('input'))[:40]!r}"
 
 
 def short(value: object) -> str:
-    """A setting as one word of a message."""
+    """A setting in as few words as a message needs."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,130 +1,160 @@
-"""One attempt as a row."""
+"""One attempt as a row. This is the only place that names the columns of the ledger and of `samples.csv`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, get_args, get_type_hints
 
+from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.scar import ScarPrescription
-from lgesynthnet.records import Source
+from lgesynthnet.records import Level, Source
 
-ASSUMED_LEVEL = "assumed"
-
-
-CERTAIN = 0.5  # insertions found in the image with less confidence than this are flagged
-
-
-CELL_LIMIT = 2**20  # a caption or a prescription is far below; more is not a file of ours
+KEPT, UNPAINTABLE, SURPLUS = "kept", "unpaintable", "surplus"
+UNCERTAIN_BELOW = 0.5  # insertions that were found in the image with less confidence than this are flagged
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One row of samples.csv, see `ledger.Attempt` for its columns; numbers that were not measured are None.
+class SampleRow:
+    """One attempt. A number that was not measured is None, and an empty cell in the table.
 
     Attributes:
-        host_path: image file that it was painted into; None where it cannot be found any more.
-        prescription: None where the row holds no readable one.
+        id: `s<seed>_<attempt number>`; the same id has the same bytes in any run of the same plan, whatever the shard.
+        host, slice_index: patient, and index of the slice in the host file's own order.
+        level, level_source: level of the slice, and how base and apex were told apart.
+        insertion_source, insertion_confidence: how the RV insertions were found, and how surely (0 to 1).
+        generator, filter: fingerprints of what painted and what judged.
+        seed: seed of the noise; the prescription holds the seed of its border.
+        caption, sentence, prescription: what the model read; the same as one full sentence; the same in full.
         file: the image, relative to the run folder; empty where nothing could be painted.
-        why: the verdict in words, or what stood against painting.
-        segments: AHA segments that the intended mask covers, as measured; the prescribed ones where nobody measured.
+        kept: whether the verdict is "kept", whatever folder the files are in.
+        reason: reason of the verdict, "unpaintable", or "surplus" (--balance had enough of this kind).
+        why: the verdict as a sentence, or what prevented painting.
+        dice, recall, precision: of the detected scar against the intended one, 0 to 1.
+        threshold: the Dice that had to be exceeded.
+        intended_mm2, read_mm2, stray_mm2: areas of the intended scar, of the detected scar, and of detected scar away from it.
+        segment_agreement, extent_error, brightness, spill_mm2, seam: what the filter measured besides; see `quality.verdict.Verdict`.
+        segments, transmurality, burden, mvo_share: measured in the intended mask.
+        max_change_outside: largest change outside the hidden region, in stored numbers.
+        seconds: time to paint, segment and judge.
     """
 
     id: str
     host: str
-    host_path: Path | None
     slice_index: int
-    level: str
-    level_source: str
-    insertion_source: str
-    insertion_confidence: float | None
-    seed: str
+    level: Level
+    level_source: OrderSource
+    insertion_source: Source
+    insertion_confidence: float
+    generator: str
+    filter: str
+    seed: int
     caption: str
     sentence: str
-    prescription: ScarPrescription | None
+    prescription: ScarPrescription
     file: str
     kept: bool
     reason: str
     why: str
-    segments: tuple[int, ...]
-    dice: float | None
-    recall: float | None
-    precision: float | None
-    intended_mm2: float | None
-    read_mm2: float | None
-    stray_mm2: float | None
-    transmurality: float | None
-    burden: float | None
-    mvo_share: float | None
-    max_change_outside: float | None
-    seconds: float | None
+    dice: float | None = None
+    recall: float | None = None
+    precision: float | None = None
+    threshold: float | None = None
+    intended_mm2: float | None = None
+    read_mm2: float | None = None
+    stray_mm2: float | None = None
+    segment_agreement: float | None = None
+    extent_error: float | None = None
+    brightness: float | None = None
+    spill_mm2: float | None = None
+    seam: float | None = None
+    segments: tuple[int, ...] | None = None
+    transmurality: float | None = None
+    burden: float | None = None
+    mvo_share: float | None = None
+    max_change_outside: float | None = None
+    seconds: float | None = None
+
+    @property
+    def shown_segments(self) -> tuple[int, ...]:
+        """AHA segments as measured, or as prescribed where nothing was painted."""
+        return self.segments if self.segments is not None else tuple(sorted(self.prescription.segments))
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What a reader of the report must know before trusting this sample."""
-        found = []
-        if self.insertion_source == Source.ASSUMED:
-            found.append("orientation assumed: no RV insertion was known, so segment names may be turned")
-        elif self.insertion_source == Source.IMAGE and (self.insertion_confidence or 0.0) < CERTAIN:
-            found.append(f"orientation uncertain: RV insertions estimated from the image, confidence {self.insertion_confidence or 0:.2f}")
-        if self.level_source == ASSUMED_LEVEL:
-            found.append("level assumed: nothing told base from apex, so basal and apical may be exchanged")
+        """What a person must know before trusting this sample."""
+        flags = []
+        if self.insertion_source is Source.ASSUMED:
+            flags.append("orientation assumed: no RV insertion was known, so the segment names may be wrong")
+        elif self.insertion_source is Source.IMAGE and self.insertion_confidence < UNCERTAIN_BELOW:
+            flags.append(f"orientation uncertain: the RV insertions were found in the image, confidence {self.insertion_confidence:.2f}")
+        if self.level_source is OrderSource.ASSUMED:
+            flags.append("level assumed: nothing told base from apex, so basal and apical may be exchanged")
         if self.max_change_outside:
-            found.append(f"voxels outside the hidden region differ from the host by up to {self.max_change_outside:g}")
-        return tuple(found)
+            flags.append(f"pixels outside the hidden region differ from the host by up to {self.max_change_outside:g}")
+        return tuple(flags)
+
+    def cells(self) -> dict[str, str | int | float | None]:
+        """Column -> value as the ledger stores it and the table prints it."""
+        return {name: _to_cell(getattr(self, name)) for name in COLUMNS}
+
+    @classmethod
+    def of_cells(cls, cells: Mapping[str, Any]) -> SampleRow:
+        """The row that `cells` gave, also after it was printed as text.
+
+        Raises:
+            ValueError: a column is missing, or a cell does not hold a value of its kind; the message names the column.
+        """
+        values = {}
+        for name, kind in _KINDS.items():
+            if name not in cells:
+                raise ValueError(f"column {name} is missing")
+            try:
+                values[name] = _of_cell(cells[name], kind)
+            except (ValueError, PrescriptionError) as fault:
+                raise ValueError(f"column {name}: {fault}") from None
+        return cls(**values)
 
 
-def _sample(row: dict[str, str], hosts: dict[str, Path]) -> Sample:
-    prescription = _prescription(row.get("prescription", ""))
-    texts: dict[str, Any] = {name: row.get(name) or "" for name in _TEXTS}
-    numbers: dict[str, Any] = {name: _number(row.get(name)) for name in _NUMBERS}
-    kept = row["kept"].strip().lower() in ("1", "true")
-    return Sample(
-        id=row["id"],
-        host=row["host"],
-        host_path=hosts.get(row["host"]),
-        slice_index=int(row["slice"]),
-        prescription=prescription,
-        kept=kept,
-        segments=_segments(row.get("segments"), prescription),
-        **texts,
-        **numbers,
-    )
+_KINDS: dict[str, Any] = get_type_hints(SampleRow)
+COLUMNS = tuple(field.name for field in fields(SampleRow))
 
 
-_TEXTS = ("level", "level_source", "insertion_source", "seed", "caption", "sentence", "file", "reason", "why")
+def sql_type(column: str) -> str:
+    """SQLite's type of a column."""
+    kind = _kind_of(_KINDS[column])
+    return "REAL" if kind is float else "INTEGER" if kind in (int, bool) else "TEXT"
 
 
-_NUMBERS = (
-    "insertion_confidence",
-    "dice",
-    "recall",
-    "precision",
-    "intended_mm2",
-    "read_mm2",
-    "stray_mm2",
-    "transmurality",
-    "burden",
-    "mvo_share",
-    "max_change_outside",
-    "seconds",
-)
+def _kind_of(hint: Any) -> Any:
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    return kinds[0] if type(None) in get_args(hint) else hint
 
 
-def _number(cell: str | None) -> float | None:
-    return float(cell) if cell not in (None, "", "None") else None
+def _to_cell(value: Any) -> str | int | float | None:
+    if isinstance(value, ScarPrescription):
+        return value.to_json()
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, StrEnum):
+        return value.value
+    return int(value) if isinstance(value, bool) else value
 
 
-def _prescription(cell: str | None) -> ScarPrescription | None:
-    try:
-        return ScarPrescription.from_json(cell or "")
-    except PrescriptionError:
+def _of_cell(cell: Any, hint: Any) -> Any:
+    kind = _kind_of(hint)
+    if kind is not hint and cell in ("", None):
         return None
-
-
-def _segments(cell: str | None, prescription: ScarPrescription | None) -> tuple[int, ...]:
-    """Numbers separated by blanks; an empty cell falls back on the prescription."""
-    if cell:
-        return tuple(sorted(int(word) for word in cell.split()))
-    return tuple(sorted(prescription.segments)) if prescription else ()
+    if kind is ScarPrescription:
+        return ScarPrescription.from_json(str(cell))
+    if kind is bool:
+        if str(cell) not in ("0", "1"):
+            raise ValueError(f"{cell!r} is neither 0 nor 1")
+        return str(cell) == "1"
+    if kind in (int, float, str):
+        return kind(cell)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(cell)
+    return tuple(int(word) for word in str(cell).split())

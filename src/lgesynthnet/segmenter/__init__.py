@@ -1,1 +1,1 @@
-"""The readers: networks that find scar in an image, each with a role and a fingerprint."""
+"""Segmenters: scar inside a known wall, or the whole heart from the image alone. Each has a fingerprint."""

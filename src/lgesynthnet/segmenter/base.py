@@ -1,4 +1,4 @@
-"""The contract of everything that reads a scar."""
+"""The protocol of everything that segments scar inside a known wall."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from lgesynthnet.records import Labels, ShortAxisSlice
 
 @runtime_checkable
 class ScarSegmenter(Protocol):
-    """Reads scar inside a known wall; the same slice gives the same labels, whatever was read before."""
+    """Segments scar inside a known wall. The same slice gives the same labels, whatever was segmented before."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that decides the reading, with the method's name in front."""
+        """The method's name and a hash of everything that decides its output."""
         ...
 
     def read(self, slice_: ShortAxisSlice) -> Labels:
-        """(rows, cols): 3 scar and 4 no-reflow inside the slice's wall, 0 elsewhere; scar labels of the slice are never looked at."""
+        """Labels (rows, cols): 3 scar and 4 no-reflow inside the slice's wall, 0 elsewhere. The slice's own scar labels are not used."""
         ...

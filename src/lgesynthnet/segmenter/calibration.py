@@ -1,4 +1,4 @@
-"""How far a reader can be believed: the threshold that validation patients set, the scores at it, and its reliability curve."""
+"""Calibration of a scar segmenter: its threshold, set on validation patients, the scores at it, and the reliability curve."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from jaxtyping import Bool, Float
 
 from lgesynthnet.overlap import dice
 
-FALSE_SCAR_MM2 = 25.0  # a scar-free slice with more than this was misread
-MOST_FALSE_SHARE = 1 / 7  # of the scar-free slices may be misread at the threshold
-AGREES = 0.6  # the Dice from which a scar counts as found
-THRESHOLDS = tuple(round(0.1 + 0.05 * i, 2) for i in range(17))  # 0.1 to 0.9
+FALSE_SCAR_MM2 = 25.0  # a scar-free slice in which more scar is found counts as false positive
+MOST_FALSE_SHARE = 1 / 7  # largest allowed share of false-positive slices among the scar-free ones
+AGREES = 0.6  # a scar counts as found above this Dice
+PIXEL_THRESHOLDS = tuple(round(0.1 + 0.05 * i, 2) for i in range(17))  # 0.1 to 0.9, of a pixel's scar probability
 BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadSlice:
-    """What a reader saw in one slice's wall, beside the truth.
+    """Probabilities and truth of the wall pixels of one slice.
 
     Attributes:
-        patient: whose slice.
-        chance: probability of scar or no-reflow at every wall pixel, 0 to 1.
+        patient: name of the patient.
+        probability: probability of scar or no-reflow at every wall pixel, 0 to 1.
         truth: which of them are scar or no-reflow.
         pixel_mm2: area of one pixel.
     """
 
     patient: str
-    chance: Float[np.ndarray, " pixels"]
+    probability: Float[np.ndarray, " pixels"]
     truth: Bool[np.ndarray, " pixels"]
     pixel_mm2: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """A reader's agreement at one threshold; None where there is no such slice or patient.
+    """Agreement of a scar segmenter with the truth at one threshold; None where there is no such slice or patient.
 
     Attributes:
-        threshold: probability from which a pixel counts.
-        dice: mean over slices with scar.
-        share_above_0_6: share of those slices above it.
-        false_scar_mm2: mean area read in slices without scar.
-        false_slices: share of those with more than 25 mm2.
-        false_patients: share of the patients without any scar in whom a slice holds more than 25 mm2.
+        threshold: a pixel counts as scar from this probability on.
+        dice: mean Dice over slices with scar.
+        share_above_0_6: share of those slices with a Dice above 0.6.
+        false_scar_mm2: mean scar area found in slices without scar.
+        false_slices: share of those slices with more than 25 mm² of it.
+        false_patients: share of the patients without any scar who have such a slice.
     """
 
     threshold: float
@@ -58,7 +58,7 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """Wall pixels of similar probability; the curve's point is (mean_chance, observed)."""
+    """One point of the reliability curve: wall pixels of similar probability, and the share of them that is scar."""
 
     mean_chance: float
     observed: float
@@ -66,12 +66,12 @@ class Bin:
 
 
 def score(slices: Sequence[ReadSlice], threshold: float) -> Scores:
-    """Agreement with the truth when pixels from `threshold` on count as scar."""
+    """Agreement with the truth when pixels with a probability of `threshold` or more count as scar."""
     overlap, false_mm2 = [], []
     worst_mm2: dict[str, float] = defaultdict(float)
     diseased = {s.patient for s in slices if s.truth.any()}
     for slice_ in slices:
-        read = slice_.chance >= threshold
+        read = slice_.probability >= threshold
         if slice_.truth.any():
             overlap.append(dice(read, slice_.truth) or 0.0)
             continue
@@ -89,30 +89,30 @@ def score(slices: Sequence[ReadSlice], threshold: float) -> Scores:
 
 
 def best_threshold(slices: Sequence[ReadSlice]) -> Scores:
-    """The scores at the threshold with the best Dice on scarred slices among those that misread at most one scar-free slice in seven.
+    """The scores at the threshold with the best Dice, among thresholds with at most one false-positive slice in seven scar-free ones.
 
-    Where none does, the one that misreads fewest; of equals, the one with the better Dice, then the lower one.
+    Where no threshold is that good, the choice is among those with the fewest false-positive slices. Of equal thresholds the lowest wins.
     """
-    tried = [score(slices, threshold) for threshold in THRESHOLDS]
+    tried = [score(slices, threshold) for threshold in PIXEL_THRESHOLDS]
     fewest = min(s.false_slices or 0.0 for s in tried)
     allowed = [s for s in tried if (s.false_slices or 0.0) <= max(MOST_FALSE_SHARE, fewest)]
     return max(allowed, key=lambda s: s.dice or 0.0)
 
 
 def reliability(slices: Sequence[ReadSlice]) -> tuple[list[Bin], float]:
-    """Ten bins of probability, empty ones left out, and the expected calibration error (0 to 1) over all wall pixels.
+    """Reliability curve in ten bins of probability (empty ones left out), and the expected calibration error, 0 to 1, of all wall pixels.
 
-    Source: Naeini et al. (2015), here over pixels of one class.
+    Source: Naeini et al. (2015); here over pixels and for one class.
     """
-    chance = np.concatenate([s.chance for s in slices]).astype(np.float64)
+    probability = np.concatenate([s.probability for s in slices]).astype(np.float64)
     truth = np.concatenate([s.truth for s in slices])
-    bin_of = np.minimum((chance * BINS).astype(int), BINS - 1)
+    bin_of = np.minimum((probability * BINS).astype(int), BINS - 1)
     bins, error = [], 0.0
     for i in range(BINS):
         inside = bin_of == i
         if not inside.any():
             continue
-        mean_chance, observed = float(chance[inside].mean()), float(truth[inside].mean())
+        mean_chance, observed = float(probability[inside].mean()), float(truth[inside].mean())
         bins.append(Bin(mean_chance=mean_chance, observed=observed, pixels=int(inside.sum())))
         error += abs(mean_chance - observed) * float(inside.mean())
     return bins, error

@@ -1,7 +1,7 @@
 """The published downstream segmenter: a U-Net whose encoder is DenseNet-121.
 
-Source: Jacob, Sharma, Rueckert (2026), 3.3 (encoder of five levels); Huang et al. (2017) for the encoder, here with random weights, since
-none may be fetched. The decoder's widths are ours: the paper does not print them.
+Sources: Jacob, Sharma, Rueckert (2026), section 3.3, for the encoder of five levels; Huang et al. (2017) for DenseNet-121. The encoder
+starts from random weights, because nothing is downloaded. The decoder's widths are our choice; the paper does not state them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ SKIPS = (64, 256, 512, 1024, 1024)  # channels of the encoder at strides 2, 4, 8
 
 
 class DenseNetUNet(nn.Module):
-    """(b, 1, rows, cols) to logits (b, classes, rows, cols); sides divisible by 32.
+    """Images (b, 1, rows, cols) to logits (b, classes, rows, cols); both sides must be divisible by 32.
 
     Args:
+        classes: number of classes.
         filters: channels of the decoder at strides 16, 8, 4, 2 and 1.
     """
 
@@ -51,8 +52,10 @@ class DenseNetUNet(nn.Module):
         for level in self.decoder:
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = level(torch.cat([x, skips.pop()], dim=1) if skips else x)
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
 
 def _convolution(wide: int, width: int) -> nn.Module:
-    return Convolution(spatial_dims=2, in_channels=wide, out_channels=width, act="RELU", norm="BATCH", bias=False)
+    convolution: nn.Module = Convolution(spatial_dims=2, in_channels=wide, out_channels=width, act="RELU", norm="BATCH", bias=False)
+    return convolution

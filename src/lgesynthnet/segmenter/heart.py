@@ -1,4 +1,4 @@
-"""The segmenter of the image alone: it finds the heart by itself, unlike the readers, which are told where it is (decision 0003)."""
+"""Heart segmenters: cavity, wall, scar, no-reflow and RV from the image alone. (Scar segmenters are given the wall, decision 0003.)"""
 
 from __future__ import annotations
 
@@ -24,59 +24,68 @@ from lgesynthnet.segmenter.densenet import STRIDE, DenseNetUNet
 from lgesynthnet.segmenter.networks import fill, weights_of
 from lgesynthnet.threads import one_thread
 
-PIXEL_MM = 1.5  # half the thinnest infarcted wall; finer grids cost more than they find
+PIXEL_MM = 1.5  # half of the thinnest infarcted wall; a finer grid costs time and finds no more
 CLASSES = len(Label)
 PADDING = -2.0  # what black padding becomes; darker than nearly all measured pixels
 DARKEST, BRIGHTEST = 0.5, 99.5  # percentiles of the measured pixels that bound the grey scale
-REACH_MM = 60.0  # no LV reaches farther from its axis; the slices of a stack follow that axis
-ROLE = "segmenter"
+REACH_MM = 60.0  # from the axis of the stack; no LV reaches farther
+ROLE = "heart-segmenter"
 
 
 class Kind(StrEnum):
-    """Which network: the small one, or the published downstream segmenter."""
+    """Architecture: the small network, or the published downstream segmenter."""
 
     DYNUNET = "dynunet"
     DENSENET121 = "densenet121"
 
 
 class HeartSegmenter:
-    """Image in, labels of cavity, wall, scar, no-reflow and RV out.
+    """Segments cavity, wall, scar, no-reflow and RV from the image alone.
 
     Attributes:
-        filters: channels of the network's levels, finest first; of DenseNet-121's decoder, coarsest first.
-        threshold: share of the wall's probability from which a wall pixel is scar, set on validation patients.
-        fingerprint: hash of its weights and settings; goes into every record.
+        network: (b, 1, rows, cols) to logits (b, 6, rows, cols).
+        filters: channels of the network's levels, finest first; for DenseNet-121, of the decoder's levels, coarsest first.
+        kind: its architecture.
+        threshold: a wall pixel is scar from this share of the wall's probability on, 0 to 1; set on validation patients.
+        fingerprint: hash of its weights and settings.
     """
 
     def __init__(
-        self, network: nn.Module, filters: tuple[int, ...], *, kind: Kind = Kind.DYNUNET, threshold: float = 0.5, mark: str = "untrained"
+        self,
+        network: nn.Module,
+        filters: tuple[int, ...],
+        *,
+        kind: Kind = Kind.DYNUNET,
+        threshold: float = 0.5,
+        fingerprint: str = "untrained",
     ) -> None:
-        self.network, self.filters, self.kind, self.threshold, self.fingerprint = network.eval(), filters, kind, threshold, mark
+        self.network, self.filters, self.kind, self.threshold, self.fingerprint = network.eval(), filters, kind, threshold, fingerprint
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> HeartSegmenter:
         """Load `config.json` and `model.safetensors`.
 
         Raises:
-            ModelError: missing or damaged, or another kind of model.
+            ModelError: a file is missing or damaged, or holds another kind of model.
         """
         try:
             settings = json.loads((folder / "config.json").read_text())
             if settings["role"] != ROLE:
-                raise ModelError(f"{folder}: holds a {settings['role']}, not a {ROLE}; make one with `lgesynthnet train segmenter`")
+                raise ModelError(f"{folder}: holds a {settings['role']}, not a {ROLE}; train one with `lgesynthnet train heart-segmenter`")
             filters = tuple(int(f) for f in settings["filters"])
             kind = Kind(settings.get("network", Kind.DYNUNET))
             network = build_heart_segmenter(filters, kind)
             fill(network, load_file(folder / "model.safetensors"))
             threshold = float(settings["threshold"])
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as fault:
-            raise ModelError(f"{folder}: no usable segmenter ({str(fault).splitlines()[0]})") from None
-        return cls(network, filters, kind=kind, threshold=threshold, mark=fingerprint(folder, role=ROLE))
+            raise ModelError(f"{folder}: no usable heart segmenter ({str(fault).splitlines()[0]})") from None
+        return cls(network, filters, kind=kind, threshold=threshold, fingerprint=fingerprint(folder, role=ROLE))
 
     def save(self, folder: Path, *, half: bool = False) -> None:
+        """Write `config.json` and `model.safetensors`; with `half`, weights as float16 (round them first with `checkpoint.halve`)."""
         weights = {name: value.half() if half else value for name, value in weights_of(self.network).items()}
         write_bytes(folder / "model.safetensors", save(weights))
-        # The small network is not named, so that fingerprints from before there was another stay.
+        # The small network is not named, so that older folders keep their fingerprints.
         named = {} if self.kind is Kind.DYNUNET else {"network": self.kind.value}
         write_json(folder / "config.json", {"role": ROLE, "filters": list(self.filters), "threshold": self.threshold, **named})
 
@@ -87,20 +96,20 @@ class HeartSegmenter:
     def read_stack(
         self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]
     ) -> UInt8[np.ndarray, "rows cols slices"]:
-        """`Label` of every pixel; the heart is the one largest body of cavity and wall through all slices.
+        """`Label` of every pixel; the heart is the largest connected body of cavity and wall over all slices.
 
         Args:
-            image: stored numbers in any window, radiological view; 0 is padding.
+            image: stored numbers in any window, in radiological view; 0 is padding.
             spacing_mm: pixel size as (row, column).
         Raises:
-            InputError: a slice is flat, there is nothing to read.
+            InputError: a slice is flat.
         """
-        return decided(self.stack_probabilities(image, spacing_mm), spacing_mm, self.threshold)
+        return decide_labels(self.stack_probabilities(image, spacing_mm), spacing_mm, self.threshold)
 
     def stack_probabilities(
         self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]
     ) -> Float32[np.ndarray, "classes rows cols slices"]:
-        """Probability of each `Label` at every pixel, each slice read by itself."""
+        """Probability of each `Label` at every pixel, each slice by itself."""
         return np.stack([self.probabilities(image[:, :, k], spacing_mm) for k in range(image.shape[2])], axis=-1)
 
     def probabilities(self, image: Image, spacing_mm: tuple[float, float]) -> Float32[np.ndarray, "classes rows cols"]:
@@ -115,19 +124,19 @@ class HeartSegmenter:
         stride = STRIDE if self.kind is Kind.DENSENET121 else 2 ** (len(self.filters) - 1)
         padded = functional.pad(x[None, None], (0, -cols % stride, 0, -rows % stride), value=PADDING)
         with torch.no_grad(), one_thread():
-            chance = torch.softmax(self.network(padded).float(), dim=1)[:, :, :rows, :cols]
-            return functional.interpolate(chance, image.shape, mode="bilinear", align_corners=False)[0].numpy()
+            probability = torch.softmax(self.network(padded).float(), dim=1)[:, :, :rows, :cols]
+            return functional.interpolate(probability, image.shape, mode="bilinear", align_corners=False)[0].numpy()
 
 
 def build_heart_segmenter(filters: tuple[int, ...], kind: Kind = Kind.DYNUNET) -> nn.Module:
-    """A new network with random weights: (b, 1, rows, cols) to logits (b, 6, rows, cols), sides divisible by its stride.
+    """A new network with random weights: (b, 1, rows, cols) to logits (b, 6, rows, cols); sides must be divisible by its stride.
 
-    Source: nnU-Net's plain convolutional U-Net (Isensee et al., 2021), as MONAI's DynUNet; or see `densenet`.
+    Source: the plain convolutional U-Net of nnU-Net (Isensee et al., 2021), as MONAI's DynUNet; for DenseNet-121 see `densenet`.
     """
     if kind is Kind.DENSENET121:
         return DenseNetUNet(CLASSES, filters)
     levels = len(filters)
-    return DynUNet(
+    network: nn.Module = DynUNet(
         spatial_dims=2,
         in_channels=1,
         out_channels=CLASSES,
@@ -137,10 +146,11 @@ def build_heart_segmenter(filters: tuple[int, ...], kind: Kind = Kind.DYNUNET) -
         filters=list(filters),
         norm_name=("INSTANCE", {"affine": True}),
     )
+    return network
 
 
 def grey(image: Image) -> Float32[np.ndarray, "rows cols"]:
-    """Stored numbers to 1/255 ... 1 between two percentiles of the measured pixels; padding (exact zero) stays 0.
+    """Grey values: stored numbers between two percentiles of the measured pixels become 1/255 to 1; padding (exact zero) stays 0.
 
     Raises:
         InputError: the image is flat.
@@ -148,13 +158,13 @@ def grey(image: Image) -> Float32[np.ndarray, "rows cols"]:
     measured = image != 0
     low, high = np.percentile(image[measured], (DARKEST, BRIGHTEST)) if measured.any() else (0.0, 0.0)
     if not high > low:
-        raise InputError("a slice is flat, there is nothing to segment; leave it out")
+        raise InputError("a slice is flat, so there is nothing to segment; leave it out")
     unit = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1)
     return np.where(measured, 1 / 255 + unit * 254 / 255, 0).astype(np.float32)
 
 
 def to_grid(unit: Float32[np.ndarray, "rows cols"], spacing_mm: tuple[float, float]) -> Float[torch.Tensor, "gridrows gridcols"]:
-    """Resample a slice to pixels of 1.5 mm (to the nearest whole number of them), averaging where pixels become larger."""
+    """Resample a slice to pixels of 1.5 mm (rounded to a whole number of them); larger pixels are averages."""
     size = [max(round(n * s / PIXEL_MM), 1) for n, s in zip(unit.shape, spacing_mm, strict=True)]
     x = torch.from_numpy(np.ascontiguousarray(unit))[None, None]
     return functional.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
@@ -168,30 +178,30 @@ def normalised(x: Float[torch.Tensor, "*b rows cols"], measured: Bool[torch.Tens
     return torch.where(measured, ((x - mean) / spread).clamp(-3, 3), PADDING)
 
 
-def decided(
-    chance: Float[np.ndarray, "classes rows cols slices"], spacing_mm: tuple[float, float], threshold: float
+def decide_labels(
+    probability: Float[np.ndarray, "classes rows cols slices"], spacing_mm: tuple[float, float], threshold: float
 ) -> UInt8[np.ndarray, "rows cols slices"]:
-    """Probabilities to one heart: its largest body without holes, scar in its wall alone, the RV outside it.
+    """Probabilities to labels of one heart: its largest body without holes, scar inside its wall, and the RV outside it.
 
     Args:
         spacing_mm: pixel size as (row, column).
-        threshold: scar where the scar's share of the wall's probability reaches it.
+        threshold: a wall pixel is scar where the scar's share of the wall's probability reaches it.
     """
-    cavity, wall = chance[Label.CAVITY], chance[Label.WALL] + chance[Label.SCAR] + chance[Label.NO_REFLOW]
-    scar = chance[Label.SCAR] + chance[Label.NO_REFLOW]
+    cavity, wall = probability[Label.CAVITY], probability[Label.WALL] + probability[Label.SCAR] + probability[Label.NO_REFLOW]
+    scar = probability[Label.SCAR] + probability[Label.NO_REFLOW]
     heart = _largest(cavity + wall > 0.5)
     heart = _largest_each(heart & _near_axis(heart, spacing_mm)[:, :, None])
     labels = np.where(heart, np.where(cavity > wall, Label.CAVITY, Label.WALL), Label.BACKGROUND).astype(np.uint8)
     infarct = (labels == Label.WALL) & (scar >= threshold * wall)
-    labels[infarct] = np.where(chance[Label.NO_REFLOW] > chance[Label.SCAR], Label.NO_REFLOW, Label.SCAR)[infarct]
+    labels[infarct] = np.where(probability[Label.NO_REFLOW] > probability[Label.SCAR], Label.NO_REFLOW, Label.SCAR)[infarct]
     for k in range(heart.shape[2]):
         _fill_holes(labels[:, :, k], heart[:, :, k])
-    labels[_largest_each((labels == Label.BACKGROUND) & (chance[Label.RV] > 0.5))] = Label.RV
+    labels[_largest_each((labels == Label.BACKGROUND) & (probability[Label.RV] > 0.5))] = Label.RV
     return labels
 
 
 def _near_axis(heart: Bool[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]) -> Bool[np.ndarray, "rows cols"]:
-    """Within reach of the median of the slices' centres: one slice that goes astray does not move it."""
+    """Pixels within 60 mm of the median of the slices' centres; a single wrong slice does not move the median."""
     centres = [np.argwhere(heart[:, :, k]).mean(axis=0) for k in range(heart.shape[2]) if heart[:, :, k].any()]
     if not centres:
         return np.zeros(heart.shape[:2], bool)
@@ -201,7 +211,7 @@ def _near_axis(heart: Bool[np.ndarray, "rows cols slices"], spacing_mm: tuple[fl
 
 
 def _fill_holes(labels: Labels, heart: Bool[np.ndarray, "rows cols"]) -> None:
-    """In place: a hole becomes what its nearest pixel of the heart is."""
+    """Fill holes in place: each pixel of a hole gets the label of the nearest pixel of the heart."""
     holes = ndimage.binary_fill_holes(heart) & ~heart
     if holes.any():
         _, (rows, cols) = ndimage.distance_transform_edt(~heart, return_indices=True)

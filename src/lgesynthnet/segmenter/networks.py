@@ -1,4 +1,4 @@
-"""One architecture per role, so that no reader shares another's blind spots."""
+"""One architecture for each role, so that the three scar segmenters do not make the same mistakes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from torch import Tensor, nn
 
 from lgesynthnet.terms import Role
 
-IN_CHANNELS = 3  # heart units, cavity, wall: a host's heart is always labelled, the intended scar is never shown
+IN_CHANNELS = 3  # image in heart units, cavity, wall; the intended scar is never an input
 OUT_CHANNELS = 3  # healthy, scar, no-reflow
 
 
 def build_network(role: Role, width: int) -> nn.Module:
-    """A new network with random weights: (b, 3, 128, 128) to logits (b, 3, 128, 128).
+    """A new network with random weights: (b, 3, 128, 128) to logits (b, 3, 128, 128) of healthy, scar, no-reflow.
+
+    Args:
+        width: channels of the first level.
 
     Sources: SegResNet, Myronenko (2018); residual UNet, Kerfoot et al. (2018); DynUNet, the nnU-Net of Isensee et al. (2021).
     """
+    network: nn.Module
     match role:
-        case Role.REWARD:  # group norm reads a slice alike in any batch, and its gradient has no dead units to fall into
-            return SegResNet(
+        case Role.REWARD:  # group norm: the output does not depend on the batch; leaky ReLU: no unit is without gradient
+            network = SegResNet(
                 spatial_dims=2,
                 in_channels=IN_CHANNELS,
                 out_channels=OUT_CHANNELS,
@@ -32,7 +36,7 @@ def build_network(role: Role, width: int) -> nn.Module:
                 norm=("GROUP", {"num_groups": 4}),
             )
         case Role.FILTER:
-            return UNet(
+            network = UNet(
                 spatial_dims=2,
                 in_channels=IN_CHANNELS,
                 out_channels=OUT_CHANNELS,
@@ -41,9 +45,9 @@ def build_network(role: Role, width: int) -> nn.Module:
                 num_res_units=1,
                 norm="INSTANCE",
             )
-        case Role.AUDITOR:  # deep: its last level sees the whole ring at once; slim where pixels are many and a step is slow
+        case Role.AUDITOR:  # deep, so that its last level sees the whole ring; few channels where there are many pixels
             filters = [width * times for times in (1, 3, 6, 12, 18, 24)]
-            return DynUNet(
+            network = DynUNet(
                 spatial_dims=2,
                 in_channels=IN_CHANNELS,
                 out_channels=OUT_CHANNELS,
@@ -55,18 +59,19 @@ def build_network(role: Role, width: int) -> nn.Module:
                 res_block=True,
                 deep_supervision=False,
             )
+    return network
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """A network's weights for a file, each under one name: MONAI's DynUNet lists every tensor of its state twice."""
+    """A network's weights for a file, each once; the state of MONAI's DynUNet lists every tensor twice."""
     return {name: value.detach().cpu().contiguous() for name, value in network.named_parameters()}
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copy what `weights_of` gave into a network of the same build.
+    """Copy weights from `weights_of` into a network of the same architecture and size.
 
     Raises:
-        KeyError: a name is missing or too many.
+        KeyError: a name is missing, or there is one too many.
         RuntimeError: a shape differs.
     """
     own = dict(network.named_parameters())

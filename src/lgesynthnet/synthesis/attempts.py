@@ -1,4 +1,4 @@
-"""All the chance of a run: attempt k is a function of (run seed, k) alone, whoever makes it and when."""
+"""All the chance of a run: attempt k is a function of (seed of the run, k) alone, whoever makes it and when."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgesynthnet.hosts.pool import HostEntry
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.run.plan import SynthesisPlan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """What attempt k shall paint, where, and with which noise."""
+class Attempt:
+    """What attempt k shall paint, into which host, and with which noise."""
 
     k: int
     id: str
@@ -24,23 +24,25 @@ class Drawn:
     seed: int
 
 
-def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> Drawn:
-    """Draw attempt `k`: prescriptions of a user in turn, each into a host of fitting level; those of a prior after the host."""
-    rng = np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(k,)))
-    if plan.prior is not None:
+def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> Attempt:
+    """Draw attempt `k`. The user's prescriptions are taken in turn, each for a host of a level that it names; a prior follows the host."""
+    request = plan.request
+    rng = np.random.default_rng(np.random.SeedSequence(request.seed, spawn_key=(k,)))
+    if request.prior is not None:
         entry = entries[int(rng.integers(len(entries)))]
-        prescription = draw(plan.prior, entry.level, rng)
+        prescription = draw_prescription(request.prior, entry.level, rng)
     else:
-        wish = plan.wishes[k % len(plan.wishes)]
-        prescription = ScarPrescription.from_json(wish.prescription)
+        requested = plan.prescriptions[k % len(plan.prescriptions)]
+        prescription = ScarPrescription.from_json(requested.prescription)
         fitting = [entry for entry in entries if entry.level in prescription.levels]
         entry = fitting[int(rng.integers(len(fitting)))]
         border = int(rng.integers(2**31))
-        if not wish.seeded:
+        if not requested.has_seed:
             prescription = prescription.with_seed(border)
-    return Drawn(k=k, id=f"s{plan.seed}_{k:06d}", entry=entry, prescription=prescription, seed=int(rng.integers(2**31)))
+    return Attempt(k=k, id=f"s{request.seed}_{k:06d}", entry=entry, prescription=prescription, seed=int(rng.integers(2**31)))
 
 
 def attempts_of(plan: SynthesisPlan) -> Iterator[int]:
     """Numbers of the attempts that this shard may make, in order, up to the budget of the whole run."""
-    return iter(range(plan.shard.index - 1, plan.max_attempts, plan.shard.of))
+    shard = plan.shard
+    return iter(range(shard.index - 1, plan.request.budget, shard.of))

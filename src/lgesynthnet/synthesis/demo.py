@@ -1,4 +1,4 @@
-"""The shortest way to see it work: simulated hearts in, painted hearts and a report out. Needs no data and no network."""
+"""The shortest way to see the program work: it simulates hearts, paints scars into them and writes a report. It needs no data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
-from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.run.request import SynthesisRequest
+from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import RunResult, synthesize
 from lgesynthnet.terms import Prior
 
@@ -15,7 +17,7 @@ PATIENTS = 4
 
 
 def simulated_hosts(out: Path, *, seed: int = 0, on_host: Callable[[int, int], None] | None = None) -> Path:
-    """`OUT/hosts`, made once: a second demo finds it. Simulated aside and then renamed, so it is whole or not there."""
+    """The folder `OUT/hosts`, made once and found again by a second demo; it is complete or not there."""
     from lgesynthnet.phantom.cohort import write_cohort
 
     hosts, making = out / "hosts", out / ".hosts.partial"
@@ -24,7 +26,7 @@ def simulated_hosts(out: Path, *, seed: int = 0, on_host: Callable[[int, int], N
     try:
         shutil.rmtree(making, ignore_errors=True)
         making.parent.mkdir(parents=True, exist_ok=True)
-        write_cohort(making, patients=PATIENTS, seed=seed, positive=0.0, progress=on_host)
+        write_cohort(making, patients=PATIENTS, seed=seed, positive=0.0, on_progress=on_host)
         making.replace(hosts)
     except OSError as fault:
         raise RunError(f"{out}: cannot be written ({fault.strerror or fault}); choose a writable --out folder") from None
@@ -40,12 +42,13 @@ def paint_into(
     seed: int = 0,
     on_attempt: Callable[[int, int], None] | None = None,
 ) -> RunResult:
-    """Paint ischaemic scars into the hosts; the run stands in `OUT/run`.
+    """Paint ischaemic scars into the hosts; the run folder is `OUT/run`.
 
     Args:
         on_attempt: see `synthesize`.
     Raises:
         LGESynthNetError: see `plan_synthesis` and `synthesize`.
     """
-    request = SynthesisRequest(hosts=hosts, model=model, count=count, prior=Prior.ISCHAEMIC, seed=seed)
-    return synthesize(plan_synthesis(request), out / "run", on_attempt=on_attempt)
+    request = SynthesisRequest(hosts=CohortSource(root=hosts), model=model, count=count, prior=Prior.ISCHAEMIC, seed=seed)
+    run = out / "run"
+    return synthesize(plan_synthesis(request, run=run), run, on_attempt=on_attempt)

@@ -1,4 +1,4 @@
-"""From a model's name or folder to something that paints and something that judges. Torch is loaded only where a network is asked for."""
+"""From the name or folder of a model to what paints and what judges. Torch is loaded only where a network is needed."""
 
 from __future__ import annotations
 
@@ -9,56 +9,62 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path, weights_folder
 from lgesynthnet.segmenter.base import ScarSegmenter
+from lgesynthnet.terms import Role
 
 BASELINE = "paste"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Painter:
-    """A generator and the reader that judges it; the two share no weights."""
+    """A generator and the filter that judges what it paints; the two share no weights."""
 
     name: str
     generator: Generator
-    reader: ScarSegmenter
+    filter: ScarSegmenter
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShippedModel:
-    """A model folder inside the package; the fingerprints are those that samples are recorded with."""
+    """A model folder inside the package, with the fingerprints that stand in the rows of its samples."""
 
     name: str
     path: Path
     size_bytes: int
     generator: str
-    reader: str
+    filter: str
 
 
-def load_painter(model: str, device: str = "auto", reader: Path | None = None) -> Painter:
+def load_painter(model: str, device: str = "auto", filter_folder: Path | None = None) -> Painter:
     """`paste` (no network), the name of a shipped model, or a model folder.
 
     Args:
-        reader: judge with this filter, a reader's folder or a model's, in place of the model's own.
+        filter_folder: a filter's folder, or a model folder that holds one, in place of the model's own filter.
 
     Raises:
-        ModelError: no such model or reader, or a folder is incomplete.
+        ModelError: no such model or filter, or a folder is incomplete.
     """
     if model == BASELINE:
         from lgesynthnet.generate.paste import IntensityPaste
         from lgesynthnet.segmenter.threshold import ThresholdScarSegmenter
 
-        return Painter(name=model, generator=IntensityPaste(), reader=ThresholdScarSegmenter() if reader is None else _filter(reader))
+        judge = ThresholdScarSegmenter() if filter_folder is None else load_filter(filter_folder)
+        return Painter(name=model, generator=IntensityPaste(), filter=judge)
     folder = model_folder(model)
     from lgesynthnet.generate.inpainter import LGESynthNet
 
     generator = LGESynthNet.from_pretrained(folder, device=device)
-    return Painter(name=model, generator=generator, reader=_filter(folder if reader is None else reader))
+    return Painter(name=model, generator=generator, filter=load_filter(folder if filter_folder is None else filter_folder))
 
 
-def _filter(folder: Path) -> ScarSegmenter:
-    from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-    from lgesynthnet.terms import Role
+def load_filter(model: str | Path) -> ScarSegmenter:
+    """The filter of a model: of a shipped one by its name, of a model folder, or of the filter's own folder.
 
-    return TrainedScarSegmenter.from_pretrained(part_folder(folder, Role.FILTER), Role.FILTER)
+    Raises:
+        ModelError: there is none, or it is damaged or of another role.
+    """
+    from lgesynthnet.segmenter.scar import TrainedScarSegmenter
+
+    return TrainedScarSegmenter.from_pretrained(part_folder(model, Role.FILTER), Role.FILTER)
 
 
 def model_folder(model: str) -> Path:
@@ -93,5 +99,5 @@ def _described(folder: Path) -> ShippedModel:
         path=folder,
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         generator=fingerprint(folder / "inpainter", role="inpainter"),
-        reader=fingerprint(folder / "filter", role="filter"),
+        filter=fingerprint(folder / "filter", role="filter"),
     )

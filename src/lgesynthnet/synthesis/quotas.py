@@ -1,29 +1,45 @@
-"""Quotas by kind of scar: kept samples are spread as the attempts were drawn, not as the filter likes them."""
+"""Quotas by kind of scar: kept samples are spread as the attempts were drawn, not as the filter happens to keep them."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
-from lgesynthnet.prescription.strata import EXTENTS, band
-from lgesynthnet.synthesis.attempts import Drawn
+from lgesynthnet.hosts.pool import HostEntry
+from lgesynthnet.prescription.strata import EXTENTS, band_name
+from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt
 
-SURPLUS = "surplus"
-LOOKED_AT = 4  # attempts for each sample of the count, to learn how often each kind is drawn
+LOOK_AHEAD = 4  # attempts for each sample of the count, from which the share of each kind is estimated
 Kind = tuple[int, str, int]
 
 
-def kind_of(drawn: Drawn) -> Kind:
+def kind_of(attempt: Attempt) -> Kind:
     """First AHA segment, band of transmural extent, number of segments: known before anything is painted."""
-    wish = drawn.prescription
-    segments = sorted(wish.at(drawn.entry.level))
-    return segments[0], band(wish.transmurality, EXTENTS), len(segments)
+    prescription = attempt.prescription
+    segments = sorted(prescription.at(attempt.entry.level))
+    return segments[0], band_name(prescription.transmurality, EXTENTS), len(segments)
 
 
-def quotas(draw: Callable[[int], Drawn], attempts: Iterable[int], count: int) -> dict[Kind, int]:
-    """How many samples of each kind may be kept: its share of what the plan draws, rounded up, so that together they reach the count."""
-    drawn = Counter(kind_of(draw(k)) for k in islice(attempts, LOOKED_AT * count))
+def quotas(draw: Callable[[int], Attempt], attempts: Iterable[int], count: int) -> dict[Kind, int]:
+    """How many samples of each kind may be kept: its share among the attempts, rounded up, so that all together reach the count."""
+    drawn = Counter(kind_of(draw(k)) for k in islice(attempts, LOOK_AHEAD * count))
     total = drawn.total()
     return {kind: math.ceil(count * n / total) for kind, n in drawn.items()}
+
+
+class RemainingQuotas:
+    """What the quotas still leave, after the samples that were kept already."""
+
+    def __init__(self, plan: SynthesisPlan, entries: Sequence[HostEntry], kept: set[int]) -> None:
+        self.left = quotas(lambda k: draw_attempt(plan, entries, k), attempts_of(plan), plan.quota)
+        for k in kept:
+            self.take(draw_attempt(plan, entries, k))
+
+    def take(self, attempt: Attempt) -> bool:
+        """Use up one place; False where none was left. A kind that the look-ahead did not meet has one place."""
+        kind = kind_of(attempt)
+        self.left[kind] = self.left.get(kind, 1) - 1
+        return self.left[kind] >= 0

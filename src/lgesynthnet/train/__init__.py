@@ -1,1 +1,1 @@
-"""Training: prepare a cohort once, then autoencoder, base model, control branch and reader, each resumable to the step."""
+"""Training: a cohort is prepared once, then every network is trained from it; each training resumes at its last checkpoint."""

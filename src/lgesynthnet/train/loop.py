@@ -1,6 +1,7 @@
-"""One loop for every stage: AdamW, warm-up and cosine, EMA, and checkpoints from which k + k steps equal 2 k steps.
+"""One training loop for every network: AdamW, warm-up and cosine decay, averaged weights (EMA), and checkpoints.
 
-Batches are a pure function of (seed, step), so no random state needs saving; optimiser and EMA go to safetensors, never to a pickle.
+A run of k steps that is resumed for k more gives the same weights as one run of 2 k steps. A batch depends on the seed and the step
+alone, so no random state is stored. Optimiser and averaged weights are stored as safetensors, never as a pickle.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -24,181 +25,224 @@ from torch import Tensor, nn
 
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.files import write_bytes
+from lgesynthnet.terms import Precision
 from lgesynthnet.train.recipes import StageRecipe
 
 STATE = "state.safetensors"
+LOG_EVERY = 50  # steps
+RECENT = 200  # steps over which the loss is averaged
 
 
 @runtime_checkable
 class Task(Protocol):
-    """What a stage trains and what it calls a mistake."""
+    """The network that is trained, and its loss."""
 
     trained: nn.Module
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        """Loss of one batch; every draw comes from `rng`."""
+        """Loss of one batch of `batch` examples; every random draw comes from `rng`."""
         ...
 
 
 @runtime_checkable
 class AdversarialTask(Task, Protocol):
-    """A task of two players that learn against each other, one of them a step.
+    """A task of two players (generator and discriminator) that take turns, one of them in each step.
 
     Attributes:
-        betas: Adam's; a player whose opponent moves must not go on by momentum.
+        betas: coefficients of Adam. The first is 0 as a rule: while the opponent changes, momentum leads astray.
     """
 
     betas: tuple[float, float]
 
     def learning_rate_share(self, step: int) -> float:
-        """Told before each loss: whose turn it is follows from the step alone. Returns that player's share of the learning rate."""
+        """Called before each loss, so that the task knows whose turn `step` is; returns that player's share of the learning rate."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How a training runs, whatever its recipe.
+
+    Attributes:
+        seed: decides every random draw.
+        origin: fingerprint of the weights that the network started from. A checkpoint records it, because it cannot be seen in the weights.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: number format of the forward passes.
+    """
+
+    seed: int
+    origin: str | None = None
+    device: str = "auto"
+    precision: Precision = Precision.NO
 
 
 def fit(
     task: Task,
     recipe: StageRecipe,
     folder: Path,
+    settings: LoopSettings,
     *,
-    seed: int,
-    origin: str | None = None,
-    device: str = "auto",
-    progress: Callable[[int, int, float], None] | None = None,
-    watch: Callable[[int], None] | None = None,
-    watch_every: int = 0,
-    precision: str = "no",
+    on_progress: Callable[[int, int, float], None] | None = None,
+    monitor: Callable[[int], None] | None = None,
+    monitor_every: int = 0,
 ) -> dict[str, object]:
-    """Train, or go on from the last checkpoint in `folder`; leaves the EMA weights in `task.trained`.
+    """Train, or continue from the last checkpoint in `folder`; afterwards `task.trained` holds the averaged weights.
 
-    Writes `metrics.jsonl` (one line per 50 steps) and `checkpoint/`. Returns steps, seconds and the last mean loss.
+    Writes `FOLDER/metrics.jsonl` (one line every 50 steps) and `FOLDER/checkpoint/`.
 
     Args:
-        origin: fingerprint of the weights that the network came with; a checkpoint does not know what its first weights were.
-        precision: `no` (float32), or `bf16` where the device is good at it.
-        watch, watch_every: called with the step, at every so many steps and at the last, while the averaged weights are in place.
+        on_progress: called after every step with the steps done, the steps in all, and the mean loss of the last 200 steps.
+        monitor: called with the step, every `monitor_every` steps and after the last one, while the averaged weights are in place.
+    Returns:
+        Steps, seconds and the last mean loss.
     Raises:
-        RunError: the folder holds a checkpoint of other settings, or of another origin.
+        RunError: the folder holds a checkpoint of other settings, or of other first weights.
+        ModelError: the loss is not finite.
     """
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, log_with=_trackers(), project_dir=folder)
-    accelerator.init_trackers("tensorboard")
-    ranks = accelerator.num_processes
-    shard = [] if ranks == 1 else [accelerator.process_index]  # one process alone draws what it always drew
-    set_seed(seed)
-    duel = task if isinstance(task, AdversarialTask) else None
-    parameters = [p for p in task.trained.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=1e-2, betas=duel.betas if duel else (0.9, 0.99))
-    ema = EMAModel(parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
-    # Not wrapped for several processes: tasks call the parts of the module and never the module, so gradients are averaged below.
-    task.trained = accelerator.prepare_model(task.trained, evaluation_mode=True)
-    optimizer = accelerator.prepare_optimizer(optimizer)
-    plan = {"seed": seed, "origin": origin, **asdict(recipe)}
-    start, spent = _resume(folder / "checkpoint", plan, task.trained, optimizer, ema)
-    began = time.monotonic() - spent  # seconds of earlier sessions count
-    recent: list[float] = []
-    task.trained.train()
-    for step in range(start, recipe.steps):
-        share = 1.0 if duel is None else duel.learning_rate_share(step)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * share * _pace(step, recipe)
+    loop = _Loop(task, recipe, folder, settings)
+    while loop.step < recipe.steps:
+        loop.advance()
+        if on_progress is not None:
+            on_progress(loop.step, recipe.steps, loop.mean_loss)
+        if loop.is_due(LOG_EVERY):
+            loop.log()
+        if monitor is not None and monitor_every and loop.is_due(monitor_every):
+            loop.show(monitor)
+        if loop.is_due(recipe.checkpoint_every):
+            loop.save()
+    return loop.finish()
+
+
+class _Loop:
+    """State of one training: network, optimiser, averaged weights, and how many steps are done."""
+
+    def __init__(self, task: Task, recipe: StageRecipe, folder: Path, settings: LoopSettings) -> None:
+        self.task, self.recipe, self.folder, self.seed = task, recipe, folder, settings.seed
+        # TensorBoard where it is installed (extra `track`); `metrics.jsonl` is written either way.
+        tracker = "tensorboard" if is_tensorboard_available() else None
+        self.accelerator = Accelerator(
+            cpu=settings.device == "cpu", mixed_precision=settings.precision.value, log_with=tracker, project_dir=folder
+        )
+        self.accelerator.init_trackers("tensorboard")
+        set_seed(settings.seed)
+        self.adversarial = task if isinstance(task, AdversarialTask) else None
+        betas = self.adversarial.betas if self.adversarial else (0.9, 0.99)
+        self.parameters = [p for p in task.trained.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(self.parameters, lr=recipe.lr, weight_decay=1e-2, betas=betas)
+        self.ema = EMAModel(self.parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
+        # Not wrapped for several processes: tasks call parts of the module and never the module. `advance` averages the gradients.
+        task.trained = self.accelerator.prepare_model(task.trained, evaluation_mode=True)
+        self.optimizer = self.accelerator.prepare_optimizer(optimizer)
+        self.plan = {"seed": settings.seed, "origin": settings.origin, **asdict(recipe)}
+        self.recent: list[float] = []
+        self.step, seconds = self._resume()
+        self.began = time.monotonic() - seconds  # seconds of earlier calls count
+        task.trained.train()
+
+    @property
+    def mean_loss(self) -> float:
+        return float(np.mean(self.recent))
+
+    def is_due(self, every: int) -> bool:
+        """Whether this process does what is done every so many steps and after the last one."""
+        return bool(self.accelerator.is_main_process) and (self.step % every == 0 or self.step == self.recipe.steps)
+
+    def advance(self) -> None:
+        """One step of the optimiser.
+
+        Raises:
+            ModelError: the loss is not finite.
+        """
+        step, accelerator, processes = self.step, self.accelerator, self.accelerator.num_processes
+        share = 1.0 if self.adversarial is None else self.adversarial.learning_rate_share(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.lr * share * _pace(step, self.recipe)
+        shard = [] if processes == 1 else [accelerator.process_index]
         with accelerator.autocast():
-            loss = task.loss(np.random.default_rng([seed, step, *shard]), -(-recipe.batch // ranks))
+            loss = self.task.loss(np.random.default_rng([self.seed, step, *shard]), -(-self.recipe.batch // processes))
         accelerator.backward(loss)
-        if ranks > 1:
-            for parameter in parameters:
+        if processes > 1:
+            for parameter in self.parameters:
                 if parameter.grad is not None:
                     parameter.grad = accelerator.reduce(parameter.grad, "mean")
-        accelerator.clip_grad_norm_(parameters, recipe.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)  # and a player without a gradient is passed over
-        ema.step(parameters)
-        recent = [*recent[-199:], float(loss.detach())]
-        if not np.isfinite(recent[-1]):
-            raise ModelError(f"{folder}: the loss became {recent[-1]} at step {step}; lower the learning rate or remove the folder")
-        if progress is not None:
-            progress(step + 1, recipe.steps, float(np.mean(recent)))
-        if accelerator.is_main_process and ((step + 1) % 50 == 0 or step + 1 == recipe.steps):
-            accelerator.log({"loss": float(np.mean(recent)), "learning rate": recipe.lr * _pace(step, recipe)}, step=step + 1)
-            _log(folder / "metrics.jsonl", step + 1, float(np.mean(recent)), time.monotonic() - began)
-        if (
-            watch is not None
-            and watch_every
-            and accelerator.is_main_process
-            and ((step + 1) % watch_every == 0 or step + 1 == recipe.steps)
-        ):
-            _look(watch, step + 1, task.trained, ema, parameters)
-        if accelerator.is_main_process and ((step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps):
-            _save(folder / "checkpoint", step + 1, plan, task.trained, optimizer, ema, time.monotonic() - began)
-    ema.copy_to(parameters)
-    task.trained.eval()
-    accelerator.end_training()
-    return {
-        "steps": recipe.steps,
-        "seconds": round(time.monotonic() - began, 1),
-        "loss": round(float(np.mean(recent)), 5) if recent else None,
-    }
+        accelerator.clip_grad_norm_(self.parameters, self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)  # with None the optimiser skips a player that has no gradient in this step
+        self.ema.step(self.parameters)
+        self.recent = [*self.recent[1 - RECENT :], float(loss.detach())]
+        if not np.isfinite(self.recent[-1]):
+            loss_now = self.recent[-1]
+            raise ModelError(f"{self.folder}: the loss became {loss_now} at step {step}; lower the learning rate or remove the folder")
+        self.step += 1
 
+    def log(self) -> None:
+        """Append a line to `metrics.jsonl`."""
+        rate = self.recipe.lr * _pace(self.step - 1, self.recipe)
+        self.accelerator.log({"loss": self.mean_loss, "learning rate": rate}, step=self.step)
+        record = {"step": self.step, "loss": round(self.mean_loss, 6), "seconds": round(time.monotonic() - self.began, 1)}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
 
-def _trackers() -> str | None:
-    """TensorBoard where it is installed (the extra `track`); `metrics.jsonl` is written either way."""
-    return "tensorboard" if is_tensorboard_available() else None
+    def show(self, monitor: Callable[[int], None]) -> None:
+        """Call the monitor with the averaged weights in place, and leave the training as it was."""
+        self.ema.store(self.parameters)
+        self.ema.copy_to(self.parameters)
+        self.task.trained.eval()
+        monitor(self.step)
+        self.task.trained.train()
+        self.ema.restore(self.parameters)
 
+    def finish(self) -> dict[str, object]:
+        """Put the averaged weights in place and report."""
+        self.ema.copy_to(self.parameters)
+        self.task.trained.eval()
+        self.accelerator.end_training()
+        return {
+            "steps": self.recipe.steps,
+            "seconds": round(time.monotonic() - self.began, 1),
+            "loss": round(self.mean_loss, 5) if self.recent else None,
+        }
 
-def _look(watch: Callable[[int], None], step: int, module: nn.Module, ema: EMAModel, parameters: list[nn.Parameter]) -> None:
-    """The watcher sees what would be kept, and leaves no trace in what is trained."""
-    ema.store(parameters)
-    ema.copy_to(parameters)
-    module.eval()
-    watch(step)
-    module.train()
-    ema.restore(parameters)
+    def save(self) -> None:
+        """Write the checkpoint, one file: weights and step can never disagree after a crash."""
+        tensors = {f"weight.{name}": value for name, value in self.task.trained.state_dict().items()}
+        tensors |= {f"ema.{i}": value for i, value in enumerate(self.ema.shadow_params)}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{name}": value for name, value in state.items()}
+        seconds = time.monotonic() - self.began
+        note = {"step": self.step, "ema_step": self.ema.optimization_step, "seconds": seconds, "plan": self.plan}
+        copies = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        write_bytes(self.folder / "checkpoint" / STATE, save(copies, metadata={"state": json.dumps(note)}))
+
+    def _resume(self) -> tuple[int, float]:
+        """Load the last checkpoint where there is one; returns its step and the seconds spent so far."""
+        path, module = self.folder / "checkpoint" / STATE, self.task.trained
+        if not path.exists():
+            return 0, 0.0
+        with safe_open(path, "pt") as file:
+            note = json.loads(file.metadata()["state"])
+        changed = sorted(key for key in self.plan if note["plan"].get(key) != self.plan[key] and key != "checkpoint_every")
+        if changed:
+            other = f"holds a checkpoint with another {', '.join(changed)}"
+            raise RunError(f"{path.parent}: {other}; choose another --work or remove the folder")
+        tensors = load_file(path)
+        module.load_state_dict({name.removeprefix("weight."): v for name, v in tensors.items() if name.startswith("weight.")})
+        device = next(module.parameters()).device
+        self.ema.shadow_params = [tensors[f"ema.{i}"].to(device) for i in range(len(self.ema.shadow_params))]
+        self.ema.optimization_step = int(note["ema_step"])
+        state = self.optimizer.state_dict()
+        state["state"] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                state["state"].setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict(state)
+        return int(note["step"]), float(note["seconds"])
 
 
 def _pace(step: int, recipe: StageRecipe) -> float:
-    """Share of the full learning rate: linear warm-up, then a cosine to zero; a function of the step alone, so resuming needs no state."""
+    """Share of the full learning rate: linear warm-up, then a cosine to zero. It depends on the step alone, so resuming needs no state."""
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
     return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)))
-
-
-def _log(path: Path, step: int, loss: float, seconds: float) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps({"step": step, "loss": round(loss, 6), "seconds": round(seconds, 1)}) + "\n")
-
-
-def _save(
-    folder: Path, step: int, plan: dict[str, object], module: nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel, seconds: float
-) -> None:
-    tensors = {f"weight.{name}": value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    tensors |= {f"ema.{i}": value.detach().cpu().contiguous() for i, value in enumerate(ema.shadow_params)}
-    for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{name}": value.detach().cpu().contiguous() for name, value in state.items()}
-    # The plan travels inside the one file, so that weights and step can never disagree after a crash.
-    note = {"step": step, "ema_step": ema.optimization_step, "seconds": seconds, "plan": plan}
-    weights = {name: value.clone() for name, value in tensors.items()}
-    write_bytes(folder / STATE, save(weights, metadata={"state": json.dumps(note)}))
-
-
-def _resume(folder: Path, plan: dict[str, object], module: nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel) -> tuple[int, float]:
-    path = folder / STATE
-    if not path.exists():
-        return 0, 0.0
-    with safe_open(path, "pt") as file:
-        note = json.loads(file.metadata()["state"])
-    changed = sorted(key for key in plan if note["plan"].get(key) != plan[key] and key != "checkpoint_every")
-    if changed:
-        raise RunError(f"{folder}: holds a checkpoint with another {', '.join(changed)}; choose another --work or remove the folder")
-    tensors = load_file(path)
-    module.load_state_dict({name.removeprefix("weight."): v for name, v in tensors.items() if name.startswith("weight.")})
-    device = next(module.parameters()).device
-    ema.shadow_params = [tensors[f"ema.{i}"].to(device) for i in range(len(ema.shadow_params))]
-    ema.optimization_step = int(note["ema_step"])
-    state = optimizer.state_dict()
-    state["state"] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state["state"].setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict(state)
-    step = int(note["step"])
-    return step, float(note["seconds"])

@@ -1,4 +1,4 @@
-"""What the model paints while it learns: the same slices, conditions and noise every time, as one PNG."""
+"""Previews during training: the same slices, conditions and noise every time, painted by the present model, as one PNG."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
-from lgesynthnet.conditioning.condition import edges
-from lgesynthnet.conditioning.intensity import grey
+from lgesynthnet.conditioning.condition import inner_edges
+from lgesynthnet.conditioning.intensity import to_grey
 from lgesynthnet.files import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
 from lgesynthnet.model.inpainter import Inpainter
@@ -23,14 +23,17 @@ EVERY = 500  # steps
 COUNT = 8
 
 
-class Pictures:
-    """Called with a step, writes `FOLDER/pictures/step-000500.png`: real, hidden with the intended outline, painted; a column each."""
+class Previews:
+    """Called with a step, writes `FOLDER/pictures/step-000500.png`.
+
+    Its columns show the real image, the masked image with the scar's edges, and the painted image.
+    """
 
     def __init__(self, model: Inpainter, examples: Examples, folder: Path, *, drop: Dropout | None = None) -> None:
         rng = np.random.default_rng(0)
-        some = np.flatnonzero(examples.scarred)
         self.model, self.folder = model, folder
-        self.made = [examples.condition(int(i), rng, drop) for i in rng.choice(some, COUNT)]
+        chosen = rng.choice(np.flatnonzero(examples.scarred), COUNT)
+        self.conditions = [examples.condition(int(i), rng, drop) for i in chosen]
         noise = rng.standard_normal((COUNT, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE), dtype=np.float32)
         self.noise = torch.from_numpy(noise)
 
@@ -38,18 +41,19 @@ class Pictures:
     def __call__(self, step: int) -> None:
         device = next(self.model.unet.parameters()).device
         self.model.to(device)
-        latent = denoise(self.model, self.noise.to(device), to_inputs(self.made, self.model.text, device))
+        latent = denoise(self.model, self.noise.to(device), to_inputs(self.conditions, self.model.text, device))
         painted = decode(self.model.autoencoder, latent)[:, 0].cpu().numpy()
         columns = []
-        for made, picture in zip(self.made, painted, strict=True):
-            hidden = grey(made.masked)
-            hidden[edges(made.scar)] = 255
-            columns.append(np.concatenate([grey(made.image), hidden, grey(np.where(made.hidden, picture, made.image))]))
+        for condition, image in zip(self.conditions, painted, strict=True):
+            masked = to_grey(condition.masked)
+            masked[inner_edges(condition.scar)] = 255
+            composite = np.where(condition.hidden, image, condition.image)
+            columns.append(np.concatenate([to_grey(condition.image), masked, to_grey(composite)]))
         write_sheet(columns, self.folder, step)
 
 
 def write_sheet(columns: list[UInt8[np.ndarray, "rows 128"]], folder: Path, step: int) -> None:
-    """Columns side by side as `FOLDER/pictures/step-000500.png`."""
+    """Write columns side by side as `FOLDER/pictures/step-000500.png`."""
     file = io.BytesIO()
     Image.fromarray(np.concatenate(columns, axis=1)).save(file, "PNG", optimize=True)
     write_bytes(folder / "pictures" / f"step-{step:06d}.png", file.getvalue())

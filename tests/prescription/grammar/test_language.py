@@ -1,4 +1,4 @@
-"""Sentences mean what a report means by them, and a written prescription reads back as itself."""
+"""Sentences are read with the meaning that they have in reports, and a written prescription reads back as itself."""
 
 import os
 import random
@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.prescription.grammar.language import LONGEST_TEXT, NO_ENHANCEMENT, caption, every_caption_word, prescribe, write
+from lgesynthnet.prescription.grammar.language import (
+    LONGEST_TEXT,
+    NO_ENHANCEMENT,
+    every_caption_word,
+    prescribe,
+    write_caption,
+    write_sentence,
+)
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
@@ -24,7 +31,7 @@ ISCHAEMIC = (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
 
 @st.composite
 def prescriptions(draw):
-    """Any valid prescription, down to the smallest float."""
+    """Any valid prescription, including the smallest floats."""
     pattern = draw(st.sampled_from(Pattern))
     low, high = {Pattern.TRANSMURAL: (0.7500001, 1.0), Pattern.SUBENDOCARDIAL: (5e-324, 0.75)}.get(pattern, (2e-4, 1.0))
     share = draw(st.floats(low, high) | st.integers(16 if pattern is Pattern.TRANSMURAL else 1, int(high * 20)).map(lambda i: i / 20))
@@ -49,7 +56,7 @@ def prescriptions(draw):
 
 
 def drawn(rng: random.Random) -> ScarPrescription:
-    """What a prior draws: rounded and unrounded numbers, one level or several."""
+    """Prescriptions like those of a prior: rounded and unrounded numbers, one level or several."""
     pattern = rng.choice(list(Pattern))
     low, high = {Pattern.TRANSMURAL: (76, 100), Pattern.SUBENDOCARDIAL: (5, 75)}.get(pattern, (5, 100))
     digits = rng.choice([2, 3, 4, 16])
@@ -72,7 +79,7 @@ def drawn(rng: random.Random) -> ScarPrescription:
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(prescriptions())
 def test_every_valid_prescription_reads_back_as_itself(prescription):
-    sentence = write(prescription)
+    sentence = write_sentence(prescription)
     assert len(sentence) <= LONGEST_TEXT
     assert prescribe(sentence) == prescription
     assert prescribe(sentence.upper()) == prescription
@@ -82,18 +89,18 @@ def read_back_drawn(count: int) -> None:
     rng = random.Random(7)
     for _ in range(count):
         prescription = drawn(rng)
-        assert prescribe(write(prescription)) == prescription
+        assert prescribe(write_sentence(prescription)) == prescription
 
 
 def read_back_sets_of_segments() -> None:
     for bits in range(1, 2**16, 5):  # every fifth: 13 107 sets
         segments = frozenset(s for s in range(1, 17) if bits >> (s - 1) & 1)
         prescription = ScarPrescription(segments=segments, pattern=Pattern.MID_WALL, transmurality=0.35)
-        assert prescribe(caption(prescription)).segments == segments
+        assert prescribe(write_caption(prescription)).segments == segments
 
 
 def time_reading() -> None:
-    sentence = write(drawn(random.Random(1)))
+    sentence = write_sentence(drawn(random.Random(1)))
     start = time.perf_counter()
     for _ in range(500):
         prescribe(sentence)
@@ -102,7 +109,7 @@ def time_reading() -> None:
 
 @pytest.mark.parametrize("check", ["read_back_drawn(10_000)", "read_back_sets_of_segments()", "time_reading()"])
 def test_at_full_speed(check):
-    """In a process of its own: the type checks of this one make each sentence thirty times slower."""
+    """Runs in a separate process, because the type checks of this one make each sentence thirty times slower."""
     script = f"import test_language; test_language.{check}"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment, capture_output=True, text=True)
@@ -288,21 +295,21 @@ def test_an_arc_without_walls_names_the_walls_it_touches():
         ("Transmural scar in the basal inferior wall, mid", "unclear which wall 'mid' belongs to"),
         ("Mid-ventricular transmural scar of the basal inferior wall", "unclear which wall 'basal' belongs to"),
         ("Transmural scar from the septum to the lateral wall", "'to' joins two levels"),
-        ("Transmural and mid-wall scar in the septum", "more than one pattern (transmural and mid-wall)"),
+        ("Transmural and mid-wall scar in the septum", "more than one pattern is given (transmural and mid-wall)"),
         ("Fibrosis at the RV insertion points and in the lateral wall", "both insertion points and walls"),
-        ("No enhancement in the septum", "'no' negates"),
-        (NO_ENHANCEMENT, "'no' negates"),
-        ("Transmural scar, not septal", "'not' negates"),
+        ("No enhancement in the septum", "'no' is a negation"),
+        (NO_ENHANCEMENT, "'no' is a negation"),
+        ("Transmural scar, not septal", "'not' is a negation"),
         ("Transmural scar", "no wall is named; add one"),
         ("Transmural scar at the mid level", "no wall is named; add one"),
         ("Septal scar", "no pattern is named; add"),
-        ("", "empty prescription; try"),
-        (" , .\n", "empty prescription; try"),
+        ("", "prescription is empty; write e.g."),
+        (" , .\n", "prescription is empty; write e.g."),
         ("Subendocardial scar in the septum, 90 %", "at most 75 % of the wall, not 90%: that is transmural"),
         ("Transmural septal scar, 80 %, 90 %", "second transmural extent"),
         ("Transmural septal scar, seed 1, seed 2", "second seed"),
         ("Transmural septal scar, smooth border, border irregularity 50 %", "in a word and, differently, in a number"),
-        ("Transmural septal scar, 50-26 %", "rises"),
+        ("Transmural septal scar, 50-26 %", "must rise"),
         ("Transmural septal scar, 120 %", "percentages are divided by 100 first"),
         ("Mid-wall septal scar with MVO", "microvascular obstruction belongs to infarcts"),
         ("Transmural septal scar between 130 and 130 degrees", "is empty"),
@@ -338,7 +345,7 @@ def test_any_text_is_a_prescription_or_a_refusal(text):
         prescription = prescribe(text)
     except PrescriptionError:
         return
-    assert prescribe(write(prescription)) == prescription
+    assert prescribe(write_sentence(prescription)) == prescription
 
 
 def test_round_numbers_are_written_as_people_write_them():
@@ -351,29 +358,29 @@ def test_round_numbers_are_written_as_people_write_them():
         intensity_percentile=61,
         seed=12,
     )
-    assert write(prescription) == (
+    assert write_sentence(prescription) == (
         "Subendocardial enhancement (35 % transmural) in the mid anteroseptal and inferoseptal walls, "
         "with microvascular obstruction in 15 % of the scar, ragged border, at the 61st percentile of brightness, seed 12"
     )
 
 
 def test_defaults_are_left_out():
-    assert write(ScarPrescription(segments=frozenset({3}), pattern=Pattern.TRANSMURAL, transmurality=1.0)) == (
+    assert write_sentence(ScarPrescription(segments=frozenset({3}), pattern=Pattern.TRANSMURAL, transmurality=1.0)) == (
         "Transmural enhancement in the basal inferoseptal wall"
     )
 
 
 def test_captions_are_the_short_sentences_of_reports():
     infarct = ScarPrescription(segments=frozenset({1, 7, 8, 13}), pattern=Pattern.SUBENDOCARDIAL, transmurality=0.37, mvo_share=0.1, seed=5)
-    assert caption(infarct, Level.MID) == (
+    assert write_caption(infarct, Level.MID) == (
         "Subendocardial enhancement (26-50 % transmural) in the mid anterior and anteroseptal walls with microvascular obstruction"
     )
-    assert caption(infarct).startswith(
+    assert write_caption(infarct).startswith(
         "Subendocardial enhancement (26-50 % transmural) in the basal and apical anterior, and mid anterior and "
     )
     transmural = ScarPrescription(segments=frozenset({3, 9}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
-    assert caption(transmural, Level.BASAL) == "Transmural enhancement in the basal inferoseptal wall"
-    assert caption(transmural, Level.APICAL) == NO_ENHANCEMENT
+    assert write_caption(transmural, Level.BASAL) == "Transmural enhancement in the basal inferoseptal wall"
+    assert write_caption(transmural, Level.APICAL) == NO_ENHANCEMENT
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -381,9 +388,9 @@ def test_captions_are_the_short_sentences_of_reports():
 def test_a_caption_tells_pattern_walls_extent_and_obstruction(prescription, level):
     shown = prescription.segments if level is None else prescription.at(level)
     if not shown:
-        assert caption(prescription, level) == NO_ENHANCEMENT
+        assert write_caption(prescription, level) == NO_ENHANCEMENT
         return
-    read = prescribe(caption(prescription, level))
+    read = prescribe(write_caption(prescription, level))
     bins = [next(low for low, high in EXTENT_BINS if p.transmurality <= high / 100) for p in (read, prescription)]
     assert (read.segments, read.pattern, bool(read.mvo_share)) == (shown, prescription.pattern, prescription.mvo_share > 0)
     assert bins[0] == bins[1]
@@ -395,7 +402,7 @@ def test_captions_use_every_word_of_their_vocabulary_and_no_other():
     for _ in range(300):
         prescription = drawn(rng)
         for level in (None, *Level):
-            used |= set(re.findall(r"[^\W_]+|[^\w\s]", caption(prescription, level).lower()))
+            used |= set(re.findall(r"[^\W_]+|[^\w\s]", write_caption(prescription, level).lower()))
     whole = ScarPrescription(segments=frozenset(range(1, 13)), pattern=Pattern.MID_WALL, transmurality=0.2)
-    used |= set(re.findall(r"[^\W_]+|[^\w\s]", caption(whole).lower()))
+    used |= set(re.findall(r"[^\W_]+|[^\w\s]", write_caption(whole).lower()))
     assert used == every_caption_word()

@@ -1,11 +1,11 @@
-"""The same scar in other words: whatever is said reads back as the same scar."""
+"""Every other wording of a scar reads back as the same scar."""
 
 import numpy as np
 import pytest
 
-from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption, prescribe
-from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, prescribe, write_caption
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, caption_meaning, paraphrase
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
@@ -17,42 +17,42 @@ def drawn(count, seed):
     rng = np.random.default_rng(seed)
     for i in range(count):
         level = list(Level)[i % 3]
-        yield draw(list(Prior)[i % len(Prior)], level, rng), level, rng
+        yield draw_prescription(list(Prior)[i % len(Prior)], level, rng), level, rng
 
 
 def test_two_thousand_wordings_all_read_back_as_the_same_scar():
     patterns = set()
     for scar, level, rng in drawn(2000, seed=11):
-        said = paraphrase(scar, level, rng)
-        assert meaning(prescribe(said), level) == meaning(scar, level), said
+        wording = paraphrase(scar, level, rng)
+        assert caption_meaning(prescribe(wording), level) == caption_meaning(scar, level), wording
         patterns.add(scar.pattern)
     assert patterns == set(Pattern)
 
 
 def test_the_short_caption_means_the_same_as_the_scar_it_was_written_for():
     for scar, level, _ in drawn(500, seed=12):
-        said = caption(scar, level)
-        assert said == NO_ENHANCEMENT or meaning(prescribe(said), level) == meaning(scar, level), said
+        wording = write_caption(scar, level)
+        assert wording == NO_ENHANCEMENT or caption_meaning(prescribe(wording), level) == caption_meaning(scar, level), wording
 
 
 def test_one_scar_is_said_in_many_ways_and_the_same_seed_says_the_same():
-    said = [paraphrase(SCAR, Level.MID, np.random.default_rng(seed)) for seed in range(100)]
-    assert len(set(said)) > 90
-    assert said[:5] == [paraphrase(SCAR, Level.MID, np.random.default_rng(seed)) for seed in range(5)]
+    wording = [paraphrase(SCAR, Level.MID, np.random.default_rng(seed)) for seed in range(100)]
+    assert len(set(wording)) > 90
+    assert wording[:5] == [paraphrase(SCAR, Level.MID, np.random.default_rng(seed)) for seed in range(5)]
 
 
 @pytest.mark.parametrize("level", [Level.BASAL, Level.APICAL])
 def test_a_level_that_the_scar_does_not_reach_has_no_enhancement(level):
-    assert meaning(SCAR, level) == Meaning(pattern=None, extent=-1, segments=frozenset(), obstruction=False)
-    said = {paraphrase(SCAR, level, np.random.default_rng(seed)) for seed in range(30)}
-    assert NO_ENHANCEMENT in said
-    assert all(words.startswith("No ") for words in said)
+    assert caption_meaning(SCAR, level) == Meaning(pattern=None, extent=-1, segments=frozenset(), obstruction=False)
+    wording = {paraphrase(SCAR, level, np.random.default_rng(seed)) for seed in range(30)}
+    assert NO_ENHANCEMENT in wording
+    assert all(words.startswith("No ") for words in wording)
 
 
 @pytest.mark.parametrize(("transmurality", "extent"), [(0.01, 0), (0.25, 0), (0.26, 1), (0.5, 1), (0.51, 2), (0.75, 2)])
 def test_an_extent_belongs_to_the_bin_of_reports_whose_upper_edge_it_may_touch(transmurality, extent):
     scar = ScarPrescription(segments=frozenset({8}), pattern=Pattern.SUBENDOCARDIAL, transmurality=transmurality)
-    assert meaning(scar, Level.MID).extent == extent
+    assert caption_meaning(scar, Level.MID).extent == extent
 
 
 def test_the_old_name_of_the_inferoseptal_wall_is_used_and_a_septum_stands_for_both_halves():
@@ -60,4 +60,4 @@ def test_the_old_name_of_the_inferoseptal_wall_is_used_and_a_septum_stands_for_b
     ways = " ".join(paraphrase(inferoseptal, Level.MID, np.random.default_rng(seed)) for seed in range(100))
     assert all(name in ways.lower() for name in ("posteroseptal", "infero-septal", "inferior septal"))
     septum = [paraphrase(SCAR, Level.MID, np.random.default_rng(seed)) for seed in range(100)]
-    assert any(" septal" in said and "antero" not in said and "anterior" not in said for said in septum)
+    assert any(" septal" in wording and "antero" not in wording and "anterior" not in wording for wording in septum)

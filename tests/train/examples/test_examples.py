@@ -6,21 +6,23 @@ import numpy as np
 import pytest
 
 from lgesynthnet.anatomy.aha import segment_at
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Level
-from lgesynthnet.train.examples.prepare import prepare
+from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Dropout
 
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
-    return prepare(open_cohort(write_cohort(folder / "cohort", patients=4, seed=4, positive=1.0)), folder / "examples.safetensors")
+    return ExampleFile(folder / "examples.safetensors").build(
+        open_cohort(write_cohort(folder / "cohort", patients=4, seed=4, positive=1.0))
+    )
 
 
 def test_a_turned_or_mirrored_slice_has_its_scar_in_the_same_segments(examples):
-    turned, n = examples.turned(), len(examples)
+    turned, n = examples.in_all_views(), len(examples)
     assert len(turned) == 8 * n
     for i in np.flatnonzero(examples.scarred)[:6]:
         segments = [

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from training_requests import tiny_request
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
@@ -20,19 +21,21 @@ from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.reward.base import Target
 from lgesynthnet.reward.contrast import RegionContrastReward
 from lgesynthnet.reward.segmentation import SegmentationReward
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.terms import Prior, Role, Stage, Window
-from lgesynthnet.train.examples.prepare import prepare
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
+from lgesynthnet.terms import Prior, RewardKind, Role, Stage, Window
+from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.generator.autoencoder import latents_of
 from lgesynthnet.train.generator.diffusion import DiffusionTask
-from lgesynthnet.train.generator.monitor import RewardMonitor
-from lgesynthnet.train.generator.novel import novel
+from lgesynthnet.train.generator.job import GeneratorOptions
+from lgesynthnet.train.generator.monitor import MonitorSettings, RewardMonitor
+from lgesynthnet.train.generator.novel import novel_condition
 from lgesynthnet.train.generator.penalties import brightness_penalty, context_penalty, own_brightness
 from lgesynthnet.train.generator.reward import PolicyTask, RewardTask, window_steps
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.packing import pack
 from lgesynthnet.train.recipes import RECIPES, StageRecipe
-from lgesynthnet.train.stages import train
+from lgesynthnet.train.segmenters.scar import train_scar_segmenter
+from lgesynthnet.train.stages import train_generator
 
 RECIPE = replace(RECIPES["tiny"].reward, batch=3)
 STEPS = StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2)
@@ -41,7 +44,7 @@ STEPS = StageRecipe(steps=4, batch=2, lr=1e-3, warmup=1, checkpoint_every=2)
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rewarding")
-    return prepare(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)), folder / "examples.safetensors")
+    return ExampleFile(folder / "examples.safetensors").build(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)))
 
 
 def made(examples, *, task=RewardTask, frozen_unet=False, recipe=RECIPE, reward=None):
@@ -74,7 +77,7 @@ def test_the_reward_reaches_the_control_branch_and_nothing_frozen(examples, kind
     assert moved(model.unet) is not frozen_unet
     assert not moved(model.autoencoder)
     assert not moved(model.text)
-    assert not any(moved(network) for network in task.reward.reader.networks)
+    assert not any(moved(network) for network in task.reward.scar_segmenter.networks)
 
 
 def test_nothing_is_decoded_that_the_reward_does_not_see(examples):
@@ -110,7 +113,7 @@ def test_the_window_is_set_by_the_signal_to_noise_ratio(examples):
 def test_novel_prescriptions_fall_on_scar_free_slices_inside_their_hidden_region(examples):
     rng, healthy = np.random.default_rng(3), np.flatnonzero(~examples.scarred)
     for _ in range(8):
-        one = novel(examples, healthy, rng)
+        one = novel_condition(examples, healthy, rng)
         assert one.scar.any()
         assert one.hidden[one.scar].all()
         assert one.wall[one.scar].all()
@@ -124,53 +127,56 @@ def test_resuming_the_reward_equals_going_straight_through(examples, tmp_path, k
             raise KeyboardInterrupt
 
     straight, task = made(examples, task=kind)
-    fit(task, STEPS, tmp_path / "straight", seed=2, device="cpu")
+    fit(task, STEPS, tmp_path / "straight", LoopSettings(seed=2, device="cpu"))
     with pytest.raises(KeyboardInterrupt):
-        fit(made(examples, task=kind)[1], STEPS, tmp_path / "killed", seed=2, device="cpu", progress=kill)
+        fit(made(examples, task=kind)[1], STEPS, tmp_path / "killed", LoopSettings(seed=2, device="cpu"), on_progress=kill)
     second, task = made(examples, task=kind)
-    fit(task, STEPS, tmp_path / "killed", seed=2, device="cpu")
+    fit(task, STEPS, tmp_path / "killed", LoopSettings(seed=2, device="cpu"))
     for (name, a), b in zip(straight.control.named_parameters(), second.control.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
 
 
-def test_watching_leaves_no_trace_in_training_and_keeps_what_the_filter_liked_best(examples, tmp_path):
-    judge = TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
+def test_the_monitor_leaves_training_unchanged_and_keeps_the_weights_with_the_best_score(examples, tmp_path):
+    filter_ = TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
     straight, task = made(examples)
-    fit(task, STEPS, tmp_path / "alone", seed=2, device="cpu")
+    fit(task, STEPS, tmp_path / "alone", LoopSettings(seed=2, device="cpu"))
     model, task = made(examples)
-    watch = RewardMonitor(model, task.trained, task.reward, judge, examples, tmp_path / "watched", 10, levels=examples.scar_levels, count=2)
-    fit(task, STEPS, tmp_path / "watched", seed=2, device="cpu", watch=watch, watch_every=1)
+    settings = MonitorSettings(steps=10, levels=examples.scar_levels, count=2)
+    monitor = RewardMonitor(model, task.trained, task.reward, filter_, examples, tmp_path / "watched", settings)
+    fit(task, STEPS, tmp_path / "watched", LoopSettings(seed=2, device="cpu"), monitor=monitor, monitor_every=1)
     for a, b in zip(straight.control.parameters(), model.control.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    chosen = watch.choose()
-    assert [record["step"] for record in watch.seen()] == [1, 2, 3, 4]
-    assert chosen["score"] == max(record["score"] for record in watch.seen())
-    again = RewardMonitor(model, task.trained, task.reward, judge, examples, tmp_path / "again", 10, levels=examples.scar_levels, count=2)
+    chosen = monitor.load_best()
+    assert [record["step"] for record in monitor.records()] == [1, 2, 3, 4]
+    assert chosen["score"] == max(record["score"] for record in monitor.records())
+    again = RewardMonitor(model, task.trained, task.reward, filter_, examples, tmp_path / "again", settings)
     again(chosen["step"])
-    assert again.seen()[0]["filter_dice"] == chosen["filter_dice"]
+    assert again.records()[0]["filter_dice"] == chosen["filter_dice"]
 
 
-def test_patients_who_all_have_scar_are_watched_by_repainting_their_own(examples, tmp_path):
+def test_patients_who_all_have_scar_are_monitored_by_repainting_their_own(examples, tmp_path):
     scarred = only(examples, examples.scarred)
     model, task = made(scarred)
     with pytest.raises(InputError, match="no-on-policy"):
         PolicyTask(task.diffusion, task.reward, RECIPE)
-    judge = TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
-    watch = RewardMonitor(model, task.trained, task.reward, judge, scarred, tmp_path, 2, levels=scarred.scar_levels, count=3)
-    watch(0)
-    assert all(condition.scar.any() and condition.hidden[condition.scar].all() for condition in watch.made)
-    assert 0 <= watch.seen()[0]["filter_dice"] <= 1
+    filter_ = TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
+    settings = MonitorSettings(steps=2, levels=scarred.scar_levels, count=3)
+    monitor = RewardMonitor(model, task.trained, task.reward, filter_, scarred, tmp_path, settings)
+    monitor(0)
+    assert all(condition.scar.any() and condition.hidden[condition.scar].all() for condition in monitor.with_edges)
+    assert 0 <= monitor.records()[0]["filter_dice"] <= 1
 
 
 def test_the_stage_goes_from_control_over_both_halves_to_what_is_packed(tmp_path):
     cohort, work = open_cohort(write_cohort(tmp_path / "cohort", patients=3, seed=4)), tmp_path / "work"
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL, Stage.READER):
-        train(stage, data=cohort, work=work, recipe="tiny", device="cpu")
+    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL):
+        train_generator(tiny_request(work, cohort), stage)
+    train_scar_segmenter(tiny_request(work, cohort), Role.FILTER)
     without = pack(work, tmp_path / "without", card="# tiny\n")
-    report = train(Stage.REWARD, data=cohort, work=work, recipe="tiny", reader=Path("phantom"), device="cpu")
+    report = train_generator(tiny_request(work, cohort), Stage.REWARD, GeneratorOptions(scar_segmenters=Path("phantom")))
     assert report["started_from"] == fingerprint(work / "control" / "model", role="inpainter")
     for half in ("offline", "policy"):
-        steps = [record["step"] for record in report_lines(work / "reward" / half / "watch.jsonl")]
+        steps = [record["step"] for record in report_lines(work / "reward" / half / "monitor.jsonl")]
         assert steps == [0, 2, 4]
         assert report[half]["chosen"]["step"] in steps
     assert json.loads((work / "reward" / "report.json").read_text())["policy"] == report["policy"]
@@ -181,12 +187,15 @@ def test_the_stage_goes_from_control_over_both_halves_to_what_is_packed(tmp_path
         weights = next((work / "reward" / "model" / part).glob("*.safetensors"))
         found, kept, old = (load_file(folder / part / weights.name) for folder in (packed, weights.parent.parent, without / "inpainter"))
         assert all(torch.equal(found[name].float(), kept[name].float()) for name in kept)
-        learnt = any(report[half]["chosen"]["step"] for half in ("offline", "policy"))  # else the watcher preferred the start
+        learnt = any(report[half]["chosen"]["step"] for half in ("offline", "policy"))  # else the first weights had the best score
         assert learnt == any(not torch.equal(found[name], old[name]) for name in kept)
     assert (packed / "conditioning.json").read_bytes() == (without / "inpainter" / "conditioning.json").read_bytes()
     # Named as on the command line, and equal to the recipe's own: the same run, so nothing is trained again.
-    said = {"window": "low-noise", "kind": "segmentation"}
-    again = train("reward", data=cohort, work=work, recipe="tiny", reader=Path("phantom"), device="cpu", **said)
+    again = train_generator(
+        tiny_request(work, cohort),
+        Stage.REWARD,
+        GeneratorOptions(scar_segmenters=Path("phantom"), window=Window.LOW_NOISE, kind=RewardKind.SEGMENTATION),
+    )
     assert {half: again[half]["chosen"] for half in ("offline", "policy")} == {
         half: report[half]["chosen"] for half in ("offline", "policy")
     }
@@ -239,19 +248,19 @@ def test_a_dark_line_beside_the_scar_is_wrong_and_other_noise_is_not(examples):
     assert float(context_penalty(elsewhere, target)) == 0
 
 
-def test_some_wishes_are_a_slices_own_scar_where_all_is_known(examples):
+def test_some_conditions_repaint_the_own_scar_of_a_slice(examples):
     _, task = made(examples, task=PolicyTask, recipe=replace(RECIPE, own_scars=1.0))
     real = {labels.tobytes() for labels in (examples.labels[examples.scarred] >= 3)}
     for seed in range(4):
-        assert task._wish(np.random.default_rng(seed)).scar.tobytes() in real
+        assert task._draw_condition(np.random.default_rng(seed)).scar.tobytes() in real
     _, task = made(examples, task=PolicyTask, recipe=replace(RECIPE, own_scars=0.0))
-    assert task._wish(np.random.default_rng(0)).scar.tobytes() not in real
+    assert task._draw_condition(np.random.default_rng(0)).scar.tobytes() not in real
 
 
-def test_deep_ischaemic_wishes_get_a_core_as_often_as_asked_and_others_none(examples):
+def test_deep_ischaemic_scars_get_a_core_as_often_as_asked_and_others_none(examples):
     healthy = np.flatnonzero(~examples.scarred)
-    drawn = [novel(examples, healthy, np.random.default_rng(i), cored=1.0) for i in range(20)]
+    drawn = [novel_condition(examples, healthy, np.random.default_rng(i), no_reflow=1.0) for i in range(20)]
     assert sum(one.no_reflow.any() for one in drawn) >= 10
     assert all((one.scar | ~one.no_reflow).all() for one in drawn)
-    other = [novel(examples, healthy, np.random.default_rng(i), prior=Prior.NON_ISCHAEMIC, cored=1.0) for i in range(10)]
+    other = [novel_condition(examples, healthy, np.random.default_rng(i), prior=Prior.NON_ISCHAEMIC, no_reflow=1.0) for i in range(10)]
     assert not any(one.no_reflow.any() for one in other)

@@ -5,21 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from training_requests import tiny_request
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import ModelError, RunError
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.tensors import to_inputs
 from lgesynthnet.model.text import build_bert, build_text_encoder, load_text_encoder, save_bert
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
-from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, caption_meaning
 from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Label
 from lgesynthnet.terms import Stage
 from lgesynthnet.train.examples.roi import Dropout, Examples
+from lgesynthnet.train.generator.job import GeneratorOptions
 from lgesynthnet.train.generator.text import CaptionTask, attributes, draw_pairs
-from lgesynthnet.train.stages import train
+from lgesynthnet.train.stages import train_generator
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def example():
 
 def test_the_second_half_of_a_batch_are_siblings_of_the_first_that_mean_something_else():
     drawn = draw_pairs(np.random.default_rng(0), 400)
-    said = [meaning(*pair) for pair in drawn]
+    said = [caption_meaning(*pair) for pair in drawn]
     assert len(drawn) == 400
     assert np.mean([one != other for one, other in zip(said[:200], said[200:], strict=True)]) > 0.9
     assert len(set(said)) > 200  # few scars are drawn twice
@@ -61,15 +63,15 @@ def test_the_second_half_of_a_batch_are_siblings_of_the_first_that_mean_somethin
 
 
 def test_a_meaning_that_is_left_out_is_never_drawn():
-    common = {meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200)}
+    common = {caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200)}
     left_out = frozenset(sorted(common, key=repr)[::2])
-    drawn = [meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200, left_out)]
+    drawn = [caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 200, left_out)]
     assert len(drawn) == 200
     assert not left_out & set(drawn)
 
 
 def test_a_third_of_the_siblings_lie_in_another_wall_and_are_else_the_same():
-    said = [meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 600)]
+    said = [caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(1), 600)]
     moved = [
         one.segments != other.segments and replace(one, segments=other.segments) == other
         for one, other in zip(said[:300], said[300:], strict=True)
@@ -116,7 +118,7 @@ def test_a_batch_knows_which_of_its_scars_are_the_same():
             return super()._contrast(vectors, same)
 
     Recorded(*build_bert(16, layers=1)).loss(np.random.default_rng(0), 160)
-    said = [meaning(*pair) for pair in draw_pairs(np.random.default_rng(0), 160)]
+    said = [caption_meaning(*pair) for pair in draw_pairs(np.random.default_rng(0), 160)]
     healthy = np.array([one.pattern is None for one in said])
     assert healthy.sum() > 1
     assert seen[0][np.ix_(healthy, healthy)].all()
@@ -171,7 +173,7 @@ def test_dropped_anatomy_leaves_no_wall_cavity_or_angle_in_the_models_inputs(exa
 
 
 def test_the_text_stage_needs_no_data_and_leaves_an_encoder_that_loads(tmp_path):
-    report = train(Stage.TEXT, work=tmp_path, recipe="tiny", device="cpu")
+    report = train_generator(tiny_request(tmp_path), Stage.TEXT)
     bert, tokenizer = load_text_encoder(tmp_path / "text" / "model")
     assert report["steps"] == 4
     assert bert.config.hidden_size == 16
@@ -184,16 +186,16 @@ def test_the_base_stage_takes_any_bert_freezes_it_and_refuses_to_go_on_with_anot
     bert, tokenizer = build_bert(24, layers=1)  # no width of the recipe
     save_bert(bert, tokenizer, tmp_path / "other")
     work = tmp_path / "work"
-    train(Stage.AUTOENCODER, data=cohort, work=work, recipe="tiny", device="cpu")
+    train_generator(tiny_request(work, cohort), Stage.AUTOENCODER)
     with pytest.raises(ModelError, match="lgesynthnet train text"):
-        train(Stage.BASE, data=cohort, work=work, recipe="tiny", device="cpu")
-    report = train(Stage.BASE, data=cohort, work=work, recipe="tiny", device="cpu", text=tmp_path / "other")
+        train_generator(tiny_request(work, cohort), Stage.BASE)
+    report = train_generator(tiny_request(work, cohort), Stage.BASE, GeneratorOptions(text=tmp_path / "other"))
     assert report["text"] == str(tmp_path / "other")
     model = load_inpainter(work / "base" / "model")
     assert model.text.projection.in_features == 24
     for name, parameter in bert.named_parameters():
         torch.testing.assert_close(model.text.bert.get_parameter(name), parameter.half().float(), rtol=0, atol=0, msg=name)
-    train(Stage.TEXT, work=work, recipe="tiny", device="cpu")
+    train_generator(tiny_request(work), Stage.TEXT)
     with pytest.raises(RunError, match="another origin"):
-        train(Stage.BASE, data=cohort, work=work, recipe="tiny", device="cpu")
-    assert train(Stage.CONTROL, data=cohort, work=work, recipe="tiny", device="cpu")["steps"] == 4
+        train_generator(tiny_request(work, cohort), Stage.BASE)
+    assert train_generator(tiny_request(work, cohort), Stage.CONTROL)["steps"] == 4

@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.densenet import DenseNetUNet
 from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, Kind, build_heart_segmenter
 from lgesynthnet.train.examples.slices import slice_dataset
-from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, Augmentation, MixedTask, jaccard_loss, train_downstream
+from lgesynthnet.train.segmenters.downstream import (
+    DOWNSTREAM,
+    Augmentation,
+    DownstreamSettings,
+    MixedTask,
+    MixingSettings,
+    jaccard_loss,
+    train_downstream,
+)
 
 TINY = DOWNSTREAM["tiny"]
 
@@ -24,6 +32,10 @@ TINY = DOWNSTREAM["tiny"]
 def slices(tmp_path_factory):
     folder = tmp_path_factory.mktemp("downstream")
     return slice_dataset(open_cohort(write_cohort(folder / "cohort", patients=3, seed=4)), folder / "whole.safetensors")
+
+
+def settings(**changed):
+    return DownstreamSettings(**{"recipe": TINY, **changed})
 
 
 def black(slices):
@@ -47,7 +59,7 @@ class Counting(torch.nn.Module):
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.9])
 def test_batches_hold_the_share_of_synthetic_slices(slices, share):
     network = Counting()
-    task = MixedTask(network, slices, black(slices), share=share, side=48)
+    task = MixedTask(network, slices, black(slices), MixingSettings(share=share, side=48))
     for step in range(40):
         task.loss(np.random.default_rng(step), 10)
     assert network.all == 400
@@ -57,8 +69,8 @@ def test_batches_hold_the_share_of_synthetic_slices(slices, share):
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
 def test_samples_that_all_hold_scar_can_leave_its_prevalence_alone(slices, share):
     samples = black(slices.taken(np.flatnonzero(slices.scarred)))
-    task = MixedTask(Counting(), slices, samples, share=share, side=48, same_prevalence=True)
-    drawn = [part for seed in range(40) for part in task._drawn(np.random.default_rng(seed), 20)]
+    task = MixedTask(Counting(), slices, samples, MixingSettings(share=share, side=48, same_prevalence=True))
+    drawn = [part for seed in range(40) for part in task._draw(np.random.default_rng(seed), 20)]
     made = sum(len(part) for part in drawn if not part.image.any())
     with_scar = made + sum(int(part.scarred.sum()) for part in drawn)
     prevalence = slices.scarred.mean()
@@ -69,14 +81,14 @@ def test_samples_that_all_hold_scar_can_leave_its_prevalence_alone(slices, share
 
 def test_a_batch_of_synthetic_slices_alone_is_refused(slices):
     with pytest.raises(InputError, match="below 1"):
-        MixedTask(Counting(), slices, slices, share=1.0, side=48)
+        MixedTask(Counting(), slices, slices, MixingSettings(share=1.0, side=48))
 
 
 def test_the_natural_share_is_that_of_the_set(slices, tmp_path):
-    one = train_downstream(slices, slices, tmp_path / "one", TINY, seed=1)
-    other = train_downstream(slices, slices, tmp_path / "other", TINY, seed=1, share=0.5)
+    one = train_downstream(slices, slices, tmp_path / "one", settings(seed=1))
+    other = train_downstream(slices, slices, tmp_path / "other", settings(seed=1, share=0.5))
     assert same(one, other)
-    third = train_downstream(slices, slices, tmp_path / "third", TINY, seed=2)
+    third = train_downstream(slices, slices, tmp_path / "third", settings(seed=2))
     assert not same(one, third)
 
 
@@ -85,8 +97,8 @@ def same(one, other):
 
 
 def test_real_only_is_drawn_by_prevalence_too_when_asked(slices, tmp_path):
-    plain = train_downstream(slices, None, tmp_path / "plain", TINY)
-    assert not same(plain, train_downstream(slices, None, tmp_path / "drawn", TINY, same_prevalence=True))
+    plain = train_downstream(slices, None, tmp_path / "plain", settings())
+    assert not same(plain, train_downstream(slices, None, tmp_path / "drawn", settings(same_prevalence=True)))
 
 
 def test_killed_and_resumed_is_straight_through_and_other_settings_are_refused(slices, tmp_path):
@@ -94,12 +106,12 @@ def test_killed_and_resumed_is_straight_through_and_other_settings_are_refused(s
         if done == 3:
             raise KeyboardInterrupt
 
-    straight = train_downstream(slices, None, tmp_path / "straight", TINY)
+    straight = train_downstream(slices, None, tmp_path / "straight", settings())
     with pytest.raises(KeyboardInterrupt):
-        train_downstream(slices, None, tmp_path / "killed", TINY, progress=kill)
-    assert same(straight, train_downstream(slices, None, tmp_path / "killed", TINY))
+        train_downstream(slices, None, tmp_path / "killed", settings(), on_progress=kill)
+    assert same(straight, train_downstream(slices, None, tmp_path / "killed", settings()))
     with pytest.raises(RunError):
-        train_downstream(slices, slices, tmp_path / "killed", TINY)
+        train_downstream(slices, slices, tmp_path / "killed", settings())
 
 
 def test_what_is_learnt_last_is_real_alone_and_resumes(slices, tmp_path):
@@ -110,22 +122,22 @@ def test_what_is_learnt_last_is_real_alone_and_resumes(slices, tmp_path):
         if len(calls) == TINY.loop.steps + 3:
             raise KeyboardInterrupt
 
-    straight = train_downstream(slices, slices, tmp_path / "straight", TINY, real_last=4)
+    straight = train_downstream(slices, slices, tmp_path / "straight", settings(real_last=4))
     with pytest.raises(KeyboardInterrupt):
-        train_downstream(slices, slices, tmp_path / "killed", TINY, real_last=4, progress=kill)
+        train_downstream(slices, slices, tmp_path / "killed", settings(real_last=4), on_progress=kill)
     assert calls[-1] == (3, 4)
     # Other samples, as many: if the last steps drew one of them, the weights would differ.
-    assert same(straight, train_downstream(slices, black(slices), tmp_path / "killed", TINY, real_last=4))
-    assert not same(straight, train_downstream(slices, black(slices), tmp_path / "other", TINY, real_last=4))
-    assert not same(straight, train_downstream(slices, slices, tmp_path / "without", TINY))
+    assert same(straight, train_downstream(slices, black(slices), tmp_path / "killed", settings(real_last=4)))
+    assert not same(straight, train_downstream(slices, black(slices), tmp_path / "other", settings(real_last=4)))
+    assert not same(straight, train_downstream(slices, slices, tmp_path / "without", settings()))
 
 
 def test_augmentations_differ_and_keep_the_heart(slices):
     for augmentation in Augmentation:
-        task = MixedTask(build_heart_segmenter(TINY.filters), slices, None, share=0.0, side=96, augmentation=augmentation)
+        task = MixedTask(build_heart_segmenter(TINY.filters), slices, None, MixingSettings(share=0.0, side=96, augmentation=augmentation))
         assert np.isfinite(float(task.loss(np.random.default_rng(0), 4)))
     geometric, strong = (
-        float(MixedTask(Counting(), slices, None, share=0.0, side=96, augmentation=a).loss(np.random.default_rng(0), 4))
+        float(MixedTask(Counting(), slices, None, MixingSettings(share=0.0, side=96, augmentation=a)).loss(np.random.default_rng(0), 4))
         for a in Augmentation
     )
     assert geometric == pytest.approx(strong)  # the same places and labels, in other contrast
@@ -134,9 +146,9 @@ def test_augmentations_differ_and_keep_the_heart(slices):
 def test_jaccard_is_zero_for_the_truth_and_one_for_its_opposite():
     truth = torch.zeros(2, 16, 16, dtype=torch.long)
     truth[:, 2:6, 2:6], truth[:, 6:9, 2:6], truth[:, 9:12, 2:6] = Label.CAVITY, Label.WALL, Label.SCAR
-    told = 20.0 * torch.nn.functional.one_hot(truth, CLASSES).permute(0, 3, 1, 2).float()
-    assert float(jaccard_loss(told, truth)) < 0.01
-    assert float(jaccard_loss(told.roll(8, dims=3), truth)) > 0.9
+    logits = 20.0 * torch.nn.functional.one_hot(truth, CLASSES).permute(0, 3, 1, 2).float()
+    assert float(jaccard_loss(logits, truth)) < 0.01
+    assert float(jaccard_loss(logits.roll(8, dims=3), truth)) > 0.9
 
 
 def test_the_published_encoder_reads_any_slice_and_survives_its_file(tmp_path):
@@ -154,14 +166,14 @@ def test_the_published_encoder_reads_any_slice_and_survives_its_file(tmp_path):
 
 
 def test_first_weights_of_another_size_are_refused(slices, tmp_path):
-    made = train_downstream(slices, None, tmp_path / "one", TINY)
+    made = train_downstream(slices, None, tmp_path / "one", settings())
     made.save(tmp_path / "model")
-    again = train_downstream(slices, None, tmp_path / "two", TINY, init=tmp_path / "model")
+    again = train_downstream(slices, None, tmp_path / "two", settings(init=tmp_path / "model"))
     assert not same(made, again)
     with pytest.raises(ModelError, match="has filters"):
-        train_downstream(slices, None, tmp_path / "three", replace(TINY, filters=(4, 4, 4)), init=tmp_path / "model")
+        train_downstream(slices, None, tmp_path / "three", settings(recipe=replace(TINY, filters=(4, 4, 4)), init=tmp_path / "model"))
 
 
 def test_real_slices_without_any_scar_are_refused(slices, tmp_path):
     with pytest.raises(InputError, match="no real slice with scar"):
-        train_downstream(slices.taken(np.flatnonzero(~slices.scarred)), None, tmp_path, TINY)
+        train_downstream(slices.taken(np.flatnonzero(~slices.scarred)), None, tmp_path, settings())

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from training_requests import tiny_request
 
-from lgesynthnet.data import open_cohort
+from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, wall_of
 from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, build_heart_segmenter
-from lgesynthnet.segmenter.scoring import compared, summary
+from lgesynthnet.segmenter.scoring import compare_labels, summary
 from lgesynthnet.train.augment import slices as augment_slices
 from lgesynthnet.train.examples.slices import CANVAS, read_slice_dataset, slice_dataset, write_slice_dataset
 from lgesynthnet.train.segmenters.heart import HeartSegmenterTask, heart_segmentation_loss, train_heart_segmenter
@@ -28,7 +29,7 @@ def slices(cohort, tmp_path_factory):
     return slice_dataset(cohort, tmp_path_factory.mktemp("prepared") / "whole.safetensors")
 
 
-def told(labels, sure=12.0):
+def confident(labels, sure=12.0):
     """Logits that say these labels."""
     return sure * torch.nn.functional.one_hot(torch.as_tensor(labels).long(), CLASSES).permute(0, 3, 1, 2).float()
 
@@ -38,7 +39,7 @@ def batch_of(slices, rng_seed=0, b=6):
     image = torch.from_numpy(slices.image[index].astype(np.float32) / 255)[:, None]
     labels = torch.from_numpy(slices.labels[index].astype(np.float32))[:, None]
     where = torch.from_numpy(slices.centre[index]), torch.from_numpy(slices.has_rv[index])
-    return augment_slices.randomised(image, labels, *where, np.random.default_rng(rng_seed))
+    return augment_slices.randomised_crop(image, labels, *where, np.random.default_rng(rng_seed))
 
 
 def test_slices_lie_on_the_canvas_with_heart_and_rv(cohort, slices):
@@ -55,8 +56,8 @@ def test_an_unlabelled_rv_is_no_mistake():
     truth[:, 4:8, 4:8] = Label.CAVITY
     says_rv = truth.clone()
     says_rv[:, 10:14, 10:14] = Label.RV
-    labelled, not_labelled = (heart_segmentation_loss(told(says_rv), truth, torch.tensor([known] * 2)) for known in (True, False))
-    right = heart_segmentation_loss(told(truth), truth, torch.tensor([False, False]))
+    labelled, not_labelled = (heart_segmentation_loss(confident(says_rv), truth, torch.tensor([known] * 2)) for known in (True, False))
+    right = heart_segmentation_loss(confident(truth), truth, torch.tensor([False, False]))
     assert float(not_labelled) == pytest.approx(float(right), abs=1e-3)
     assert float(labelled) > float(right) + 0.2
 
@@ -66,7 +67,7 @@ def test_scar_counts_over_the_batch_so_that_healthy_slices_do_not_teach_silence(
     truth[0, 30:34, 43:47] = Label.SCAR
     silent = torch.where(truth == Label.SCAR, int(Label.WALL), truth)
     everyone = torch.ones(8, dtype=torch.bool)
-    missed, found = (float(heart_segmentation_loss(told(said), truth, everyone)) for said in (silent, truth))
+    missed, found = (float(heart_segmentation_loss(confident(said), truth, everyone)) for said in (silent, truth))
     # The Dice of scar is one of four parts: losing all of it costs a quarter, however many healthy slices stand beside it.
     assert missed - found > 0.2
 
@@ -82,7 +83,7 @@ def test_image_and_labels_move_together():
     image[:, :, 100:124, 40:70] = 0.9
     labels = (image > 0.5).float()
     centre = torch.tensor([[112.0, 55.0]] * 8)
-    x, target = augment_slices.randomised(image, labels, centre, torch.zeros(8, dtype=torch.bool), np.random.default_rng(0))
+    x, target = augment_slices.randomised_crop(image, labels, centre, torch.zeros(8, dtype=torch.bool), np.random.default_rng(0))
     seen = [(a[0][t == 1].mean() - a[0][t == 0].mean()) / a[0].std() for a, t in zip(x, target, strict=True) if (t == 1).sum() > 100]
     assert len(seen) > 4
     assert float(torch.stack(seen).median()) > 1
@@ -90,9 +91,9 @@ def test_image_and_labels_move_together():
 
 def test_brighter_stays_brighter_inside_the_heart():
     ramp = torch.linspace(0, 1, 144).expand(16, 1, 144, 144)
-    rising = augment_slices.curved(ramp, np.random.default_rng(0), monotone=True).diff(dim=-1)
+    rising = augment_slices.random_gamma_curve(ramp, np.random.default_rng(0), monotone=True).diff(dim=-1)
     assert (rising >= 0).all()
-    assert (augment_slices.curved(ramp, np.random.default_rng(0), monotone=False).diff(dim=-1) < 0).any()
+    assert (augment_slices.random_gamma_curve(ramp, np.random.default_rng(0), monotone=False).diff(dim=-1) < 0).any()
 
 
 def test_new_surroundings_spare_the_heart_and_need_a_known_rv():
@@ -100,7 +101,7 @@ def test_new_surroundings_spare_the_heart_and_need_a_known_rv():
     heart = torch.zeros(16, 1, 144, 144, dtype=torch.bool)
     heart[:, :, 50:90, 50:90] = True
     known = torch.arange(16) < 8
-    out = augment_slices.surrounded(x, heart, known, np.random.default_rng(1))
+    out = augment_slices.randomise_background(x, heart, known, np.random.default_rng(1))
     torch.testing.assert_close(out[:, :, 51:89, 51:89], x[:, :, 51:89, 51:89], rtol=0, atol=0)
     assert torch.equal(out[8:], x[8:])
     assert any(not torch.equal(a, b) for a, b in zip(out[:8], x[:8], strict=True))
@@ -121,28 +122,28 @@ def test_a_few_steps_lower_the_loss(slices):
 
 
 def test_a_segmenter_is_trained_resumed_and_refined(cohort, tmp_path):
-    report = train_heart_segmenter(cohort, tmp_path / "a", recipe="tiny", validation=cohort, device="cpu")
+    report = train_heart_segmenter(tiny_request(tmp_path / "a", cohort, validation=cohort))
     assert report["steps"] == 4
     assert {"dice_cavity", "dice_wall", "dice_scar", "false_scar", "threshold"} <= set(report)
-    first = (tmp_path / "a/segmenter/model/model.safetensors").read_bytes()
-    train_heart_segmenter(cohort, tmp_path / "a", recipe="tiny", validation=cohort, device="cpu")
-    assert (tmp_path / "a/segmenter/model/model.safetensors").read_bytes() == first
-    refined = train_heart_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "a/segmenter/model", seed=5, device="cpu")
+    first = (tmp_path / "a/heart-segmenter/model/model.safetensors").read_bytes()
+    train_heart_segmenter(tiny_request(tmp_path / "a", cohort, validation=cohort))
+    assert (tmp_path / "a/heart-segmenter/model/model.safetensors").read_bytes() == first
+    refined = train_heart_segmenter(tiny_request(tmp_path / "b", cohort, init=tmp_path / "a/heart-segmenter/model", seed=5))
     assert refined["steps"] == 2
-    assert refined["started_from"] == HeartSegmenter.from_pretrained(tmp_path / "a/segmenter/model").fingerprint
+    assert refined["started_from"] == HeartSegmenter.from_pretrained(tmp_path / "a/heart-segmenter/model").fingerprint
     with pytest.raises(RunError, match="another origin"):  # a folder goes on from where it began, and from nowhere else
-        train_heart_segmenter(cohort, tmp_path / "b", recipe="tiny", init=tmp_path / "b", seed=5, device="cpu")
-    weights = [load_file(tmp_path / name / "segmenter/model/model.safetensors") for name in ("a", "b")]
+        train_heart_segmenter(tiny_request(tmp_path / "b", cohort, init=tmp_path / "b", seed=5))
+    weights = [load_file(tmp_path / name / "heart-segmenter/model/model.safetensors") for name in ("a", "b")]
     assert all((weights[0][name].float() - value.float()).abs().max() < 0.01 for name, value in weights[1].items())
     with pytest.raises(ModelError, match=r"filters \(4, 8, 8\)"):
-        train_heart_segmenter(cohort, tmp_path / "c", recipe="cpu", init=tmp_path / "a/segmenter/model", device="cpu")
+        train_heart_segmenter(tiny_request(tmp_path / "c", cohort, recipe="cpu", init=tmp_path / "a/heart-segmenter/model"))
 
 
 def test_other_data_in_the_same_work_folder_is_refused_and_scar_is_needed(cohort, tmp_path):
     with pytest.raises(InputError, match="no slice with scar"):
-        train_heart_segmenter(cohort, tmp_path, recipe="tiny", device="cpu", patients=["N003"])
+        train_heart_segmenter(tiny_request(tmp_path, cohort, patients=["N003"]))
     with pytest.raises(RunError, match=r"was made of .*N003; choose another --work"):
-        train_heart_segmenter(cohort, tmp_path, recipe="tiny", device="cpu")
+        train_heart_segmenter(tiny_request(tmp_path, cohort))
 
 
 def test_scores_are_by_patient_for_the_heart_by_slice_for_scar_and_in_square_millimetres(ring):
@@ -150,12 +151,12 @@ def test_scores_are_by_patient_for_the_heart_by_slice_for_scar_and_in_square_mil
     labels[30:34, 43:47, 0] = Label.SCAR
     labels[:, :, 2] = 0  # beyond the heart: says nothing of scar
     stack = Stack(patient="P1", image=np.ones(labels.shape), labels=labels, spacing_mm=(2.0, 1.5), slice_step_mm=8.0)
-    perfect = compared(labels, stack)
+    perfect = compare_labels(labels, stack)
     assert (perfect.cavity, perfect.wall, perfect.scar, perfect.false_scar_mm2) == (1.0, 1.0, [1.0], [0.0])
     other = labels.copy()
     other[:, :, 0][other[:, :, 0] == Label.SCAR] = Label.WALL
     other[30:34, 43:47, 1] = Label.SCAR
-    wrong = compared(other, replace(stack))
+    wrong = compare_labels(other, replace(stack))
     assert (wrong.wall, wrong.scar) == (1.0, [0.0])
     assert wrong.false_scar_mm2 == [16 * 2.0 * 1.5]
     assert summary([perfect, wrong]) == {"dice_cavity": 1.0, "dice_wall": 1.0, "dice_scar": 0.5, "false_scar": 0.5}

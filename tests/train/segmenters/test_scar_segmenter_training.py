@@ -1,4 +1,4 @@
-"""Training readers: whom each role learns from, what a batch costs, members that resume, and a start from another's weights."""
+"""Training scar segmenters: whom each role learns from, what a batch costs, members that resume, and a start from another's weights."""
 
 import json
 from dataclasses import replace
@@ -11,24 +11,29 @@ from safetensors.torch import load_file
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import build_network
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.examples.roi import Examples
+from lgesynthnet.train.generator.job import scar_segmenter_folder
 from lgesynthnet.train.packing import pack_parts
 from lgesynthnet.train.recipes import RECIPES, recipe_named
 from lgesynthnet.train.segmenters.scar import (
+    ScarSegmenterSettings,
     ScarSegmenterTask,
     calibrate,
+    fit_scar_segmenter,
     scar_segmentation_loss,
     to_stack,
-    train_scar_segmenter,
     training_patients,
 )
-from lgesynthnet.train.stages import reader_folder
 
 SPLITS = {"train": ["P1", "N1"], "val": ["P2"], "audit": ["P3"], "test": ["P4"]}
-TINY = recipe_named("tiny").readers
+TINY = recipe_named("tiny").scar_segmenters
+
+
+def settings(role, **changed):
+    return ScarSegmenterSettings(**{"role": role, "recipe": TINY[role], "device": "cpu", **changed})
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,7 @@ def test_the_auditor_also_learns_from_audit_and_nobody_from_test():
     assert training_patients(Role.AUDITOR, SPLITS, parts=["audit"]) == ["P3"]
     assert training_patients(Role.FILTER, {}) is None
     for part, why in (("test", "measures"), ("val", "threshold")):
-        with pytest.raises(InputError, match=rf's.json: no reader is trained on "{part}", which .*{why}'):
+        with pytest.raises(InputError, match=rf's.json: no segmenter is trained on "{part}", which .*{why}'):
             training_patients(Role.AUDITOR, SPLITS, parts=["audit", part], place="s.json")
     with pytest.raises(InputError, match="no part audits; it has train"):
         training_patients(Role.AUDITOR, SPLITS, parts=["audits"])
@@ -125,18 +130,18 @@ def test_augmentation_moves_image_and_truth_together(examples):
 @pytest.mark.parametrize("role", Role)
 def test_every_role_learns_the_bright_quarter(role, examples, tmp_path):
     recipe = replace(TINY[role], train=replace(TINY[role].train, steps=40, lr=5e-3, ema_decay=0.8), augmentation=0.3, views=1)
-    report = train_scar_segmenter(role, examples, recipe, tmp_path, device="cpu")
+    report = fit_scar_segmenter(examples, tmp_path, ScarSegmenterSettings(role=role, recipe=recipe, device="cpu"))
     assert report["dice"] > 0.6
-    reader = TrainedScarSegmenter.from_pretrained(tmp_path / "model", role)
-    assert reader.threshold == report["threshold"]
+    segmenter = TrainedScarSegmenter.from_pretrained(tmp_path / "model", role)
+    assert segmenter.threshold == report["threshold"]
     written = json.loads((tmp_path / "model" / "calibration.json").read_text())
     assert written["on"] == "training"
-    assert calibrate(reader, examples) | {"on": "training"} == written
+    assert calibrate(segmenter, examples) | {"on": "training"} == written
 
 
 def test_members_resume_one_by_one_and_read_as_if_never_stopped(examples, tmp_path):
     def run(folder, **how):
-        return train_scar_segmenter(Role.FILTER, examples, TINY[Role.FILTER], folder, members=2, device="cpu", seed=7, **how)
+        return fit_scar_segmenter(examples, folder, settings(Role.FILTER, members=2, seed=7), **how)
 
     class KilledError(Exception):
         pass
@@ -150,16 +155,16 @@ def test_members_resume_one_by_one_and_read_as_if_never_stopped(examples, tmp_pa
 
     run(tmp_path / "straight")
     with pytest.raises(KilledError):
-        run(tmp_path / "resumed", tell=kill)
+        run(tmp_path / "resumed", on_progress=kill)
     steps.clear()
-    run(tmp_path / "resumed", tell=lambda done, total, loss: steps.append(done))
+    run(tmp_path / "resumed", on_progress=lambda done, total, loss: steps.append(done))
     assert steps == [3, 4]
     for name in ("config.json", "model.safetensors", "calibration.json"):
         assert (tmp_path / "straight" / "model" / name).read_bytes() == (tmp_path / "resumed" / "model" / name).read_bytes()
     one, two = TrainedScarSegmenter.from_pretrained(tmp_path / "straight" / "model").networks
     assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     alone = tmp_path / "alone"
-    train_scar_segmenter(Role.FILTER, examples, TINY[Role.FILTER], alone, device="cpu", seed=8)
+    fit_scar_segmenter(examples, alone, settings(Role.FILTER, seed=8))
     ours, pair = (load_file(folder / "model" / "model.safetensors") for folder in (alone, tmp_path / "straight"))
     assert all(torch.equal(value, pair["1" + name[1:]]) for name, value in ours.items())
 
@@ -168,31 +173,30 @@ def test_a_start_from_other_weights_starts_there_and_is_remembered(examples, tmp
     torch.manual_seed(1)
     TrainedScarSegmenter([build_network(Role.FILTER, 8)], Role.FILTER, width=8).save(tmp_path / "init")
     still = replace(TINY[Role.FILTER], finetune=replace(TINY[Role.FILTER].finetune, lr=0.0))
-    report = train_scar_segmenter(Role.FILTER, examples, still, tmp_path / "work", init=tmp_path / "init", device="cpu")
+    report = fit_scar_segmenter(examples, tmp_path / "work", settings(Role.FILTER, recipe=still, init=tmp_path / "init"))
     assert (tmp_path / "work/model/model.safetensors").read_bytes() == (tmp_path / "init/model.safetensors").read_bytes()
     assert report["started_from"] == TrainedScarSegmenter.from_pretrained(tmp_path / "init").fingerprint
     with pytest.raises(RunError, match="another lr, origin"):
-        train_scar_segmenter(Role.FILTER, examples, still, tmp_path / "work", device="cpu")
+        fit_scar_segmenter(examples, tmp_path / "work", settings(Role.FILTER, recipe=still))
     with pytest.raises(ModelError, match="role is filter, not auditor"):
-        train_scar_segmenter(Role.AUDITOR, examples, TINY[Role.AUDITOR], tmp_path / "other", init=tmp_path / "init", device="cpu")
+        fit_scar_segmenter(examples, tmp_path / "other", settings(Role.AUDITOR, init=tmp_path / "init"))
+    wide = settings(Role.FILTER, recipe=RECIPES["cpu"].scar_segmenters[Role.FILTER], init=tmp_path / "init")
     with pytest.raises(ModelError, match="has width 8, this recipe trains width 24"):
-        train_scar_segmenter(
-            Role.FILTER, examples, RECIPES["cpu"].readers[Role.FILTER], tmp_path / "other", init=tmp_path / "init", device="cpu"
-        )
+        fit_scar_segmenter(examples, tmp_path / "other", wide)
 
 
-def test_packed_readers_keep_their_fingerprints_and_the_folder_its_licence(examples, tmp_path):
+def test_packed_segmenters_keep_their_fingerprints_and_the_folder_its_licence(examples, tmp_path):
     with pytest.raises(ModelError, match="nothing is trained yet"):
         pack_parts(tmp_path, tmp_path / "out")
     for role in (Role.REWARD, Role.AUDITOR):
-        report = train_scar_segmenter(role, examples, TINY[role], tmp_path / reader_folder(role), device="cpu")
-        (tmp_path / reader_folder(role) / "report.json").write_text(json.dumps(report))
+        report = fit_scar_segmenter(examples, tmp_path / scar_segmenter_folder(role), settings(role))
+        (tmp_path / scar_segmenter_folder(role) / "report.json").write_text(json.dumps(report))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "LICENSE").write_text("of the data")
-    (tmp_path / "out" / "reports.json").write_text('{"control": {"steps": 3}}')  # of the model that the readers join
+    (tmp_path / "out" / "reports.json").write_text('{"control": {"steps": 3}}')  # of the model that the segmenters join
     out = pack_parts(tmp_path, tmp_path / "out")
     assert {path.name for path in out.iterdir()} == {"LICENSE", "reports.json", "reward", "auditor"}
-    assert set(json.loads((out / "reports.json").read_text())) == {"control", "reader-reward", "reader-auditor"}
+    assert set(json.loads((out / "reports.json").read_text())) == {"control", "scar-segmenter-reward", "scar-segmenter-auditor"}
     for role in (Role.REWARD, Role.AUDITOR):
-        trained = TrainedScarSegmenter.from_pretrained(tmp_path / reader_folder(role) / "model", role)
+        trained = TrainedScarSegmenter.from_pretrained(tmp_path / scar_segmenter_folder(role) / "model", role)
         assert TrainedScarSegmenter.from_pretrained(out / role.value, role).fingerprint == trained.fingerprint

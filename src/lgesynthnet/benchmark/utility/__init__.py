@@ -1,1 +1,1 @@
-"""What samples are worth to a segmenter: the experiment."""
+"""The utility experiment: does a segmenter get better if synthetic slices are added to its training set?"""

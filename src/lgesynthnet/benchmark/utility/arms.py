@@ -1,10 +1,10 @@
-"""What a segmenter is trained on."""
+"""Which method makes the synthetic slices of each arm."""
 
 from __future__ import annotations
 
 from lgesynthnet.terms import Arm, Method
 
-METHOD_OF = {
+METHOD_OF_ARM = {
     Arm.COPY_PASTE: Method.COPY_PASTE,
     Arm.PASTE: Method.PASTE,
     Arm.SPADE_LIMITED: Method.SPADE_LIMITED,
@@ -15,5 +15,5 @@ METHOD_OF = {
     Arm.READ: Method.LGESYNTHNET,
 }
 
-
 FILTERED = (Arm.LGESYNTHNET, Arm.READ)
+"""Arms that use only samples which the filter kept."""

@@ -1,4 +1,4 @@
-"""What the experiment would do and about how long it takes, before it does anything: a few real training steps are timed."""
+"""The dry run of a utility experiment: what it would do, and how long that takes. A few real training steps are timed."""
 
 from __future__ import annotations
 
@@ -8,53 +8,70 @@ import numpy as np
 import torch
 
 from lgesynthnet.benchmark.utility.experiment import missing_stages
-from lgesynthnet.benchmark.utility.leaks import refuse_leaks
+from lgesynthnet.benchmark.utility.leaks import check_for_leaks
+from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.segmenter.heart import build_heart_segmenter
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.segmenters.downstream import MixedTask
+from lgesynthnet.train.segmenters.downstream import MixedTask, MixingSettings
 
-SAMPLE_SECONDS = 0.6  # painted, judged and written, on one core; `samples.csv` of a run tells one's own
-SLICE_SECONDS = 0.1  # read by the small segmenter, on one core
-STEPS = 3
+SECONDS_PER_SAMPLE = 0.6  # to paint, filter and write one sample on one core
+SECONDS_PER_SLICE = 0.1  # to segment one slice with the small segmenter on one core
+SLICES_PER_PATIENT = 8
+TIMED_STEPS = 3
 
 
-def estimate(bench: UtilityExperiment, *, workers: int) -> str:
-    """A plan for people: stages, pools and runs with what is finished, and the time that is left."""
-    bench.check()
-    work = bench.plan()
-    stages = missing_stages(bench, work)
-    learnt = [] if stages else refuse_leaks(bench, work.pools)
-    left = [run for run in work.runs if not bench.done(run)]
+def estimate(experiment: UtilityExperiment, *, workers: int) -> str:
+    """The plan as text: what has to be trained, the pools, the runs, and the time for all that is not finished yet.
+
+    Raises:
+        RunError, InputError: see `UtilityExperiment.check` and `check_for_leaks`.
+    """
+    experiment.check()
+    plan = experiment.plan()
+    stages = missing_stages(experiment, plan)
+    provenance = [] if stages else check_for_leaks(experiment, plan.pools)
+    open_runs = [run for run in plan.runs if not experiment.is_finished(run)]
     lines = [f"to train first: {', '.join(stages)} (minutes to an hour each)"] if stages else []
-    lines += [f"learnt from: {line}" for line in learnt]
-    painting = 0.0
-    for pool in work.pools:
-        there = len(bench.shelf.samples(pool.name, pool.choice))
-        missing = max(pool.count, pool.kept) - there if any(run.pool == pool.name for run in left) else 0
-        painting += max(missing, 0) * SAMPLE_SECONDS
-        wanted = f"{pool.kept} kept" if pool.kept else f"{pool.count} painted"
-        lines.append(f"pool {pool.name}: {wanted}, {there} there, hosts of {len(pool.patients) or 'simulated'} patients")
-    for run in work.runs:
-        lines.append(f"run {run.name}: {len(run.patients)} patients + {run.size} slices{', done' if bench.done(run) else ''}")
-    slices = 8 * (len(bench.tested) + len(bench.splits["val"]))
-    seconds = painting + len(left) * (
-        _step_seconds(bench) * (bench.recipe.loop.steps + bench.experiment.real_last) + slices * SLICE_SECONDS
-    )
-    lines.append(f"{len(left)} of {len(work.runs)} runs left, about {seconds / max(workers, 1) / 60:.0f} minutes with {workers} idle cores")
+    lines += provenance
+    lines += [_pool_line(experiment, pool) for pool in plan.pools]
+    lines += [_run_line(experiment, run) for run in plan.runs]
+    steps = experiment.recipe.loop.steps + experiment.settings.real_last
+    tested_slices = SLICES_PER_PATIENT * (len(experiment.tested) + len(experiment.splits["val"]))
+    seconds = _missing_samples(experiment, plan, open_runs) * SECONDS_PER_SAMPLE
+    seconds += len(open_runs) * (_seconds_per_step(experiment) * steps + tested_slices * SECONDS_PER_SLICE)
+    minutes = seconds / max(workers, 1) / 60
+    lines.append(f"{len(open_runs)} of {len(plan.runs)} runs to do: about {minutes:.0f} minutes on {workers} idle cores")
     return "\n".join(lines)
 
 
-def _step_seconds(bench: UtilityExperiment) -> float:
-    recipe = bench.recipe
+def _pool_line(experiment: UtilityExperiment, pool: Pool) -> str:
+    needed = f"{pool.kept} kept samples" if pool.kept else f"{pool.count} samples"
+    hosts = f"hosts from {len(pool.patients)} patients" if pool.patients else "simulated patients"
+    return f"pool {pool.name}: {needed} needed, {len(experiment.pools.samples(pool.name))} painted so far, {hosts}"
+
+
+def _run_line(experiment: UtilityExperiment, run: Run) -> str:
+    finished = ", finished" if experiment.is_finished(run) else ""
+    return f"run {run.name}: {len(run.patients)} real patients + {run.size} synthetic slices{finished}"
+
+
+def _missing_samples(experiment: UtilityExperiment, plan: UtilityPlan, open_runs: list[Run]) -> int:
+    pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in open_runs)]
+    return sum(max(max(pool.count, pool.kept) - len(experiment.pools.samples(pool.name)), 0) for pool in pools)
+
+
+def _seconds_per_step(experiment: UtilityExperiment) -> float:
+    """The fastest of a few real training steps."""
+    recipe = experiment.recipe
     torch.manual_seed(0)
-    task = MixedTask(
-        build_heart_segmenter(recipe.filters, recipe.kind), bench.real(), None, share=0.0, side=recipe.side, jaccard=recipe.jaccard
-    )
+    network = build_heart_segmenter(recipe.filters, recipe.kind)
+    mixing = MixingSettings(share=0.0, side=recipe.side, jaccard=recipe.jaccard)
+    task = MixedTask(network, experiment.real_slices(), None, mixing)
     with one_thread():
         seconds = []
-        for step in range(STEPS):
+        for step in range(TIMED_STEPS):
             began = time.monotonic()
-            task.loss(np.random.default_rng(step), recipe.loop.batch).backward()
+            torch.autograd.backward(task.loss(np.random.default_rng(step), recipe.loop.batch))
             seconds.append(time.monotonic() - began)
     return min(seconds)

@@ -1,4 +1,4 @@
-"""The utility experiment: paint, train, test, in any order that the machine allows, and never twice."""
+"""Runs a utility experiment. What is finished is not done again."""
 
 from __future__ import annotations
 
@@ -8,89 +8,111 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.benchmark.jobs import Executor, executor
-from lgesynthnet.benchmark.utility.leaks import refuse_leaks
+from lgesynthnet.benchmark.utility.leaks import check_for_leaks
 from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
-from lgesynthnet.benchmark.utility.runs import fill_pool, make_run
-from lgesynthnet.benchmark.utility.settings import keep_settings
+from lgesynthnet.benchmark.utility.runs import fill_pool, train_and_test
+from lgesynthnet.benchmark.utility.settings import store_or_compare_settings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.terms import Arm
 
 
-def measure(
-    bench: UtilityExperiment, *, workers: int = 1, ray: str | None = None, note: Callable[[str], None], on_job: Callable[[State], None]
-) -> tuple[str, Path]:
-    """The whole experiment: check, train the painters that are missing, paint, train, test, write. The same call goes on.
-
-    Returns:
-        The table in Markdown, and the page.
-    Raises:
-        RunError: a leak, or the folder was begun with other settings.
-        InputError: a part of the splits is missing.
-    """
-    from lgesynthnet.benchmark.utility.page import write
-
-    bench.check()
-    work = bench.plan()
-    workshop = bench.shelf.workshop
-    for stage in missing_stages(bench, work):
-        note(f"training {stage}; its checkpoints are in {workshop.work}")
-        workshop.train(stage, lambda what, done, total: None)
-    learnt = refuse_leaks(bench, work.pools)
-    try:
-        with executor(workers, ray=ray) as pool:
-            carry_out(bench, work, pool, on_job=on_job)
-    finally:  # stopped half-way, what is finished can be read
-        page = write(bench, learnt)
-    return (bench.folder / "utility.md").read_text(), page
-
-
-def missing_stages(bench: UtilityExperiment, work: UtilityPlan) -> list[str]:
-    """Stages of the painters and of their filter that are still to be trained."""
-    wanted = list(dict.fromkeys(pool.method for pool in work.pools if pool.method is not None and pool.model is None))
-    stages = [stage for stage in bench.shelf.workshop.missing(wanted) if stage != "reader-auditor"]  # nobody is audited here
-    unjudged = bool(wanted) and bench.shelf.workshop.filter() is None and "reader-filter" not in stages
-    return ["reader-filter", *stages] if unjudged else stages
-
-
 @dataclass(frozen=True, kw_only=True)
-class State:
-    """How far an experiment is, told after every job."""
+class Progress:
+    """How many jobs are done.
+
+    Attributes:
+        last: name and duration of the job that finished last; empty at the start.
+    """
 
     done: int
     total: int
     last: str
 
 
-def carry_out(
-    bench: UtilityExperiment, work: UtilityPlan, executor: Executor, *, on_job: Callable[[State], None] = lambda state: None
+def run_experiment(
+    experiment: UtilityExperiment,
+    *,
+    workers: int = 1,
+    ray: str | None = None,
+    note: Callable[[str], None],
+    on_job: Callable[[Progress], None],
+) -> tuple[str, Path]:
+    """Check the settings, train the missing generators, paint, train and test the segmenters, and write the tables.
+
+    The same call resumes an interrupted experiment.
+
+    Args:
+        workers, ray: where the jobs run, see `executor`.
+        note: called with a message for the user.
+        on_job: called after each job.
+    Returns:
+        The tables in Markdown, and the path of the HTML page.
+    Raises:
+        RunError: a model was trained on a tested patient, or the folder belongs to an experiment with other settings.
+        InputError: a part of the splits is missing.
+    """
+    from lgesynthnet.benchmark.utility.page import write
+
+    experiment.check()
+    plan = experiment.plan()
+    methods = experiment.pools.methods
+    for stage in missing_stages(experiment, plan):
+        note(f"training {stage}; checkpoints are in {methods.work}")
+        methods.train(stage, lambda stage, done, total: None)
+    provenance = check_for_leaks(experiment, plan.pools)
+    try:
+        with executor(workers, ray=ray) as processes:
+            run_jobs(experiment, plan, processes, on_job=on_job)
+    finally:  # an interrupted experiment has tables of its finished runs
+        page = write(experiment, provenance)
+    return (experiment.folder / "utility.md").read_text(), page
+
+
+def missing_stages(experiment: UtilityExperiment, plan: UtilityPlan) -> list[str]:
+    """Stages of the generators and of the filter that are not trained yet."""
+    methods = experiment.pools.methods
+    needed = list(dict.fromkeys(pool.method for pool in plan.pools if pool.method is not None and pool.model is None))
+    stages = [stage for stage in methods.missing(needed) if stage != "scar-segmenter-auditor"]  # this experiment needs no auditor
+    lacks_filter = bool(needed) and methods.filter() is None and "scar-segmenter-filter" not in stages
+    return ["scar-segmenter-filter", *stages] if lacks_filter else stages
+
+
+def run_jobs(
+    experiment: UtilityExperiment, plan: UtilityPlan, executor: Executor, *, on_job: Callable[[Progress], None] = lambda progress: None
 ) -> None:
-    """Fill the pools and make the runs; a run starts when its pool is full. What is finished is not done again.
+    """Fill the pools, and train and test the segmenters. A run starts as soon as its pool is full.
 
     Raises:
-        RunError: the folder was begun with other settings.
+        RunError: the folder belongs to an experiment with other settings.
     """
-    experiment, who = bench.experiment, {part: sorted(bench.splits[part]) for part in ("train", "val", *bench.experiment.tested)}
-    keep_settings(experiment.painting | {"train": who["train"]}, bench.out)
-    for each in (experiment.without_samples, experiment):
-        keep_settings(each.training | {"patients": who}, bench.out / each.variant)
-    pools = {pool.name: pool for pool in work.pools}
-    waiting = [run for run in work.runs if not bench.done(run)]
-    # The longest pool first; runs that need none fill the other processes meanwhile.
-    needed = [pools[name] for name in pools if any(run.pool == name for run in waiting)]
-    reads = {run.pool for run in waiting if run.arm is Arm.READ}
-    jobs: dict[Future[float], Pool | Run] = {executor.submit(fill_pool, bench, pool, pool.name in reads): pool for pool in needed}
-    jobs |= {executor.submit(make_run, bench, run): run for run in waiting if run.pool is None}
+    _store_settings(experiment)
+    waiting = [run for run in plan.runs if not experiment.is_finished(run)]
+    # The plan has the largest pool first. Runs that need no pool keep the other processes busy meanwhile.
+    pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in waiting)]
+    pools_to_read = {run.pool for run in waiting if run.arm is Arm.READ}
+    jobs: dict[Future[float], Pool | Run] = {
+        executor.submit(fill_pool, experiment, pool, pool.name in pools_to_read): pool for pool in pools
+    }
+    jobs |= {executor.submit(train_and_test, experiment, run): run for run in waiting if run.pool is None}
     waiting = [run for run in waiting if run.pool is not None]
-    total, finished = len(jobs) + len(waiting), 0
-    on_job(State(done=0, total=total, last=""))
+    total, done = len(jobs) + len(waiting), 0
+    on_job(Progress(done=0, total=total, last=""))
     while jobs:
-        over, _ = wait(jobs, return_when=FIRST_COMPLETED)
-        for future in over:
+        finished, _ = wait(jobs, return_when=FIRST_COMPLETED)
+        for future in finished:
             job = jobs.pop(future)
             seconds = future.result()
-            finished += 1
-            on_job(State(done=finished, total=total, last=f"{job.name}, {seconds:.0f} s"))
+            done += 1
+            on_job(Progress(done=done, total=total, last=f"{job.name}, {seconds:.0f} s"))
             if isinstance(job, Pool):
                 ready = [run for run in waiting if run.pool == job.name]
                 waiting = [run for run in waiting if run.pool != job.name]
-                jobs |= {executor.submit(make_run, bench, run): run for run in ready}
+                jobs |= {executor.submit(train_and_test, experiment, run): run for run in ready}
+
+
+def _store_settings(experiment: UtilityExperiment) -> None:
+    settings = experiment.settings
+    patients = {part: sorted(experiment.splits[part]) for part in ("train", "val", *settings.tested)}
+    store_or_compare_settings(settings.painting | {"train": patients["train"]}, experiment.out)
+    for variant in (settings.without_samples, settings):
+        store_or_compare_settings(variant.training | {"patients": patients}, experiment.out / variant.variant)

@@ -1,7 +1,8 @@
-"""No model may have learnt from a tested patient."""
+"""Checks that no model was trained on a patient of the test set."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lgesynthnet.benchmark.utility.plan import Pool
@@ -11,39 +12,45 @@ from lgesynthnet.model_store import patients_behind
 from lgesynthnet.terms import Arm
 
 
-def refuse_leaks(bench: UtilityExperiment, pools: tuple[Pool, ...]) -> list[str]:
-    """See that nobody who paints, teaches or filters has learnt from a patient who is tested; returns who learnt from whom, in words.
+def check_for_leaks(experiment: UtilityExperiment, pools: Sequence[Pool]) -> list[str]:
+    """Check the generators, the filters and the first weights of the segmenter; the auditor makes and keeps no sample.
 
+    Returns:
+        One sentence for each model on the patients that it was trained on.
     Raises:
-        RunError: somebody has, or does not say and `unchecked` is off.
+        RunError: a model was trained on a tested patient, or has no record of its training patients and `unchecked` is off.
     """
-    workshop, tested, words = bench.shelf.workshop, set(bench.tested), []
+    methods, tested, provenance = experiment.pools.methods, set(experiment.tested), []
     models: dict[str, Path | str | None] = {}
     for pool in pools:
         if pool.model is not None:
-            models[f"{pool.model}, painter and filter of the low-data curve"] = pool.model
+            models[f"{pool.model}, generator and filter of the low-data runs"] = pool.model
         elif pool.method is not None:
-            models[f"painter {pool.method.value}"] = workshop.find(pool.method.trained_as)
-            models["filter"] = (folder := workshop.filter()) and folder.parent
+            models[f"generator {pool.method.value}"] = methods.folder_of(pool.method.trained_as)
+            models["filter"] = (folder := methods.filter()) and folder.parent
             if pool.name == Arm.COPY_PASTE.value:
-                words.append(f"donors of copied scars: the {len(bench.splits['train'])} training patients")
-    if bench.init is not None:
-        models["first weights of the segmenter"] = bench.init
-    for who, model in models.items():
+                provenance.append(f"copied scars: from the {len(experiment.splits['train'])} training patients")
+    if experiment.init is not None:
+        models["first weights of the segmenter"] = experiment.init
+    for use, model in models.items():
         if model is None:
             continue
-        seen = patients_behind(model)
-        if seen is None and not bench.unchecked:
+        patients = patients_behind(model)
+        if patients is None and not experiment.unchecked:
             raise RunError(
-                f"{model}: does not say which patients it learnt from ({who}), so nobody knows whether it saw those who are tested; "
-                "train it again with --splits, or give --unchecked if you know better"
+                f"{model}: has no record of its training patients (used as: {use}), so a leak into the test set cannot be excluded; "
+                "train it again with --splits, or give --unchecked if you know that it has seen no tested patient"
             )
-        if seen is not None and seen & tested:
+        if patients is not None and patients & tested:
             raise RunError(
-                f"{model}: learnt from {', '.join(sorted(seen & tested)[:5])}, who are tested ({who}). "
-                "Train it on the train part alone, or test others with --tested"
+                f"{model}: was trained on patients of the test set: {', '.join(sorted(patients & tested)[:5])} (used as: {use}). "
+                "Train it on the train part only, or choose other parts with --tested"
             )
-        words.append(
-            f"{who}: " + ("not said" if seen is None else "simulated patients only" if not seen else f"{len(seen)} patients, none tested")
-        )
-    return words
+        provenance.append(f"{use}: {_described(patients)}")
+    return provenance
+
+
+def _described(patients: set[str] | None) -> str:
+    if patients is None:
+        return "its training patients are not recorded"
+    return f"trained on {len(patients)} patients, none of them tested" if patients else "trained on simulated patients only"

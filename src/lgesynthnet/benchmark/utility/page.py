@@ -1,37 +1,44 @@
-"""The utility experiment in `OUT/VARIANT`: `runs.csv`, `utility.csv` (every figure), `utility.md` and one HTML page with its charts."""
+"""Writes the results to `OUT/VARIANT`: `runs.csv`, `utility.csv` (every metric), `utility.md`, `charts/` and the page `utility.html`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from lgesynthnet.benchmark.utility.charts import TITLES
-from lgesynthnet.benchmark.utility.charts import charts as draw_charts
-from lgesynthnet.benchmark.utility.results import finished, gather
+from lgesynthnet.benchmark.utility.charts import TITLES, charts
+from lgesynthnet.benchmark.utility.results import finished_runs, group_runs
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
-from lgesynthnet.benchmark.utility.tables import NOTE, markdown, runs_csv, tables, to_csv
+from lgesynthnet.benchmark.utility.tables import NOTE, TITLE, markdown, runs_csv, tables, to_csv
 from lgesynthnet.files import write_bytes
-from lgesynthnet.report.html import page, picture
+from lgesynthnet.report.html import data_uri, render
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
-def write(bench: UtilityExperiment, learnt: Sequence[str]) -> Path:
-    """Everything that is finished so far; returns the page."""
-    runs = finished(bench)
-    out, found = bench.folder, gather(bench, runs, learnt)
-    made = tables(found)
-    write_bytes(out / "runs.csv", runs_csv(bench, runs).encode("utf-8"))
-    write_bytes(out / "utility.csv", to_csv(found).encode("utf-8"))
-    write_bytes(out / "utility.md", markdown(found, made).encode("utf-8"))
-    charts: Mapping[str, bytes] = draw_charts(found) if found.groups else {}
-    for name, content in charts.items():
-        write_bytes(out / "charts" / f"{name}.svg", content)
-    content = page(
+def write(experiment: UtilityExperiment, provenance: Sequence[str]) -> Path:
+    """Write all results of the finished runs; returns the path of the page.
+
+    Args:
+        provenance: one sentence for each model on its training patients, see `check_for_leaks`.
+    """
+    out, runs = experiment.folder, finished_runs(experiment)
+    results = group_runs(experiment, runs, provenance)
+    titled_tables = tables(results)
+    write_bytes(out / "runs.csv", runs_csv(experiment, runs).encode("utf-8"))
+    write_bytes(out / "utility.csv", to_csv(results).encode("utf-8"))
+    write_bytes(out / "utility.md", markdown(results, titled_tables).encode("utf-8"))
+    drawn = charts(results) if results.groups else {}
+    for name, svg in drawn.items():
+        write_bytes(out / "charts" / f"{name}.svg", svg)
+    page = render(
+        TEMPLATES,
         "utility.html",
-        tested=found.tested,
+        title=TITLE,
+        tested=results.tested,
         note=NOTE,
-        learnt=found.learnt,
-        tables=[(title, table[0], table[1:]) for title, table in made],
-        charts=[(TITLES[name], picture(content, "svg+xml")) for name, content in charts.items()],
+        provenance=results.provenance,
+        tables=[(title, table[0], table[1:]) for title, table in titled_tables],
+        charts=[(TITLES[name], data_uri(svg, "svg+xml")) for name, svg in drawn.items()],
     )
-    write_bytes(out / "utility.html", content)
+    write_bytes(out / "utility.html", page.encode("utf-8"))
     return out / "utility.html"

@@ -1,167 +1,161 @@
-"""Synthetic slices for the utility experiment: ordinary run folders, to be looked at, evaluated and exported like any other."""
+"""The synthetic slices of a utility experiment. Each pool is an ordinary run folder, which can be evaluated and exported like any other."""
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
-from lgesynthnet.benchmark.utility.plan import Choice, Pool
+from lgesynthnet.benchmark.utility.plan import Pool
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.cohort import write_cohort
 from lgesynthnet.records import Label, Stack, scar_of
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
+from lgesynthnet.run.folder import PLAN, RunFolder
+from lgesynthnet.run.request import SynthesisRequest
+from lgesynthnet.run.sample_files import READ
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import Painter, load_painter
-from lgesynthnet.synthesis.planning import SynthesisRequest, plan_synthesis
+from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
-from lgesynthnet.terms import Method, Role
-from lgesynthnet.train.examples.files import prepared_of
+from lgesynthnet.terms import LabelKind, Method, Prior, Role
+from lgesynthnet.train.examples.files import PreparedFile
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, write_slice_dataset
 
-SCARRED_A_PATIENT = 4  # slices with scar that a simulated patient has at the least, on average
-ALL = Choice()
-HOPELESS = 0.02  # share of usable samples below which nothing more is painted
-ROOM = 1.1  # attempts beyond what the filter's rate so far asks for
+SCARRED_SLICES_PER_PATIENT = 4  # what a simulated patient with scar has at least, on average
+LOWEST_PASS_RATE = 0.02  # below this share of kept samples, painting stops with an error
+SURPLUS = 1.1  # attempts beyond the number that the pass rate so far asks for
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplePools:
-    """Where the pools of one experiment lie.
+    """The pools of one experiment.
 
     Attributes:
-        dataset, labels: what the hosts' labels mean, see `open_cohort`.
+        out: folder of the experiment.
+        prior: distribution of the painted scars.
     """
 
-    workshop: TrainedMethods
+    methods: TrainedMethods
     out: Path
-    dataset: str | None = None
-    labels: str | None = None
-    prior: str = "ischaemic"
+    prior: Prior = Prior.ISCHAEMIC
     seed: int = 0
 
-    def run(self, pool: str) -> Path:
+    def folder(self, pool: str) -> Path:
+        """The run folder of a pool."""
         return self.out / "pools" / pool
 
-    def whole(self, pool: str, *, read: bool = False) -> Path:
-        """The pool's slices as a segmenter is trained on them."""
-        return self.out / "prepared" / f"{pool}{'-read' if read else ''}.safetensors"
+    def prepared_path(self, pool: str, labels: LabelKind) -> Path:
+        """The file of a pool's slices, prepared for training."""
+        return self.out / "prepared" / f"{pool}{'-read' if labels is LabelKind.READ else ''}.safetensors"
 
-    def fill(self, pool: Pool, *, read: bool = False, tell: Callable[[int, int], None] = lambda done, total: None) -> None:
-        """Paint what is missing and prepare it; what is there is not painted again.
+    def fill(self, pool: Pool, *, label_kinds: Sequence[LabelKind] = (LabelKind.INTENDED,)) -> None:
+        """Paint the samples that are missing, then prepare all samples for training.
 
         Args:
-            read: prepare it with the filter's labels besides.
-            tell: done and all of this pool's samples.
+            label_kinds: prepare the samples with each of these labels.
         Raises:
-            RunError: the filter keeps too little to ever reach the size.
+            RunError: the filter keeps so few samples that the pool would never be full.
         """
         if pool.method is None:
             self._simulate(pool)
             return
-        self._paint(pool, tell)
-        for labels in (False, True) if read else (False,):
-            source = f"{pool.name}: {len(self.samples(pool.name))} samples"
-            path = self.whole(pool.name, read=labels)
-            if not path.is_file() or prepared_of(path) != source:
-                write_slice_dataset(self._stacks(pool.name, read=labels), path, source=source, place=str(self.run(pool.name)))
+        self._paint(pool)
+        source = f"{pool.name}: {len(self.samples(pool.name))} samples"
+        for labels in label_kinds:
+            path = self.prepared_path(pool.name, labels)
+            if not path.is_file() or PreparedFile(path).source != source:
+                write_slice_dataset(self._stacks(pool.name, labels), path, source=source, place=str(self.folder(pool.name)))
 
-    def slices(self, pool: str, size: int, *, kept: bool, read: bool = False, choice: Choice = ALL) -> SliceDataset:
-        """The first `size` slices of the choice, and of them all or those that the filter kept.
+    def slices(self, pool: str, size: int, *, kept: bool, labels: LabelKind = LabelKind.INTENDED) -> SliceDataset:
+        """The first `size` slices of a pool that have scar.
 
+        Args:
+            kept: use only samples that the filter kept.
         Raises:
-            RunError: there are fewer.
+            RunError: the pool has fewer.
         """
-        made = read_slice_dataset(self.whole(pool, read=read))
-        if not (self.run(pool) / "samples.csv").is_file():  # simulated patients
-            index = np.flatnonzero(made.scarred)
-        else:
-            good = {name for name, ok in self.samples(pool, choice).items() if ok or not kept}
-            index = np.array([i for i, name in enumerate(made.patients) if name in good], dtype=int)
+        dataset = read_slice_dataset(self.prepared_path(pool, labels))
+        samples = self.samples(pool)
+        if samples:
+            index = np.array([i for i, name in enumerate(dataset.patients) if name in samples and (samples[name] or not kept)], dtype=int)
+        else:  # simulated patients, who have slices without scar too
+            index = np.flatnonzero(dataset.scarred)
         if len(index) < size:
-            raise RunError(f"{self.run(pool)}: holds {len(index)} usable slices, wanted are {size}; the same command paints more")
-        return made.taken(index[:size])
+            raise RunError(f"{self.folder(pool)}: has {len(index)} usable slices, but {size} are needed; the same command paints more")
+        return dataset.taken(index[:size])
 
-    def samples(self, pool: str, choice: Choice = ALL) -> dict[str, bool]:
-        """Painted samples of the choice in the order of their attempts, and whether the filter kept each."""
-        path = self.run(pool) / "samples.csv"
-        if not path.is_file():
+    def samples(self, pool: str) -> dict[str, bool]:
+        """Painted samples in the order of painting: id -> whether the filter kept it. Empty for simulated patients."""
+        folder = self.folder(pool)
+        if not (folder / PLAN).is_file():
             return {}
-        with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["file"]]
-        return {row["id"]: row["kept"] == "1" for row in rows if choice.takes(row["host"], _asked_brightness(row))}
+        return {row.id: row.kept for row in RunFolder.open(folder).rows if row.file}
 
-    def _paint(self, pool: Pool, tell: Callable[[int, int], None]) -> None:
+    def _paint(self, pool: Pool) -> None:
         painter: Painter | None = None
         while True:
-            known, wanted = self.samples(pool.name), self.samples(pool.name, pool.choice)
-            kept = sum(wanted.values())
-            if len(wanted) >= pool.count and kept >= pool.kept:
+            samples = self.samples(pool.name)
+            kept = sum(samples.values())
+            if len(samples) >= pool.count and kept >= pool.kept:
                 return
-            useful = kept if pool.kept else len(wanted)
-            if len(known) >= max(100, pool.count) and useful < HOPELESS * len(known):
+            if pool.kept and len(samples) >= max(100, pool.count) and kept < LOWEST_PASS_RATE * len(samples):
                 raise RunError(
-                    f"{self.run(pool.name)}: of {len(known)} samples {len(wanted)} are of the chosen brightness and hosts, and the filter "
-                    f"kept {kept} of them; see its report: the model does not fit these hosts, or the choice is too narrow"
+                    f"{self.folder(pool.name)}: the filter kept only {kept} of {len(samples)} samples, so {pool.kept} are out of reach. "
+                    "See report.html there for the reasons; use a model that fits these hosts, or leave this arm out with --arm"
                 )
-            usable, rate = len(wanted) / len(known) if wanted else 1.0, kept / len(wanted) if kept else 1.0
-            lacking = max(pool.count - len(wanted), (pool.kept - kept) / rate, 0)
-            missing = math.ceil(lacking / usable * (ROOM if usable * rate < 1 else 1))
-            request = SynthesisRequest(
-                hosts=self.workshop.cohort.root,
-                dataset=self.dataset,
-                labels=self.labels,
-                count=len(known) + missing,
-                model=pool.model or (pool.method.value if pool.method else ""),
-                prior=self.prior,
-                patients=pool.patients,
-                keep_all=True,
-                seed=self.seed,
-            )
-            before = len(known)
+            rate = kept / len(samples) if kept else 1.0
+            lacking = max(pool.count - len(samples), (pool.kept - kept) / rate, 0)
+            missing = math.ceil(lacking * (SURPLUS if rate < 1 else 1))
             painter = painter or self._painter(pool)
-            planned = plan_synthesis(request, painter=painter)
-            synthesize(planned, self.run(pool.name), on_attempt=lambda done, _, all_=request.count: tell(done, all_))  # type: ignore[misc]
-            if len(self.samples(pool.name)) == before:
-                raise RunError(f"{self.run(pool.name)}: nothing more can be painted; look at its report")
+            self._synthesize(pool, painter, len(samples) + missing)
+            if len(self.samples(pool.name)) == len(samples):
+                raise RunError(f"{self.folder(pool.name)}: no further sample could be painted; see report.html there for the reasons")
+
+    def _synthesize(self, pool: Pool, painter: Painter, count: int) -> None:
+        request = SynthesisRequest(
+            hosts=replace(self.methods.source, patients=pool.patients),
+            count=count,
+            model=pool.model or (pool.method.value if pool.method else ""),
+            prior=self.prior,
+            keep_all=True,
+            seed=self.seed,
+        )
+        folder = self.folder(pool.name)
+        synthesize(plan_synthesis(request, painter=painter, run=folder), folder)
 
     def _painter(self, pool: Pool) -> Painter:
         if pool.model is not None:
             return load_painter(pool.model, "cpu")
-        workshop = self.workshop
-        folder = workshop.filter()
+        methods = self.methods
+        folder = methods.filter()
         if folder is None:
-            raise RunError(f"{workshop.models or workshop.work}: holds no filter; train it with `lgesynthnet train reader --role filter`")
+            raise RunError(
+                f"{methods.models or methods.work}: there is no filter; train it with `lgesynthnet train scar-segmenter --role filter`"
+            )
         method = pool.method or Method.LGESYNTHNET
-        return Painter(
-            name=method.value, generator=workshop.painter(method), reader=TrainedScarSegmenter.from_pretrained(folder, Role.FILTER)
-        )
+        segmenter = TrainedScarSegmenter.from_pretrained(folder, Role.FILTER)
+        return Painter(name=method.value, generator=methods.generator(method), filter=segmenter)
 
     def _simulate(self, pool: Pool) -> None:
-        path, source = self.whole(pool.name), f"{pool.name}: {pool.count} slices"
-        if path.is_file() and prepared_of(path) == source:
+        path, source = self.prepared_path(pool.name, LabelKind.INTENDED), f"{pool.name}: {pool.count} slices"
+        if path.is_file() and PreparedFile(path).source == source:
             return
-        folder = write_cohort(self.run(pool.name), patients=math.ceil(pool.count / SCARRED_A_PATIENT) + 2, seed=self.seed, positive=1.0)
+        patients = math.ceil(pool.count / SCARRED_SLICES_PER_PATIENT) + 2
+        folder = write_cohort(self.folder(pool.name), patients=patients, seed=self.seed, positive=1.0)
         stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
         write_slice_dataset(stacks, path, source=source, place=str(folder))
 
-    def _stacks(self, pool: str, *, read: bool) -> Iterator[Stack]:
-        cohort = open_cohort(self.run(pool))
+    def _stacks(self, pool: str, labels: LabelKind) -> Iterator[Stack]:
+        cohort = open_cohort(self.folder(pool))
         for case in cohort.cases:
             stack = cohort.read(case)
-            if read:
-                seen = cohort.read(replace(case, label_path=self.run(pool) / "read" / case.label_path.name)).labels
-                labels = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)
-                stack = replace(stack, labels=np.where(scar_of(seen), seen, labels).astype(np.uint8))
+            if labels is LabelKind.READ:
+                by_filter = cohort.read(replace(case, label_path=self.folder(pool) / READ / case.label_path.name)).labels
+                healed = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)
+                stack = replace(stack, labels=np.where(scar_of(by_filter), by_filter, healed).astype(np.uint8))
             yield stack
-
-
-def _asked_brightness(row: dict[str, str]) -> float:
-    """Percentile of the scars' brightness that a sample was asked for."""
-    return float(json.loads(row["prescription"])["intensity_percentile"])

@@ -1,4 +1,4 @@
-"""Results of finished runs."""
+"""Collects the scores of finished runs and compares groups of them."""
 
 from __future__ import annotations
 
@@ -9,89 +9,111 @@ from dataclasses import dataclass
 from lgesynthnet.benchmark.utility.plan import TrainingSet
 from lgesynthnet.benchmark.utility.setup import RECORD, UtilityExperiment
 from lgesynthnet.evaluate.intervals import Interval, estimate
-from lgesynthnet.evaluate.utility.figures import Metric
+from lgesynthnet.evaluate.utility.metrics import Metric
 from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate
 from lgesynthnet.evaluate.utility.scores import RunScores, per_patient
 from lgesynthnet.terms import Arm
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group(TrainingSet):
-    """All seeds of one arm at one size."""
-
-    readings: tuple[RunScores, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """Every finished group, those of all patients first, with the draws that they share."""
-
-    groups: tuple[Group, ...]
-    resampling: Resampling
-    learnt: tuple[str, ...]
-    tested: str
-
-    def baseline(self, group: Group) -> Group | None:
-        """Real only, of as many patients."""
-        return next((one for one in self.groups if one.arm is Arm.REAL and one.few == group.few), None)
-
-    def value(self, group: Group, figure: Metric) -> Interval | None:
-        return estimate(self.resampling.values(figure, group.readings), _count(group))
-
-    def change(self, group: Group, other: Group, figure: Metric) -> Interval | None:
-        """Difference to another group on the same draws."""
-        values = self.resampling.values(figure, group.readings) - self.resampling.values(figure, other.readings)
-        return estimate(values, _count(group))
-
-    def at_matched_false_positive_rate(self, group: Group, other: Group) -> tuple[Interval | None, Interval | None]:
-        """Dice of a group where its false alarm is the other's, and the difference to the other there."""
-        found = at_matched_false_positive_rate(group.readings, other.readings, self.resampling)
-        if found is None:
-            return None, None
-        ours, others = found
-        return estimate(ours, _count(group)), estimate(ours - others, _count(group))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished(TrainingSet):
-    """One finished run, whichever command made it."""
+class FinishedRun(TrainingSet):
+    """One finished run."""
 
     seed: int
     name: str
-    reading: RunScores
+    scores: RunScores
 
 
-def finished(bench: UtilityExperiment) -> list[Finished]:
-    """Every finished run of this way of training, in the order of the tables: a command for a few arms more writes of all of them."""
-    shared = bench.out / bench.experiment.without_samples.variant
-    paths = {path for folder in (bench.folder, shared) for path in folder.glob(f"runs/*/{RECORD}")}
-    found = []
+@dataclass(frozen=True, kw_only=True)
+class RunGroup(TrainingSet):
+    """The runs of one training set, one for each seed."""
+
+    scores: tuple[RunScores, ...]
+
+    @property
+    def slice_count(self) -> int:
+        """Number of test slices."""
+        return len(self.scores[0].slices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentResults:
+    """All groups whose runs are finished for every seed. Groups with all training patients come first.
+
+    Attributes:
+        resampling: the bootstrap draws of patients and seeds; they are the same for all groups, so that differences are paired.
+        provenance: one sentence for each model on the patients that it was trained on.
+        tested: the tested parts and the number of patients, as text.
+    """
+
+    groups: tuple[RunGroup, ...]
+    resampling: Resampling
+    provenance: tuple[str, ...]
+    tested: str
+
+    def select(self, *, low_data: bool) -> list[RunGroup]:
+        """The groups of the low-data runs, or those with all training patients."""
+        return [group for group in self.groups if (group.patient_count is not None) is low_data]
+
+    def baseline(self, group: RunGroup) -> RunGroup | None:
+        """The group trained on the same number of real patients without synthetic slices."""
+        return next((base for base in self.groups if base.arm is Arm.REAL and base.patient_count == group.patient_count), None)
+
+    def value(self, group: RunGroup, metric: Metric) -> Interval | None:
+        """Mean over seeds, with its interval."""
+        return estimate(self.resampling.values(metric, group.scores), group.slice_count)
+
+    def change(self, group: RunGroup, reference: RunGroup, metric: Metric) -> Interval | None:
+        """Difference to a reference group on the same draws."""
+        values = self.resampling.values(metric, group.scores) - self.resampling.values(metric, reference.scores)
+        return estimate(values, group.slice_count)
+
+    def at_matched_false_positive_rate(self, group: RunGroup, reference: RunGroup) -> tuple[Interval | None, Interval | None]:
+        """Dice of a group at the threshold where its false-positive rate equals the reference's, and its difference to the reference."""
+        matched = at_matched_false_positive_rate(group.scores, reference.scores, self.resampling)
+        if matched is None:
+            return None, None
+        dice, reference_dice = matched
+        return estimate(dice, group.slice_count), estimate(dice - reference_dice, group.slice_count)
+
+
+def finished_runs(experiment: UtilityExperiment) -> list[FinishedRun]:
+    """All finished runs of this variant, in the order of the tables.
+
+    Runs of earlier commands are included: a command that adds an arm writes tables of all arms.
+    """
+    shared = experiment.out / experiment.settings.without_samples.variant
+    paths = {path for folder in (experiment.folder, shared) for path in folder.glob(f"runs/*/{RECORD}")}
+    runs = []
     for path in paths:
         record = json.loads(path.read_text())
-        if record["seed"] < bench.experiment.seeds and (path.is_relative_to(bench.folder) or not record["size"]):
-            about = {"size": record["size"], "seed": record["seed"], "few": record["few"], "name": path.parent.name}
-            found.append(Finished(arm=Arm(record["arm"]), reading=RunScores.of_record(record), **about))
-    return sorted(found, key=lambda run: (run.place, run.seed))
+        if record["seed"] < experiment.settings.seeds and (path.is_relative_to(experiment.folder) or not record["size"]):
+            run = FinishedRun(
+                arm=Arm(record["arm"]),
+                size=record["size"],
+                patient_count=record["patient_count"],
+                seed=record["seed"],
+                name=path.parent.name,
+                scores=RunScores.of_record(record),
+            )
+            runs.append(run)
+    return sorted(runs, key=lambda run: (run.sort_key, run.seed))
 
 
-def gather(bench: UtilityExperiment, runs: Sequence[Finished], learnt: Sequence[str]) -> Found:
-    """The groups of which all seeds are finished."""
-    by_group: dict[tuple[Arm, int, int | None], list[RunScores]] = {}
+def group_runs(experiment: UtilityExperiment, runs: Sequence[FinishedRun], provenance: Sequence[str]) -> ExperimentResults:
+    """Group the runs by training set, and drop groups in which a seed is missing."""
+    by_training_set: dict[tuple[Arm, int, int | None], list[RunScores]] = {}
     for run in runs:
-        by_group.setdefault((run.arm, run.size, run.few), []).append(run.reading)
+        by_training_set.setdefault((run.arm, run.size, run.patient_count), []).append(run.scores)
     groups = [
-        Group(arm=arm, size=size, few=few, readings=tuple(readings))
-        for (arm, size, few), readings in by_group.items()
-        if len(readings) == bench.experiment.seeds
+        RunGroup(arm=arm, size=size, patient_count=count, scores=tuple(scores))
+        for (arm, size, count), scores in by_training_set.items()
+        if len(scores) == experiment.settings.seeds
     ]
-    patients = len(per_patient(groups[0].readings[0].slices)) if groups else 1
-    return Found(
+    patients = len(per_patient(groups[0].scores[0].slices)) if groups else 1
+    return ExperimentResults(
         groups=tuple(groups),
-        resampling=Resampling.of(patients, bench.experiment.seeds),
-        learnt=tuple(learnt),
-        tested=f"{' and '.join(bench.experiment.tested)}, {patients} patients",
+        resampling=Resampling.of(patients, experiment.settings.seeds),
+        provenance=tuple(provenance),
+        tested=f"{' and '.join(experiment.settings.tested)}, {patients} patients",
     )
-
-
-def _count(group: Group) -> int:
-    return len(group.readings[0].slices)

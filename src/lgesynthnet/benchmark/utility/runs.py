@@ -1,4 +1,4 @@
-"""One pool to fill, one segmenter to train."""
+"""The two jobs of a utility experiment: fill a pool, and train and test one segmenter. They may run in any process."""
 
 from __future__ import annotations
 
@@ -9,68 +9,68 @@ import numpy as np
 
 from lgesynthnet.benchmark.utility.arms import FILTERED
 from lgesynthnet.benchmark.utility.plan import Pool, Run
-from lgesynthnet.benchmark.utility.scoring import read_patients
-from lgesynthnet.benchmark.utility.setup import REAL, UtilityExperiment
+from lgesynthnet.benchmark.utility.scoring import score_segmenter
+from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.files import write_json
 from lgesynthnet.segmenter.heart import ROLE
-from lgesynthnet.terms import Arm
+from lgesynthnet.terms import Arm, LabelKind
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
-from lgesynthnet.train.segmenters.downstream import Augmentation, train_downstream
+from lgesynthnet.train.segmenters.downstream import Augmentation, DownstreamSettings, train_downstream
 
 
-def fill_pool(bench: UtilityExperiment, pool: Pool, read: bool) -> float:
-    """One pool, in any process; returns its seconds."""
+def fill_pool(experiment: UtilityExperiment, pool: Pool, read: bool) -> float:
+    """Fill one pool; returns the seconds that it took.
+
+    Args:
+        read: prepare the samples with the filter's labels too.
+    """
     began = time.monotonic()
-    bench.shelf.fill(pool, read=read)
+    experiment.pools.fill(pool, label_kinds=tuple(LabelKind) if read else (LabelKind.INTENDED,))
     return time.monotonic() - began
 
 
-def make_run(bench: UtilityExperiment, run: Run) -> float:
-    """Train and test one run, in any process; returns its seconds. Killed, it goes on from its last checkpoint."""
+def train_and_test(experiment: UtilityExperiment, run: Run) -> float:
+    """Train and test one segmenter; returns the seconds that it took. An interrupted training resumes from its last checkpoint."""
     began = time.monotonic()
-    real, made = training_set(bench, run)
-    folder = bench.record_of(run).parent
+    real, synthetic = training_set(experiment, run)
+    folder = experiment.record_path(run).parent
     with one_thread():
-        segmenter = train_downstream(
-            real,
-            made,
-            folder,
-            bench.recipe,
-            share=bench.experiment.share,
+        settings = DownstreamSettings(
+            recipe=experiment.recipe,
+            share=experiment.settings.share,
             augmentation=Augmentation.STRONG if run.arm is Arm.STRONG else Augmentation.GEOMETRIC,
-            same_prevalence=bench.experiment.same_prevalence,
-            real_last=bench.experiment.real_last,
-            init=None if bench.init is None else Path(bench.init),
+            real_last=experiment.settings.real_last,
+            init=None if experiment.init is None else Path(experiment.init),
             seed=run.seed,
-            device=bench.shelf.workshop.device,
+            device=experiment.pools.methods.device,
         )
-        cohort = bench.shelf.workshop.cohort
-        reading = read_patients(
-            segmenter, [cohort.stack(name) for name in bench.splits["val"]], [cohort.stack(name) for name in bench.tested]
-        )
+        segmenter = train_downstream(real, synthetic, folder, settings)
+        cohort = experiment.pools.methods.cohort
+        validation = [cohort.stack(name) for name in experiment.splits["val"]]
+        scores = score_segmenter(segmenter, validation, [cohort.stack(name) for name in experiment.tested])
     segmenter.save(folder / "model" / ROLE, half=True)
     seconds = time.monotonic() - began
-    about = {
+    about_run = {
         "arm": run.arm.value,
         "size": run.size,
         "seed": run.seed,
-        "few": run.few,
+        "patient_count": run.patient_count,
         "real_slices": len(real),
         "seconds": round(seconds, 1),
     }
-    write_json(bench.record_of(run), reading.record() | about)
+    write_json(experiment.record_path(run), scores.record() | about_run)
     return seconds
 
 
-def training_set(bench: UtilityExperiment, run: Run) -> tuple[SliceDataset, SliceDataset | None]:
-    """Real slices of the run's patients, and what is added to them."""
-    real = read_slice_dataset(bench.out / "prepared" / f"{REAL}.safetensors")
+def training_set(experiment: UtilityExperiment, run: Run) -> tuple[SliceDataset, SliceDataset | None]:
+    """The real slices of the run's patients, and the slices that are added to them."""
+    real = read_slice_dataset(experiment.real_slices_path)
     real = real.taken(np.flatnonzero([name in run.patients for name in real.patients]))
     if run.arm is Arm.RESAMPLED:
         rng = np.random.default_rng([run.seed, 5])
         return real, real.taken(rng.choice(np.flatnonzero(real.scarred), run.size))
     if run.pool is None:
         return real, None
-    made = bench.shelf.slices(run.pool, run.size, kept=run.arm in FILTERED, read=run.arm is Arm.READ, choice=run.choice)
-    return real, made
+    labels = LabelKind.READ if run.arm is Arm.READ else LabelKind.INTENDED
+    return real, experiment.pools.slices(run.pool, run.size, kept=run.arm in FILTERED, labels=labels)

@@ -1,4 +1,4 @@
-"""An experiment with everything that it needs."""
+"""A utility experiment: its settings, patients, pools and folders."""
 
 from __future__ import annotations
 
@@ -6,81 +6,96 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lgesynthnet.benchmark.utility.plan import ExperimentSettings, Run, UtilityPlan, plan
+from lgesynthnet.benchmark.utility.plan import Run, UtilityPlan, plan_experiment
 from lgesynthnet.benchmark.utility.pools import SamplePools
+from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamRecipe
 
-REAL, RECORD = "real", "record.json"
+RECORD = "record.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class UtilityExperiment:
-    """One experiment on one data set, in one folder.
+    """One experiment on one cohort, in one folder.
 
     Attributes:
-        unchecked: go on where a model does not say which patients it learnt from.
+        unchecked: accept models without a record of their training patients.
     """
 
-    shelf: SamplePools
-    experiment: ExperimentSettings
+    pools: SamplePools
+    settings: ExperimentSettings
     unchecked: bool = False
 
     @property
     def out(self) -> Path:
-        return self.shelf.out
+        return self.pools.out
 
     @property
     def folder(self) -> Path:
-        """Runs and tables of this way of training."""
-        return self.out / self.experiment.variant
+        """Folder of the runs and tables of this variant."""
+        return self.out / self.settings.variant
 
     @property
     def splits(self) -> Mapping[str, list[str]]:
-        return self.shelf.workshop.splits
+        return self.pools.methods.splits
 
     @property
     def tested(self) -> list[str]:
-        return [name for part in self.experiment.tested for name in self.splits[part]]
+        """Names of the patients to test on."""
+        return [name for part in self.settings.tested for name in self.splits[part]]
 
     @property
     def recipe(self) -> DownstreamRecipe:
-        recipe = DOWNSTREAM[self.experiment.downstream]
-        return recipe if self.experiment.steps is None else replace(recipe, loop=replace(recipe.loop, steps=self.experiment.steps))
+        """How a segmenter is trained."""
+        recipe = DOWNSTREAM[self.settings.downstream]
+        return recipe if self.settings.steps is None else replace(recipe, loop=replace(recipe.loop, steps=self.settings.steps))
 
     @property
     def init(self) -> str | None:
         """First weights of every segmenter."""
-        return self.experiment.init or self.recipe.init
+        return self.settings.init or self.recipe.init
+
+    @property
+    def real_slices_path(self) -> Path:
+        """File of the training patients' prepared slices."""
+        return self.out / "prepared" / "real.safetensors"
 
     def check(self) -> None:
-        """See that parts are there and apart, before anything is painted.
+        """Check the settings before anything is trained or painted.
 
         Raises:
-            RunError: an unknown downstream segmenter.
-            InputError: a part is missing, or is trained on and tested.
+            RunError: the downstream segmenter is unknown.
+            InputError: a part of the splits is missing or empty, or a part is used for training and for testing.
         """
-        if self.experiment.downstream not in DOWNSTREAM:
-            raise RunError(f"--downstream {self.experiment.downstream}: known are {', '.join(DOWNSTREAM)}")
-        for part in ("train", "val", *self.experiment.tested):
+        if self.settings.downstream not in DOWNSTREAM:
+            raise RunError(f"--downstream {self.settings.downstream}: unknown; choose one of {', '.join(DOWNSTREAM)}")
+        for part in ("train", "val", *self.settings.tested):
             if part not in self.splits or not self.splits[part]:
-                raise InputError(f"the splits have no part {part}; they have {', '.join(self.splits)}")
-        if {"train", "val"} & set(self.experiment.tested):
-            raise InputError("train and val cannot be tested: the first is learnt from, the second sets the thresholds")
+                raise InputError(
+                    f"--splits: there is no part {part}, or it is empty (the file has {', '.join(self.splits)}); "
+                    "add it to the file, or choose other parts with --tested"
+                )
+        if {"train", "val"} & set(self.settings.tested):
+            raise InputError(
+                "--tested: the parts train and val cannot be tested, because segmenters are trained on train and thresholds are set on val"
+            )
 
-    def real(self) -> SliceDataset:
-        """The training patients' slices."""
-        return slice_dataset(self.shelf.workshop.cohort, self.out / "prepared" / f"{REAL}.safetensors", patients=self.splits["train"])
+    def real_slices(self) -> SliceDataset:
+        """The training patients' slices, prepared on the first call."""
+        return slice_dataset(self.pools.methods.cohort, self.real_slices_path, patients=self.splits["train"])
 
     def plan(self) -> UtilityPlan:
-        real = self.real()
-        scarred = {name: bool(real.scarred[[who == name for who in real.patients]].any()) for name in self.splits["train"]}
-        return plan(self.experiment, self.splits["train"], scarred)
+        """All pools and runs of the experiment."""
+        real = self.real_slices()
+        scarred = {name: bool(real.scarred[[patient == name for patient in real.patients]].any()) for name in self.splits["train"]}
+        return plan_experiment(self.settings, self.splits["train"], scarred)
 
-    def record_of(self, run: Run) -> Path:
-        experiment = self.experiment if run.size else self.experiment.without_samples
-        return self.out / experiment.variant / "runs" / run.name / RECORD
+    def record_path(self, run: Run) -> Path:
+        """File with the scores of a run; it exists once the run is finished."""
+        settings = self.settings if run.size else self.settings.without_samples
+        return self.out / settings.variant / "runs" / run.name / RECORD
 
-    def done(self, run: Run) -> bool:
-        return self.record_of(run).is_file()
+    def is_finished(self, run: Run) -> bool:
+        return self.record_path(run).is_file()

@@ -1,1 +1,1 @@
-"""Utility: what samples are worth to a segmenter."""
+"""Utility: how well segmenters that were trained with synthetic samples segment and detect scar."""

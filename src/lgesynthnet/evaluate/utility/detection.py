@@ -1,4 +1,4 @@
-"""Detection of scar: by slice and by patient."""
+"""Detection of scar, by slice and by patient."""
 
 from __future__ import annotations
 
@@ -8,34 +8,39 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lgesynthnet.evaluate.utility.scores import (
-    RunScores,
-    Weights,
-    _ratio,
-    expected_scar_ml,
-    per_patient,
-)
+from lgesynthnet.evaluate.utility.scores import Draws, RunScores, Weights, expected_scar_ml, per_patient, weighted_ratio
 
 
-def youden_threshold(evidence: Sequence[float], positive: Sequence[bool]) -> float:
-    """The cut with the best balanced accuracy, midway between the two values that it parts; of equals, the middle one.
+def youden_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
+    """The threshold with the best balanced accuracy, midway between two scores; the middle one of equally good thresholds.
+
+    A score that equals the threshold counts as positive.
 
     Raises:
-        ValueError: one class is missing, so nothing can be parted.
+        ValueError: one of the two classes is missing.
+    Source: Youden (1950); the index is twice the balanced accuracy, less 1.
     """
-    scores, truth = np.asarray(evidence, float), np.asarray(positive, bool)
+    values, truth = np.asarray(scores, float), np.asarray(positive, bool)
     if truth.all() or not truth.any():
-        raise ValueError("a cut-off needs slices or patients with scar and without")
-    values = np.unique(scores)
-    cuts = np.concatenate([[values[0]], (values[1:] + values[:-1]) / 2, [values[-1] + 1e-6]])
-    merit = np.array([((scores[truth] >= cut).mean() + (scores[~truth] < cut).mean()) / 2 for cut in cuts])
-    best = cuts[np.isclose(merit, merit.max())]
+        raise ValueError("a detection threshold needs slices or patients with scar and without")
+    distinct = np.unique(values)
+    thresholds = np.concatenate([[distinct[0]], (distinct[1:] + distinct[:-1]) / 2, [distinct[-1] + 1e-6]])
+    balanced = np.array([((values[truth] >= t).mean() + (values[~truth] < t).mean()) / 2 for t in thresholds])
+    best = thresholds[np.isclose(balanced, balanced.max())]
     return float(best[len(best) // 2])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """What a detector said of slices or of patients, and whose each is; `patient` are indices in the order of `per_patient`."""
+    """Detection scores of slices or of patients.
+
+    Attributes:
+        score: the detection score of each item.
+        truth: whether it has scar.
+        patient: the index of its patient, in the order of `per_patient`.
+        cut: an item with this score or more is called scarred.
+        patients: the number of patients.
+    """
 
     score: Float[np.ndarray, " n"]
     truth: Bool[np.ndarray, " n"]
@@ -43,64 +48,78 @@ class Detection:
     cut: float
     patients: int
 
-    def counted(self, chosen: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " patients"]:
+    @property
+    def called(self) -> Bool[np.ndarray, " n"]:
+        """Whether each item is called scarred."""
+        return self.score >= self.cut
+
+    def count(self, chosen: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " patients"]:
+        """How many of the chosen items each patient has."""
         return np.bincount(self.patient[chosen], minlength=self.patients).astype(float)
 
     @property
     def confusion(self) -> tuple[int, int, int, int]:
         """True negatives, false positives, false negatives, true positives, in the order of the published table."""
-        said = self.score >= self.cut
-        return tuple(int((self.truth == t)[said == s].sum()) for t, s in ((False, False), (False, True), (True, False), (True, True)))  # type: ignore[return-value]
+        called, truth = self.called, self.truth
+        return int((~truth & ~called).sum()), int((~truth & called).sum()), int((truth & ~called).sum()), int((truth & called).sum())
 
 
-def of_slices(reading: RunScores) -> Detection:
-    rows = [(s.expected_scar_mm2, s.truth_mm2 > 0, i) for i, some in enumerate(per_patient(reading.slices).values()) for s in some]
+def of_slices(scores: RunScores) -> Detection:
+    """Detection by slice."""
+    rows = [(s.expected_scar_mm2, s.has_scar, i) for i, slices in enumerate(per_patient(scores.slices).values()) for s in slices]
     score, truth, patient = zip(*rows, strict=True)
     return Detection(
         score=np.array(score, float),
         truth=np.array(truth, bool),
         patient=np.array(patient),
-        cut=reading.slice_cut_mm2,
+        cut=scores.slice_cut_mm2,
         patients=patient[-1] + 1,
     )
 
 
-def of_patients(reading: RunScores) -> Detection:
-    rows = list(per_patient(reading.slices).values())
+def of_patients(scores: RunScores) -> Detection:
+    """Detection by patient; a patient with one scarred slice has scar."""
+    patients = list(per_patient(scores.slices).values())
     return Detection(
-        score=np.array([expected_scar_ml(some) for some in rows]),
-        truth=np.array([any(s.truth_mm2 > 0 for s in some) for some in rows]),
-        patient=np.arange(len(rows)),
-        cut=reading.patient_cut_ml,
-        patients=len(rows),
+        score=np.array([expected_scar_ml(slices) for slices in patients]),
+        truth=np.array([any(s.has_scar for s in slices) for slices in patients]),
+        patient=np.arange(len(patients)),
+        cut=scores.patient_cut_ml,
+        patients=len(patients),
     )
 
 
-def _sensitivity(found: Detection, weights: Weights) -> np.ndarray:
-    said = found.score >= found.cut
-    return _ratio(weights, found.counted(found.truth & said), found.counted(found.truth))
+def sensitivity(detection: Detection, weights: Weights) -> Draws:
+    """True-positive rate under each draw of patients."""
+    return weighted_ratio(weights, detection.count(detection.truth & detection.called), detection.count(detection.truth))
 
 
-def _specificity(found: Detection, weights: Weights) -> np.ndarray:
-    said = found.score >= found.cut
-    return _ratio(weights, found.counted(~found.truth & ~said), found.counted(~found.truth))
+def specificity(detection: Detection, weights: Weights) -> Draws:
+    """True-negative rate under each draw of patients."""
+    return weighted_ratio(weights, detection.count(~detection.truth & ~detection.called), detection.count(~detection.truth))
 
 
-def _accuracy(found: Detection, weights: Weights) -> np.ndarray:
-    said = found.score >= found.cut
-    return _ratio(weights, found.counted(found.truth == said), found.counted(np.ones_like(said)))
+def accuracy(detection: Detection, weights: Weights) -> Draws:
+    """Share of correct calls under each draw of patients."""
+    everything = np.ones_like(detection.truth)
+    return weighted_ratio(weights, detection.count(detection.truth == detection.called), detection.count(everything))
 
 
-def _auc(found: Detection, weights: Weights) -> np.ndarray:
-    """Area under the ROC curve: how often a scarred one outscores another, ties half, by pairs of patients."""
-    wins = np.zeros((found.patients, found.patients))
-    with_scar, without = np.flatnonzero(found.truth), np.flatnonzero(~found.truth)
-    higher = found.score[with_scar][:, None] - found.score[without][None, :]
-    np.add.at(wins, (found.patient[with_scar][:, None], found.patient[without][None, :]), (higher > 0) + 0.5 * (higher == 0))
+def balanced_accuracy(detection: Detection, weights: Weights) -> Draws:
+    """Mean of sensitivity and specificity under each draw of patients."""
+    return np.asarray((sensitivity(detection, weights) + specificity(detection, weights)) / 2)
+
+
+def roc_auc(detection: Detection, weights: Weights) -> Draws:
+    """Area under the ROC curve under each draw of patients.
+
+    It is the share of pairs in which the item with scar has the higher score; ties count half. A pair counts as often as the product of
+    its patients' weights.
+    """
+    wins = np.zeros((detection.patients, detection.patients))
+    with_scar, without = np.flatnonzero(detection.truth), np.flatnonzero(~detection.truth)
+    lead = detection.score[with_scar][:, None] - detection.score[without][None, :]
+    np.add.at(wins, (detection.patient[with_scar][:, None], detection.patient[without][None, :]), (lead > 0) + 0.5 * (lead == 0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        pairs = (weights @ found.counted(found.truth)) * (weights @ found.counted(~found.truth))
+        pairs = (weights @ detection.count(detection.truth)) * (weights @ detection.count(~detection.truth))
         return np.asarray(np.einsum("dp,pq,dq->d", weights, wins, weights) / pairs)
-
-
-def _balanced(found: Detection, weights: Weights) -> np.ndarray:
-    return np.asarray((_sensitivity(found, weights) + _specificity(found, weights)) / 2)

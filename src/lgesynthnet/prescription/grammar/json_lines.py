@@ -1,4 +1,4 @@
-"""Prescriptions of a JSON-lines file: each line holds all keys of a prescription, or a sentence under the key `text`."""
+"""Read prescriptions from a JSON-lines file. A line holds the keys of a prescription, or a sentence under the key `text`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PrescriptionLine:
     """One line of the file.
 
     Attributes:
-        has_seed: whether the line itself names the seed of the border; otherwise every attempt draws another border.
+        has_seed: whether the line states the seed of the border; otherwise every attempt draws another border.
     """
 
     prescription: ScarPrescription
@@ -24,15 +24,16 @@ class PrescriptionLine:
 
 
 def read_prescriptions(path: Path) -> list[PrescriptionLine]:
-    """The prescriptions of a file in their order; empty lines are skipped.
+    """Read the prescriptions of a file in order; empty lines are skipped.
 
     Raises:
-        PrescriptionError: the file cannot be read, a line cannot be understood (the message names file and line), or there is none.
+        PrescriptionError: the file cannot be read, it holds no prescription, or a line cannot be understood; the message names
+            file and line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as fault:
-        raise PrescriptionError(f"{path}: cannot be read ({fault.strerror or fault})") from None
+        raise PrescriptionError(f"{path}: cannot be read ({fault.strerror or fault}); check that the file is there") from None
     except UnicodeDecodeError as fault:
         raise PrescriptionError(f"{path}: is not text in UTF-8 ({fault.reason} at byte {fault.start}); save it as JSON lines") from None
     prescriptions = []
@@ -55,5 +56,5 @@ def _read_line(line: str) -> PrescriptionLine:
         record = None
     if isinstance(record, dict) and "text" in record:
         return PrescriptionLine(prescription=prescribe(str(record["text"])), has_seed="seed" in record)
-    prescription = ScarPrescription.from_json(line)  # whatever is wrong with the line, this says it
+    prescription = ScarPrescription.from_json(line)  # raises an error that says what is wrong with the line
     return PrescriptionLine(prescription=prescription, has_seed=isinstance(record, dict) and "seed" in record)

@@ -1,8 +1,8 @@
-"""From level and wall words, in the order of the sentence, to AHA segments.
+"""Turn the words for levels and walls, in the order of the sentence, into AHA segments.
 
-A level holds for the walls after it until the next level ("basal to mid inferior and apical septal walls"); a level that
-follows its walls ("inferior wall at the mid level", "lateral wall, basal") holds for those that have none. A wall without
-any level means every level where a wall of that name exists.
+A level applies to the walls after it, up to the next level ("basal to mid inferior and apical septal walls"). A level that
+follows its walls ("inferior wall at the mid level", "lateral wall, basal") applies to the walls before it that have none. A
+wall without a level means every level that has a wall of that name.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lgesynthnet.prescription.scar import Arc
 from lgesynthnet.records import Level
 
 _LEVELS = tuple(Level)
-# A pattern or a finding says no place, but levels on both sides of it are not one list of levels.
+# A pattern or a finding names no place, but it separates the levels before it from the levels after it.
 _PLACES = frozenset((Kind.LEVEL, Kind.LEVEL_NOUN, Kind.OF, Kind.TO, Kind.WALL, Kind.PATTERN, Kind.FINDING))
 
 
 @dataclass
 class _Group:
-    """Walls that share their levels; None is every level."""
+    """Walls that share their levels. None means every level."""
 
     levels: set[Level] | None
     walls: list[Wall] = field(default_factory=list)
@@ -31,7 +31,12 @@ class _Group:
 
 @dataclass
 class _LevelRun:
-    """ "basal to mid third of": the levels, and whether the run stands after its walls rather than before them."""
+    """The levels of a phrase such as "basal to mid third of".
+
+    Attributes:
+        end: position of the first item after the phrase.
+        follows: whether the phrase belongs to the walls before it.
+    """
 
     levels: set[Level]
     end: int
@@ -39,10 +44,10 @@ class _LevelRun:
 
 
 def segments_of(items: Iterable[Item], arc: Arc | None) -> frozenset[int]:
-    """AHA segments that the level and wall items of a sentence name; an arc without walls names those it touches.
+    """The AHA segments that the levels and walls of a sentence name. An arc without walls names the segments that it touches.
 
     Raises:
-        PrescriptionError: no wall, a level that belongs to no wall, or a wall that its level does not have.
+        PrescriptionError: there is no wall, a level belongs to no wall, or a level has no wall of that name.
     """
     places = [item for item in items if item[0] in _PLACES]
     walls = [value for kind, value in places if kind is Kind.WALL]
@@ -56,19 +61,19 @@ def segments_of(items: Iterable[Item], arc: Arc | None) -> frozenset[int]:
             raise PrescriptionError(
                 "no wall is named; add one, such as 'mid inferolateral wall', 'LAD territory', 'segments 3 and 9' or 'circumferential'"
             )
-        return frozenset(s for s in SHORT_AXIS_SEGMENTS if LEVEL_OF[s] in (levels or _LEVELS) and _touches(arc, s))
+        return frozenset(segment for segment in SHORT_AXIS_SEGMENTS if LEVEL_OF[segment] in (levels or _LEVELS) and _touches(arc, segment))
     return frozenset().union(*(_at_levels(wall, group.levels) for group in groups for wall in group.walls))
 
 
 def _group(places: Sequence[Item]) -> tuple[list[_Group], set[Level] | None]:
-    """Walls with their levels; levels that no wall took come back beside them, when there are no walls at all."""
+    """Group the walls with their levels. Where the sentence has no wall at all, its levels are returned as the second value."""
     groups: list[_Group] = []
     pending: set[Level] | None = None
     closed = True  # the next wall opens a group of its own
-    at = 0
-    while at < len(places):
-        kind, value = places[at]
-        at += 1
+    position = 0
+    while position < len(places):
+        kind, value = places[position]
+        position += 1
         if kind is Kind.WALL:
             if pending is not None or closed:
                 groups.append(_Group(pending))
@@ -77,8 +82,8 @@ def _group(places: Sequence[Item]) -> tuple[list[_Group], set[Level] | None]:
         elif kind is Kind.TO:
             raise PrescriptionError("'to' joins two levels ('basal to mid') or two numbers; name every wall one by one")
         elif kind is Kind.LEVEL:
-            run = _level_run(places, at - 1)
-            at = run.end
+            run = _level_run(places, position - 1)
+            position = run.end
             if run.follows and groups and groups[-1].levels is None:
                 groups[-1].levels, closed = run.levels, True
             elif pending is not None:
@@ -98,13 +103,13 @@ def _unclear(levels: set[Level]) -> PrescriptionError:
     return PrescriptionError(f"it is unclear which wall '{names}' belongs to; write the level before each wall")
 
 
-def _level_run(places: Sequence[Item], at: int) -> _LevelRun:
+def _level_run(places: Sequence[Item], position: int) -> _LevelRun:
     levels: set[Level] = set()
     last: Level | None = None
     noun = False
-    while at < len(places):
-        kind, value = places[at]
-        following: Item = places[at + 1] if at + 1 < len(places) else (Kind.FILLER, None)
+    while position < len(places):
+        kind, value = places[position]
+        following: Item = places[position + 1] if position + 1 < len(places) else (Kind.FILLER, None)
         if kind is Kind.LEVEL:
             levels.update(value)
             last = value[-1]
@@ -114,29 +119,29 @@ def _level_run(places: Sequence[Item], at: int) -> _LevelRun:
         elif kind is Kind.LEVEL_NOUN:
             noun = True
         elif kind is Kind.OF and noun and following[0] is Kind.WALL:
-            return _LevelRun(levels, at + 1, follows=False)
+            return _LevelRun(levels, position + 1, follows=False)
         elif kind is not Kind.OF:
             break
-        at += 1
-    return _LevelRun(levels, at, follows=noun)
+        position += 1
+    return _LevelRun(levels, position, follows=noun)
 
 
 def _at_levels(wall: Wall, levels: set[Level] | None) -> frozenset[int]:
     if levels is None:
         return wall.segments
     if wall.listed:
-        strangers = sorted(s for s in wall.segments if s in SHORT_AXIS_SEGMENTS and LEVEL_OF[s] not in levels)
-        if strangers:
-            s = strangers[0]
-            raise PrescriptionError(f"segment {s} is {LEVEL_OF[s]}, not {' or '.join(sorted(levels))}; leave the level out")
+        other_levels = sorted(segment for segment in wall.segments if segment in SHORT_AXIS_SEGMENTS and LEVEL_OF[segment] not in levels)
+        if other_levels:
+            segment = other_levels[0]
+            raise PrescriptionError(f"segment {segment} is {LEVEL_OF[segment]}, not {' or '.join(sorted(levels))}; leave the level out")
         return wall.segments
     for level in sorted(levels):
-        if not any(LEVEL_OF[s] is level for s in wall.segments):
+        if not any(LEVEL_OF[segment] is level for segment in wall.segments):
             nearest = " or ".join(name for name, part in (("septal", SEPTUM), ("lateral", LATERAL)) if wall.segments & part)
             raise PrescriptionError(
                 f"the {level} level has no {wall.name} wall, only anterior, septal, inferior and lateral; did you mean '{level} {nearest}'?"
             )
-    return frozenset(s for s in wall.segments if LEVEL_OF[s] in levels)
+    return frozenset(segment for segment in wall.segments if LEVEL_OF[segment] in levels)
 
 
 def _touches(arc: Arc, segment: int) -> bool:

@@ -1,4 +1,4 @@
-"""The same scar in other words: what a text encoder must learn to read alike. Every wording parses back to the same meaning."""
+"""Describe the same scar in other words, so that a text encoder learns that they mean the same. Every wording parses back."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _FORMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """What a caption says of one slice, as classes; two captions of equal meaning describe the same scar.
+    """What a caption says about one slice, as classes. Two captions with equal meaning describe the same scar.
 
     Attributes:
         pattern: None where there is no enhancement.
-        extent: index into `EXTENT_BINS`, -1 without enhancement.
-        segments: AHA segments of the slice's level.
-        obstruction: whether a no-reflow core is named.
+        extent: index into `EXTENT_BINS`; -1 where there is no enhancement.
+        segments: AHA segments at the level of the slice.
+        obstruction: whether the caption names a no-reflow core.
     """
 
     pattern: Pattern | None
@@ -58,8 +58,8 @@ class Meaning:
     obstruction: bool
 
 
-def meaning(prescription: ScarPrescription, level: Level) -> Meaning:
-    """What `caption` says of this prescription at one level."""
+def caption_meaning(prescription: ScarPrescription, level: Level) -> Meaning:
+    """The meaning of the caption that `write_caption` writes for this prescription at one level."""
     segments = prescription.at(level)
     if not segments:
         return Meaning(pattern=None, extent=-1, segments=frozenset(), obstruction=False)
@@ -72,19 +72,19 @@ def meaning(prescription: ScarPrescription, level: Level) -> Meaning:
 
 
 def paraphrase(prescription: ScarPrescription, level: Level, rng: np.random.Generator) -> str:
-    """A wording of the prescription at one level, drawn from synonyms, word orders and ways to give the extent."""
-    said = meaning(prescription, level)
-    if said.pattern is None:
+    """Draw a wording of the prescription at one level, from synonyms, word orders and ways to state the extent."""
+    slice_meaning = caption_meaning(prescription, level)
+    if slice_meaning.pattern is None:
         return _one_of(_NO_SCAR, rng)
-    ischaemic = said.pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
-    extent = _extent(said.pattern, said.extent, rng)
+    ischaemic = slice_meaning.pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
+    extent = _extent(slice_meaning.pattern, slice_meaning.extent, rng)
     text = _one_of(_FORMS, rng).format(
-        pattern=_one_of(PATTERN_WORDS[said.pattern], rng),
+        pattern=_one_of(PATTERN_WORDS[slice_meaning.pattern], rng),
         finding=_one_of(_ISCHAEMIC_FINDINGS if ischaemic else _FINDINGS, rng),
-        walls=_walls(said.segments, level, rng),
+        walls=_walls(slice_meaning.segments, level, rng),
         extent_in_brackets=f" ({extent})" if extent else "",
         extent=f", {extent}" if extent else "",
-        obstruction=f" with {_one_of(_OBSTRUCTION, rng)}" if said.obstruction else "",
+        obstruction=f" with {_one_of(_OBSTRUCTION, rng)}" if slice_meaning.obstruction else "",
     )
     return text[0].upper() + text[1:]
 
@@ -92,7 +92,7 @@ def paraphrase(prescription: ScarPrescription, level: Level, rng: np.random.Gene
 def _extent(pattern: Pattern, which: int, rng: np.random.Generator) -> str:
     low, high = EXTENT_BINS[which]
     default = DEFAULT_TRANSMURALITY[pattern] * 100
-    silent = low <= default <= high and rng.random() < 0.25  # the pattern's word alone says this extent
+    silent = low <= default <= high and rng.random() < 0.25  # the word of the pattern already implies this extent
     if silent or (pattern is Pattern.TRANSMURAL and rng.random() < 0.5):
         return ""
     ceiling = high if pattern is not Pattern.SUBENDOCARDIAL else min(high, int(100 * TRANSMURAL_ABOVE))
@@ -106,9 +106,9 @@ def _walls(segments: frozenset[int], level: Level, rng: np.random.Generator) -> 
     if len(segments) == len(SEGMENTS[level]):
         return f"whole {_one_of(_BEFORE[level], rng)} circumference"
     names = [WALL_OF[s] for s in sorted(segments)]
-    for pair, one in _PAIRS.items():
+    for pair, common_name in _PAIRS.items():
         if set(pair) <= set(names) and rng.random() < 0.6:
-            names = [one, *(name for name in names if name not in pair)]
+            names = [common_name, *(name for name in names if name not in pair)]
     words = [_one_of(_NAMES_OF.get(name, (name,)), rng) for name in rng.permutation(names)]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
     noun = _one_of(("wall", "segment"), rng) + ("s" if len(words) > 1 else "")

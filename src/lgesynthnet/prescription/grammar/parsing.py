@@ -1,4 +1,4 @@
-"""From a sentence to a prescription. Nothing is skipped: a word that is not in the vocabulary is an error with the nearest known one."""
+"""Read a sentence as a prescription. No word is skipped: an unknown word is an error that suggests the nearest known word."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lgesynthnet.prescription.grammar.vocabulary import (
 )
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
 
-LONGEST_TEXT = 1000  # characters; the longest sentence that `write` makes stays well below
+LONGEST_TEXT = 1000  # characters; the longest sentence of `write_sentence` is much shorter
 
 _SIGNS = str.maketrans(
     {"‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "−": "-", "°": " degrees ", "≥": ">=", "≤": "<=", "’": "'", "\u00a0": " "}
@@ -36,18 +36,19 @@ _BREAKS = frozenset(",;:.()/") | {" - "}
 
 
 def prescribe(text: str) -> ScarPrescription:
-    """The prescription that one sentence in the wording of reports describes.
+    """Read one sentence in the wording of radiology reports as a prescription.
 
-    "Transmural enhancement in the posteroseptal wall" is segments {3, 9}, all of the wall, everything else default. Without a
-    pattern word, a percentage decides: above 75 % is transmural, anything else subendocardial. "Non-transmural" is
-    subendocardial. A range of percent stands for its middle (see `quantities.Extent`). "Posterior" is inferior (see `vocabulary`).
+    "Transmural enhancement in the posteroseptal wall" gives segments {3, 9}, the whole thickness of the wall, and defaults for
+    everything else. Without a word for the pattern, the percentage decides: above 75 % is transmural, anything else is
+    subendocardial. "Non-transmural" means subendocardial. A range of percent means its middle (see `quantities.Extent`).
+    "Posterior" means inferior (see `vocabulary`).
 
     Args:
-        text: one scar, at most 1000 characters, in any case.
+        text: one scar, at most 1000 characters, in upper or lower case.
 
     Raises:
-        PrescriptionError: empty, too long, an unknown word, a negation, two values for one field, no wall, no pattern, or values
-            that do not make a valid prescription. The message ends with the sentence.
+        PrescriptionError: the sentence is empty or too long, has an unknown word or a negation, gives two values for one field,
+            names no wall or no pattern, or describes no valid prescription. The message ends with the sentence.
     """
     if len(text) > LONGEST_TEXT:
         raise PrescriptionError(f"a prescription has at most {LONGEST_TEXT} characters, got {len(text)}; write one sentence for each scar")
@@ -59,29 +60,31 @@ def prescribe(text: str) -> ScarPrescription:
 
 
 def _understand(text: str) -> ScarPrescription:
-    words, said, lists = take_quantities(_normalise(text))
+    words, quantities, lists = take_quantities(_normalise(text))
     items = list(_read_words(words, iter(lists)))
-    if not items and not said:
-        raise PrescriptionError("an empty prescription; try 'Transmural enhancement in the mid inferoseptal wall'")
+    if not items and not quantities:
+        raise PrescriptionError("the prescription is empty; write e.g. 'Transmural enhancement in the mid inferoseptal wall'")
     for kind, value in items:
         if kind is Kind.NEGATION:
-            raise PrescriptionError(f"'{value}' negates, but a prescription says what to paint; leave out what is absent")
+            raise PrescriptionError(f"'{value}' is a negation, but a prescription says what to paint; leave out what is absent")
         if kind is Kind.CAP:
             raise PrescriptionError(
-                f"'{value}' is the apical cap (segment 17), which has no short-axis wall; write 'apical septal wall' or so"
+                f"'{value}' is the apical cap (segment 17), which has no short-axis wall; write e.g. 'apical septal wall'"
             )
-    arc = said.get("arc")
-    pattern, share, depth = _across_the_wall(_only(items, Kind.PATTERN, "pattern"), said.get("transmural extent"), said.get("depth"))
+    arc = quantities.get("arc")
+    pattern, share, depth = _across_the_wall(
+        _only(items, Kind.PATTERN, "pattern"), quantities.get("transmural extent"), quantities.get("depth")
+    )
     return ScarPrescription(
         segments=segments_of(items, arc),
         pattern=pattern,
         transmurality=share,
         arc=arc,
         **({} if depth is None else {"depth": depth}),
-        irregularity=_one_of(said, "border", _only(items, Kind.BORDER, "border"), DEFAULT_IRREGULARITY),
-        mvo_share=said.get("microvascular obstruction", 0.0),
-        intensity_percentile=_one_of(said, "brightness", _only(items, Kind.BRIGHTNESS, "brightness"), DEFAULT_PERCENTILE),
-        seed=said.get("seed", 0),
+        irregularity=_number_or_word(quantities, "border", _only(items, Kind.BORDER, "border"), DEFAULT_IRREGULARITY),
+        mvo_share=quantities.get("microvascular obstruction", 0.0),
+        intensity_percentile=_number_or_word(quantities, "brightness", _only(items, Kind.BRIGHTNESS, "brightness"), DEFAULT_PERCENTILE),
+        seed=quantities.get("seed", 0),
     )
 
 
@@ -91,27 +94,27 @@ def _normalise(text: str) -> str:
 
 
 def _read_words(text: str, lists: Iterator[Wall]) -> Iterator[Item]:
-    """Longest known phrase first; whatever is left over is collected into one error."""
+    """Read the longest known phrase at each position. All unknown words are reported in one error."""
     tokens = _TOKEN.findall(text)
     unknown: list[str] = []
-    at = 0
-    while at < len(tokens):
-        if tokens[at] in _BREAKS:
-            at += 1
+    position = 0
+    while position < len(tokens):
+        if tokens[position] in _BREAKS:
+            position += 1
             continue
-        if tokens[at] == SEGMENT_LIST:
+        if tokens[position] == SEGMENT_LIST:
             yield Kind.WALL, next(lists)
-            at += 1
+            position += 1
             continue
-        for length in range(min(LONGEST_PHRASE, len(tokens) - at), 0, -1):
-            found = PHRASES.get(tuple(tokens[at : at + length]))
-            if found is not None:
-                yield from found
-                at += length
+        for length in range(min(LONGEST_PHRASE, len(tokens) - position), 0, -1):
+            items_of_phrase = PHRASES.get(tuple(tokens[position : position + length]))
+            if items_of_phrase is not None:
+                yield from items_of_phrase
+                position += length
                 break
         else:
-            unknown.append(tokens[at])
-            at += 1
+            unknown.append(tokens[position])
+            position += 1
     if unknown:
         raise PrescriptionError(_cannot_read(list(dict.fromkeys(unknown))))
 
@@ -132,7 +135,7 @@ def _nearest(word: str) -> str | None:
         return NUMBER_FORMS[word]
     if len(word) < 3 or not word[0].isalpha():
         return None
-    in_phrase = [phrase for phrase in PHRASES if word in phrase]  # half of a known phrase, such as 'full' of 'full thickness'
+    in_phrase = [phrase for phrase in PHRASES if word in phrase]  # part of a known phrase, such as 'full' of 'full thickness'
     if in_phrase:
         shortest = min(in_phrase, key=lambda phrase: len(phrase))
         return " ".join(shortest)
@@ -142,16 +145,16 @@ def _nearest(word: str) -> str | None:
 
 
 def _only(items: list[Item], kind: Kind, name: str) -> Any:
-    """The one value of this kind, None where there is none."""
-    values = list(dict.fromkeys(value for found, value in items if found is kind))
+    """The only value of this kind; None where there is none."""
+    values = list(dict.fromkeys(value for item_kind, value in items if item_kind is kind))
     if len(values) > 1:
-        said = " and ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
-        raise PrescriptionError(f"more than one {name} ({said}); write one sentence for each scar")
+        listed = " and ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+        raise PrescriptionError(f"more than one {name} is given ({listed}); write one sentence for each scar")
     return values[0] if values else None
 
 
-def _one_of(said: dict[str, Any], name: str, from_word: float | None, default: float) -> float:
-    number = said.get(name)
+def _number_or_word(quantities: dict[str, Any], name: str, from_word: float | None, default: float) -> float:
+    number = quantities.get(name)
     if number is not None and from_word is not None and number != from_word:
         raise PrescriptionError(f"the {name} is given in a word and, differently, in a number; keep one")
     return number if number is not None else from_word if from_word is not None else default
@@ -170,6 +173,7 @@ def _across_the_wall(
     if share is None:
         share = DEFAULT_TRANSMURALITY[pattern]
         band = round(depth[1] - depth[0], 4) if depth else share
-        if pattern is not Pattern.PATCHY or band < share:  # a band alone says how thick the scar is; islands fill theirs if need be
+        # The depth alone states how thick the scar is; for islands only where it is thinner than their default.
+        if pattern is not Pattern.PATCHY or band < share:
             share = band
     return pattern, share, depth

@@ -1,4 +1,4 @@
-"""What a sentence says in numbers: each field has one form, which is taken out of the text before the words are read."""
+"""Read the numbers of a sentence. Each field has one form, which is taken out of the text before the words are read."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.grammar.vocabulary import DEFAULT_MVO_SHARE, Wall
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern
 
-SEGMENT_LIST = "SEGMENTS"  # marks where a segment list stood; upper case, which no user's word has once the text is lowered
+SEGMENT_LIST = "SEGMENTS"  # replaces a list of segments; in upper case, so that it differs from every word of the lowered text
 
 
 @dataclass(frozen=True)
 class Extent:
-    """Transmural extent in percent as it was said: one value, or a range whose middle is taken."""
+    """Transmural extent in percent as the sentence states it: one value, or a range whose middle is used."""
 
     low: Decimal
     high: Decimal
 
     def share(self, pattern: Pattern | None) -> float:
-        """In (0, 1]. A range is clipped to what the pattern allows; its middle is rounded to 5 %, halves upwards.
+        """The extent as a share of the wall, in (0, 1].
 
-        26-50 % gives 0.40 and > 75 % (read as 76-100 %) gives 0.90, so that every bin of reports has its own value.
+        A range is clipped to what the pattern allows, and its middle is rounded to 5 %, halves upwards: 26-50 % gives 0.40,
+        and > 75 % (read as 76-100 %) gives 0.90. So every bin of reports has its own value.
+
+        Raises:
+            PrescriptionError: the range falls, or exceeds 100 %.
         """
         if self.low == self.high:
             return float(self.low.scaleb(-2))
         if self.low > self.high or self.high > 100:
-            raise PrescriptionError(f"a range of transmural extent rises within 0 to 100 %, got {self.low} to {self.high} %")
+            raise PrescriptionError(f"a range of transmural extent must rise within 0 to 100 %, got {self.low} to {self.high} %")
         low, high = float(self.low), float(self.high)
         edge = 100 * TRANSMURAL_ABOVE
         if pattern is Pattern.TRANSMURAL and high > edge:
@@ -48,7 +52,7 @@ def _share(percent: str) -> float:
 def _arc(start: str, end: str) -> Arc:
     first, last = Decimal(start), Decimal(end)
     if not (0 <= first <= 360 and 0 <= last <= 360):
-        raise PrescriptionError(f"angles of an arc lie in 0 to 360 degrees, got {start} and {end}")
+        raise PrescriptionError(f"the angles of an arc must lie in 0 to 360 degrees, got {start} and {end}")
     extent = (last - first) % 360
     if not extent:
         raise PrescriptionError(f"an arc from {start} to {end} degrees is empty; leave it out to take the whole width of the walls")
@@ -56,42 +60,42 @@ def _arc(start: str, end: str) -> Arc:
 
 
 def same_arc(arc: Arc, start: str, end: str) -> bool:
-    """Whether "between START and END degrees" reads as exactly this arc."""
+    """Whether "between START and END degrees" is read as exactly this arc."""
     try:
         return _arc(start, end) == arc
     except PrescriptionError:
         return False
 
 
-def _read_arc(found: re.Match[str]) -> Arc:
-    if found["arc_extent"]:
-        return Arc(start_deg=float(found["arc_start"]), extent_deg=float(found["arc_extent"]))
-    return _arc(found["arc_from"], found["arc_to"])
+def _read_arc(phrase: re.Match[str]) -> Arc:
+    if phrase["arc_extent"]:
+        return Arc(start_deg=float(phrase["arc_start"]), extent_deg=float(phrase["arc_extent"]))
+    return _arc(phrase["arc_from"], phrase["arc_to"])
 
 
-def _read_depth(found: re.Match[str]) -> tuple[float, float]:
-    if found["inner"]:
-        return _share(found["inner"]), _share(found["outer"])
-    return _share(found["inner_first"]), _share(found["outer_first"])
+def _read_depth(phrase: re.Match[str]) -> tuple[float, float]:
+    if phrase["inner"]:
+        return _share(phrase["inner"]), _share(phrase["outer"])
+    return _share(phrase["inner_first"]), _share(phrase["outer_first"])
 
 
-def _read_mvo(found: re.Match[str]) -> float:
-    percent = found["mvo_before"] or found["mvo_after"]
-    if found["mvo_not"]:
+def _read_mvo(phrase: re.Match[str]) -> float:
+    percent = phrase["mvo_before"] or phrase["mvo_after"]
+    if phrase["mvo_not"]:
         if percent:
-            raise PrescriptionError(f"'{found[0].strip()}' both denies and measures microvascular obstruction; keep one")
+            raise PrescriptionError(f"'{phrase[0].strip()}' both denies and measures microvascular obstruction; keep one")
         return 0.0
     return _share(percent) if percent else DEFAULT_MVO_SHARE
 
 
-def _read_extent(found: re.Match[str]) -> Extent:
-    if found["low_between"]:
-        return Extent(Decimal(found["low_between"]), Decimal(found["high_between"]))
-    value, bound = Decimal(found["low"]), found["bound"]
-    if found["high"]:
+def _read_extent(phrase: re.Match[str]) -> Extent:
+    if phrase["low_between"]:
+        return Extent(Decimal(phrase["low_between"]), Decimal(phrase["high_between"]))
+    value, bound = Decimal(phrase["low"]), phrase["bound"]
+    if phrase["high"]:
         if bound:
-            raise PrescriptionError(f"'{found[0].strip()}' is both a limit and a range; keep one")
-        return Extent(value, Decimal(found["high"]))
+            raise PrescriptionError(f"'{phrase[0].strip()}' is both a limit and a range; keep one")
+        return Extent(value, Decimal(phrase["high"]))
     match bound:
         case None:
             return Extent(value, value)
@@ -101,20 +105,20 @@ def _read_extent(found: re.Match[str]) -> Extent:
             return Extent(min(Decimal(1), value), value)
         case "<" | "less than" | "under" | "below":
             return Extent(min(Decimal(1), value), value)
-        case _:  # more than: from the next whole percent on, as the bins of reports are written
+        case _:  # "more than" begins at the next whole percent, like the bins of reports
             return Extent(min(value + 1, Decimal(100)) if value < 100 else value + 1, Decimal(100))
 
 
-def _read_segments(found: re.Match[str]) -> Wall:
+def _read_segments(phrase: re.Match[str]) -> Wall:
     segments: set[int] = set()
-    for first, last in re.findall(r"(\d+)(?:\s*(?:-|to)\s*(\d+))?", found["segments"]):
+    for first, last in re.findall(r"(\d+)(?:\s*(?:-|to)\s*(\d+))?", phrase["segments"]):
         run = range(int(first), int(last or first) + 1)
         if not run:
             raise PrescriptionError(f"segments {first}-{last} run backwards; the lower number comes first")
         segments.update(run)
     if 17 in segments:
         raise PrescriptionError("segment 17, the apical cap, has no short-axis wall; apical walls are segments 13-16")
-    return Wall(found["segments"].strip(), frozenset(segments), listed=True)
+    return Wall(phrase["segments"].strip(), frozenset(segments), listed=True)
 
 
 _NUMBER = r"\d+(?:\.\d+)?(?:e-?\d{1,3})?"
@@ -136,23 +140,23 @@ _SEGMENT = r"\d{1,2}(?!\.?\d)(?!e-?\d)(?!\s*%)(?!\s*deg)(?!\s*(?:st|nd|rd|th)\b)
 _MVO = r"(?:microvascular\s+obstruction|no\s+reflow(?:\s+(?:zone|core|area))?|mvo)\b(?:\s*\((?:mvo|no\s+reflow)\))?"
 _WALL_DEPTH = r"(?:wall\s+)?depth\b"
 
-# In this order: each takes its own numbers away from those behind it; the bare percentage comes last.
+# The order matters: each form takes its numbers out of the text before the next one is read. The plain percentage comes last.
 _FORMS: tuple[tuple[str, str, re.Pattern[str], Callable[[re.Match[str]], Any]], ...] = tuple(
     (name, key, re.compile(form), read)
     for name, key, form, read in (
-        ("seed", "seed", r"\bseed\s*(?:of|:|=|number)?\s*(\d+)(?!\.?\d)(?!\s*%)\b", lambda found: int(found[1])),
+        ("seed", "seed", r"\bseed\s*(?:of|:|=|number)?\s*(\d+)(?!\.?\d)(?!\s*%)\b", lambda phrase: int(phrase[1])),
         (
             "brightness",
             "percentile",
             rf"(?:\b(?:brightness|intensity)\s+)?(?:\bat\s+)?(?:\bthe\s+)?{_number('percentile')}\s*(?:st|nd|rd|th)?\s+percentile\b"
             r"(?:\s+(?:of|in)\s+(?:the\s+)?(?:brightness|intensity|signal)\b)?",
-            lambda found: float(found["percentile"]),
+            lambda phrase: float(phrase["percentile"]),
         ),
         (
             "border",
             "irregularity",
             rf"\b(?:border\s+)?irregularity\s*(?:of|:|=)?\s*{_number('irregularity')}\s*%",
-            lambda found: _share(found["irregularity"]),
+            lambda phrase: _share(phrase["irregularity"]),
         ),
         (
             "arc",
@@ -173,7 +177,7 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str], Callable[[re.Match[str]], Any]], 
         ),
         (
             "microvascular obstruction",
-            "",  # three words for it, so none to look for first
+            "",  # it has three names, so there is no single word to look for first
             rf"(?P<mvo_not>\b(?:without|no)\s+(?:any\s+|evidence\s+of\s+)?)?(?:{_number('mvo_before')}\s*%\s*)?\b{_MVO}"
             rf"(?:\s*(?:in|of|over|covering|:|=)?\s*{_number('mvo_after')}\s*%(?!\s*{_UNIT})"
             r"(?:\s+of\s+(?:the\s+)?(?:scar|infarct|infarction|lesion)\b)?)?",
@@ -198,32 +202,32 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str], Callable[[re.Match[str]], Any]], 
 
 
 def take_quantities(text: str) -> tuple[str, dict[str, Any], list[Wall]]:
-    """Splits a lowered sentence into its words and its numbers.
+    """Split a sentence in lower case into its words and its numbers.
 
     Args:
-        text: lower case, "percent" and dashes normalised, hyphens between letters turned to spaces.
+        text: in lower case, with "percent" and dashes normalised, and with hyphens between letters replaced by spaces.
 
     Returns:
-        The text without the numeric phrases (each leaves a ";", a segment list leaves `SEGMENT_LIST`), the value of each
-        field by its name in `_FORMS`, and the segment lists in order.
+        The text without the numeric phrases (each is replaced by ";", a list of segments by `SEGMENT_LIST`); the value of
+        each field by its name in `_FORMS`; and the lists of segments in order.
 
     Raises:
-        PrescriptionError: a field has two values that differ, or one that makes no sense.
+        PrescriptionError: a field has two different values, or a value is not possible.
     """
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     lists: list[Wall] = []
     for name, key, form, read in _FORMS:
         if key not in text:
             continue
 
-        def keep(found: re.Match[str], name: str = name, read: Callable[[re.Match[str]], Any] = read) -> str:
-            value = read(found)
+        def keep(phrase: re.Match[str], name: str = name, read: Callable[[re.Match[str]], Any] = read) -> str:
+            value = read(phrase)
             if name == "segments":
                 lists.append(value)
                 return f" {SEGMENT_LIST} "
-            if said.setdefault(name, value) != value:
-                raise PrescriptionError(f"'{found[0].strip()}' gives a second {name}; keep one, or write one sentence for each scar")
+            if values.setdefault(name, value) != value:
+                raise PrescriptionError(f"'{phrase[0].strip()}' gives a second {name}; keep one, or write one sentence for each scar")
             return " ; "
 
         text = form.sub(keep, text)
-    return text, said, lists
+    return text, values, lists

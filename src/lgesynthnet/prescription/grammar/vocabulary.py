@@ -1,8 +1,8 @@
-"""The words of reports that a prescription is read from and written in, as tables.
+"""The words of radiology reports, as tables: prescriptions are read from these words and written in them.
 
-Walls are named after Cerqueira et al. (2002), where "inferior" replaced "posterior". Older names are mapped prefix by prefix:
-posteroseptal = inferoseptal, posterolateral = inferolateral, and therefore **posterior = inferior** (segments 4, 10, 15), the wall
-between those two. Echocardiography once called segments 5 and 11 "posterior": who means those writes "inferolateral".
+Walls are named after Cerqueira et al. (2002), who replaced "posterior" by "inferior". Older names are mapped by their prefix:
+posteroseptal = inferoseptal, posterolateral = inferolateral, and therefore **posterior = inferior** (segments 4, 10 and 15).
+Echocardiography used to call segments 5 and 11 "posterior"; write "inferolateral" for those.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS, TERRITORY, WALL_OF
 from lgesynthnet.prescription.scar import Pattern
 from lgesynthnet.records import Level
 
-# Scarred share of the wall when the sentence gives no percentage.
+# Scarred share of the wall where the sentence states no percentage.
 DEFAULT_TRANSMURALITY: dict[Pattern, float] = {
     Pattern.SUBENDOCARDIAL: 0.5,
     Pattern.TRANSMURAL: 1.0,
@@ -28,10 +28,10 @@ DEFAULT_MVO_SHARE = 0.2
 DEFAULT_IRREGULARITY = 0.5
 DEFAULT_PERCENTILE = 50.0
 
-# Bins of reports, in percent of the wall, upper edge included.
+# Bins of transmural extent in reports, in percent of the wall; both edges belong to the bin.
 EXTENT_BINS: tuple[tuple[int, int], ...] = ((1, 25), (26, 50), (51, 75), (76, 100))
 
-PATTERN_WORDS: dict[Pattern, tuple[str, ...]] = {  # the first is the one that is written
+PATTERN_WORDS: dict[Pattern, tuple[str, ...]] = {  # the first word is the one that is written
     Pattern.SUBENDOCARDIAL: ("subendocardial", "sub endocardial", "endocardial", "non transmural", "nontransmural"),
     Pattern.TRANSMURAL: ("transmural", "trans mural", "full thickness"),
     Pattern.MID_WALL: (
@@ -60,7 +60,7 @@ BRIGHTNESS_WORDS: dict[str, float] = {"bright": 80.0, "faint": 20.0}
 
 
 class Kind(Enum):
-    """What a phrase says."""
+    """What a phrase of a sentence means."""
 
     PATTERN = auto()
     LEVEL = auto()
@@ -78,12 +78,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Wall:
-    """A named part of the wall.
+    """A part of the wall that a phrase names.
 
     Attributes:
-        implied: comes with a pattern ("RV-insertion enhancement") and gives way to any wall that is named.
-        point: an insertion point, a place of its own that is not named together with walls.
-        listed: segments given one by one, so that a level may not drop any of them.
+        implied: whether it comes with a pattern ("RV-insertion enhancement"); any wall that is named replaces it.
+        point: whether it is an insertion point, which cannot be combined with walls.
+        listed: whether the segments were listed by number; a level must then match all of them.
     """
 
     name: str
@@ -123,7 +123,7 @@ WALLS: dict[str, frozenset[int]] = {
     **dict.fromkeys(("lcx", "cx", "circumflex", "left circumflex"), TERRITORY["LCX"]),
 }
 
-# The septal side of both insertions, basal and mid; an apical septum touches neither of its borders at an insertion.
+# The septal side of both insertions, basal and mid. Apical segments do not begin at the insertions.
 _POINTS = ("", " point", " points")
 INSERTIONS: dict[str, frozenset[int]] = {
     f"{side}{ventricle}{noun}{point}": segments
@@ -156,7 +156,7 @@ LEVEL_NOUNS = ("level", "levels", "third", "thirds", "slice", "slices", "ring", 
 CAP_WORDS = ("apex", "apical cap")
 NEGATIONS = ("no", "not", "non", "without", "absent", "absence", "neither", "nor", "never", "negative")
 
-# Said in passing; they neither add nor change anything.
+# Words that neither add nor change anything.
 FINDINGS = """
     enhancement enhanced late delayed gadolinium lge hyperenhancement hyper scar scarring infarct infarcted infarction fibrosis
 """
@@ -201,7 +201,7 @@ def _phrase_table() -> dict[tuple[str, ...], tuple[Item, ...]]:
         enter(phrase, (Kind.BORDER, irregularity))
     for phrase, percentile in BRIGHTNESS_WORDS.items():
         enter(phrase, (Kind.BRIGHTNESS, percentile))
-    for phrase in ("to apex", "to the apex"):  # as the end of a range it is the apical level; alone it is the cap
+    for phrase in ("to apex", "to the apex"):  # as the end of a range this is the apical level; alone it is the apical cap
         enter(phrase, (Kind.TO, "to"), (Kind.LEVEL, LEVELS["apical"]))
     enter("of", (Kind.OF, "of"))
     enter("to", (Kind.TO, "to"))
@@ -213,11 +213,11 @@ LONGEST_PHRASE = max(map(len, PHRASES))
 
 
 def every_report_word() -> set[str]:
-    """Lower-case words of all phrases that `prescribe` reads, cut as a BERT tokenizer cuts before its pieces."""
+    """All words that `prescribe` reads, in lower case and split as a BERT tokenizer splits before its word pieces."""
     return {word for phrase in PHRASES for word in phrase} | {"mvo", "microvascular", "obstruction", "reflow", "thickness", "transmurality"}
 
 
-# Words that mean something only next to a number, with the way they are used.
+# Words that mean something only next to a number, with an example of their use.
 NUMBER_FORMS: dict[str, str] = {
     "seed": "seed 12",
     "percentile": "at the 60th percentile of brightness",

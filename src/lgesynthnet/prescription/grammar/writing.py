@@ -1,4 +1,4 @@
-"""From a prescription to words: the full sentence that parses back, and the short caption that a text encoder reads."""
+"""Write a prescription in words: as a full sentence that can be read back, and as a short caption for a text encoder."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lgesynthnet.records import Level
 
 NO_ENHANCEMENT = "No late enhancement"
 
-_LONGEST_FIXED = 20  # characters; beyond it a number is written with an exponent, so that 1e-300 stays a short word
+_LONGEST_FIXED = 20  # characters; longer numbers are written with an exponent, so that 1e-300 stays short
 
 
-def write(prescription: ScarPrescription) -> str:
-    """One sentence with every field that differs from its default; `prescribe` gives an equal prescription back."""
+def write_sentence(prescription: ScarPrescription) -> str:
+    """Write one sentence with every field that differs from its default. `prescribe` reads it back as an equal prescription."""
     p = prescription
     own_depth = p.depth != default_depth(p.pattern, p.transmurality)
     extent = own_depth or p.transmurality != DEFAULT_TRANSMURALITY[p.pattern]
@@ -50,26 +50,27 @@ def write(prescription: ScarPrescription) -> str:
     return ", ".join(parts)
 
 
-def caption(prescription: ScarPrescription, level: Level | None = None) -> str:
-    """What a text encoder reads: pattern, transmural extent as a bin, walls, obstruction; no seed, no exact number.
+def write_caption(prescription: ScarPrescription, level: Level | None = None) -> str:
+    """Write the caption for the text encoder: pattern, bin of transmural extent, walls and obstruction, without exact numbers.
 
     Args:
-        level: names only the walls of this level, as a slice shows them; None names them all.
+        level: restricts the walls to this level, as one slice shows them; None names all walls.
 
     Returns:
-        `NO_ENHANCEMENT` where the prescription has no segment at this level. The words are those of `every_caption_word`.
+        The caption, in the words of `every_caption_word`; `NO_ENHANCEMENT` where the prescription has no segment at this level.
     """
     segments = prescription.segments if level is None else prescription.at(level)
     if not segments:
         return NO_ENHANCEMENT
     low, high = next(edges for edges in EXTENT_BINS if prescription.transmurality <= edges[1] / 100)
-    extent = None if prescription.pattern is Pattern.TRANSMURAL else f"{low}-{high} % transmural"  # the word is its own bin
+    # The word "transmural" already names its bin.
+    extent = None if prescription.pattern is Pattern.TRANSMURAL else f"{low}-{high} % transmural"
     obstruction = " with microvascular obstruction" if prescription.mvo_share else ""
     return f"{_enhancement(prescription.pattern, extent)} in the {_where(segments)}{obstruction}"
 
 
 def every_caption_word() -> set[str]:
-    """The closed vocabulary of captions: lower-case words, numbers and signs, cut as a BERT tokenizer cuts before its pieces."""
+    """All words, numbers and signs of captions, in lower case and split as a BERT tokenizer splits before its word pieces."""
     text = [NO_ENHANCEMENT, "enhancement in the wall walls , and to with microvascular obstruction whole circumference ( % transmural )"]
     text += [words[0] for words in PATTERN_WORDS.values()]
     text += [f"{low}-{high}" for low, high in EXTENT_BINS]
@@ -83,7 +84,7 @@ def _enhancement(pattern: Pattern, extent: str | None) -> str:
 
 
 def _where(segments: Iterable[int]) -> str:
-    """ "basal and mid inferior, and apical septal walls": levels that share their walls are named together."""
+    """Name segments, e.g. "basal and mid inferior, and apical septal walls". Levels with the same walls are named together."""
     segments = frozenset(segments)
     levels_of: dict[tuple[str, ...], list[Level]] = {}
     whole = []
@@ -116,13 +117,13 @@ def _list(words: Iterable[str], last: str = " and ") -> str:
 def _arc(arc: Arc) -> str:
     end = (Decimal(repr(float(arc.start_deg))) + Decimal(repr(float(arc.extent_deg)))) % 360
     between = (_plain(arc.start_deg), _plain(end))
-    if arc.extent_deg < 360 and same_arc(arc, *between):  # the sum of two arbitrary numbers may be too long to be exact
+    if arc.extent_deg < 360 and same_arc(arc, *between):  # the sum of two numbers may not be exact
         return f"between {between[0]} and {between[1]} degrees"
     return f"over {_plain(arc.extent_deg)} degrees from {_plain(arc.start_deg)} degrees"
 
 
 def _plain(value: float | Decimal) -> str:
-    """The shortest digits that give the same number back."""
+    """The shortest decimal number that is read back as the same value."""
     exact = (value if isinstance(value, Decimal) else Decimal(repr(float(value)))).normalize()
     fixed = format(exact, "f") if exact else "0"
     return fixed if len(fixed) <= _LONGEST_FIXED else str(exact).lower()

@@ -1,4 +1,4 @@
-"""Augmentation of examples on the working grid."""
+"""Augmentation of training examples of scar segmenters, on the working grid."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from lgesynthnet.train.batches import normal
 def augmented(
     stack: Float[Tensor, "b 3 128 128"], target: Int[Tensor, "b 128 128"], rng: np.random.Generator, *, strength: float = 1.0
 ) -> tuple[Float[Tensor, "b 3 128 128"], Int[Tensor, "b 128 128"]]:
-    """Any rotation, mirror, scale, gentle warp; contrast, brightness, shading, blur, noise; and contours that miss by a pixel.
+    """Random rotation, mirror, scale and gentle deformation; contrast, brightness, bias field, blur, noise; contours off by one pixel.
 
     Args:
-        strength: 1 is the ordinary range of everything but rotation and mirror; 0 leaves those two alone.
+        stack: image in heart units, cavity and wall.
+        target: 0 healthy, 1 scar, 2 no-reflow.
+        strength: factor on the range of everything but rotation and mirror; 1 is usual, 0 leaves rotation and mirror only.
     """
     b = stack.shape[0]
     turn, scale = rng.uniform(0, 2 * np.pi, b), np.exp(rng.uniform(-0.165, 0.165, b) * strength)
@@ -40,12 +42,12 @@ def augmented(
     mix = uniform(0, 1) * (uniform(0, 1) < 0.5 * strength)
     image = image * (1 - mix) + blurred * mix
     image = image + normal(rng, b, 1, 128, 128) * uniform(0, 0.15) * strength
-    # Real contours are drawn by hand: the masks slip against the image, together with the target.
+    # Real contours are drawn by hand, so the masks are shifted against the image, together with the target.
     down, right = (int(v) for v in rng.integers(-1, 2, 2))
     masks, moved = torch.roll(masks, (down, right), (2, 3)), torch.roll(moved, (down, right), (1, 2))
     return torch.cat([image, masks], dim=1), moved
 
 
 def _smooth(rng: np.random.Generator, b: int, channels: int, knots: int) -> Float[Tensor, "b c 128 128"]:
-    """Random fields of unit variance at `knots` x `knots` points, smooth between them."""
+    """Smooth random fields: standard normal values at `knots` x `knots` points, interpolated between them."""
     return functional.interpolate(normal(rng, b, channels, knots, knots), (128, 128), mode="bicubic", align_corners=True)

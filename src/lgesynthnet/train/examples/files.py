@@ -1,7 +1,8 @@
-"""Files of prepared training examples."""
+"""Files of prepared training examples, and the record in each of the patients that it was made of."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +12,33 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import RunError
 
 
-def read_prepared(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Words and arrays of a prepared file."""
-    with safe_open(path, "np") as file:
-        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
+@dataclass(frozen=True)
+class PreparedFile:
+    """A safetensors file of arrays and words, made once from a cohort and read by every stage."""
 
+    path: Path
 
-def refuse_other_data(path: Path, cohort: Cohort, patients: list[str] | None) -> None:
-    """A work folder goes on with the data that it was begun with.
+    @property
+    def source(self) -> str:
+        """What the file says that it was made of; its arrays are not read."""
+        with safe_open(self.path, "np") as file:
+            return str(file.metadata().get("source", "unknown"))
 
-    Raises:
-        RunError: the prepared file was made of other patients.
-    """
-    if prepared_of(path) != source_of(cohort, patients):
-        raise RunError(f"{path}: was made of {prepared_of(path)}; choose another --work for {source_of(cohort, patients)}")
+    def contents(self) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+        """The words and the arrays of the file."""
+        with safe_open(self.path, "np") as file:
+            return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
 
+    def require_source(self, cohort: Cohort, patients: list[str] | None) -> None:
+        """A work folder continues with the data that it was begun with.
 
-def prepared_of(path: Path) -> str:
-    """What a prepared file says that it was made of, without reading its images."""
-    with safe_open(path, "np") as file:
-        return str(file.metadata().get("source", "unknown"))
+        Raises:
+            RunError: the file was made of other patients.
+        """
+        if self.source != source_of(cohort, patients):
+            raise RunError(f"{self.path}: was made of {self.source}; choose another --work for {source_of(cohort, patients)}")
 
 
 def source_of(cohort: Cohort, patients: list[str] | None) -> str:
-    """What a prepared file was made of, in words."""
+    """The folder of a cohort and the chosen patients of it, as a prepared file records them."""
     return f"{cohort.root.absolute()}: {'all patients' if patients is None else ' '.join(sorted(patients))}"

@@ -1,10 +1,12 @@
-"""A cohort as training examples: every usable slice on the working grid, described in words, kept in one safetensors file."""
+"""A cohort as training examples of generator and scar segmenters: every usable slice on the working grid, with its caption.
+
+One safetensors file holds them; the stages of a work folder share it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,82 +15,84 @@ from safetensors.numpy import save
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
-from lgesynthnet.data import usable_slices
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.hosts.locate import locate_stack
-from lgesynthnet.prescription.describing import describe
-from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT, caption
+from lgesynthnet.prescription.describing import describe_scar
+from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
+from lgesynthnet.prescription.grammar.writing import write_caption
 from lgesynthnet.records import Label, ShortAxisSlice, Skipped, Stack
-from lgesynthnet.train.examples.files import read_prepared, refuse_other_data, source_of
+from lgesynthnet.train.examples.files import PreparedFile, source_of
 from lgesynthnet.train.examples.roi import WORDINGS, Examples
+from lgesynthnet.train.request import Progress
 
-Progress = Callable[[str, int, int, float], None]  # stage, done, total, loss
-
-
-def prepare(
-    cohort: Cohort, out: Path, *, patients: list[str] | None = None, progress: Callable[[int, int], None] | None = None
-) -> Examples:
-    """Read a cohort once and write `OUT`; a slice that cannot be used is left out, a cohort without any is an error.
-
-    Args:
-        patients: only these (a split); None takes all.
-    Raises:
-        InputError: the folder holds no usable slice.
-    """
-    rows: list[_Row] = []
-    for done, stack in enumerate(cohort.stacks(), start=1):
-        if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
-            rows.extend(_rows(stack))
-        if progress is not None:
-            progress(done, len(cohort.cases))
-    if not rows:
-        raise InputError(f"{cohort.root}: no usable short-axis slice to train on; `lgesynthnet verify {cohort.root}` says why")
-    image, labels, nominal, bright, captions, wordings, levels_, names = zip(*rows, strict=True)
-    brightness, quantiles = _ranks(np.asarray(bright, np.float32))
-    arrays = {
-        "image": np.stack(image),
-        "labels": np.stack(labels),
-        "nominal_deg": np.stack(nominal),
-        "brightness": brightness,
-        "scar_levels": quantiles,
-    }
-    words = {
-        "captions": json.dumps(captions),
-        "wordings": json.dumps(wordings),
-        "levels": json.dumps(levels_),
-        "patients": json.dumps(names),
-        "source": source_of(cohort, patients),
-    }
-    write_bytes(out, save(arrays, metadata=words))
-    return load_examples(out)
+QUANTILES = 21  # of the scars' mean intensity, from the darkest to the brightest scar
 
 
-def prepared(data: Cohort, out: Path, patients: list[str] | None, progress: Progress | None = None) -> Examples:
-    """What lies in `OUT`, or else `prepare` makes.
+class ExampleFile(PreparedFile):
+    """The file of a cohort's `Examples`."""
 
-    Raises:
-        RunError: `OUT` was made of other patients.
-        InputError: the folder holds no usable slice.
-    """
-    if out.exists():
-        refuse_other_data(out, data, patients)
-        return load_examples(out)
-    return prepare(data, out, patients=patients, progress=(lambda a, b: progress("prepare", a, b, 0.0)) if progress else None)
+    def build(self, cohort: Cohort, *, patients: list[str] | None = None, on_case: Callable[[int, int], None] | None = None) -> Examples:
+        """Read the cohort, write the file and return its examples. Slices that cannot be used are left out.
+
+        Args:
+            patients: only these patients of the cohort (a split); None takes all.
+            on_case: called after every patient with the patients done and the patients in all.
+        Raises:
+            InputError: the cohort has no usable slice.
+        """
+        rows: list[_Row] = []
+        for done, stack in enumerate(cohort.stacks(), start=1):
+            if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
+                rows.extend(_rows(stack))
+            if on_case is not None:
+                on_case(done, len(cohort.cases))
+        if not rows:
+            raise InputError(f"{cohort.root}: no usable short-axis slice to train on; `lgesynthnet verify {cohort.root}` says why")
+        image, labels, nominal, bright, captions, wordings, levels, names = zip(*rows, strict=True)
+        brightness, quantiles = _ranks(np.asarray(bright, np.float32))
+        arrays = {
+            "image": np.stack(image),
+            "labels": np.stack(labels),
+            "nominal_deg": np.stack(nominal),
+            "brightness": brightness,
+            "scar_levels": quantiles,
+        }
+        words = {
+            "captions": json.dumps(captions),
+            "wordings": json.dumps(wordings),
+            "levels": json.dumps(levels),
+            "patients": json.dumps(names),
+            "source": source_of(cohort, patients),
+        }
+        write_bytes(self.path, save(arrays, metadata=words))
+        return self.read()
+
+    def load_or_build(self, cohort: Cohort, patients: list[str] | None, on_progress: Progress | None = None) -> Examples:
+        """The examples of the file where it exists; else build it.
+
+        Raises:
+            RunError: the file was made of other patients.
+            InputError: the cohort has no usable slice.
+        """
+        if self.path.exists():
+            self.require_source(cohort, patients)
+            return self.read()
+        on_case = None if on_progress is None else (lambda done, total: on_progress("prepare", done, total, 0.0))
+        return self.build(cohort, patients=patients, on_case=on_case)
+
+    def read(self) -> Examples:
+        """What `build` wrote."""
+        words, arrays = self.contents()
+        captions, wordings, levels, patients = (json.loads(words[name]) for name in ("captions", "wordings", "levels", "patients"))
+        source = words.get("source", "unknown")
+        return Examples(captions=captions, wordings=wordings, levels=levels, patients=patients, source=source, **arrays)
 
 
-def load_examples(path: Path) -> Examples:
-    """Read what `prepare` wrote."""
-    words, arrays = read_prepared(path)
-    captions, wordings, levels_, patients = (json.loads(words[name]) for name in ("captions", "wordings", "levels", "patients"))
-    return Examples(
-        captions=captions, wordings=wordings, levels=levels_, patients=patients, source=words.get("source", "unknown"), **arrays
-    )
-
-
-# Image, labels, nominal angle, mean scar intensity, caption, wordings, level, patient.
+# Image, labels, AHA angle, mean scar intensity in heart units, caption, other wordings of it, level, patient.
 _Row = tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str], str, str]
 
 
@@ -101,35 +105,37 @@ def _rows(stack: Stack) -> Iterator[_Row]:
         try:
             frame = hearts.frame(index)
             yield (*_row(stack[index], frame), frame.level.value, stack.patient)
-        except LGESynthNetError:  # an open ring or a flat image: not an example, and `verify` says so
+        except LGESynthNetError:  # an open ring or a flat image; `lgesynthnet verify` reports it
             continue
 
 
 def _row(slice_: ShortAxisSlice, frame: HeartFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str, list[str]]:
     level = frame.level
-    window = HeartWindow.of(slice_)
+    window = HeartWindow.from_slice(slice_)
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     unit = window.to_unit(slice_.image)
     no_reflow = slice_.labels == Label.NO_REFLOW
-    prescription = describe(slice_.scar, no_reflow, frame)
+    prescription = describe_scar(slice_.scar, no_reflow, frame)
     labels = np.zeros((SIZE, SIZE), np.uint8)
     for label, mask in ((Label.CAVITY, slice_.cavity), (Label.WALL, slice_.wall), (Label.SCAR, slice_.scar), (Label.NO_REFLOW, no_reflow)):
         labels[roi.crop_mask(mask)] = label
     bright = slice_.labels == Label.SCAR
-    words = np.random.default_rng([slice_.index, int(slice_.scar.sum())])  # different from slice to slice, the same in every run
+    rng = np.random.default_rng([slice_.index, int(slice_.scar.sum())])  # different from slice to slice, the same in every run
     return (
         roi.crop(unit).astype(np.float16),
         labels,
         roi.crop_angle(frame.nominal_deg).astype(np.float16),
         float(unit[bright].mean()) if bright.any() else float("nan"),
-        caption(prescription, level) if prescription is not None else NO_ENHANCEMENT,
-        [NO_ENHANCEMENT] * WORDINGS if prescription is None else [paraphrase(prescription, level, words) for _ in range(WORDINGS)],
+        write_caption(prescription, level) if prescription is not None else NO_ENHANCEMENT,
+        [NO_ENHANCEMENT] * WORDINGS if prescription is None else [paraphrase(prescription, level, rng) for _ in range(WORDINGS)],
     )
 
 
-def _ranks(level: Float32[np.ndarray, " n"]) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " quantiles"]]:
-    known = np.sort(level[np.isfinite(level)])
+def _ranks(intensity: Float32[np.ndarray, " n"]) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " quantiles"]]:
+    """Rank of each scar's mean intensity among all scars, 0 to 1 (0.5 without scar), and the quantiles that the ranks stand for."""
+    known = np.sort(intensity[np.isfinite(intensity)])
     if not known.size:
-        return np.full(level.shape, 0.5, np.float32), np.zeros(21, np.float32)
-    rank = (np.searchsorted(known, level) + 0.5) / (known.size + 1)
-    return np.where(np.isfinite(level), rank, 0.5).astype(np.float32), np.quantile(known, np.linspace(0, 1, 21)).astype(np.float32)
+        return np.full(intensity.shape, 0.5, np.float32), np.zeros(QUANTILES, np.float32)
+    rank = (np.searchsorted(known, intensity) + 0.5) / (known.size + 1)
+    quantiles = np.quantile(known, np.linspace(0, 1, QUANTILES)).astype(np.float32)
+    return np.where(np.isfinite(intensity), rank, 0.5).astype(np.float32), quantiles

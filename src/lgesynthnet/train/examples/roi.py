@@ -1,4 +1,4 @@
-"""Training examples on the working grid."""
+"""Training examples on the working grid of 128 x 128 pixels of 1 mm."""
 
 from __future__ import annotations
 
@@ -6,47 +6,42 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float16, Float32, UInt8
 
 from lgesynthnet.conditioning.condition import Condition, Template
-from lgesynthnet.conditioning.repaint_region import random_hidden
+from lgesynthnet.conditioning.repaint_region import draw_hidden_region
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label
+from lgesynthnet.segmenter.symmetry import SYMMETRIES, turned
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout:
-    """Chances to hide a condition in training, so that each one learns to carry the scar and guidance has something to guide away from.
+    """How often training leaves out a part of the condition.
+
+    Each part then learns to carry the scar by itself, and classifier-free guidance has an unconditional branch.
 
     Attributes:
-        edges: no edge maps; the whole wall is then mostly hidden, or its hidden part would give the scar away.
-        caption: no caption, where edges are shown (the paper drops half).
-        caption_alone: no caption where edges are dropped too.
-        anatomy: no wall, cavity and angle, where edges are shown.
-        filled: not a chance; masks stand in place of edges wherever these are shown.
-        template: not a chance; each comes with a scarred slice of another patient as its reference.
+        edges: chance that there are no edge maps. Most of the wall is then hidden, because a small hidden region would show where the
+            scar lies.
+        caption: chance that there is no caption where edges are shown (one half in the paper).
+        caption_alone: chance that there is no caption where edges are left out too.
+        anatomy: chance that wall, cavity and angle are not shown where edges are.
+        template: whether every condition comes with a scarred slice of another patient as its reference.
     """
 
     edges: float = 0.0
     caption: float = 0.0
     caption_alone: float = 0.0
     anatomy: float = 0.0
-    filled: bool = False
     template: bool = False
 
 
-WHOLE_WALL_WITHOUT_EDGES = 0.8
-
-
-OTHER_WORDS = 0.4  # of captions; the rest is as `caption` writes it
-
-
-WORDINGS = 4  # kept for each slice
-
-
+WHOLE_WALL_WITHOUT_EDGES = 0.8  # chance that the whole wall is hidden
+PARAPHRASED = 0.4  # share of captions in other words than `caption` writes
+WORDINGS = 4  # stored for each slice
 BASE_DROPOUT = Dropout(edges=1.0, caption_alone=0.15, anatomy=0.05)
-
-
 CONTROL_DROPOUT = Dropout(edges=0.3, caption=0.5, caption_alone=0.15, anatomy=0.05)
 
 
@@ -57,13 +52,13 @@ class Examples:
     Attributes:
         image: (n, 128, 128) heart units.
         labels: (n, 128, 128) of `Label`.
-        nominal_deg: (n, 128, 128) AHA angle.
+        nominal_deg: (n, 128, 128) AHA angle in degrees.
         brightness: (n,) rank of the scar's mean intensity among the cohort's scars, 0 to 1; 0.5 without scar.
         captions, patients: n strings each.
-        wordings: n times the caption in other words.
-        levels: n of `Level`.
-        scar_levels: 21 quantiles of the scars' mean intensity in heart units; what the ranks mean.
-        source: the cohort's folder, and which patients of it.
+        wordings: the caption of each slice in four other wordings.
+        levels: n values of `Level`.
+        scar_levels: 21 quantiles of the scars' mean intensity in heart units, which the ranks stand for.
+        source: the cohort's folder, and which of its patients were used.
     """
 
     image: Float16[np.ndarray, "n 128 128"]
@@ -85,30 +80,33 @@ class Examples:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def turned(self) -> Examples:
-        """These examples in all eight symmetries of the square; the AHA angle travels with its pixel, so every caption stays true.
+    def in_all_views(self) -> Examples:
+        """These examples in all eight symmetries of the square. The AHA angle travels with its pixel, so every caption stays true.
 
-        A few dozen patients are few pictures; eight views of each keep a fine-tuned model from learning them by heart.
+        A few dozen patients are few pictures; eight views of each keep a fine-tuned model from memorising them.
         """
 
         def all_views(pictures: np.ndarray) -> np.ndarray:
-            turns = [np.rot90(pictures, k, axes=(1, 2)) for k in range(4)]
-            return np.ascontiguousarray(np.concatenate([*turns, *(turn[:, :, ::-1] for turn in turns)]))
+            return np.concatenate([turned(torch.from_numpy(pictures), view).numpy() for view in range(SYMMETRIES)])
 
         return replace(
             self,
             image=all_views(self.image),
             labels=all_views(self.labels),
             nominal_deg=all_views(self.nominal_deg),
-            brightness=np.tile(self.brightness, 8),
-            captions=self.captions * 8,
-            wordings=self.wordings * 8,
-            levels=self.levels * 8,
-            patients=self.patients * 8,
+            brightness=np.tile(self.brightness, SYMMETRIES),
+            captions=self.captions * SYMMETRIES,
+            wordings=self.wordings * SYMMETRIES,
+            levels=self.levels * SYMMETRIES,
+            patients=self.patients * SYMMETRIES,
         )
 
     def condition(self, i: int, rng: np.random.Generator, drop: Dropout | None = None) -> Condition:
-        """Example `i` with a freshly drawn hidden region, wording and choice of what is shown."""
+        """Example `i` as a condition; hidden region, wording and what is left out are drawn anew.
+
+        Raises:
+            InputError: a template is wanted, and no other patient has scar.
+        """
         drop = drop or Dropout()
         labels = self.labels[i]
         scar = (labels == Label.SCAR) | (labels == Label.NO_REFLOW)
@@ -116,10 +114,11 @@ class Examples:
         nominal = self.nominal_deg[i].astype(np.float32)
         show_edges = rng.random() >= drop.edges
         silent = rng.random() < (drop.caption if show_edges else drop.caption_alone)
-        words = self.wordings[i][int(rng.integers(WORDINGS))] if rng.random() < OTHER_WORDS else self.captions[i]
+        words = self.wordings[i][int(rng.integers(WORDINGS))] if rng.random() < PARAPHRASED else self.captions[i]
+        whole_wall = {} if show_edges else {"whole_wall": WHOLE_WALL_WITHOUT_EDGES}
         return Condition(
             image=self.image[i].astype(np.float32),
-            hidden=random_hidden(scar, wall, nominal, rng, **({} if show_edges else {"whole_wall": WHOLE_WALL_WITHOUT_EDGES})),
+            hidden=draw_hidden_region(scar, wall, nominal, rng, **whole_wall),
             scar=scar,
             no_reflow=labels == Label.NO_REFLOW,
             wall=wall,
@@ -129,12 +128,11 @@ class Examples:
             caption="" if silent else words,
             show_edges=show_edges,
             show_anatomy=not show_edges or rng.random() >= drop.anatomy,
-            filled=drop.filled,
             template=self.template(i, rng) if drop.template else None,
         )
 
     def template(self, i: int, rng: np.random.Generator) -> Template:
-        """A scarred example of another patient than example `i`.
+        """A slice with scar of another patient than that of example `i`, drawn from `rng`.
 
         Raises:
             InputError: no other patient has scar.

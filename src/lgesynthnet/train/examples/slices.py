@@ -1,4 +1,4 @@
-"""A cohort as training examples of the segmenter: whole slices on the 1.5 mm grid, in one safetensors file."""
+"""A cohort as training examples of heart segmenters: whole slices on the 1.5 mm grid, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Label, Labels, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.heart import CLASSES, grey, to_grid
-from lgesynthnet.train.examples.files import read_prepared, refuse_other_data, source_of
+from lgesynthnet.train.examples.files import PreparedFile, source_of
 
 CANVAS = 224  # 336 mm; larger images lose their margin, smaller ones are padded
 
@@ -28,10 +28,10 @@ class SliceDataset:
     Attributes:
         image: (n, 224, 224) grey values 1 to 255 between two percentiles, 0 is padding.
         labels: (n, 224, 224) of `Label`.
-        centre: (n, 2) row and column of the LV, of the image where there is none.
+        centre: (n, 2) row and column of the LV's centre, or of the image's centre where no LV is labelled.
         has_rv: (n,) whether the patient's RV is labelled; where it is not, background may be RV.
         patients: n names.
-        source: the cohort's folder, and which patients of it.
+        source: the cohort's folder, and which of its patients were used.
     """
 
     image: UInt8[np.ndarray, "n 224 224"]
@@ -45,7 +45,7 @@ class SliceDataset:
         return len(self.patients)
 
     def taken(self, index: Int[np.ndarray, " m"]) -> SliceDataset:
-        """Some of the slices, in the order given; one may be taken more than once."""
+        """The slices of these indices, in the order given; an index may occur more than once."""
         return SliceDataset(
             image=self.image[index],
             labels=self.labels[index],
@@ -62,34 +62,35 @@ class SliceDataset:
 
 
 def slice_dataset(
-    cohort: Cohort, path: Path, *, patients: list[str] | None = None, progress: Callable[[int, int], None] | None = None
+    cohort: Cohort, path: Path, *, patients: list[str] | None = None, on_case: Callable[[int, int], None] | None = None
 ) -> SliceDataset:
-    """Read a cohort once into `path`, or `path` where it is there already; a flat slice is left out.
+    """The slices in `path`; where it does not exist yet, the cohort is read and written there first. Flat slices are left out.
 
     Args:
-        patients: only these (a split); None takes all.
+        patients: only these patients of the cohort (a split); None takes all.
+        on_case: called after every patient with the patients done and the patients in all.
     Raises:
         InputError: no usable slice.
-        RunError: `path` was made of other data.
+        RunError: `path` was made of other patients.
     """
     if not path.exists():
-        chosen = (stack for stack in _told(cohort, progress) if patients is None or stack.patient in patients)
+        chosen = (stack for stack in _read(cohort, on_case) if patients is None or stack.patient in patients)
         write_slice_dataset(chosen, path, source=source_of(cohort, patients), place=str(cohort.root))
-    refuse_other_data(path, cohort, patients)
+    PreparedFile(path).require_source(cohort, patients)
     return read_slice_dataset(path)
 
 
-def _told(cohort: Cohort, progress: Callable[[int, int], None] | None) -> Iterator[Stack]:
+def _read(cohort: Cohort, on_case: Callable[[int, int], None] | None) -> Iterator[Stack]:
     for done, stack in enumerate(cohort.stacks(), start=1):
         if not isinstance(stack, Skipped):
             yield stack
-        if progress is not None:
-            progress(done, len(cohort.cases))
+        if on_case is not None:
+            on_case(done, len(cohort.cases))
 
 
 def read_slice_dataset(path: Path) -> SliceDataset:
     """What `write_slice_dataset` wrote."""
-    words, arrays = read_prepared(path)
+    words, arrays = PreparedFile(path).contents()
     return SliceDataset(patients=json.loads(words["patients"]), source=words["source"], **arrays)
 
 
@@ -97,8 +98,8 @@ def write_slice_dataset(stacks: Iterable[Stack], path: Path, *, source: str, pla
     """Put stacks on the canvas and write them.
 
     Args:
-        source: what they are, in words.
-        place: begins an error's message.
+        source: what they are, in words; recorded in the file.
+        place: where they come from, for the error message.
     Raises:
         InputError: no usable slice.
     """
@@ -106,10 +107,10 @@ def write_slice_dataset(stacks: Iterable[Stack], path: Path, *, source: str, pla
     names: list[str] = []
     has_rv: list[bool] = []
     for stack in stacks:
-        made = list(_rows(stack))
-        rows += made
-        names += [stack.patient] * len(made)
-        has_rv += [bool((stack.labels == Label.RV).any())] * len(made)
+        added = list(_rows(stack))
+        rows += added
+        names += [stack.patient] * len(added)
+        has_rv += [bool((stack.labels == Label.RV).any())] * len(added)
     if not rows:
         raise InputError(f"{place}: no usable slice to train on; `lgesynthnet verify {place}` says why")
     image, labels, centre = (np.stack(part) for part in zip(*rows, strict=True))
@@ -121,7 +122,7 @@ def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     for slice_ in stack:
         try:
             grid = to_grid(grey(slice_.image), slice_.spacing_mm)
-        except InputError:  # flat: `verify` says so
+        except InputError:  # a flat slice; `lgesynthnet verify` reports it
             continue
         image = _on_canvas(np.rint(grid.numpy() * 255).astype(np.uint8))
         labels = _on_canvas(_labels_on_grid(slice_.labels, slice_.spacing_mm))
@@ -131,17 +132,18 @@ def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
 
 
 def _labels_on_grid(labels: Labels, spacing_mm: tuple[float, float]) -> UInt8[np.ndarray, "gridrows gridcols"]:
-    """The most likely label after averaging, as the network's own output is averaged back: nearest would fray thin walls.
+    """The most likely label of each grid pixel after averaging, as the network's own output is averaged back.
 
-    First which tissue, the wall with its scar as one, then what of the wall: a pixel half wall is not lost to blood because its wall is
-    part healthy and part scar.
+    Nearest-neighbour sampling would fray thin walls. The tissue is decided first, with the wall and its scar as one; then the kind of
+    wall. Else a pixel that is half wall could become blood only because its wall is part healthy and part scar.
     """
-    each = np.stack([to_grid((labels == label).astype(np.float32), spacing_mm).numpy() for label in range(CLASSES)])
-    parts = [Label.WALL, Label.SCAR, Label.NO_REFLOW]
-    tissue = each.copy()
-    tissue[Label.WALL], tissue[Label.SCAR], tissue[Label.NO_REFLOW] = each[parts].sum(axis=0), 0, 0
-    found = tissue.argmax(axis=0).astype(np.uint8)
-    return np.where(found == Label.WALL, np.asarray(parts, np.uint8)[each[parts].argmax(axis=0)], found).astype(np.uint8)
+    shares = np.stack([to_grid((labels == label).astype(np.float32), spacing_mm).numpy() for label in range(CLASSES)])
+    wall_labels = [Label.WALL, Label.SCAR, Label.NO_REFLOW]
+    by_tissue = shares.copy()
+    by_tissue[Label.WALL], by_tissue[Label.SCAR], by_tissue[Label.NO_REFLOW] = shares[wall_labels].sum(axis=0), 0, 0
+    tissue = by_tissue.argmax(axis=0).astype(np.uint8)
+    kind_of_wall = np.asarray(wall_labels, np.uint8)[shares[wall_labels].argmax(axis=0)]
+    return np.asarray(np.where(tissue == Label.WALL, kind_of_wall, tissue).astype(np.uint8))
 
 
 def _on_canvas(grid: np.ndarray) -> np.ndarray:

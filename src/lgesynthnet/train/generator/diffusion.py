@@ -1,4 +1,4 @@
-"""What each stage minimises."""
+"""The diffusion loss of the base model and of the model with its control branch."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ from lgesynthnet.model.tensors import loss_weight, to_inputs
 from lgesynthnet.train.batches import drawn_from, normal
 from lgesynthnet.train.examples.roi import BASE_DROPOUT, CONTROL_DROPOUT, Examples
 
-HEALTHY_DRAWS = 0.2  # scar-free slices teach what healthy wall looks like; one in five draws is enough
-EVERYWHERE = 0.05  # a little loss outside the hidden region keeps the latent one picture
+HEALTHY_DRAWS = 0.2  # share of scar-free slices, which teach what healthy wall looks like
+EVERYWHERE = 0.05  # a small loss outside the hidden region, so that the whole latent stays one image
 
 
 class DiffusionTask:
-    """Velocity error over the hidden region, scar up-weighted, independent of the scar's area; base model or with its control branch.
+    """Squared velocity error over the hidden region, with more weight on scar and independent of the scar's area.
 
-    The base model has words alone to go by; BERT is frozen and its projection learns with the U-Net. With a control branch the U-Net
-    goes on learning beside it (decision 0007) unless `frozen_unet`; text encoder and autoencoder stay as they are. With `masks` it is
-    shown filled masks in place of edges; a model that reads templates gets one of another patient each time.
+    The base model is conditioned on the caption alone: BERT is frozen, and its projection is trained with the U-Net. With a control branch
+    the U-Net is trained further beside it (decision 0007), unless `frozen_unet`. Text encoder and autoencoder are frozen. A model that
+    reads templates gets one of another patient each time.
     """
 
-    def __init__(
-        self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor], *, frozen_unet: bool = False, masks: bool = False
-    ) -> None:
+    def __init__(self, model: Inpainter, examples: Examples, latents: tuple[Tensor, Tensor], *, frozen_unet: bool = False) -> None:
         self.model = model
         model.autoencoder.requires_grad_(False)
         model.text.requires_grad_(False)
@@ -42,21 +40,21 @@ class DiffusionTask:
             model.text.projection.requires_grad_(True)
             self.trained = nn.ModuleDict({"unet": model.unet, "projection": model.text.projection})
         self.examples, (self.mean, self.std) = examples, latents
-        self.drop = BASE_DROPOUT if model.control is None else replace(CONTROL_DROPOUT, filled=masks, template=model.templated)
+        self.drop = BASE_DROPOUT if model.control is None else replace(CONTROL_DROPOUT, template=model.templated)
         self.healthy, self.scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
         device = next(self.trained.parameters()).device
         chosen = drawn_from(self.healthy, self.scarred, HEALTHY_DRAWS, batch, rng)
-        made = [self.examples.condition(int(i), rng, self.drop) for i in chosen]
-        # The latent is drawn afresh from its mean and spread: a stored draw would put a floor under the loss.
+        conditions = [self.examples.condition(int(i), rng, self.drop) for i in chosen]
+        # The latent is sampled anew from its mean and deviation; with stored samples the loss could not fall below their noise.
         clean = (self.mean[chosen] + self.std[chosen] * normal(rng, batch, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)).to(device)
         noise = normal(rng, *clean.shape).to(device)
         step = torch.from_numpy(rng.integers(0, TRAIN_STEPS, batch)).to(device)
         alpha, sigma = (part.to(device) for part in signal_and_noise(self.model.schedule, step.cpu()))
-        inputs = to_inputs(made, self.model.text, device)
+        inputs = to_inputs(conditions, self.model.text, device)
         predicted = self.model(noised(clean, noise, alpha, sigma), step, inputs)
-        return _hidden_error(predicted - velocity(clean, noise, alpha, sigma), loss_weight(made, device=device))
+        return _hidden_error(predicted - velocity(clean, noise, alpha, sigma), loss_weight(conditions, device=device))
 
 
 def _hidden_error(error: Float[Tensor, "b 4 32 32"], weight: Float[Tensor, "b 1 32 32"]) -> Float[Tensor, ""]:

@@ -1,7 +1,7 @@
-"""Teaching the compact text encoder: wordings of one scar together, different scars apart, and every attribute readable.
+"""Training of the compact text encoder: wordings of one scar get similar vectors, different scars different ones.
 
-Nothing but the grammar is needed: prescriptions are drawn, worded twice, and half of each batch differs from the other half in
-one attribute, so that "anterior" and "inferior" cannot stay neighbours as they are in general encoders.
+No data is needed. Prescriptions are drawn and worded twice by the grammar. Half of each batch differs from the other half in one attribute,
+so that "anterior" and "inferior" do not stay as similar as they are in general encoders.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from torch.nn import functional
 
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.model.text import MAX_TOKENS, SPECIAL, BertModel, BertTokenizerFast, hidden_states, pooled
-from lgesynthnet.prescription.grammar.language import caption
-from lgesynthnet.prescription.grammar.paraphrasing import Meaning, meaning, paraphrase
+from lgesynthnet.prescription.grammar.paraphrasing import Meaning, caption_meaning, paraphrase
 from lgesynthnet.prescription.grammar.vocabulary import EXTENT_BINS
-from lgesynthnet.prescription.priors import draw
+from lgesynthnet.prescription.grammar.writing import write_caption
+from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
 from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
 
 TEMPERATURE = 0.07
 MASKED = 0.15  # share of tokens, as in BERT
-CANONICAL = 0.5  # of the first wordings: what the generator reads most
-NOTHING = 0.04  # captions that say that there is no enhancement
+CANONICAL = 0.5  # share of first wordings that are written as `caption` writes them, which the generator reads most
+NO_SCAR = 0.04  # share of captions that state that there is no enhancement
 
 
 class CaptionTask:
-    """Contrastive (InfoNCE over two wordings), masked-language and attribute losses of one batch of captions.
+    """Contrastive loss (InfoNCE over two wordings), masked-language loss and attribute losses of a batch of captions.
 
     Args:
-        leave_out: meanings that are never drawn, to measure what the encoder makes of them afterwards.
+        leave_out: meanings that are never drawn, to test afterwards how the encoder handles them.
     """
 
     def __init__(self, bert: BertModel, tokenizer: BertTokenizerFast, leave_out: frozenset[Meaning] = frozenset()) -> None:
@@ -56,35 +56,36 @@ class CaptionTask:
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
         drawn = draw_pairs(rng, batch, self.leave_out)
-        said = [meaning(prescription, level) for prescription, level in drawn]
-        first = [caption(p, level) if rng.random() < CANONICAL else paraphrase(p, level, rng) for p, level in drawn]
+        meanings = [caption_meaning(prescription, level) for prescription, level in drawn]
+        first = [write_caption(p, level) if rng.random() < CANONICAL else paraphrase(p, level, rng) for p, level in drawn]
         second = [paraphrase(p, level, rng) for p, level in drawn]
         device = next(self.heads.parameters()).device
         tokens = self.tokens(first + second).to(device)
-        hidden, seen = hidden_states(self.bert, self.tokenizer, tokens)
-        vectors = pooled(hidden, seen)
-        same = torch.tensor([[one == other for other in said] for one in said], device=device)
-        return self._contrast(vectors, same) + self._attributes(vectors, said + said) + 0.5 * self._words(tokens, rng)
+        hidden, is_word = hidden_states(self.bert, self.tokenizer, tokens)
+        vectors = pooled(hidden, is_word)
+        same = torch.tensor([[row == column for column in meanings] for row in meanings], device=device)
+        return self._contrast(vectors, same) + self._attributes(vectors, meanings + meanings) + 0.5 * self._words(tokens, rng)
 
     def tokens(self, captions: list[str]) -> Int[Tensor, "b tokens"]:
-        """As long as the longest one: padding to 48 would triple the time."""
-        return self.tokenizer(captions, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
+        """Tokens, padded to the longest caption only; padding to 48 would take three times as long."""
+        batch = self.tokenizer(captions, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        tokens: Tensor = batch.input_ids
+        return tokens
 
     def _contrast(self, vectors: Float[Tensor, "b2 hidden"], same: Tensor) -> Tensor:
-        one, other = functional.normalize(self.heads["contrast"](vectors), dim=1).chunk(2)
-        likeness = one @ other.T / TEMPERATURE
-        target = torch.arange(len(one), device=likeness.device)
-        # An equal scar elsewhere in the batch is no counter-example.
-        likeness = likeness.masked_fill(same & ~torch.eye(len(one), dtype=torch.bool, device=likeness.device), -1e4)
+        first, second = functional.normalize(self.heads["contrast"](vectors), dim=1).chunk(2)
+        likeness = first @ second.T / TEMPERATURE
+        target = torch.arange(len(first), device=likeness.device)
+        # An equal scar elsewhere in the batch is not a negative example.
+        likeness = likeness.masked_fill(same & ~torch.eye(len(first), dtype=torch.bool, device=likeness.device), -1e4)
         return 0.5 * (functional.cross_entropy(likeness, target) + functional.cross_entropy(likeness.T, target))
 
-    def _attributes(self, vectors: Float[Tensor, "b hidden"], said: list[Meaning]) -> Tensor:
-        wanted = attributes(said)
-        wanted = {name: value.to(vectors.device) for name, value in wanted.items()}
-        loss = functional.cross_entropy(self.heads["pattern"](vectors), wanted["pattern"])
-        loss = loss + functional.cross_entropy(self.heads["extent"](vectors), wanted["extent"])
-        loss = loss + 4 * functional.binary_cross_entropy_with_logits(self.heads["segments"](vectors), wanted["segments"])
-        return loss + functional.binary_cross_entropy_with_logits(self.heads["obstruction"](vectors)[:, 0], wanted["obstruction"])
+    def _attributes(self, vectors: Float[Tensor, "b hidden"], meanings: list[Meaning]) -> Tensor:
+        truth = {name: value.to(vectors.device) for name, value in attributes(meanings).items()}
+        loss = functional.cross_entropy(self.heads["pattern"](vectors), truth["pattern"])
+        loss = loss + functional.cross_entropy(self.heads["extent"](vectors), truth["extent"])
+        loss = loss + 4 * functional.binary_cross_entropy_with_logits(self.heads["segments"](vectors), truth["segments"])
+        return loss + functional.binary_cross_entropy_with_logits(self.heads["obstruction"](vectors)[:, 0], truth["obstruction"])
 
     def _words(self, tokens: Int[Tensor, "b tokens"], rng: np.random.Generator) -> Tensor:
         mask_id = self.tokenizer.convert_tokens_to_ids("[MASK]")
@@ -95,38 +96,38 @@ class CaptionTask:
 
 
 def draw_pairs(rng: np.random.Generator, batch: int, leave_out: frozenset[Meaning] = frozenset()) -> list[tuple[ScarPrescription, Level]]:
-    """`batch` prescriptions with the level of their slice; the second half are siblings of the first, one attribute changed."""
+    """`batch` prescriptions with the level of their slice; the second half is the first with one attribute changed."""
 
     def allowed(make: Callable[[], tuple[ScarPrescription, Level]]) -> tuple[ScarPrescription, Level]:
-        while meaning(*(made := make())) in leave_out:
+        while caption_meaning(*(pair := make())) in leave_out:
             pass
-        return made
+        return pair
 
     first = [allowed(lambda: _drawn(rng)) for _ in range((batch + 1) // 2)]
     return (first + [allowed(partial(_sibling, prescription, level, rng)) for prescription, level in first])[:batch]
 
 
-def attributes(said: list[Meaning]) -> dict[str, Tensor]:
-    """Classes of each meaning: pattern and extent (0 is none), segments and obstruction as 0 or 1."""
+def attributes(meanings: list[Meaning]) -> dict[str, Tensor]:
+    """Targets of the attribute heads: class of pattern and of extent (0 is none); segments and obstruction as 0 or 1."""
     patterns = list(Pattern)
-    segments = torch.zeros(len(said), 16)
-    for row, one in enumerate(said):
-        for segment in one.segments:
+    segments = torch.zeros(len(meanings), 16)
+    for row, scar in enumerate(meanings):
+        for segment in scar.segments:
             segments[row, segment - 1] = 1.0
     return {
-        "pattern": torch.tensor([0 if one.pattern is None else 1 + patterns.index(one.pattern) for one in said]),
-        "extent": torch.tensor([one.extent + 1 for one in said]),
+        "pattern": torch.tensor([0 if scar.pattern is None else 1 + patterns.index(scar.pattern) for scar in meanings]),
+        "extent": torch.tensor([scar.extent + 1 for scar in meanings]),
         "segments": segments,
-        "obstruction": torch.tensor([float(one.obstruction) for one in said]),
+        "obstruction": torch.tensor([float(scar.obstruction) for scar in meanings]),
     }
 
 
 def _drawn(rng: np.random.Generator) -> tuple[ScarPrescription, Level]:
     level = list(Level)[int(rng.integers(len(Level)))]
     prior = (Prior.UNIFORM, Prior.UNIFORM, Prior.ISCHAEMIC, Prior.NON_ISCHAEMIC)[int(rng.integers(4))]
-    prescription = draw(prior, level, rng)
-    if rng.random() < NOTHING:  # said of a slice that the scar does not reach
-        return prescription, next(other for other in Level if other is not level)
+    prescription = draw_prescription(prior, level, rng)
+    if rng.random() < NO_SCAR:  # a slice at another level, which the scar does not reach
+        return prescription, next(another for another in Level if another is not level)
     return prescription, level
 
 

@@ -1,4 +1,7 @@
-"""The segmenter that weighs training sets: real slices, and synthetic ones among them, in equal steps whatever the set."""
+"""Training of the downstream segmenter, which measures what a training set is worth: real slices, with or without synthetic ones.
+
+The number of steps is the same for every training set.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.heart import CLASSES, ROLE, HeartSegmenter, Kind, build_heart_segmenter
-from lgesynthnet.train.augment.slices import bent, randomised
+from lgesynthnet.train.augment.slices import elastic_crop, randomised_crop
 from lgesynthnet.train.examples.slices import SliceDataset
-from lgesynthnet.train.loop import fit
+from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters.heart import heart_segmentation_loss
 
-ANOTHER_SEED = 1_000_003  # between the batches of the two stages
+ANOTHER_SEED = 1_000_003  # added to the seed for the batches of the last phase on real slices
 
 
 class Augmentation(StrEnum):
-    """Geometric and elastic, as published; or every change of contrast, surroundings, shading, sharpness and noise besides."""
+    """Geometric and elastic changes, as published; or (strong) also changes of contrast, background, bias field, sharpness and noise."""
 
     GEOMETRIC = "geometric"
     STRONG = "strong"
@@ -39,10 +42,12 @@ class DownstreamRecipe:
     """One downstream segmenter and its loop.
 
     Attributes:
-        side: of the training crops, pixels of 1.5 mm. Instance norm takes its statistics from what it is shown, and whole slices are read:
-            trained on 144 mm crops the shipped segmenter got worse (wall Dice 0.78 before, 0.70 after, 0.77 with 216 mm).
-        jaccard: the published loss in place of cross-entropy and Dice.
-        init: a segmenter to start from, or a model that holds one; None is random weights.
+        kind, filters: see `HeartSegmenter`.
+        loop: settings of the training loop.
+        side: side of the training crops in pixels of 1.5 mm. Instance norm takes its statistics from its input, and later whole slices are
+            segmented: with crops of 144 mm the shipped segmenter got worse (wall Dice 0.78 before, 0.70 after, 0.77 with 216 mm).
+        jaccard: whether the published loss replaces cross-entropy and Dice.
+        init: a heart segmenter to start from, or a model that holds one; None starts from random weights.
     """
 
     kind: Kind
@@ -80,132 +85,159 @@ DOWNSTREAM: dict[str, DownstreamRecipe] = {
 }
 
 
-class MixedTask:
-    """Each slice of a batch from the synthetic ones with probability `share`, else from the real ones; nothing else is balanced.
+@dataclass(frozen=True, kw_only=True)
+class MixingSettings:
+    """What the batches of a `MixedTask` hold, and its loss.
 
-    Args:
-        same_prevalence: draw scarred slices as often as they stand among the real ones: from the real and the synthetic ones by `share`,
-            and the others from the real ones. Else samples, which all hold scar, teach that scar is common.
+    Attributes:
+        share: chance of each slice of a batch to be synthetic, 0 or more and below 1.
+        side: side of the crops in pixels of 1.5 mm.
+        augmentation: which augmentation.
+        jaccard: whether the published loss replaces cross-entropy and Dice.
+        same_prevalence: keep the share of slices with scar in a batch equal to that of the real slices. Slices with scar are then real or
+            synthetic by `share`, and the others are real. Otherwise samples, which all have scar, teach that scar is common.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        real: SliceDataset,
-        synthetic: SliceDataset | None,
-        *,
-        share: float,
-        side: int,
-        augmentation: Augmentation = Augmentation.GEOMETRIC,
-        jaccard: bool = False,
-        same_prevalence: bool = False,
-    ) -> None:
-        if not 0 <= share < 1:
-            raise InputError(f"the share of synthetic slices is {share:g}; it must be 0 or more and below 1")
-        self.trained = network
-        self.real, self.synthetic, self.share = real, synthetic, share if synthetic is not None else 0.0
-        self.side, self.augmentation, self.jaccard, self.same_prevalence = side, augmentation, jaccard, same_prevalence
-        self.scarred, self.others = np.flatnonzero(real.scarred), np.flatnonzero(~real.scarred)
+    share: float
+    side: int
+    augmentation: Augmentation = Augmentation.GEOMETRIC
+    jaccard: bool = False
+    same_prevalence: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise InputError(f"the share of synthetic slices is {self.share:g}; it must be 0 or more and below 1")
+
+
+class MixedTask:
+    """Segmentation loss of batches of real slices, mixed with synthetic ones where there are any; nothing else is balanced."""
+
+    def __init__(self, network: nn.Module, real: SliceDataset, synthetic: SliceDataset | None, settings: MixingSettings) -> None:
+        self.trained, self.real, self.synthetic, self.settings = network, real, synthetic, settings
+        self.share = settings.share if synthetic is not None else 0.0
+        self.scarred, self.healthy = np.flatnonzero(real.scarred), np.flatnonzero(~real.scarred)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        drawn = self._drawn(rng, batch)
+        parts = self._draw(rng, batch)
         image, labels, centre, has_rv = (
-            np.concatenate([getattr(d, name) for d in drawn]) for name in ("image", "labels", "centre", "has_rv")
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("image", "labels", "centre", "has_rv")
         )
         grey = torch.from_numpy(image.astype(np.float32) / 255)[:, None]
         truth = torch.from_numpy(labels.astype(np.float32))[:, None]
         where, known = torch.from_numpy(centre), torch.from_numpy(has_rv)
-        if self.augmentation is Augmentation.STRONG:
-            x, target = randomised(grey, truth, where, known, rng, self.side)
+        side = self.settings.side
+        if self.settings.augmentation is Augmentation.STRONG:
+            x, target = randomised_crop(grey, truth, where, known, rng, side)
         else:
-            x, target = bent(grey, truth, where, rng, self.side)
+            x, target = elastic_crop(grey, truth, where, rng, side)
         device = next(self.trained.parameters()).device
         logits = self.trained(x.to(device))
-        if self.jaccard:
+        if self.settings.jaccard:
             return jaccard_loss(logits, target.to(device))
         return heart_segmentation_loss(logits, target.to(device), known.to(device))
 
-    def _drawn(self, rng: np.random.Generator, batch: int) -> list[SliceDataset]:
-        made = rng.random(batch) < self.share
-        if self.same_prevalence and self.others.size:
-            healthy = rng.random(batch) < self.others.size / len(self.real)
-            made &= ~healthy
-            wanted = [(self.real, self.others, healthy), (self.real, self.scarred, ~healthy & ~made)]
+    def _draw(self, rng: np.random.Generator, batch: int) -> list[SliceDataset]:
+        """The slices of a batch, one part for each source."""
+        synthetic = rng.random(batch) < self.share
+        if self.settings.same_prevalence and self.healthy.size:
+            healthy = rng.random(batch) < self.healthy.size / len(self.real)
+            synthetic &= ~healthy
+            sources = [(self.real, self.healthy, healthy), (self.real, self.scarred, ~healthy & ~synthetic)]
         else:
-            wanted = [(self.real, np.arange(len(self.real)), ~made)]
+            sources = [(self.real, np.arange(len(self.real)), ~synthetic)]
         if self.synthetic is not None:
-            wanted.append((self.synthetic, np.arange(len(self.synthetic)), made))
-        return [each.taken(among[rng.integers(len(among), size=int(which.sum()))]) for each, among, which in wanted if which.any()]
+            sources.append((self.synthetic, np.arange(len(self.synthetic)), synthetic))
+        return [slices.taken(among[rng.integers(len(among), size=int(places.sum()))]) for slices, among, places in sources if places.any()]
 
 
 def jaccard_loss(logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"]) -> Float[Tensor, ""]:
-    """One less the soft Jaccard index over the batch, mean of cavity, wall with scar, and scar; as published, plus a cavity."""
-    chance, truth = logits.softmax(dim=1), functional.one_hot(target, CLASSES).permute(0, 3, 1, 2).float()
+    """1 minus the soft Jaccard index over the batch: the mean of cavity, wall with scar, and scar. The published loss has no cavity."""
+    probability, truth = logits.softmax(dim=1), functional.one_hot(target, CLASSES).permute(0, 3, 1, 2).float()
     losses = []
     for classes in (slice(Label.CAVITY, Label.CAVITY + 1), slice(Label.WALL, Label.RV), slice(Label.SCAR, Label.RV)):
-        p, t = chance[:, classes].sum(1), truth[:, classes].sum(1)
+        p, t = probability[:, classes].sum(1), truth[:, classes].sum(1)
         both = (p * t).sum()
         losses.append(1 - (both + 1) / (p.sum() + t.sum() - both + 1))
     return torch.stack(losses).mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownstreamSettings:
+    """How one downstream segmenter is trained.
+
+    Attributes:
+        recipe: its network and its loop.
+        share: share of synthetic slices in a batch; None takes their share of the training set.
+        augmentation: which augmentation.
+        same_prevalence: see `MixingSettings`; the share is then one of the slices with scar.
+        real_last: number of further steps on the real slices alone, with a warm-up and a decay of their own. Samples change how common and
+            how large scar seems to a segmenter; what it learns last it keeps.
+        init: a heart segmenter to start from, or a model that holds one.
+        seed, device: see `LoopSettings`; the first weights follow from the seed.
+    """
+
+    recipe: DownstreamRecipe
+    share: float | None = None
+    augmentation: Augmentation = Augmentation.GEOMETRIC
+    same_prevalence: bool = False
+    real_last: int = 0
+    init: Path | None = None
+    seed: int = 0
+    device: str = "cpu"
 
 
 def train_downstream(
     real: SliceDataset,
     synthetic: SliceDataset | None,
     folder: Path,
-    recipe: DownstreamRecipe,
+    settings: DownstreamSettings,
     *,
-    share: float | None = None,
-    augmentation: Augmentation = Augmentation.GEOMETRIC,
-    same_prevalence: bool = False,
-    real_last: int = 0,
-    init: Path | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-    progress: Callable[[int, int, float], None] | None = None,
+    on_progress: Callable[[int, int, float], None] | None = None,
 ) -> HeartSegmenter:
-    """Train in `folder`, or go on from its last checkpoint; the network's first weights follow from the seed.
+    """Train in `folder`, or continue from its last checkpoint.
 
     Args:
-        share: of synthetic slices in a batch; None is their share of the set.
-        same_prevalence: see `MixedTask`; the share is then one of scarred slices.
-        real_last: so many more steps on the real slices alone, warmed up and slowed down anew. Samples shift what a segmenter believes of
-            how common and how large scar is; what it learns last it keeps.
-        init: a segmenter to start from, or a model that holds one.
+        on_progress: see `fit`.
     Raises:
-        InputError: no real slice with scar.
-        ModelError: `init` is of another size.
+        InputError: there is no real slice with scar.
+        ModelError: `init` has another size.
         RunError: the folder was begun with other settings.
     """
     if not real.scarred.any():
         raise InputError("no real slice with scar to train on; choose patients with scar labels")
-    torch.manual_seed(seed)
-    network = build_heart_segmenter(recipe.filters, recipe.kind)
-    origin = "random weights"
-    if init is not None:
-        start = HeartSegmenter.from_pretrained(part_folder(init, ROLE))
-        if (start.filters, start.kind) != (recipe.filters, recipe.kind):
-            raise ModelError(f"{init}: has filters {start.filters}, wanted are {recipe.filters}; give another --init or --downstream")
-        network.load_state_dict(start.network.state_dict())
-        origin = start.fingerprint
+    recipe = settings.recipe
+    network, origin = _first_network(settings)
     count = 0 if synthetic is None else len(synthetic)
-    natural = count / (count + (int(real.scarred.sum()) if same_prevalence else len(real)))
-    origin = f"{origin}, {len(real)} + {count}{', same prevalence' if same_prevalence else ''}"
-    stages = [(synthetic, recipe.loop, folder, origin)]
-    if real_last:
-        stages = [(synthetic, recipe.loop, folder / "mixed", origin)]
-        stages += [(None, replace(recipe.loop, steps=real_last), folder, f"{origin}, {recipe.loop.steps} steps; real last")]
-    for i, (made, loop, place, known) in enumerate(stages):
-        task = MixedTask(
-            network,
-            real,
-            made,
-            share=natural if share is None else share,
-            side=recipe.side,
-            augmentation=augmentation,
-            jaccard=recipe.jaccard,
-            same_prevalence=same_prevalence,
-        )
-        fit(task, loop, place, seed=seed + i * ANOTHER_SEED, origin=known, device=device, progress=progress)
+    same = settings.same_prevalence
+    origin = f"{origin}, {len(real)} + {count}{', same prevalence' if same else ''}"
+    phases = [(synthetic, recipe.loop, folder, origin)]
+    if settings.real_last:
+        phases = [(synthetic, recipe.loop, folder / "mixed", origin)]
+        last = replace(recipe.loop, steps=settings.real_last)
+        phases.append((None, last, folder, f"{origin}, {recipe.loop.steps} steps; real last"))
+    mixing = MixingSettings(
+        share=count / (count + (int(real.scarred.sum()) if same else len(real))) if settings.share is None else settings.share,
+        side=recipe.side,
+        augmentation=settings.augmentation,
+        jaccard=recipe.jaccard,
+        same_prevalence=same,
+    )
+    for i, (added, steps, place, started_from) in enumerate(phases):
+        loop = LoopSettings(seed=settings.seed + i * ANOTHER_SEED, origin=started_from, device=settings.device)
+        fit(MixedTask(network, real, added, mixing), steps, place, loop, on_progress=on_progress)
     halve(network.cpu())
     return HeartSegmenter(network, recipe.filters, kind=recipe.kind)
+
+
+def _first_network(settings: DownstreamSettings) -> tuple[nn.Module, str]:
+    """The network with its first weights, and what these are."""
+    recipe, init = settings.recipe, settings.init
+    torch.manual_seed(settings.seed)
+    network = build_heart_segmenter(recipe.filters, recipe.kind)
+    if init is None:
+        return network, "random weights"
+    start = HeartSegmenter.from_pretrained(part_folder(init, ROLE))
+    if (start.filters, start.kind) != (recipe.filters, recipe.kind):
+        raise ModelError(f"{init}: has filters {start.filters}, wanted are {recipe.filters}; give another --init or --downstream")
+    network.load_state_dict(start.network.state_dict())
+    return network, start.fingerprint

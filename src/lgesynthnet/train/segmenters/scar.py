@@ -1,9 +1,9 @@
-"""Training and calibrating a reader: strong augmentation, Dice over the batch (over single images it teaches "no scar")."""
+"""Training and calibration of scar segmenters: strong augmentation, and Dice over the batch (over single images it teaches "no scar")."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,86 +21,151 @@ from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.calibration import ReadSlice, best_threshold, reliability
 from lgesynthnet.segmenter.networks import OUT_CHANNELS, build_network
-from lgesynthnet.segmenter.reader import TrainedScarSegmenter
-from lgesynthnet.terms import Role
+from lgesynthnet.segmenter.scar import TrainedScarSegmenter
+from lgesynthnet.terms import Precision, Role, Stage
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.batches import drawn_from
+from lgesynthnet.train.examples.files import source_of
+from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Examples
-from lgesynthnet.train.loop import fit
-from lgesynthnet.train.recipes import ReaderRecipe
+from lgesynthnet.train.generator.job import scar_segmenter_folder
+from lgesynthnet.train.loop import LoopSettings, fit
+from lgesynthnet.train.recipes import ScarSegmenterRecipe, recipe_named
+from lgesynthnet.train.report import about_training
+from lgesynthnet.train.request import NO_SCAR, TrainingRequest
 
-SCARRED_SHARE = 0.5  # of a batch: half its slices must teach when to say nothing
+SCARRED_SHARE = 0.5  # share of slices with scar in a batch; the others teach what is no scar
 PARTS_OF = {Role.REWARD: ("train",), Role.FILTER: ("train",), Role.AUDITOR: ("train", "audit")}
 
 
 def training_patients(role: Role, splits: Mapping[str, list[str]], *, parts: Sequence[str] = (), place: str = "splits") -> list[str] | None:
-    """Whom a reader may learn from: `train`, the auditor also `audit`; None (everyone) without splits.
+    """Patients that a scar segmenter learns from: part `train`, for the auditor also `audit`. None (all patients) without splits.
 
     Args:
-        parts: take these instead, as in the check with an auditor trained on `audit` alone.
+        splits: names of patients by part.
+        parts: take these parts instead.
+        place: where the splits come from, for the error message.
     Raises:
-        InputError: a part that is not there, or one that must not be trained on: `test` measures, `val` sets the threshold.
+        InputError: a part does not exist, or must not be trained on: `test` measures, and `val` sets the threshold.
     """
     for part, use in (("test", "measures what was trained"), ("val", "sets the threshold")):
         if part in parts:
-            raise InputError(f'{place}: no reader is trained on "{part}", which {use}; choose other --parts')
+            raise InputError(f'{place}: no segmenter is trained on "{part}", which {use}; choose other --parts')
     if missing := [part for part in parts if part not in splits]:
         raise InputError(f"{place}: has no part {', '.join(missing)}; it has {', '.join(splits) or 'none'}")
     if not splits:
         return None
     chosen = parts or [part for part in PARTS_OF[role] if part in splits]
-    if not chosen:  # everyone would include whom the splits mean to keep apart
+    if not chosen:  # all patients would include those that the splits keep apart
         raise InputError(f'{place}: has no part "{PARTS_OF[role][0]}" to train on; it has {", ".join(splits)}')
     return [name for part in chosen for name in splits[part]]
 
 
-def train_scar_segmenter(
-    role: Role,
+@dataclass(frozen=True, kw_only=True)
+class ScarSegmenterSettings:
+    """How a scar segmenter is trained.
+
+    Attributes:
+        role: what it will be used for; its architecture follows from it.
+        recipe: its size and its loops.
+        members: number of networks whose mean it is; their seeds are `seed`, `seed + 1`, ...
+        init: a scar segmenter of the same role and width to start from, or a model that holds one ("phantom"); the recipe's `finetune` loop
+            then applies.
+    """
+
+    role: Role
+    recipe: ScarSegmenterRecipe
+    members: int = 1
+    init: Path | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = Precision.NO
+
+
+def train_scar_segmenter(request: TrainingRequest, role: Role = Role.FILTER, *, members: int = 1) -> dict[str, object]:
+    """Train a scar segmenter; the same request again continues where the training stopped.
+
+    Args:
+        role, members: see `ScarSegmenterSettings`.
+    Returns:
+        The report, also written to `WORK/scar-segmenter-ROLE/report.json`; the network is in `model/` beside it.
+    Raises:
+        InputError: there is no usable slice, or none with scar.
+        ModelError: `init` does not fit.
+        RunError: the work folder was begun with other data or settings, or must not be resumed.
+    """
+    name = scar_segmenter_folder(role)
+    data, folder = request.data_for(name), request.folder(name)
+    shared = ExampleFile(request.work / "examples.safetensors")
+    # A scar segmenter may learn from other patients than the generator in the same work folder (decision 0008).
+    own = shared.path.exists() and shared.source != source_of(data.cohort, data.patients)
+    file = ExampleFile(folder / "examples.safetensors") if own else shared
+    examples = file.load_or_build(data.cohort, data.patients, request.on_progress)
+    if not examples.scarred.any():
+        raise InputError(f"{data.cohort.root}: {NO_SCAR}")
+    held_out = None
+    if data.validation is not None:
+        validation = ExampleFile(request.work / "validation.safetensors")
+        held_out = validation.load_or_build(data.validation, data.validation_patients, request.on_progress)
+    settings = ScarSegmenterSettings(
+        role=role,
+        recipe=recipe_named(request.recipe).scar_segmenters[role],
+        members=members,
+        init=request.init,
+        seed=request.seed,
+        device=request.device,
+        precision=request.precision,
+    )
+    on_progress = request.progress_of(Stage.SCAR_SEGMENTER.value)
+    report = fit_scar_segmenter(examples, folder, settings, held_out=held_out, on_progress=on_progress)
+    report |= about_training(request, Stage.SCAR_SEGMENTER.value, examples)
+    write_json(folder / "report.json", report)
+    return report
+
+
+def fit_scar_segmenter(
     examples: Examples,
-    recipe: ReaderRecipe,
     folder: Path,
+    settings: ScarSegmenterSettings,
     *,
     held_out: Examples | None = None,
-    init: Path | None = None,
-    members: int = 1,
-    seed: int = 0,
-    device: str = "auto",
-    tell: Callable[[int, int, float], None] | None = None,
+    on_progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, object]:
-    """Train the members one after the other, each with its own seed, calibrate their mean and write `FOLDER/model`.
+    """Train the members one after the other, calibrate their mean, and write `FOLDER/model`.
 
     Args:
         held_out: examples that set the threshold; without them the training examples do, and the report says so.
-        init: a reader of the same role and width to start from, or a model that holds one ("phantom"); the recipe's `finetune`
-            settings then apply.
     Raises:
-        ModelError: `init` is of another role or width.
-        RunError: `folder` was begun from another reader, or with other settings.
+        ModelError: `init` has another role or width.
+        RunError: `folder` was begun from another scar segmenter, or with other settings.
     """
+    role, recipe, init = settings.role, settings.recipe, settings.init
     start = None if init is None else TrainedScarSegmenter.from_pretrained(part_folder(init, role.value), role)
     if start is not None and start.width != recipe.width:
         raise ModelError(f"{init}: has width {start.width}, this recipe trains width {recipe.width}; choose the --recipe it was made with")
     origin = None if start is None else start.fingerprint
     networks, reports = [], []
-    for i in range(members):
-        torch.manual_seed(seed + i)
+    for i in range(settings.members):
+        seed = settings.seed + i
+        torch.manual_seed(seed)
         network = build_network(role, recipe.width)
         if start is not None:
             network.load_state_dict(start.networks[i % len(start.networks)].state_dict())
         task = ScarSegmenterTask(network, examples, strength=recipe.augmentation)
-        settings = recipe.train if start is None else recipe.finetune
-        reports.append(fit(task, settings, folder / f"member-{i}", seed=seed + i, origin=origin, device=device, progress=tell))
+        loop = LoopSettings(seed=seed, origin=origin, device=settings.device, precision=settings.precision)
+        steps = recipe.train if start is None else recipe.finetune
+        reports.append(fit(task, steps, folder / f"member-{i}", loop, on_progress=on_progress))
         networks.append(halve(network.cpu()))
-    reader = TrainedScarSegmenter(networks, role, width=recipe.width, views=recipe.views)
-    calibration = calibrate(reader, held_out or examples) | {"on": "validation" if held_out else "training"}
-    reader.save(folder / "model")
+    segmenter = TrainedScarSegmenter(networks, role, width=recipe.width, views=recipe.views)
+    calibration = calibrate(segmenter, held_out or examples) | {"on": "validation" if held_out else "training"}
+    segmenter.save(folder / "model")
     write_json(folder / "model" / "calibration.json", calibration)
     scores = {name: value for name, value in calibration.items() if name != "reliability"}
-    return {"role": role.value, "members": members, "loop": reports, "started_from": origin} | scores
+    return {"role": role.value, "members": settings.members, "loop": reports, "started_from": origin} | scores
 
 
 class ScarSegmenterTask:
-    """Cross-entropy and soft Dice over the batch, both inside the wall; scarred and scar-free slices in a fixed ratio."""
+    """Cross-entropy and soft Dice over the batch, both inside the wall; slices with and without scar in a fixed ratio."""
 
     def __init__(self, network: nn.Module, examples: Examples, *, strength: float = 1.0) -> None:
         self.trained, self.examples, self.strength = network, examples, strength
@@ -117,22 +182,26 @@ class ScarSegmenterTask:
 def scar_segmentation_loss(
     logits: Float[Tensor, "b 3 128 128"], target: Int[Tensor, "b 128 128"], wall: Bool[Tensor, "b 128 128"]
 ) -> Float[Tensor, ""]:
-    """What a reading costs, inside the wall alone.
+    """Cross-entropy and soft Dice inside the wall.
 
-    Dice is taken over the batch: of a slice without scar it is 1 whatever was read, and a network that averages Dice over slices
-    learns that silence pays. Scar with its dark core, and the dark core by itself, each give one Dice; experts draw no-reflow now
-    and then only, so the whole carries the reading.
+    Dice is computed over the batch: averaged over slices it rewards finding nothing, because most slices have little scar. There is one
+    Dice of scar with its no-reflow core and one of the core alone; the first has more weight, because experts do not always draw the core.
+
+    Args:
+        logits: healthy, scar, no-reflow.
+        target: 0 healthy, 1 scar, 2 no-reflow.
     """
     entropy = functional.cross_entropy(logits, target, reduction="none")[wall].mean()
-    chance = torch.softmax(logits, dim=1)[:, 1:] * wall[:, None]
+    probability = torch.softmax(logits, dim=1)[:, 1:] * wall[:, None]
     truth = functional.one_hot(target, OUT_CHANNELS).permute(0, 3, 1, 2)[:, 1:] * wall[:, None]
-    whole_and_core = [torch.stack([both.sum(1), both[:, 1]], dim=1) for both in (chance, truth.float())]
+    whole_and_core = [torch.stack([scar.sum(1), scar[:, 1]], dim=1) for scar in (probability, truth.float())]
     overlap = DiceLoss(batch=True, smooth_nr=1.0, smooth_dr=1.0, weight=[1.5, 0.5])
-    return entropy + overlap(*whole_and_core)
+    loss: Tensor = entropy + overlap(*whole_and_core)
+    return loss
 
 
 def to_stack(examples: Examples, chosen: Int[np.ndarray, " b"]) -> tuple[Float[Tensor, "b 3 128 128"], Int[Tensor, "b 128 128"]]:
-    """Reader input and target (0 healthy, 1 scar, 2 no-reflow) of some examples."""
+    """Input (image in heart units, cavity, wall) and target (0 healthy, 1 scar, 2 no-reflow) of the chosen examples."""
     labels = examples.labels[chosen]
     wall = labels >= Label.WALL
     stack = np.stack([examples.image[chosen].astype(np.float32), labels == Label.CAVITY, wall], axis=1).astype(np.float32)
@@ -141,20 +210,18 @@ def to_stack(examples: Examples, chosen: Int[np.ndarray, " b"]) -> tuple[Float[T
 
 
 @torch.no_grad()
-def calibrate(reader: TrainedScarSegmenter, examples: Examples, *, batch: int = 32) -> dict[str, object]:
-    """Set the reader's threshold by `best_threshold`; returns the scores at it, the calibration error and the reliability curve."""
+def calibrate(segmenter: TrainedScarSegmenter, examples: Examples, *, batch: int = 32) -> dict[str, object]:
+    """Set the segmenter's threshold by `best_threshold`; returns the scores at it, the calibration error and the reliability curve."""
     slices = []
     for start in range(0, len(examples), batch):
         chosen = np.arange(start, min(start + batch, len(examples)))
         stack, target = to_stack(examples, chosen)
-        chance = reader.chance(stack)[:, 1:].sum(1)
-        for i, seen, truth, wall in zip(chosen, chance, target, stack[:, 2] > 0.5, strict=True):
-            inside = ReadSlice(
-                patient=examples.patients[i], chance=seen[wall].numpy(), truth=(truth[wall] > 0).numpy(), pixel_mm2=PIXEL_MM**2
-            )
-            slices.append(inside)
+        probability = segmenter.grid_probabilities(stack)[:, 1:].sum(1)
+        for i, of_slice, truth, wall in zip(chosen, probability, target, stack[:, 2] > 0.5, strict=True):
+            inside, scar = of_slice[wall].numpy(), (truth[wall] > 0).numpy()
+            slices.append(ReadSlice(patient=examples.patients[i], probability=inside, truth=scar, pixel_mm2=PIXEL_MM**2))
     best = best_threshold(slices)
-    reader.threshold = best.threshold
+    segmenter.threshold = best.threshold
     bins, error = reliability(slices)
     return _rounded(asdict(best) | {"calibration_error": error}) | {"reliability": [_rounded(asdict(b)) for b in bins]}
 

@@ -1,0 +1,161 @@
+"""Write NIfTI files: one slice that lies where a slice of its host lies, or a whole stack. The same input gives the same bytes."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from lgesynthnet.data.nifti import affine_of, read_header
+from lgesynthnet.errors import InputError
+from lgesynthnet.files import write_bytes
+from lgesynthnet.records import Stack
+
+DType = np.dtype[Any] | type | str
+_MARK = "SYNTHETIC"
+
+
+def write_slice_like(
+    out_path: Path,
+    pixels: Shaped[np.ndarray, "rows cols"],
+    like_path: Path,
+    index: int,
+    flip: tuple[bool, bool] = (False, False),
+    dtype: DType | None = None,
+    descrip: str = _MARK,
+) -> None:
+    """Write one synthetic slice of shape (columns, rows, 1) that lies where slice `index` of the host file lies.
+
+    The header says that the slice is synthetic. The bytes depend only on the input: the gzip header has no time stamp and
+    no file name. Header extensions of the host are dropped, because they may hold a patient's data.
+
+    Args:
+        pixels: (rows, cols), stored numbers (unscaled), in the view that `flip` made of the file; the flip is undone here.
+        like_path: the host *image*, also when a label is written, so that image and label get the same geometry.
+        index: position of the slice in the host file, from 0.
+        flip: whether (rows, columns) were mirrored when the host was read.
+        dtype: data type on disk. None keeps the data type, slope and intercept of the host. With any data type given, even
+            the host's own, nothing is scaled.
+        descrip: free text of the header, at most 79 ASCII characters; SYNTHETIC is put in front where it is missing.
+    Raises:
+        InputError: the host cannot be read, has no such slice, or has another size; or `out_path` is no .nii or .nii.gz.
+        RunError: the file cannot be written. Nothing is left behind.
+        ValueError: a pixel does not fit the data type exactly; the caller has to round and clip.
+    """
+    header, stored = _slice_of(out_path, pixels, like_path, index, flip, dtype)
+    header["descrip"] = (descrip if descrip.startswith(_MARK) else f"{_MARK} {descrip}").encode("ascii", "replace")[:79]
+    header["intent_name"], header["aux_file"] = _MARK.encode(), _MARK.encode()
+    _write_slice(out_path, header, stored)
+
+
+def write_copied_slice(
+    out_path: Path,
+    pixels: Shaped[np.ndarray, "rows cols"],
+    like_path: Path,
+    index: int,
+    dtype: DType | None = None,
+) -> None:
+    """Write a copy of slice `index` of a file, or labels for it, of shape (columns, rows, 1).
+
+    Unlike `write_slice_like` this leaves the texts of the header as they are, so a real slice is not called synthetic and a
+    synthetic slice stays marked.
+
+    Args:
+        pixels: (rows, cols), stored numbers in the file's own view.
+    Raises:
+        InputError, RunError, ValueError: see `write_slice_like`.
+    """
+    _write_slice(out_path, *_slice_of(out_path, pixels, like_path, index, (False, False), dtype))
+
+
+def write_stack(stack: Stack, image_path: Path, label_path: Path, *, descrip: str) -> None:
+    """Write the image (in its own data type) and the labels (uint8) of a stack made here, with one geometry.
+
+    The file axes are (column, row, slice); pixdim and the affine both hold the spacing. Missing folders are made.
+
+    Args:
+        descrip: free text of the header, at most 79 ASCII characters.
+    Raises:
+        RunError: the files cannot be written.
+    """
+    affine = np.diag([stack.spacing_mm[1], stack.spacing_mm[0], stack.slice_step_mm, 1.0])
+    for path, pixels in ((image_path, stack.image), (label_path, stack.labels.astype(np.uint8))):
+        write_bytes(path, gzip_bytes(_nifti_bytes(pixels, affine, descrip)))
+
+
+def gzip_bytes(content: bytes) -> bytes:
+    """Compress without time stamp or file name, so that the same content gives the same bytes."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=6) as stream:
+        stream.write(content)
+    return buffer.getvalue()
+
+
+def _slice_of(
+    out_path: Path,
+    pixels: Shaped[np.ndarray, "rows cols"],
+    like_path: Path,
+    index: int,
+    flip: tuple[bool, bool],
+    dtype: DType | None,
+) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "columns rows"]]:
+    """Header and voxels of a slice that lies where slice `index` of the host lies; see `write_slice_like`."""
+    if out_path.suffix.lower() not in (".gz", ".nii"):
+        raise InputError(f"{out_path}: slices are written as .nii.gz or .nii; change the ending of the file name")
+    header, geometry = read_header(like_path)
+    columns, rows, slices = geometry.shape
+    if not 0 <= index < slices or pixels.shape != (rows, columns):
+        raise InputError(
+            f"{like_path}: has {slices} slices of {rows} x {columns} (rows x columns), but slice {index} of {pixels.shape} was asked for; "
+            "give the host that the slice was made from"
+        )
+    disk = geometry.dtype
+    if dtype is not None:
+        header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
+        header.set_data_dtype(np.dtype(dtype))
+        disk = header.get_data_dtype()
+    in_file_view = pixels[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
+    stored = in_file_view.T.astype(disk)
+    if not np.array_equal(stored.T, in_file_view, equal_nan=pixels.dtype.kind == "f"):
+        raise ValueError(
+            f"{out_path.name}: pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
+        )
+    _keep_one_slice(header, geometry.shape, index)
+    return header, stored
+
+
+def _keep_one_slice(header: nib.Nifti1Header, shape: tuple[int, int, int], index: int) -> None:
+    """Make this the header of one slice: only the origin moves, every other number of the geometry stays."""
+    affine = affine_of(header, shape)
+    origin = affine @ (0.0, 0.0, float(index), 1.0)
+    quaternion_origin = header.get_qform() @ (0.0, 0.0, float(index), 1.0) if int(header["qform_code"]) > 0 else None
+    header["dim"] = [3, shape[0], shape[1], 1, 1, 1, 1, 1]
+    if quaternion_origin is not None:
+        for key, value in zip(("qoffset_x", "qoffset_y", "qoffset_z"), quaternion_origin, strict=False):
+            header[key] = value
+    if int(header["sform_code"]) > 0 or quaternion_origin is None:
+        # A host with neither code is placed by its shape, which has just changed: only an sform keeps the slice in its place.
+        header["sform_code"] = max(int(header["sform_code"]), 2 if quaternion_origin is None else 0)
+        for i, key in enumerate(("srow_x", "srow_y", "srow_z")):
+            header[key] = [*affine[i, :3], origin[i]]
+
+
+def _write_slice(out_path: Path, header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows"]) -> None:
+    start = header.sizeof_hdr + 4
+    header["vox_offset"] = start
+    content = header.binaryblock.ljust(start, b"\0") + stored.tobytes(order="F")
+    write_bytes(out_path, content if out_path.suffix.lower() == ".nii" else gzip_bytes(content))
+
+
+def _nifti_bytes(pixels: Shaped[np.ndarray, "rows cols slices"], affine: Float[np.ndarray, "4 4"], descrip: str) -> bytes:
+    image = nib.Nifti1Image(np.ascontiguousarray(pixels.transpose(1, 0, 2)), affine, dtype=pixels.dtype)
+    image.header["descrip"] = descrip.encode("ascii", "replace")[:79]
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    return bytes(image.to_bytes())

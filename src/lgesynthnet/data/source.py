@@ -1,0 +1,80 @@
+"""One description of a folder of patients and of how to read it; every command that reads patients takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lgesynthnet.errors import InputError
+from lgesynthnet.options import option
+from lgesynthnet.terms import Flip
+
+if TYPE_CHECKING:
+    from lgesynthnet.data.cohort import Cohort
+
+READING = "How to read the folder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortSource:
+    """Where patients lie and how their files are to be read.
+
+    Attributes:
+        flip: mirroring that turns the files into the radiological view (RV on the viewer's left); undone in whatever is written.
+        patients: only these patients; None takes all.
+    """
+
+    root: Path = option(help="Folder of patients: EMIDEC layout, image/label pairs, or nnU-Net raw.", flags=("--data",))
+    dataset: str | None = option(None, help="Data set whose label ids are used: emidec, acdc, mnms or sunnybrook.", panel=READING)
+    labels: str | None = option(None, help='Meaning of the label ids: "1=cavity,2=wall,3=scar,4=no-reflow,5=rv".', panel=READING)
+    base_first: bool | None = option(
+        None,
+        help="Which end of a stack slice 0 is. Without it the areas of the heart decide.",
+        flags=("--base-first/--apex-first",),
+        panel=READING,
+    )
+    flip: Flip = option(
+        Flip.NONE, help="Mirror rows or columns into the radiological view; undone in the files that are written.", panel=READING
+    )
+    landmarks: Path | None = option(
+        None,
+        help="CSV of RV insertion angles (case,slice,anterior_deg,inferior_deg). Without it they are found in the images.",
+        panel=READING,
+    )
+    patients: tuple[str, ...] | None = option(
+        None, help="Read only this patient; give the option again for more.", flags=("--patient",), panel=READING
+    )
+
+    def open(self) -> Cohort:
+        """List the cases, without reading a voxel.
+
+        Raises:
+            InputError: no cases, labels of unknown meaning, landmarks that cannot be read, or none of the named patients is there.
+        """
+        from lgesynthnet.data.cohort import open_cohort
+        from lgesynthnet.data.label_maps import parse_label_map
+
+        cohort = open_cohort(
+            self.root,
+            dataset=self.dataset,
+            label_map=parse_label_map(self.labels) if self.labels else None,
+            base_first=self.base_first,
+            flip=self.flip.axes,
+            landmarks=self.landmarks,
+        )
+        if self.patients is None:
+            return cohort
+        cases = [case for case in cohort.cases if case.patient in self.patients]
+        if not cases:
+            raise InputError(f"{self.root}: has none of the patients {', '.join(self.patients[:5])}; it has {_some(cohort)}")
+        return replace(cohort, cases=cases)
+
+    def absolute(self) -> CohortSource:
+        """The same source with paths that hold from any folder."""
+        return replace(self, root=self.root.absolute(), landmarks=self.landmarks.absolute() if self.landmarks else None)
+
+
+def _some(cohort: Cohort) -> str:
+    names = [case.patient for case in cohort.cases]
+    return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")

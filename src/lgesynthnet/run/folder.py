@@ -1,0 +1,228 @@
+"""The run folder: everything that one `synthesize` command wrote. No other code knows its file names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lgesynthnet.conditioning.sample import SyntheticSample
+from lgesynthnet.data.declaration import DECLARATION, write_declaration
+from lgesynthnet.data.layout import find_cases
+from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.files import write_bytes
+from lgesynthnet.hosts.pool import HostPool, find_hosts
+from lgesynthnet.records import Labels
+from lgesynthnet.run.ledger import TABLE, Ledger
+from lgesynthnet.run.lock import LOCK, locked
+from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.run.sample_files import ENDING, PARTS, REJECTED, StoredSample, folder_of, path_of, read_sample, write_sample
+from lgesynthnet.run.sample_row import SampleRow
+
+PLAN = "plan.json"
+REPORT = "report.html"
+DATA_CARD = "card.md"
+EVALUATION = "evaluation"
+HOSTS_CACHE = "hosts.json"
+CELL_LIMIT = 2**20  # characters; a caption or a prescription is far shorter, and a longer cell is no file of ours
+
+OnCase = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run, finished or not.
+
+    >>> run = RunFolder.open(Path("runs/first"))
+    >>> kept = [run.sample(row) for row in run.rows if row.kept]
+
+    Attributes:
+        path: the folder.
+        plan: what the run was asked to do.
+    """
+
+    path: Path
+    plan: SynthesisPlan
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open a run to read it.
+
+        Raises:
+            RunError: the folder holds no plan, or one that this version cannot read.
+        """
+        if not (path / PLAN).is_file():
+            raise RunError(f"{path}: is not a run folder (it has no {PLAN}); give the folder that `lgesynthnet synthesize --out` wrote")
+        return cls(path, SynthesisPlan.read(path / PLAN))
+
+    @classmethod
+    @contextmanager
+    def begin(cls, path: Path, plan: SynthesisPlan) -> Iterator[RunFolder]:
+        """Make a run folder, or continue one of the same plan, and hold it for as long as the block runs.
+
+        Raises:
+            RunError: another process holds the folder; it holds other things or another plan; or it is read-only or full.
+        """
+        with locked(path):
+            cls._prepare(path, plan)
+            yield cls(path, plan)
+
+    @staticmethod
+    def _prepare(path: Path, plan: SynthesisPlan) -> None:
+        try:
+            present = {entry.name for entry in path.iterdir()}
+            for partial in [*path.rglob(".*.partial")]:  # left half-written by a killed process
+                partial.unlink(missing_ok=True)
+        except OSError as fault:
+            raise RunError(f"{path}: cannot be used ({fault.strerror or fault}); choose another --out") from None
+        present = {name for name in present if not name.endswith(".partial")}
+        if PLAN in present:
+            difference = SynthesisPlan.read(path / PLAN).difference(plan)
+            if difference is not None:
+                raise RunError(f"{path}: this run was begun with another plan: {difference}; choose another --out, or delete the folder")
+        elif present - {LOCK, HOSTS_CACHE}:
+            raise RunError(f"{path}: is not empty and is not a run folder (it has no {PLAN}); choose another --out")
+        write_bytes(path / PLAN, (plan.to_json() + "\n").encode())
+        if not (path / DECLARATION).exists():
+            write_declaration(path, labels="lgesynthnet")
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def report(self) -> Path:
+        return self.path / REPORT
+
+    @property
+    def data_card(self) -> Path:
+        return self.path / DATA_CARD
+
+    @property
+    def table(self) -> Path:
+        return self.path / TABLE
+
+    @property
+    def command(self) -> str:
+        """The command that makes this run again."""
+        return self.plan.command(self.path)
+
+    def evaluation(self, name: str) -> Path:
+        """Where a file of an evaluation stands."""
+        return self.path / EVALUATION / name
+
+    @cached_property
+    def rows(self) -> tuple[SampleRow, ...]:
+        """Every attempt in order, as `samples.csv` holds it.
+
+        Raises:
+            RunError: the table is missing, or is no table of samples.
+        """
+        return tuple(read_rows(self.table))
+
+    def painted(self, *, kept_only: bool = True) -> list[SampleRow]:
+        """The rows that have files: those that the filter kept, or all.
+
+        Raises:
+            RunError: there is none; or see `rows`.
+        """
+        rows = [row for row in self.rows if row.file and (row.kept or not kept_only)]
+        if not rows:
+            hint = "--all also takes the rejected samples" if kept_only else "nothing could be painted"
+            raise RunError(f"{self.path}: holds no sample to use; {hint}")
+        return rows
+
+    @cached_property
+    def host_files(self) -> dict[str, Path]:
+        """Patient -> image file of the hosts; empty where the folder of the hosts is gone, which only costs their pictures."""
+        try:
+            return {case.patient: case.image_path for case in find_cases(self.plan.request.hosts.root).cases}
+        except InputError:
+            return {}
+
+    def hosts(self, moved_to: Path | None = None, on_case: OnCase | None = None) -> HostPool:
+        """The slices that the run painted into, read again.
+
+        Args:
+            moved_to: the folder of the hosts now; None takes the folder that the run named.
+            on_case: gets (done, total) after each case.
+        Raises:
+            InputError: the folder is gone, or holds no cases.
+            RunError: the hosts are not the same as they were.
+        """
+        source = self.plan.hosts(moved_to)
+        if not source.root.is_dir():
+            raise InputError(f"{source.root}: the hosts of the run are not there any more; give their folder with --hosts")
+        pool = find_hosts(source.open(), with_scar=self.plan.request.hosts_with_scar, on_case=on_case, cache=self.path / HOSTS_CACHE)
+        if pool.fingerprint != self.plan.hosts_fingerprint:
+            raise RunError(
+                f"{source.root}: these are not the hosts that the run painted into ({self.plan.hosts_fingerprint}, now "
+                f"{pool.fingerprint}); give the folder as it was with --hosts"
+            )
+        return pool
+
+    def image(self, row: SampleRow) -> Path:
+        """The image file of a painted sample."""
+        return self.path / row.file
+
+    def part(self, row: SampleRow, part: str) -> Path:
+        """The file of one part of a painted sample, see `sample_files.PARTS`."""
+        return path_of(self.image(row), part)
+
+    def sample(self, row: SampleRow) -> StoredSample:
+        """A painted sample, read back in the radiological view.
+
+        Raises:
+            RunError: one of its files is missing, damaged, or lies on another grid.
+        """
+        return read_sample(self.image(row), row.host, flip=self.plan.request.hosts.flip.axes)
+
+    def store(self, sample: SyntheticSample, read: Labels, sample_id: str, *, kept: bool) -> str:
+        """Write the files of a sample; returns the image's path relative to the folder.
+
+        Args:
+            read: (rows, cols), what the filter detected.
+        Raises:
+            RunError: the folder is read-only or the disk is full.
+        """
+        folder = folder_of(kept=kept, keep_all=self.plan.request.keep_all)
+        write_sample(sample, read, self.path / folder, sample_id, flip=self.plan.request.hosts.flip.axes)
+        return (folder / "images" / f"{sample_id}{ENDING}").as_posix()
+
+    def ledger(self) -> Ledger:
+        """The ledger, opened for writing; only inside `begin`."""
+        return Ledger(self.path, self.plan.hash)
+
+    def remove_unrecorded(self, ledger: Ledger) -> None:
+        """Remove the files of samples that a killed process had written but not yet recorded: without a row there is no sample."""
+        known = ledger.ids()
+        try:
+            for folder in (self.path, self.path / REJECTED):
+                for part in PARTS:
+                    for path in (folder / part).glob(f"s{self.plan.request.seed}_*{ENDING}"):
+                        if path.name.removesuffix(ENDING) not in known:
+                            path.unlink()
+        except OSError as fault:
+            raise RunError(f"{self.path}: cannot be written ({fault.strerror or fault}); choose a writable --out folder") from None
+
+
+def read_rows(table: Path) -> Iterator[SampleRow]:
+    """The rows of a `samples.csv`.
+
+    Raises:
+        RunError: the file is missing, or is no table of samples.
+    """
+    csv.field_size_limit(CELL_LIMIT)
+    try:
+        with table.open(newline="", encoding="utf-8") as lines:
+            for cells in csv.DictReader(lines):
+                yield SampleRow.of_cells(cells)
+    except OSError as fault:
+        raise RunError(f"{table}: cannot be read ({fault.strerror}); give the folder that `lgesynthnet synthesize --out` wrote") from None
+    except (csv.Error, UnicodeDecodeError) as fault:
+        raise RunError(f"{table}: is not a table of samples ({fault})") from None
+    except ValueError as fault:
+        raise RunError(f"{table}: a row cannot be read ({fault}); was the file edited?") from None

@@ -1,0 +1,156 @@
+"""What a user asks `synthesize` for. The fields are the options of the command line, and the plan of the run keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lgesynthnet.data.source import CohortSource
+from lgesynthnet.errors import RunError
+from lgesynthnet.model_store import shipped_or_path
+from lgesynthnet.options import option
+from lgesynthnet.terms import DICE_ABOVE, Prior, PromptSource
+
+WHAT = "What to paint (give exactly one)"
+WHERE = "Which slices to paint into"
+HOW = "Which samples to keep, and when to stop"
+ATTEMPTS_PER_SAMPLE = 8  # default budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Part `index` of `of` (from 1): makes the attempts k with k % of == index - 1, and its even share of the samples."""
+
+    index: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read "2/5".
+
+        Raises:
+            RunError: the text is anything else.
+        """
+        index, _, of = text.partition("/")
+        if not (index.isdecimal() and of.isdecimal() and 1 <= int(index) <= int(of) <= 100_000):
+            raise RunError(f"--shard {text}: write i/n with 1 <= i <= n, e.g. 2/5")
+        return cls(index=int(index), of=int(of))
+
+    def share(self, count: int) -> int:
+        """How many of `count` samples this shard keeps; the shares of all shards add up to `count`."""
+        return count // self.of + (self.index <= count % self.of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisRequest:
+    """One request for synthetic samples; exactly one of `text`, `prescriptions` and `prior` says what is painted.
+
+    Attributes:
+        splits, part: paint only into the patients of this part of a splits file.
+        dice_above: in [0, 1); a sample is kept when its Dice is above this value.
+        max_seconds: stops this session; it does not change what is painted.
+
+    Raises:
+        RunError: a value is out of its range, or the request does not say what to paint.
+    """
+
+    hosts: CohortSource = option(help="Folder of the patients whose slices are painted into.", flags=("--hosts",))
+    count: int = option(help="Number of samples to keep.", flags=("--count", "-n"), bounds=(1, None))
+    model: str = option("phantom", help='The generator: "phantom" (shipped), a model folder, or "paste" (the baseline without a network).')
+    filter: Path | None = option(
+        None,
+        help="The filter: a folder that `train scar-segmenter --role filter` wrote.",
+        default_text="the filter of --model",
+        panel=HOW,
+    )
+    text: str | None = option(
+        None, help='A sentence in the wording of reports: "Transmural enhancement in the posteroseptal wall".', panel=WHAT
+    )
+    prescriptions: Path | None = option(None, help="JSON lines that `lgesynthnet prescribe` wrote; they are painted in turn.", panel=WHAT)
+    prior: Prior | None = option(None, help="Draw prescriptions from this population.", panel=WHAT)
+    seed: int = option(0, help="Random seed. The same seed gives bit-identical output on one kind of processor.", bounds=(0, None))
+    hosts_with_scar: bool = option(
+        False, help="Also paint into slices that hold scar already; that scar stays.", flags=("--hosts-with-scar",), panel=WHERE
+    )
+    splits: Path | None = option(None, help="JSON file with the patients of each part; only those of --part are painted into.", panel=WHERE)
+    part: str = option("train", help="Part of --splits to paint into.", panel=WHERE)
+    keep_all: bool = option(
+        False, help="Keep every painted slice; the verdict of the filter is still recorded.", flags=("--keep-all",), panel=HOW
+    )
+    dice_above: float = option(
+        DICE_ABOVE, help="Keep a sample when the Dice of the intended and the detected scar is above this.", bounds=(0, 0.99), panel=HOW
+    )
+    dice_only: bool = option(
+        False,
+        help="Use the published filter: Dice alone, without segments, extent, brightness, spill and seam.",
+        flags=("--dice-only",),
+        panel=HOW,
+    )
+    balance: bool = option(
+        False,
+        help="Keep each kind of scar as often as it was drawn, not as often as it passes the filter.",
+        flags=("--balance",),
+        panel=HOW,
+    )
+    max_attempts: int | None = option(
+        None, help="Largest number of attempts of the whole run.", bounds=(1, None), default_text="8 x count", panel=HOW
+    )
+    max_seconds: float | None = option(None, help="Stop this session after so many seconds; the same command continues the run.", panel=HOW)
+    shard: str = option(
+        "1/1",
+        help="Run only shard i of n (e.g. 2/5); give each shard its own --out. A sample is identical whichever shard makes it.",
+        panel=HOW,
+    )
+    strict: bool = option(
+        False, help="Stop at the first case that cannot be used instead of skipping it.", flags=("--strict",), panel=WHERE
+    )
+    device: str = option("auto", help="auto, cpu, cuda, cuda:N or mps.")
+
+    def __post_init__(self) -> None:
+        Shard.parse(self.shard)
+        if self.prior is not None:
+            if self.prior not in list(Prior):
+                raise RunError(f"--prior {self.prior}: must be one of {', '.join(Prior)}")
+            object.__setattr__(self, "prior", Prior(self.prior))
+        given = [f"--{source.value}" for source, value in self._sources().items() if value is not None]
+        if len(given) != 1:
+            raise RunError(f"give exactly one of --text, --prescriptions or --prior ({' and '.join(given) or 'none'} was given)")
+        wrong = (
+            f"--count {self.count}: must be at least 1" if self.count < 1 else None,
+            f"--seed {self.seed}: must be in [0, 2^63)" if not 0 <= self.seed < 2**63 else None,
+            f"--dice-above {self.dice_above}: must be in [0, 1)" if not 0 <= self.dice_above < 1 else None,
+            f"--max-attempts {self.max_attempts}: must be at least 1" if self.max_attempts is not None and self.max_attempts < 1 else None,
+            f"--max-seconds {self.max_seconds}: must be above 0" if self.max_seconds is not None and self.max_seconds <= 0 else None,
+        )
+        for message in filter(None, wrong):
+            raise RunError(message)
+
+    def _sources(self) -> dict[PromptSource, object]:
+        return {
+            PromptSource.TEXT: self.text,
+            PromptSource.PRESCRIPTIONS: self.prescriptions,
+            PromptSource.PRIOR: self.prior,
+        }
+
+    @property
+    def source(self) -> PromptSource:
+        """Where the prescriptions come from."""
+        return next(source for source, value in self._sources().items() if value is not None)
+
+    @property
+    def budget(self) -> int:
+        """Attempts that the whole run may make."""
+        return self.max_attempts if self.max_attempts is not None else ATTEMPTS_PER_SAMPLE * self.count
+
+    def absolute(self) -> SynthesisRequest:
+        """The same request with paths that hold from any folder."""
+        return replace(
+            self,
+            hosts=self.hosts.absolute(),
+            model=str(Path(self.model).absolute())
+            if shipped_or_path(self.model) == Path(self.model) and Path(self.model).is_dir()
+            else self.model,
+            filter=self.filter.absolute() if self.filter else None,
+            prescriptions=self.prescriptions.absolute() if self.prescriptions else None,
+            splits=self.splits.absolute() if self.splits else None,
+        )

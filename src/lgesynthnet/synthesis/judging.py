@@ -1,0 +1,30 @@
+"""The filter looks at a sample: it reads the scar without knowing the answer, and the verdict compares the two."""
+
+from __future__ import annotations
+
+from lgesynthnet.conditioning.sample import SyntheticSample
+from lgesynthnet.quality.verdict import Rules, Verdict, inspect
+from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of
+from lgesynthnet.segmenter.base import ScarSegmenter
+
+
+def judge(sample: SyntheticSample, filter_: ScarSegmenter, rules: Rules | None = None) -> Verdict:
+    """The verdict of a filter on one sample.
+
+    >>> verdict = judge(sample, load_filter("phantom"))
+    >>> verdict.kept, verdict.explain()
+
+    Args:
+        rules: limits of every test; None takes the defaults, see `quality.verdict.Rules`.
+    """
+    return inspect(sample, scar_of(read_back(filter_, sample)), rules)
+
+
+def read_back(segmenter: ScarSegmenter, sample: SyntheticSample) -> Labels:
+    """The scar that a segmenter reads in a sample when it is shown the wall and the cavity, but no scar label."""
+    labels = sample.labels.copy()
+    labels[scar_of(labels)] = Label.WALL
+    host = sample.host.slice_
+    return segmenter.read(
+        ShortAxisSlice(patient=host.patient, index=host.index, image=sample.image, labels=labels, spacing_mm=host.spacing_mm)
+    )
