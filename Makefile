@@ -1,4 +1,4 @@
-# make demo | test | test-long | lint | wheel-check | clean | help
+# make demo | test | test-long | lint | docs | wheel-check | clean | help
 #
 # Everything lands in .venv, build and runs of this folder: also the caches of pip, matplotlib and the model libraries.
 # Other Python: make PYTHON=python3.12 ...   More options for pip: make PIP_ARGS="--find-links /my/wheels" ...
@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
+DOCS := $(VENV)/.docs-installed
 PIP_INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS)
 
 # Two torch processes with two threads each are four times slower on two cores than with one.
@@ -24,7 +25,7 @@ export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
 export HF_HOME = $(CURDIR)/$(VENV)/cache/huggingface
 export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: help demo test test-long lint wheel-check clean distclean
+.PHONY: help demo test test-long lint docs wheel-check clean distclean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -51,6 +52,10 @@ lint: $(DEV) ## style, import contracts, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
+
+docs: $(DOCS) ## build the documentation site into build/docs, strictly and offline
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site: build/docs/index.html"
 
 wheel-check: $(DEV) ## build the wheel, install it into an empty environment and use it from another folder
 	@PYTHON=$(BIN)/python PIP_ARGS="$(PIP_ARGS)" scripts/wheel_check.sh
@@ -79,4 +84,9 @@ $(CORE): pyproject.toml constraints.txt | $(BIN)/python
 $(DEV): $(CORE)
 	@echo "installing the tools for tests and lint"
 	@$(PIP_INSTALL) --no-build-isolation -e ".[dev]"
+	@touch $@
+
+$(DOCS): $(CORE)
+	@echo "installing the tools for the documentation site"
+	@$(PIP_INSTALL) --no-build-isolation -e ".[docs]"
 	@touch $@
