@@ -112,7 +112,7 @@ def test_save_and_load_read_alike(segmenter, stack, tmp_path):
     again = HeartSegmenter.from_pretrained(tmp_path)
     np.testing.assert_array_equal(segmenter.read_stack(stack.image, stack.spacing_mm), again.read_stack(stack.image, stack.spacing_mm))
     assert again.threshold == 0.3
-    assert again.fingerprint.startswith("segmenter-")
+    assert again.fingerprint.startswith("heart-segmenter-")
 
 
 def test_what_is_no_segmenter_is_refused(segmenter, tmp_path):

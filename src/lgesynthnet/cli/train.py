@@ -6,18 +6,18 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lgesynthnet.cli import console
-from lgesynthnet.cli.options import Dataset, Labels, Seed
-from lgesynthnet.terms import Context, Precision, RecipeName, RewardKind, Role, Stage, Window
+from lgesynthnet.cli.signature import takes
+from lgesynthnet.terms import Context, Precision, RewardKind, Role, Stage, Window
+from lgesynthnet.train.options import TrainingOptions, ValidatedOptions, WorkOptions
 
 if TYPE_CHECKING:
-    from lgesynthnet.data.cohort import Cohort
     from lgesynthnet.train.request import TrainingData, TrainingRequest
 
 app = typer.Typer(
@@ -27,83 +27,37 @@ app = typer.Typer(
     "No data of your own? [bold]lgesynthnet phantom runs/hearts --patients 200[/bold] simulates some.",
 )
 
-Data = Annotated[Path, typer.Option("--data", help="Folder of patients with scar labels.")]
-Work = Annotated[Path, typer.Option("--work", "-w", help="Work folder for checkpoints and reports; all commands can share it.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Model folder to write, for `synthesize --model`.")]
-RecipeOption = Annotated[
-    RecipeName, typer.Option("--recipe", help="How much to train. tiny: seconds, for tests. cpu: two cores, two hours in all. gpu: a GPU.")
-]
-Splits = Annotated[
-    Path | None,
-    typer.Option(help='JSON with names of patients, {"train": [...], "val": [...]}: "train" is trained on, "val" sets the threshold.'),
-]
-Validation = Annotated[Path | None, typer.Option(help='Folder of other patients, used in place of the part "val" of --splits.')]
-Init = Annotated[
-    Path | None,
-    typer.Option(help='Start from trained weights, with fewer and smaller steps: a network\'s folder, a model folder, or "phantom".'),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Work = Annotated[Path, typer.Option("--work", "-w", help="Work folder of the trainings.")]
 PrecisionOption = Annotated[
     Precision, typer.Option("--precision", help="no: float32. bf16: bfloat16, half of the memory on a GPU that supports it.")
 ]
-Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Continue a training that was begun before; else refuse it.")]
 Parts = Annotated[
     list[str] | None,
     typer.Option(help='Train on these parts of --splits. Default: "train", and for the auditor also "audit". Never "test" or "val".'),
 ]
 
 
-@dataclass(frozen=True)
-class _Job:
-    """The options that the commands share."""
-
-    data: Path | None
-    work: Path
-    recipe: RecipeName
-    seed: int
-    device: str
-    splits: Path | None = None
-    validation: Path | None = None
-    init: Path | None = None
-    dataset: str | None = None
-    labels: str | None = None
-    precision: Precision = Precision.NO
-    resume: bool = True
-
-
 @app.command()
+@takes(TrainingOptions, name="options")
 def autoencoder(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    init: Init = None,
-    resume: Resume = True,
-    dataset: Dataset = None,
-    labels: Labels = None,
+    options: TrainingOptions,
 ) -> None:
     """The autoencoder, which turns images into latents and back."""
-    job = _Job(data, work, recipe, seed, device, splits, init=init, dataset=dataset, labels=labels, resume=resume)
-    _train(Stage.AUTOENCODER, job, _generator(Stage.AUTOENCODER))
+    _train(Stage.AUTOENCODER, options, _generator(Stage.AUTOENCODER))
 
 
 @app.command("text")
-def text_encoder(work: Work, recipe: RecipeOption = RecipeName.CPU, seed: Seed = 0, device: Device = "auto", resume: Resume = True) -> None:
+@takes(WorkOptions, name="options")
+def text_encoder(options: WorkOptions) -> None:
     """The compact BERT that encodes captions; needs no data."""
-    _train(Stage.TEXT, _Job(None, work, recipe, seed, device, resume=resume), _generator(Stage.TEXT))
+    _train(Stage.TEXT, options, _generator(Stage.TEXT))
 
 
 @app.command()
+@takes(TrainingOptions, name="options")
 def base(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    init: Init = None,
+    options: TrainingOptions,
     text: Annotated[
         str | None,
         typer.Option(help="BERT for the captions: a folder or a Hugging Face id. Default: the one that `train text` trained."),
@@ -112,24 +66,15 @@ def base(
         bool, typer.Option("--allow-download", help="Download the id of --text if it is not on this machine.")
     ] = False,
     precision: PrecisionOption = Precision.NO,
-    resume: Resume = True,
-    dataset: Dataset = None,
-    labels: Labels = None,
 ) -> None:
     """The inpainting diffusion model; needs the autoencoder and, without --text, the text encoder."""
-    job = _Job(data, work, recipe, seed, device, splits, None, init, dataset, labels, precision, resume)
-    _train(Stage.BASE, job, _generator(Stage.BASE, text=text, allow_download=allow_download))
+    _train(Stage.BASE, options, _generator(Stage.BASE, text=text, allow_download=allow_download), precision=precision)
 
 
 @app.command()
+@takes(TrainingOptions, name="options")
 def control(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    init: Init = None,
+    options: TrainingOptions,
     frozen_unet: Annotated[
         bool, typer.Option("--frozen-unet", help="Train the control branch alone, as in the paper; by default the U-Net is trained too.")
     ] = False,
@@ -137,25 +82,15 @@ def control(
         bool, typer.Option("--template", help="Also show a reference image and mask of another patient, for comparison.")
     ] = False,
     precision: PrecisionOption = Precision.NO,
-    resume: Resume = True,
-    dataset: Dataset = None,
-    labels: Labels = None,
 ) -> None:
     """The control branch: copied from the base model or, with --init, that of another model, fine-tuned on your patients."""
-    job = _Job(data, work, recipe, seed, device, splits, None, init, dataset, labels, precision, resume)
-    _train(Stage.CONTROL, job, _generator(Stage.CONTROL, frozen_unet=frozen_unet, template=template))
+    _train(Stage.CONTROL, options, _generator(Stage.CONTROL, frozen_unet=frozen_unet, template=template), precision=precision)
 
 
 @app.command()
+@takes(ValidatedOptions, name="options")
 def reward(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    validation: Validation = None,
-    init: Init = None,
+    options: ValidatedOptions,
     scar_segmenters: Annotated[
         Path | None,
         typer.Option(help="Model or work folder with the scar segmenters of role reward and filter. Default: --work, else phantom."),
@@ -173,50 +108,29 @@ def reward(
         bool, typer.Option("--on-policy/--no-on-policy", help="Then also train on the model's own samples of new prescriptions.")
     ] = True,
     precision: PrecisionOption = Precision.NO,
-    resume: Resume = True,
-    dataset: Dataset = None,
-    labels: Labels = None,
 ) -> None:
     """The reward stage: a frozen judge of the decoded images teaches the generator, and the filter chooses the best weights."""
-    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels, precision, resume)
-    options = {"scar_segmenters": scar_segmenters, "kind": kind, "weight": weight, "window": window, "on_policy": on_policy}
-    _train(Stage.REWARD, job, _generator(Stage.REWARD, **options))
+    stage = _generator(Stage.REWARD, scar_segmenters=scar_segmenters, kind=kind, weight=weight, window=window, on_policy=on_policy)
+    _train(Stage.REWARD, options, stage, precision=precision)
 
 
 @app.command()
+@takes(ValidatedOptions, name="options")
 def scar_segmenter(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    validation: Validation = None,
+    options: ValidatedOptions,
     role: Annotated[Role, typer.Option(help="What it is for; each role has its own architecture.")] = Role.FILTER,
-    init: Init = None,
     members: Annotated[int, typer.Option(min=1, help="Number of networks that are averaged; their seeds are SEED, SEED + 1, ...")] = 1,
     parts: Parts = None,
-    dataset: Dataset = None,
-    labels: Labels = None,
 ) -> None:
     """A segmenter of scar inside a known wall. Roles: reward teaches the generator, filter judges samples, auditor only reports."""
-    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels)
-    _train(Stage.SCAR_SEGMENTER, job, _scar_segmenter(role, members), role=role, parts=parts)
+    _train(Stage.SCAR_SEGMENTER, options, _scar_segmenter(role, members), role=role, parts=parts)
 
 
 @app.command()
+@takes(ValidatedOptions, name="options")
 def heart_segmenter(
-    data: Data,
-    work: Work,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    validation: Validation = None,
-    init: Init = None,
+    options: ValidatedOptions,
     parts: Parts = None,
-    dataset: Dataset = None,
-    labels: Labels = None,
 ) -> None:
     """A segmenter of cavity, wall, scar and RV from the image alone."""
 
@@ -225,27 +139,19 @@ def heart_segmenter(
 
         return train_heart_segmenter(request)
 
-    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels)
-    _train(Stage.HEART_SEGMENTER, job, train, parts=parts)
+    _train(Stage.HEART_SEGMENTER, options, train, parts=parts)
 
 
 @app.command()
+@takes(TrainingOptions, name="options")
 def spade(
-    data: Data,
-    work: Work,
+    options: TrainingOptions,
     context: Annotated[Context, typer.Option(help="What it sees of the host. limited: the labels. full: also the masked image.")],
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    init: Init = None,
     init_autoencoder: Annotated[
         Path | None,
         typer.Option(help="Model or work folder whose autoencoder the perceptual loss uses. Default: that in --work, else phantom's."),
     ] = None,
     precision: PrecisionOption = Precision.NO,
-    dataset: Dataset = None,
-    labels: Labels = None,
 ) -> None:
     """A rival for comparison: the SPADE generator of the published table."""
 
@@ -254,36 +160,26 @@ def spade(
 
         return train_spade(request, context, autoencoder=init_autoencoder)
 
-    job = _Job(data, work, recipe, seed, device, splits, None, init, dataset, labels, precision)
-    _train(Stage.SPADE, job, train)
+    _train(Stage.SPADE, options, train, precision=precision)
 
 
 @app.command("all")
+@takes(ValidatedOptions, name="options")
 def everything(
-    data: Data,
-    work: Work,
+    options: ValidatedOptions,
     out: Out,
-    recipe: RecipeOption = RecipeName.CPU,
-    seed: Seed = 0,
-    device: Device = "auto",
-    splits: Splits = None,
-    validation: Validation = None,
-    init: Init = None,
-    dataset: Dataset = None,
-    labels: Labels = None,
 ) -> None:
     """The generator and the two scar segmenters that it needs, in order, packed as a model folder.
 
     With --init, autoencoder, text encoder and base model are taken from the given model; the rest is fine-tuned. The auditor is not
     included: use `train scar-segmenter --role auditor`.
     """
-    job = _Job(data, work, recipe, seed, device, splits, validation, init, dataset, labels)
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL) if init is None else (Stage.CONTROL,):
-        _train(stage, replace(job, data=None) if stage is Stage.TEXT else job, _generator(stage))
+    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL) if options.init is None else (Stage.CONTROL,):
+        _train(stage, options, _generator(stage))
     for role in (Role.REWARD, Role.FILTER):
-        _train(Stage.SCAR_SEGMENTER, job, _scar_segmenter(role), role=role)
-    _train(Stage.REWARD, job, _generator(Stage.REWARD))
-    pack(work, out)
+        _train(Stage.SCAR_SEGMENTER, options, _scar_segmenter(role), role=role)
+    _train(Stage.REWARD, options, _generator(Stage.REWARD))
+    pack(options.work, out)
 
 
 @app.command()
@@ -328,52 +224,50 @@ def _scar_segmenter(role: Role, members: int = 1) -> Callable[[TrainingRequest],
 
 def _train(
     stage: Stage,
-    job: _Job,
+    options: WorkOptions,
     train: Callable[[TrainingRequest], dict[str, object]],
     *,
     role: Role = Role.FILTER,
     parts: list[str] | None = None,
+    precision: Precision = Precision.NO,
 ) -> None:
     """Read the data, train, and print the report's numbers."""
     from lgesynthnet.train.request import TrainingRequest
 
-    data = None if job.data is None else _training_data(stage, job.data, job, role, parts or [])
-    with _stoppable(job.work), console.bar(f"training {stage}") as advance:
+    trained_on_data = options if isinstance(options, TrainingOptions) and stage is not Stage.TEXT else None
+    with _stoppable(options.work), console.bar(f"training {stage}") as advance:
         report = train(
             TrainingRequest(
-                work=job.work,
-                data=data,
-                recipe=job.recipe.value,
-                seed=job.seed,
-                device=job.device,
-                precision=job.precision,
-                init=job.init,
-                resume=job.resume,
+                work=options.work,
+                data=None if trained_on_data is None else _training_data(stage, trained_on_data, role, parts or []),
+                recipe=options.recipe.value,
+                seed=options.seed,
+                device=options.device,
+                precision=precision,
+                init=options.init if isinstance(options, TrainingOptions) else None,
+                resume=options.resume,
                 on_progress=lambda name, done, total, loss: advance(done, total),
             )
         )
     typer.echo(f"{stage}: " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | float | str)))
 
 
-def _training_data(stage: Stage, folder: Path, job: _Job, role: Role, parts: list[str]) -> TrainingData:
-    """The patients of --data, --splits and --validation; the only place where the commands open a cohort."""
-    from lgesynthnet.data.cohort import open_cohort
-    from lgesynthnet.data.label_maps import parse_label_map
+def _training_data(stage: Stage, options: TrainingOptions, role: Role, parts: list[str]) -> TrainingData:
+    """The patients of --data, --splits and --validation."""
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.train.request import TrainingData
 
-    def cohort_of(place: Path) -> Cohort:
-        return open_cohort(place, dataset=job.dataset, label_map=parse_label_map(job.labels) if job.labels else None)
-
-    cohort = cohort_of(folder)
-    splits = read_splits(job.splits) if job.splits else {}
+    cohort = options.data.open()
+    splits = read_splits(options.splits) if options.splits else {}
     patients = splits.get("train")
     if stage in (Stage.SCAR_SEGMENTER, Stage.HEART_SEGMENTER):
         from lgesynthnet.train.segmenters.scar import training_patients
 
-        patients = training_patients(role, splits, parts=parts, place=str(job.splits or "--splits"))
-    if job.validation is not None:
-        return TrainingData(cohort=cohort, patients=patients, validation=cohort_of(job.validation))
+        patients = training_patients(role, splits, parts=parts, place=str(options.splits or "--splits"))
+    validation = options.validation if isinstance(options, ValidatedOptions) else None
+    if validation is not None:
+        others = replace(options.data, root=validation, patients=None)
+        return TrainingData(cohort=cohort, patients=patients, validation=others.open())
     if "val" in splits:
         return TrainingData(cohort=cohort, patients=patients, validation=cohort, validation_patients=splits["val"])
     return TrainingData(cohort=cohort, patients=patients)

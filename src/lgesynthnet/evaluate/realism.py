@@ -140,23 +140,25 @@ def _feature_sets(
     Args:
         cases, walls: of the synthetic and of the real slices.
     """
-    tables = [("statistics of the hidden region", *([statistics(case) for case in side] for side in cases))]
+    (painted, real), (painted_walls, real_walls) = cases, walls
+    tables = [("statistics of the hidden region", [statistics(case) for case in painted], [statistics(case) for case in real])]
     if auditor is not None:
         name = f"last-layer features of {auditor.fingerprint}"
-        tables += [
-            (f"{name}, mean over the wall", *([wall.whole_wall_features for wall in side] for side in walls)),
-            (f"{name}, mean over the repainted wall", *([wall.features_over(wall.repainted) for wall in side] for side in walls)),
-        ]
+        for part, features in (
+            ("mean over the wall", lambda wall: wall.whole_wall_features),
+            ("mean over the repainted wall", lambda wall: wall.features_over(wall.repainted)),
+        ):
+            tables.append((f"{name}, {part}", list(map(features, painted_walls)), list(map(features, real_walls))))
     painted_patients, real_patients = ([case.patient for case in side] for side in cases)
     return [
         FeatureSet(
             name=name,
-            painted=np.array(painted),
-            real=np.array(real).reshape(len(real), len(painted[0])),
+            painted=np.array(painted_rows),
+            real=np.array(real_rows).reshape(len(real_rows), len(painted_rows[0])),
             painted_patients=painted_patients,
             real_patients=real_patients,
         )
-        for name, painted, real in tables
+        for name, painted_rows, real_rows in tables
     ]
 
 
