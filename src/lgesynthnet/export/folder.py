@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -16,6 +14,7 @@ from typing import Any
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase
 from lgesynthnet.files import read_json, write_bytes
+from lgesynthnet.tables import csv_text
 
 MARK = "lgesynthnet"  # the entry of a JSON file that tells who made the folder
 TABLE, NOTICE = "cases.csv", "README.txt"
@@ -82,10 +81,8 @@ def write_table(folder: Path, cases: Sequence[ExportCase], files: Mapping[str, t
     Args:
         files: case id -> image and label, relative to `folder`.
     """
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS + ROW_COLUMNS)
+    rows = []
     for case in cases:
         facts = (case.id, case.origin.value, case.patient, case.slice_index, str(case.label_kind), int(case.has_scar), *files[case.id])
-        table.writerow([*facts, *(case.row.get(name, "") for name in ROW_COLUMNS)])
-    write_bytes(folder / TABLE, text.getvalue().encode("utf-8"))
+        rows.append([*facts, *(case.row.get(name, "") for name in ROW_COLUMNS)])
+    write_bytes(folder / TABLE, csv_text(COLUMNS + ROW_COLUMNS, rows).encode("utf-8"))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lgesynthnet.files import write_bytes
+from lgesynthnet.report.html import render as fill_template
 from lgesynthnet.report.report import TEMPLATES, duration_text, outside_text, pass_rate_text, setup_rows
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import host_licence
@@ -28,11 +28,10 @@ def write_card(path: Path) -> Path:
 
 def render_card(summary: RunSummary) -> str:
     """The card as text."""
-    # Markdown, not HTML: cells are made harmless by `_cell`, since escaping would show as &lt; in an editor.
-    pages = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["cell"] = _cell
     licence, source = host_licence(summary.run.plan.request.hosts)
-    return pages.get_template("card.md").render(
+    return fill_template(
+        TEMPLATES,
+        "card.md",
         header=yaml.safe_dump(_header(summary, licence), sort_keys=False, allow_unicode=True).strip(),
         name=summary.run.name,
         summary=summary,
@@ -54,8 +53,3 @@ def _header(summary: RunSummary, licence: str | None) -> dict[str, Any]:
         "synthetic": True,
         "samples": {"kept": len(summary.kept), "attempted": len(summary.rows)},
     }
-
-
-def _cell(text: object) -> str:
-    """Text that stays inside one cell of a table."""
-    return " ".join(str(text).split()).replace("|", r"\|").replace("<", r"\<")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lgesynthnet.files import write_bytes
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
+from lgesynthnet.report.html import render as fill_template
 from lgesynthnet.report.panels import HOST, Panel, sample_panels
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_row import SampleRow
@@ -46,11 +46,10 @@ def write_report(path: Path) -> Path:
 
 def render(summary: RunSummary) -> str:
     """The page as text."""
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     kept, rejected = spread(summary.kept, KEPT_SHOWN), spread(summary.rejected, REJECTED_SHOWN)
-    return pages.get_template("report.html").render(
+    return fill_template(
+        TEMPLATES,
+        "report.html",
         summary=summary,
         name=summary.run.name,
         rate=pass_rate_text(summary),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 from lgesynthnet.errors import RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.run.sample_row import COLUMNS, SampleRow, sql_type
+from lgesynthnet.tables import csv_text
 
 LEDGER = "ledger.sqlite"
 TABLE = "samples.csv"
@@ -75,13 +74,10 @@ class Ledger:
 
     def write_table(self, run: Path) -> Path:
         """Write `samples.csv` out of the ledger, in the order of the attempts; returns its path."""
-        text = io.StringIO(newline="")
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(COLUMNS)
         names = ", ".join(f'"{name}"' for name in COLUMNS)
         with self._guarded():
-            table.writerows(self._connection.execute(f"SELECT {names} FROM attempts ORDER BY k"))
-        write_bytes(run / TABLE, text.getvalue().encode("utf-8"))
+            rows = self._connection.execute(f"SELECT {names} FROM attempts ORDER BY k").fetchall()
+        write_bytes(run / TABLE, csv_text(COLUMNS, rows).encode("utf-8"))
         return run / TABLE
 
     @contextmanager
