@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ Labels = UInt8[np.ndarray, "rows cols"]
 Mask = Bool[np.ndarray, "rows cols"]
 Image = Shaped[np.ndarray, "rows cols"]
 Field = Float[np.ndarray, "rows cols"]
+OnCase = Callable[[int, int], None]  # gets (done, total) after each case
 
 
 class Label(IntEnum):

@@ -1,4 +1,4 @@
-"""`lgesynthnet export` as a user meets it."""
+"""`lgesynthnet export` on the command line: files, messages, exit codes, and the modules that it loads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from factories import run_command as run
 from lgesynthnet.phantom.cohort import write_cohort
 
 
-def test_a_run_goes_out_as_nnunet_and_as_pairs_without_torch(tmp_path):
+def test_a_run_is_exported_as_nnunet_and_as_pairs_without_torch(tmp_path):
     write_cohort(tmp_path / "hosts", patients=2, seed=4, positive=0.0)
     run("synthesize", "--hosts", tmp_path / "hosts", "--model", "paste", "-n", 2, "--prior", "uniform", "--out", tmp_path / "run")
     code = "import sys\nfrom lgesynthnet.cli.app import main\nsys.argv[0] = 'lgesynthnet'\ncode = main()\n"
@@ -18,7 +18,7 @@ def test_a_run_goes_out_as_nnunet_and_as_pairs_without_torch(tmp_path):
     words = ["export", "nnunet", tmp_path / "run", tmp_path / "raw", "--dataset-id", 7, "--folds", 2, "--label", "read"]
     done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip().endswith(str(tmp_path / "raw/Dataset007_LGESynthNet"))
-    assert "synthetic ones included" in done.stderr
+    assert "including the synthetic ones" in done.stderr
     assert "splits_final.json to nnUNet_preprocessed/Dataset007_LGESynthNet" in done.stderr
     [loaded] = [line for line in done.stderr.splitlines() if line.startswith("LOADED")]
     assert loaded.split()[1] == "0"
@@ -29,7 +29,7 @@ def test_a_run_goes_out_as_nnunet_and_as_pairs_without_torch(tmp_path):
     refused = run("export", "nifti", tmp_path / "run", tmp_path / "pairs")
     assert refused.returncode == 2
     [line] = refused.stderr.splitlines()
-    assert "holds another export" in line
+    assert "already holds another export" in line
 
 
 def test_help_loads_nothing_heavy():

@@ -1,4 +1,4 @@
-"""An exported slice lies where its patient lies, in the patient's own numbers; only what is synthetic is called so."""
+"""An exported slice keeps its position and its stored numbers, and only synthetic files are marked as synthetic."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from factories import write_patient
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
 from lgesynthnet.export.cases import ExportCase, Origin, real_cases, synthetic_case, write_case
-from lgesynthnet.export.folder import whole_folder
-from lgesynthnet.export.nnunet import coding_of
+from lgesynthnet.export.folder import atomic_folder
+from lgesynthnet.export.nnunet import label_coding
 from lgesynthnet.records import Label, Skipped
 from lgesynthnet.terms import Classes, LabelKind
 
@@ -30,10 +30,10 @@ def patient(tmp_path):
     return path
 
 
-def test_real_slices_are_bit_for_bit_in_their_place_and_carry_no_mark(tmp_path, patient):
+def test_real_slices_keep_their_bits_and_position_and_are_not_marked_synthetic(tmp_path, patient):
     cohort = open_cohort(tmp_path / "hosts")
     *cases, last = real_cases(cohort, cohort.cases[0])
-    assert isinstance(last, Skipped)  # a heart that nobody labelled must not be taught as background
+    assert isinstance(last, Skipped)  # an unlabelled heart must not be exported as background
     assert [case.id for case in cases] == ["real_P001_s00", "real_P001_s01"]
     stack, labels = nib.load(patient), nib.load(tmp_path / "hosts/Case_P001/Contours/Case_P001.nii.gz")
     for index, case in enumerate(cases):
@@ -51,11 +51,11 @@ def test_real_slices_are_bit_for_bit_in_their_place_and_carry_no_mark(tmp_path, 
 def test_scar_against_the_rest_is_stored_as_0_and_1(tmp_path, patient):
     cohort = open_cohort(tmp_path / "hosts")
     case = next(iter(real_cases(cohort, cohort.cases[0])))
-    write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", coding_of(Classes.SCAR, [case]).number_of)
+    write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", label_coding(Classes.SCAR, [case]).stored_values)
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "l.nii.gz").dataobj)[..., 0].T, case.pixels()[1] == Label.SCAR)
 
 
-def made(origin: Origin, present: set[Label]) -> ExportCase:
+def case_of(origin: Origin, present: set[Label]) -> ExportCase:
     return ExportCase(
         id=origin.value,
         origin=origin,
@@ -79,39 +79,39 @@ def made(origin: Origin, present: set[Label]) -> ExportCase:
     ],
 )
 def test_an_rv_that_one_origin_does_not_label_is_background_in_both(real, synthetic, numbers, lost):
-    cases = [made(Origin.REAL, real), made(Origin.SYNTHETIC, synthetic)]
+    cases = [case_of(Origin.REAL, real), case_of(Origin.SYNTHETIC, synthetic)]
     for classes in (Classes.ALL, Classes.REGIONS):
-        coding = coding_of(classes, cases)
-        assert coding.number_of.tolist() == numbers
+        coding = label_coding(classes, cases)
+        assert coding.stored_values.tolist() == numbers
         assert coding.lost_rv is lost
         assert ("rv" in coding.names) is (real == synthetic == {Label.RV})
     assert coding.names["wall"] == [2, 3, 4]
     assert len(coding.order) == len(coding.names) - 1
 
 
-def test_a_reading_takes_the_place_of_the_intended_scar(tmp_path, save, ring):
+def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save, ring):
     labels = ring()
     labels[40:46, 30:34] = np.where(labels[40:46, 30:34] == 2, 3, labels[40:46, 30:34])
     read = np.zeros_like(labels)
     read[(labels == 2) & (np.arange(64)[:, None] < 20)] = Label.SCAR
     for part, voxels in (("images", np.full((64, 64), 7, np.int16)), ("labels", labels), ("read", read)):
         save(tmp_path / part / "s0_000000.nii.gz", voxels.T[:, :, None])
-    about = {"sample_id": "s0_000000", "patient": "P001", "slice_index": 3, "row": {}}
-    case = synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **about)
+    sample = {"sample_id": "s0_000000", "patient": "P001", "slice_index": 3, "row": {}}
+    case = synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **sample)
     assert case.id == "syn_P001_s03_s0_000000"
-    found = case.pixels()[1]
-    np.testing.assert_array_equal(found == Label.SCAR, read == Label.SCAR)
-    assert (found[labels == Label.SCAR] == Label.WALL).all()
+    exported = case.pixels()[1]
+    np.testing.assert_array_equal(exported == Label.SCAR, read == Label.SCAR)
+    assert (exported[labels == Label.SCAR] == Label.WALL).all()
     assert (labels == Label.SCAR).any()
     (tmp_path / "read/s0_000000.nii.gz").unlink()
     with pytest.raises(RunError, match="read/s0_000000"):
-        synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **about)
+        synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **sample)
 
 
 def test_an_interrupted_export_leaves_nothing(tmp_path):
     def interrupted() -> None:
-        with whole_folder(tmp_path / "raw" / "Dataset501_X") as making:
-            (making / "half").write_text("")
+        with atomic_folder(tmp_path / "raw" / "Dataset501_X") as partial:
+            (partial / "half").write_text("")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

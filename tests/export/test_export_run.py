@@ -1,4 +1,4 @@
-"""A run becomes a training set that nnU-Net takes, in which no painted heart leaks into a validation."""
+"""Exports of a run: nnU-Net accepts them, and no host of a training sample validates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def painted(cohort) -> Path:
 
 @pytest.fixture
 def request_for(painted, tmp_path):
-    return lambda **more: NnunetRequest(**{"run": painted, "out": tmp_path / "raw", "dataset_id": 501, "folds": 2, **more})
+    return lambda **changes: NnunetRequest(**{"run": painted, "out": tmp_path / "raw", "dataset_id": 501, "folds": 2, **changes})
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -51,7 +51,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def card(folder: Path) -> dict:
+def dataset_json(folder: Path) -> dict:
     return json.loads((folder / "dataset.json").read_text())
 
 
@@ -63,19 +63,19 @@ def voxels(path: Path) -> np.ndarray:
     return np.asarray(nib.load(path).dataobj)
 
 
-def everything(folder: Path) -> dict[str, bytes]:
+def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_layout_is_nnunets_and_every_pair_shares_its_geometry(request_for, painted, cohort):
+def test_the_layout_is_that_of_nnunet_and_image_and_label_share_their_geometry(request_for, painted, cohort):
     folder = export_nnunet(request_for()).folder
     assert folder.name == "Dataset501_LGESynthNet"
-    found = card(folder)
-    assert found["channel_names"] == {"0": "LGE"}
-    assert found["labels"] == {"background": 0, "cavity": 1, "wall": 2, "scar": 3, "no-reflow": 4, "rv": 5}
+    content = dataset_json(folder)
+    assert content["channel_names"] == {"0": "LGE"}
+    assert content["labels"] == {"background": 0, "cavity": 1, "wall": 2, "scar": 3, "no-reflow": 4, "rv": 5}
     names = sorted(path.name.removesuffix("_0000.nii.gz") for path in (folder / "imagesTr").iterdir())
     assert names == sorted(path.name.removesuffix(".nii.gz") for path in (folder / "labelsTr").iterdir())
-    assert found["numTraining"] == len(names)
+    assert content["numTraining"] == len(names)
     stacks = {case.patient: nib.load(case.image_path) for case in open_cohort(cohort).cases}
     for row in rows(folder):
         image, label = nib.load(folder / row["image_file"]), nib.load(folder / row["label_file"])
@@ -92,7 +92,7 @@ def test_synthetic_cases_are_the_runs_own_files_marked_and_with_their_recipe(req
     folder = export_nnunet(request_for()).folder
     synthetic = [row for row in rows(folder) if row["origin"] == "synthetic"]
     assert len(synthetic) == 8
-    assert [row["id"] for row in synthetic] == card(folder)["lgesynthnet"]["synthetic"]
+    assert [row["id"] for row in synthetic] == dataset_json(folder)["lgesynthnet"]["synthetic"]
     for row in synthetic:
         name = f"{row['sample']}.nii.gz"
         assert row["id"] == f"syn_{row['patient']}_s{int(row['slice']):02d}_{row['sample']}"
@@ -104,9 +104,9 @@ def test_synthetic_cases_are_the_runs_own_files_marked_and_with_their_recipe(req
             assert b"SYNTHETIC" in bytes(header["intent_name"])
         assert json.loads(row["prescription"])["segments"]
         assert (row["verdict"], row["label"]) == ("kept", "intended")
-    made = card(folder)["lgesynthnet"]
+    origin = dataset_json(folder)["lgesynthnet"]
     plan = json.loads((painted / "plan.json").read_text())
-    assert (made["generator"], made["filter"], made["hosts"]) == (
+    assert (origin["generator"], origin["filter"], origin["hosts"]) == (
         plan["generator_fingerprint"],
         plan["filter_fingerprint"],
         plan["hosts_fingerprint"],
@@ -134,7 +134,7 @@ def test_a_file_of_parts_makes_one_fold_and_leaves_the_others_out(request_for, t
     patients = {row["id"]: row["patient"] for row in rows(done.folder)}
     assert {patients[name] for name in fold["train"]} == {"P001", "P002"}
     assert {patients[name] for name in fold["val"]} == {"N003"}
-    assert set(patients.values()) == {"P001", "P002", "N003"}  # who tests is not even planned with
+    assert set(patients.values()) == {"P001", "P002", "N003"}  # nnU-Net must not even plan with the test patients
     assert not [name for name in patients if name.startswith("syn_N003")]
     assert any("were left out" in note for note in done.notes)
 
@@ -156,31 +156,31 @@ def test_a_run_that_painted_into_a_test_patient_is_refused(request_for, tmp_path
 
 def test_the_same_export_twice_is_the_same_folder_and_another_one_is_refused(request_for, tmp_path):
     folder = export_nnunet(request_for()).folder
-    before = everything(folder)
+    before = files_of(folder)
     assert "nothing was written" in export_nnunet(request_for()).notes[-1]
     elsewhere = export_nnunet(request_for(out=tmp_path / "other")).folder
-    assert everything(elsewhere) == everything(folder) == before
-    for other, named in (
+    assert files_of(elsewhere) == files_of(folder) == before
+    for change, named in (
         ({"classes": Classes.SCAR}, "holds another export"),
         ({"synthetic_share": 0.1}, "holds another export"),
         ({"name": "Second"}, "has the number 501 already"),
     ):
         with pytest.raises(RunError, match=named):
-            export_nnunet(request_for(**other))
+            export_nnunet(request_for(**change))
     (folder / "labelsTr" / "real_N003_s00.nii.gz").unlink()
     with pytest.raises(RunError, match=r"real_N003_s00\.nii\.gz is missing"):
         export_nnunet(request_for())
     shutil.rmtree(folder)
     folder.mkdir()
-    with pytest.raises(RunError, match="no export of this program"):
+    with pytest.raises(RunError, match="was not created by lgesynthnet export"):
         export_nnunet(request_for())
     assert list(folder.iterdir()) == []
 
 
-def test_a_share_leaves_out_what_no_fold_trains_on(request_for):
+def test_cases_that_no_fold_uses_are_left_out(request_for):
     done = export_nnunet(request_for(synthetic_share=0.0))
     assert not [row for row in rows(done.folder) if row["origin"] == "synthetic"]
-    assert card(done.folder)["numTraining"] == len(rows(done.folder))
+    assert dataset_json(done.folder)["numTraining"] == len(rows(done.folder))
     repeated = export_nnunet(request_for(synthetic_share=0.5, repeat=True, dataset_id=502))
     for fold in splits_of(repeated.folder):
         assert sum(name.startswith("syn_") for name in fold["train"]) * 2 == len(fold["train"])
@@ -195,7 +195,7 @@ def test_without_real_slices_there_is_nothing_to_validate_on(request_for, painte
         export_nnunet(request_for(no_real=True))
 
 
-def test_hosts_that_are_not_among_the_real_patients_are_told(request_for, painted, tmp_path):
+def test_hosts_that_are_not_among_the_real_patients_are_reported(request_for, painted, tmp_path):
     others = write_cohort(tmp_path / "others", patients=2, seed=8, positive=1.0)
     for path in sorted(others.glob("Case_*")):  # other people, so other names
         for file in path.rglob("*.nii.gz"):
@@ -241,7 +241,7 @@ def test_a_damaged_sample_or_folder_leaves_nothing_behind(painted, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-def test_slices_that_nnunet_would_cut_along_another_axis_are_refused(request_for, cohort, painted, tmp_path):
+def test_a_slice_distance_below_the_pixel_size_is_refused(request_for, cohort, painted, tmp_path):
     thin = shutil.copytree(cohort, tmp_path / "thin")
     for path in thin.rglob("*.nii.gz"):
         image = nib.load(path)
@@ -260,8 +260,8 @@ def test_nnunets_own_check_finds_nothing(request_for, tmp_path, monkeypatch, cla
 
     folder = export_nnunet(request_for(classes=classes)).folder
     verify_dataset_integrity(str(folder), num_processes=1)
-    said = capsys.readouterr().out
-    assert "Done" in said
-    assert "Error" not in said
-    assert "Warning" not in said
+    output = capsys.readouterr().out
+    assert "Done" in output
+    assert "Error" not in output
+    assert "Warning" not in output
     assert max(voxels(path).max() for path in (folder / "labelsTr").iterdir()) == (1 if classes is Classes.SCAR else Label.RV)

@@ -1,4 +1,4 @@
-"""Who trains and who validates: patients stay whole, painted hearts stay with their host, and the share is what nnU-Net draws."""
+"""Folds: a patient is never divided, a sample stays with its host, and nnU-Net draws the share that was asked for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cases(real: int, synthetic: int) -> list[ExportCase]:
 
 
 def synthetic_part(train: tuple[str, ...]) -> float:
-    """What a trainer meets that draws evenly from the list, as nnU-Net does."""
+    """Share of synthetic cases among even draws from the list, as nnU-Net draws."""
     drawn = np.random.default_rng(0).choice(np.array(train), 20_000)
     return float(np.char.startswith(drawn, "synthetic").mean())
 
@@ -81,7 +81,7 @@ def test_scarce_synthetic_cases_are_repeated_evenly_or_refused():
     [lists] = case_lists(folds, everything, Mix(share=0.5, repeat=True))
     assert {often for name, often in Counter(lists.train).items() if name.startswith("synthetic")} == {4}
     assert synthetic_part(lists.train) == pytest.approx(0.5, abs=0.02)
-    with pytest.raises(RunError, match=r"136 real slices.*34 are there.*0\.20 or less.*--repeat"):
+    with pytest.raises(RunError, match=r"136 real slices.*only 34.*0\.20 or less.*--repeat"):
         case_lists(folds, everything, Mix(share=0.5))
 
 
@@ -98,9 +98,9 @@ def test_all_folds_leave_out_the_same_cases():
         (lambda: Mix(share=50), "divided by 100"),
         (lambda: Mix(repeat=True), "--synthetic-share"),
         (lambda: patient_folds({"A": True}, 2, seed=0), "--folds 2"),
-        (lambda: case_lists([Fold(train=frozenset({"P000"}), val=frozenset({"X"}))], cases(1, 1), Mix()), "validates on no real slice"),
+        (lambda: case_lists([Fold(train=frozenset({"P000"}), val=frozenset({"X"}))], cases(1, 1), Mix()), "no real validation slice"),
     ],
 )
-def test_nonsense_is_refused_with_the_way_out(make, named):
+def test_wrong_settings_are_refused_with_a_remedy(make, named):
     with pytest.raises(RunError, match=named):
         make()

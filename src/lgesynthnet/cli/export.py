@@ -1,4 +1,4 @@
-"""`lgesynthnet export`: a run as a training set for another program."""
+"""`lgesynthnet export`: write a run as a training set for another program."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from lgesynthnet.cli.signature import takes
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
 
 if TYPE_CHECKING:
-    from lgesynthnet.export.run import Exported
+    from lgesynthnet.export.run import ExportResult
 
-app = typer.Typer(no_args_is_help=True, help="Write a finished run, with real slices beside it, as a training set.")
+app = typer.Typer(no_args_is_help=True, help="Write a finished run, together with real slices, as a training set for another program.")
 
 
 @app.command()
 @takes(NnunetRequest)
 def nnunet(request: NnunetRequest) -> None:
-    """An nnU-Net v2 data set with folds by patient. A synthetic slice trains only where the patient of its host does, and never validates.
+    """Write an nnU-Net v2 data set with folds by patient. A synthetic slice trains only with the patient of its host, and never validates.
 
     Example: lgesynthnet export nnunet runs/first $nnUNet_raw --dataset-id 501 --splits emidec/splits.json
     """
     from lgesynthnet.export.run import export_nnunet
 
     with console.bar("exporting") as advance:
-        exported = export_nnunet(request, on_case=advance)
-    _print(exported)
+        result = export_nnunet(request, on_case=advance)
+    _print(result)
 
 
 @app.command()
@@ -37,18 +37,18 @@ def nifti(
     request: ExportRequest,
     out: Annotated[Path, typer.Argument(help="New folder for ID_image.nii.gz, ID_label.nii.gz and cases.csv.")],
 ) -> None:
-    """Image and label side by side in one folder, with a table that says where each case comes from.
+    """Write image and label side by side in one folder, with a table that gives the origin of each case.
 
     Example: lgesynthnet export nifti runs/first pairs --no-real
     """
     from lgesynthnet.export.run import export_nifti
 
     with console.bar("exporting") as advance:
-        exported = export_nifti(request, out, on_case=advance)
-    _print(exported)
+        result = export_nifti(request, out, on_case=advance)
+    _print(result)
 
 
-def _print(exported: Exported) -> None:
-    for note in exported.notes:
+def _print(result: ExportResult) -> None:
+    for note in result.notes:
         console.note(note)
-    typer.echo(f"exported: {exported.cases} cases to {exported.folder}")
+    typer.echo(f"exported: {result.cases} cases to {result.folder}")

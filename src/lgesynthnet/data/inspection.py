@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, heart_radius_px, make_thumbnail
 from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.errors import InputError
-from lgesynthnet.records import Label, Stack, scar_of, wall_of
+from lgesynthnet.records import Label, OnCase, Stack, scar_of, wall_of
 
 
 class Severity(StrEnum):
@@ -108,9 +108,7 @@ class VerifyReport:
         ]
 
 
-def verify(
-    cohort: Cohort, *, splits: Mapping[str, Sequence[str]] | None = None, on_case: Callable[[int, int], None] | None = None
-) -> VerifyReport:
+def verify(cohort: Cohort, *, splits: Mapping[str, Sequence[str]] | None = None, on_case: OnCase | None = None) -> VerifyReport:
     """Read and check every case. Nothing is changed, and a broken case does not stop the check of the others.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import patient_name
 from lgesynthnet.errors import InputError
 from lgesynthnet.files import read_json, write_bytes
-from lgesynthnet.records import Skipped, scar_of
+from lgesynthnet.records import OnCase, Skipped, scar_of
 
 
 def read_splits(path: Path) -> dict[str, list[str]]:
@@ -70,9 +70,7 @@ def split_patients(names: Iterable[str], seed: int, fractions: Mapping[str, floa
     }
 
 
-def split_cohort(
-    cohort: Cohort, seed: int, fractions: Mapping[str, float], *, on_case: Callable[[int, int], None] | None = None
-) -> dict[str, list[str]]:
+def split_cohort(cohort: Cohort, seed: int, fractions: Mapping[str, float], *, on_case: OnCase | None = None) -> dict[str, list[str]]:
     """Divide the patients of a cohort so that each part has the same share of patients with scar, as far as possible.
 
     Every label file is read once.

@@ -30,6 +30,7 @@ from lgesynthnet.evaluate.similarity import similarity
 from lgesynthnet.evaluate.texture import border_gradient, edge_sharpness, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, mean_brightness, wasserstein, wasserstein_of_halves
 from lgesynthnet.evaluate.two_sample_test import classifier_two_sample_test, statistics
+from lgesynthnet.records import OnCase
 
 if TYPE_CHECKING:
     from lgesynthnet.segmenter.scar import TrainedScarSegmenter
@@ -48,7 +49,7 @@ def realism(
     *,
     auditor: TrainedScarSegmenter | None = None,
     training: Sequence[Case] = (),
-    on_case: Callable[[int, int], None] | None = None,
+    on_case: OnCase | None = None,
 ) -> list[ResultRow]:
     """Every realism metric of the synthetic slices, in a fixed order. The order of the cases does not change a number.
 

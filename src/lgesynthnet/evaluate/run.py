@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,14 +14,13 @@ from lgesynthnet.evaluate.result_rows import ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.run_cases import painted_cases, real_cases
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
+from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lgesynthnet.segmenter.scar import TrainedScarSegmenter
-
-OnCase = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

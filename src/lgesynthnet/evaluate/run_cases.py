@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,11 +11,9 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.hosts.pool import HostPool, find_hosts
-from lgesynthnet.records import scar_of
+from lgesynthnet.records import OnCase, scar_of
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_row import SampleRow
-
-OnCase = Callable[[int, int], None]
 
 
 def painted_cases(run: RunFolder, hosts: HostPool, *, kept_only: bool = True) -> list[Case]:

@@ -1,1 +1,1 @@
-"""Files that leave the program: every one of them says that it is synthetic. No torch."""
+"""Export a run as a training set for another program. Every synthetic file is marked as synthetic. Imports no torch."""

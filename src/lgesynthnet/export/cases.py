@@ -1,4 +1,4 @@
-"""One slice to export, real or synthetic, as the files it comes from; its pixels are read when they are written."""
+"""One slice to export, real or synthetic. A case names its files; the pixels are read when the case is written."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from lgesynthnet.terms import LabelKind
 
 ENDING = ".nii.gz"
 UNCHANGED = np.arange(len(Label), dtype=np.uint8)
-# Beyond base and apex nobody draws: as a training case such a slice would teach that a heart is background.
-NO_CASE = (Fault.UNLABELLED, Fault.EMPTY)
+# Nobody labels slices beyond base and apex. Such a slice would teach a network that the heart is background.
+UNUSABLE = (Fault.UNLABELLED, Fault.EMPTY)
 
 
 class Origin(StrEnum):
@@ -42,14 +42,18 @@ class ExportCase:
     """One slice of a patient.
 
     Attributes:
-        id: carries origin, patient and slice: real_P001_s03, syn_P001_s03_s0_000017.
-        patient: whose heart it shows; of a synthetic case, its host's.
-        slice_index: in the patient's own stack.
-        image_path, label_path, index: the two files, and which of their slices; label_map says what the labels mean.
-        read_path: the filter's reading, where it shall become the label.
-        present: labels that occur; step_mm, spacing_mm: distance of slices (0 where unknown), pixel size as (row, column).
-        digest: over image and labels, so that a changed file makes another export.
-        row: what a table of cases also says, by column.
+        id: names the origin, the patient and the slice: real_P001_s03, syn_P001_s03_s0_000017.
+        patient: the patient of the slice; for a synthetic case, the patient of its host.
+        slice_index: position in the patient's own stack, from 0.
+        image_path, label_path: the two files.
+        index: position of the slice in these files, from 0.
+        label_map: stored number -> `Label`.
+        read_path: file with the scar that the filter read, if that scar is to be the label; None keeps the scar of `label_path`.
+        present: labels that occur in the slice.
+        spacing_mm: pixel size in mm as (row, column).
+        step_mm: distance between slices in mm; 0 if unknown.
+        digest: hash of image and labels. A changed file gives another export.
+        row: more columns of the table of cases, by name.
     """
 
     id: str
@@ -73,23 +77,25 @@ class ExportCase:
 
     @property
     def label_kind(self) -> str:
-        """own, intended or read."""
+        """Where the scar label comes from: own (a real slice), intended or read."""
         if self.origin is Origin.REAL:
             return "own"
         return LabelKind.READ if self.read_path is not None else LabelKind.INTENDED
 
     def pixels(self) -> tuple[Image, Labels]:
-        """Image (rows, cols) in stored numbers and labels (rows, cols) of `Label`, in the files' own view.
+        """The image and the labels, both (rows, cols), in the orientation of the files.
 
+        Returns:
+            Stored numbers of the image, and values of `Label`.
         Raises:
-            InputError: a file is gone, damaged or lies on another grid.
+            InputError: a file is missing, damaged or lies on another grid.
         """
         slice_ = read_stack(self.image_path, self.label_path, self.patient, self.label_map)[self.index]
         return slice_.image, slice_.labels if self.read_path is None else _as_read(slice_.labels, self.read_path)
 
 
 def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped]:
-    """Every slice of one patient that somebody labelled, in the stack's order; the others come out as Skipped.
+    """Yield every labelled slice of one patient in the order of the stack, and a `Skipped` for each other slice.
 
     Raises:
         InputError: the patient's files cannot be used, see `read_stack`.
@@ -97,7 +103,7 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
     stack = read_stack(case.image_path, case.label_path, case.patient, cohort.label_map)
     for slice_ in stack:
         fault = find_fault(slice_)
-        if fault in NO_CASE:
+        if fault in UNUSABLE:
             yield Skipped(name=slice_.name, reason=str(fault))
             continue
         yield ExportCase(
@@ -110,15 +116,18 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
             index=slice_.index,
             label_map=cohort.label_map,
             step_mm=stack.slice_step_mm,
-            **_facts(slice_, slice_.labels),
+            **_properties(slice_, slice_.labels),
         )
 
 
 def synthetic_case(
     image_path: Path, *, sample_id: str, patient: str, slice_index: int, kind: LabelKind, row: Mapping[str, str]
 ) -> ExportCase:
-    """A sample of a run: `images/ID.nii.gz`, with `labels/` and `read/` beside it.
+    """A sample of a run: `images/ID.nii.gz`, with `labels/` and `read/` beside `images/`.
 
+    Args:
+        kind: whether the label holds the intended scar or the scar that the filter read.
+        row: more columns of the table of cases, by name.
     Raises:
         RunError: one of its files is missing, damaged or lies on another grid.
     """
@@ -140,35 +149,37 @@ def synthetic_case(
         read_path=read_path if kind is LabelKind.READ else None,
         step_mm=stack.slice_step_mm,
         row=row,
-        **_facts(stack[0], labels),
+        **_properties(stack[0], labels),
     )
 
 
-def write_case(case: ExportCase, image_out: Path, label_out: Path, number_of: UInt8[np.ndarray, " labels"] = UNCHANGED) -> None:
-    """Write image and label as (columns, rows, 1) with one affine, in the case's own place in space.
+def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values: UInt8[np.ndarray, " labels"] = UNCHANGED) -> None:
+    """Write image and label as (columns, rows, 1) with one affine, at the position of the slice in the scanner.
 
-    A synthetic image is the run's file, byte for byte, and its label carries the same mark; a real one keeps its header's words.
+    A synthetic image is a byte-for-byte copy of the run's file, and its label is marked as synthetic too. A real image keeps the text of
+    its header.
 
     Args:
-        number_of: `Label` -> the number to store.
+        stored_values: `Label` -> the number to store.
     Raises:
-        InputError, RunError: a file cannot be read, or written.
+        InputError: a file cannot be read.
+        RunError: a file cannot be written.
     """
-    like, index = case.image_path, case.index
+    source, index = case.image_path, case.index
     image, labels = case.pixels()
-    stored = number_of[labels]
+    stored = stored_values[labels]
     if case.origin is Origin.SYNTHETIC:
         try:
-            write_bytes(image_out, like.read_bytes())
+            write_bytes(image_out, source.read_bytes())
         except OSError as fault:
-            raise InputError(f"{like}: cannot be read: {fault.strerror or fault}") from None
-        write_slice_like(label_out, stored, like, index, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
+            raise InputError(f"{source}: cannot be read: {fault.strerror or fault}") from None
+        write_slice_like(label_out, stored, source, index, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
         return
-    write_copied_slice(image_out, image, like, index)
-    write_copied_slice(label_out, stored, like, index, dtype=np.uint8)
+    write_copied_slice(image_out, image, source, index)
+    write_copied_slice(label_out, stored, source, index, dtype=np.uint8)
 
 
-def _facts(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:
+def _properties(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:
     content = hashlib.sha256(slice_.image.tobytes())
     content.update(labels.tobytes())
     return {
@@ -179,9 +190,11 @@ def _facts(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:
 
 
 def _as_read(labels: Labels, read_path: Path) -> Labels:
-    """The labels with the filter's scar and no-reflow in the place of those that were intended."""
+    """The labels with the scar and no-reflow that the filter read, instead of the intended ones."""
     read = read_volume(read_path).stored
     if read.shape != (labels.shape[1], labels.shape[0], 1) or not np.isin(read, (Label.BACKGROUND, Label.SCAR, Label.NO_REFLOW)).all():
-        raise InputError(f"{read_path}: is no reading of the slice beside it: shape {read.shape}, 0, 3 and 4 alone may occur")
-    seen = read[:, :, 0].T
-    return np.where(seen > 0, seen, np.where(scar_of(labels), Label.WALL, labels)).astype(np.uint8)
+        raise InputError(
+            f"{read_path}: must have the shape of its label and hold only 0, 3 and 4, but has the shape {read.shape}; synthesize this sample again"
+        )
+    read_labels = read[:, :, 0].T
+    return np.where(read_labels > 0, read_labels, np.where(scar_of(labels), Label.WALL, labels)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Who trains and who validates, by patient, and how often a trainer that draws cases evenly meets a synthetic one."""
+"""Divide the cases of each fold into training and validation by patient, with a given share of synthetic cases in training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lgesynthnet.export.cases import ExportCase, Origin
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """Patients that train and patients that validate."""
+    """Training patients and validation patients of one fold."""
 
     train: frozenset[str]
     val: frozenset[str]
@@ -22,12 +22,15 @@ class Fold:
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """How real and synthetic cases share a training list.
+    """How to mix real and synthetic cases in a training list.
 
     Attributes:
-        share: synthetic part of the list, 0 to 1; None takes every case once.
-        repeat: reach the share by listing cases of the scarcer kind several times, not by leaving synthetic ones out.
-        seed: decides which cases are left out or stand once more.
+        share: share of synthetic cases in the list, 0 to 1; None lists every case once.
+        repeat: reach the share by listing cases of the rarer kind several times; otherwise by leaving synthetic cases out.
+        seed: random seed for the cases that are left out or listed once more.
+
+    Raises:
+        RunError: the share is outside 0 to 1, or `repeat` is given without a share.
     """
 
     share: float | None = None
@@ -39,39 +42,42 @@ class Mix:
             hint = "; percentages are divided by 100 first" if self.share > 1 else ""
             raise RunError(f"--synthetic-share must be in [0, 1], got {self.share:g}{hint}")
         if self.repeat and self.share is None:
-            raise RunError("--repeat reaches a share; say which with --synthetic-share")
+            raise RunError("--repeat needs a share; give it with --synthetic-share")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseLists:
-    """Case ids of one fold; an id may stand in `train` more than once."""
+    """Case ids of one fold. `train` may list an id more than once."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
 
 
-def patient_folds(scarred: Mapping[str, bool], count: int, seed: int, *, always: Collection[str] = ()) -> list[Fold]:
-    """Folds in which every patient validates once, those with scar spread evenly; the same names and seed give the same folds.
+def patient_folds(has_scar: Mapping[str, bool], count: int, seed: int, *, train_only: Collection[str] = ()) -> list[Fold]:
+    """Folds in which every patient validates once. Patients with scar are spread evenly. Equal names and seed give equal folds.
 
     Args:
-        scarred: patient -> whether one of the slices holds scar.
-        always: patients of whom no real slice is there, so that they validate nowhere; they train in every fold.
+        has_scar: patient -> whether any slice of the patient holds scar.
+        count: number of folds.
+        train_only: patients without real slices. They cannot validate, so they train in every fold.
     Raises:
         RunError: fewer than two folds, or fewer patients than folds.
     """
-    if not 2 <= count <= len(scarred):
-        raise RunError(f"--folds {count}: {len(scarred)} patients make 2 to {len(scarred)} folds; say fewer, or give a part with --splits")
+    if not 2 <= count <= len(has_scar):
+        raise RunError(
+            f"--folds {count}: {len(has_scar)} patients can be divided into 2 to {len(has_scar)} folds; change --folds or give --splits"
+        )
     rng = np.random.default_rng(seed)
-    dealt: list[str] = []
-    for group in (True, False):
-        names = sorted(name for name, has_scar in scarred.items() if has_scar is group)
-        dealt += [names[i] for i in rng.permutation(len(names))]
-    everybody = frozenset(dealt) | frozenset(always)
-    return [Fold(train=everybody - frozenset(dealt[i::count]), val=frozenset(dealt[i::count])) for i in range(count)]
+    ordered: list[str] = []
+    for with_scar in (True, False):
+        names = sorted(name for name, scarred in has_scar.items() if scarred is with_scar)
+        ordered += [names[i] for i in rng.permutation(len(names))]
+    patients = frozenset(ordered) | frozenset(train_only)
+    return [Fold(train=patients - frozenset(ordered[i::count]), val=frozenset(ordered[i::count])) for i in range(count)]
 
 
 def case_lists(folds: Sequence[Fold], cases: Sequence[ExportCase], mix: Mix) -> list[CaseLists]:
-    """The lists of every fold: validation is real, and a synthetic case trains only where its host's patient trains.
+    """The case lists of each fold. Only real cases validate; a synthetic case trains only if the patient of its host trains.
 
     Raises:
         RunError: a fold has no real case to train on or to validate on, or too few cases for the share.
@@ -82,9 +88,9 @@ def case_lists(folds: Sequence[Fold], cases: Sequence[ExportCase], mix: Mix) -> 
         real = [case.id for case in cases if case.origin is Origin.REAL and case.patient in fold.train]
         synthetic = [case.id for case in cases if case.origin is Origin.SYNTHETIC and case.patient in fold.train]
         val = [case.id for case in cases if case.origin is Origin.REAL and case.patient in fold.val]
-        for words, found in (("trains", real), ("validates", val)):
-            if not found:
-                raise RunError(f"fold {number} {words} on no real slice; give --data a folder that holds labelled patients of that part")
+        for part, ids in (("training", real), ("validation", val)):
+            if not ids:
+                raise RunError(f"fold {number} has no real {part} slice; give --data a folder with labelled patients of that part")
         lists.append(CaseLists(train=tuple(sorted(_mixed(real, synthetic, mix, rank, number))), val=tuple(sorted(val))))
     return lists
 
@@ -95,7 +101,7 @@ def _mixed(real: list[str], synthetic: list[str], mix: Mix, rank: Mapping[str, i
     if mix.share == 0:
         return real
     if not synthetic:
-        raise RunError(f"fold {fold} has no synthetic case to train on; make more with `lgesynthnet synthesize`, or --synthetic-share 0")
+        raise RunError(f"fold {fold} has no synthetic training case; make more with `lgesynthnet synthesize`, or give --synthetic-share 0")
     if mix.share == 1:
         return synthetic
     odds = mix.share / (1 - mix.share)
@@ -108,20 +114,20 @@ def _mixed(real: list[str], synthetic: list[str], mix: Mix, rank: Mapping[str, i
         return real + _times(synthetic, wanted, rank)
     reached = math.floor(100 * len(synthetic) / (len(real) + len(synthetic))) / 100
     raise RunError(
-        f"fold {fold} trains on {len(real)} real slices, so a share of {mix.share:g} needs {wanted} synthetic ones, and "
-        f"{len(synthetic)} are there; make more with `lgesynthnet synthesize`, ask for {reached:.2f} or less, or add --repeat "
+        f"fold {fold} trains on {len(real)} real slices, so a share of {mix.share:g} needs {wanted} synthetic slices, but there are only "
+        f"{len(synthetic)}; make more with `lgesynthnet synthesize`, ask for {reached:.2f} or less, or add --repeat "
         "(nnU-Net 2.6 or newer)"
     )
 
 
 def _times(ids: list[str], count: int, rank: Mapping[str, int]) -> list[str]:
-    """`count` entries out of `ids`, each as often as the others or once more; fewer than there are leaves some out."""
-    often, more = divmod(count, len(ids))
+    """A list of `count` ids in which each id occurs equally often or once more; with a small `count` some ids are left out."""
+    repeats, extra = divmod(count, len(ids))
     ordered = sorted(ids, key=rank.__getitem__)
-    return [name for place, name in enumerate(ordered) for _ in range(often + (place < more))]
+    return [name for position, name in enumerate(ordered) for _ in range(repeats + (position < extra))]
 
 
 def _ranks(ids: list[str], seed: int) -> dict[str, int]:
-    """One order for all folds, so that they leave out the same cases."""
+    """Rank of each id in one random order. All folds share it, so that they leave out the same cases."""
     ordered = sorted(ids)
     return {ordered[i]: rank for rank, i in enumerate(np.random.default_rng(seed).permutation(len(ordered)).tolist())}

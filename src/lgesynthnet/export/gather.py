@@ -1,8 +1,7 @@
-"""What can be exported: the samples of a run, and the labelled slices of real patients."""
+"""Collect the cases to export: the samples of a run and the labelled slices of real patients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from lgesynthnet.data.cohort import Cohort
@@ -10,22 +9,21 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
 from lgesynthnet.export.request import ExportRequest
-from lgesynthnet.records import Skipped
+from lgesynthnet.records import OnCase, Skipped
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import Licence, host_licence
 from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.terms import LabelKind
 
-OnCase = Callable[[int, int], None]
-
 
 @dataclass(kw_only=True)
 class GatheredCases:
-    """Cases of both origins, and what their user must know.
+    """The cases of a run and of the real patients, with notes for the user.
 
     Attributes:
+        run: the run folder.
         real_licence: licence and credit of the real slices.
-        notes: one sentence each.
+        notes: one sentence each; later steps add theirs.
     """
 
     run: RunFolder
@@ -36,16 +34,17 @@ class GatheredCases:
 
     @property
     def hosts(self) -> list[str]:
-        """Patients whose slices were painted into."""
+        """Patients whose slices are the hosts of the samples, sorted."""
         return sorted({case.patient for case in self.synthetic})
 
     @property
     def host_licence(self) -> Licence:
+        """Licence and credit of the hosts."""
         return host_licence(self.run.plan.request.hosts)
 
     @property
     def has_scar(self) -> dict[str, bool]:
-        """Patient with real slices -> whether one of them holds scar."""
+        """Each patient with real slices -> whether any of these slices holds scar."""
         scarred: dict[str, bool] = {}
         for case in self.real:
             scarred[case.patient] = scarred.get(case.patient, False) or case.has_scar
@@ -53,15 +52,15 @@ class GatheredCases:
 
 
 def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
-    """Read the run and the real patients; nothing is written.
+    """Read the run and the real patients. Nothing is written.
 
     Args:
         on_case: gets (done, total) after each real patient.
     Raises:
-        LGESynthNetError: no run, no sample, no real patients, or files that cannot be read.
+        LGESynthNetError: the run, its samples or the real patients are missing or cannot be read.
     """
     run = RunFolder.open(request.run)
-    synthetic = [_synthetic(run, row, request.label) for row in run.painted(kept_only=not request.every)]
+    synthetic = [_synthetic(run, row, request.label) for row in run.painted(kept_only=not request.all_samples)]
     gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
     if not request.no_real:
         source = request.data or _hosts_of(run)
@@ -71,10 +70,10 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
 
 
 def _hosts_of(run: RunFolder) -> CohortSource:
-    """The folder of the hosts with all its patients, also those that were not painted into."""
+    """The folder of the hosts with all its patients, not only the hosts of this run."""
     source = replace(run.plan.request.hosts, patients=None)
     if not source.root.is_dir():
-        raise InputError(f"{source.root}: the hosts of the run are not there any more; give their folder with --data, or add --no-real")
+        raise InputError(f"{source.root}: the folder of the hosts no longer exists; give its new path with --data, or add --no-real")
     return source
 
 
@@ -91,14 +90,14 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) 
         if on_case is not None:
             on_case(done, len(cohort.cases))
     if not gathered.real:
-        raise InputError(f"{cohort.root}: holds no labelled slice; give the folder of the real patients with --data, or add --no-real")
+        raise InputError(f"{cohort.root}: has no labelled slice; give the folder of the real patients with --data, or add --no-real")
     gathered.notes += [f"skipped {entry.name}: {entry.reason}" for entry in skipped]
     if unlabelled:
-        gathered.notes.append(f"{unlabelled} real slices were left out: no heart is labelled in them, or they are empty")
+        gathered.notes.append(f"{unlabelled} real slices were left out because they are empty or have no heart label")
 
 
 def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
-    about = {
+    columns = {
         "sample": row.id,
         "caption": row.caption,
         "prescription": row.prescription.to_json(),
@@ -107,4 +106,4 @@ def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
         "why": row.why,
         "dice": "" if row.dice is None else f"{row.dice:g}",
     }
-    return synthetic_case(run.image(row), sample_id=row.id, patient=row.host, slice_index=row.slice_index, kind=kind, row=about)
+    return synthetic_case(run.image(row), sample_id=row.id, patient=row.host, slice_index=row.slice_index, kind=kind, row=columns)

@@ -1,4 +1,4 @@
-"""The README of an exported folder: what is real, what is synthetic, and which licences apply."""
+"""The README.txt of an export: which files are real, which are synthetic, and which licences apply."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Li
     """Text of README.txt.
 
     Args:
-        hosts, real: licence and credit of the slices that were painted into and of the real ones.
+        provenance: versions and fingerprints of what made the synthetic cases.
+        hosts, real: licence and credit of the hosts and of the real slices.
     """
     counts = {origin: sum(case.origin is origin for case in cases) for origin in Origin}
     lines = ["Late gadolinium enhancement slices for training a scar segmenter. Not for diagnosis.", ""]
     if counts[Origin.SYNTHETIC]:
         lines += [
             f"syn_*   {counts[Origin.SYNTHETIC]} slices with a SYNTHETIC scar, painted by lgesynthnet {provenance['version']},",
-            f"        {provenance['generator']}; image and label say so in their headers.",
+            f"        {provenance['generator']}; the headers of image and label say so.",
             f"        Their label is {_LABELS[LabelKind(provenance['label'])]}.",
             f"        They are derived from their hosts and stay under the licence of the hosts: {_terms(hosts)}",
         ]
     if counts[Origin.REAL]:
         lines += [
-            f"real_*  {counts[Origin.REAL]} slices of patients with their own labels. They are copies, and their licence stays the same:",
+            f"real_*  {counts[Origin.REAL]} slices of patients with their own labels. They are copies under their own licence:",
             f"        {_terms(real)}",
         ]
     lines += [
         "",
-        "cases.csv says where each case comes from and, for a synthetic one, what was prescribed and how it was judged.",
-        "A synthetic case may train a model only where the patient of its host may. It must not validate or test a model.",
+        "cases.csv gives the origin of each case and, for a synthetic case, its prescription and the verdict of the filter.",
+        "Train on a synthetic case only if the patient of its host is a training patient. Never validate or test on a synthetic case.",
         "",
     ]
     return "\n".join(lines)
 
 
-_LABELS = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "the scar as the filter read it"}
+_LABELS = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "the scar that the filter read"}
 
 
 def _terms(licence: Licence) -> str:

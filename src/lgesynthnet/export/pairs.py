@@ -1,16 +1,17 @@
-"""Image and label side by side in one folder, with a table: what any trainer can be taught to read."""
+"""Export image and label side by side in one folder, with a table of cases. Any training program can be adapted to this layout."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lgesynthnet.data.declaration import DECLARATION
 from lgesynthnet.export.cases import ENDING, ExportCase, Origin, write_case
-from lgesynthnet.export.folder import MARK, NOTICE, TABLE, identity_of, stands_already, whole_folder, write_table
+from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, atomic_folder, export_identity, is_same_export, write_table
 from lgesynthnet.files import write_bytes
+from lgesynthnet.records import OnCase
 
 
 def write_pairs(
@@ -19,30 +20,32 @@ def write_pairs(
     *,
     provenance: dict[str, Any],
     notice: str,
-    on_case: Callable[[int, int], None] | None = None,
+    on_case: OnCase | None = None,
 ) -> bool:
-    """Write `OUT/ID_image.nii.gz`, `OUT/ID_label.nii.gz` (labels 0 to 5 of `Label`) and `OUT/cases.csv`, whole or not at all.
+    """Write `OUT/ID_image.nii.gz`, `OUT/ID_label.nii.gz` (labels 0 to 5 of `Label`) and `OUT/cases.csv`.
+
+    The folder is written completely or not at all.
 
     Returns:
-        Whether the same export stood there already.
+        Whether the same export existed already; then nothing is written.
     Raises:
-        RunError: the folder holds something else, or cannot be written.
+        RunError: the folder already holds something else, or it cannot be written.
         InputError: a file cannot be read.
     """
     files = {case.id: (f"{case.id}_image{ENDING}", f"{case.id}_label{ENDING}") for case in cases}
-    identity = identity_of({"made": provenance}, cases)
-    if stands_already(out, DECLARATION, identity, [TABLE, NOTICE, *(name for pair in files.values() for name in pair)]):
+    identity = export_identity({"made": provenance}, cases)
+    if is_same_export(out, DECLARATION, identity, [TABLE, NOTICE, *(name for pair in files.values() for name in pair)]):
         return True
     synthetic = [case.id for case in cases if case.origin is Origin.SYNTHETIC]
-    # Also the folder's own word on its labels, so that this program reads it back unasked.
-    said = {MARK: {"labels": "lgesynthnet", "base_first": None, "identity": identity, **provenance, "synthetic": synthetic}}
-    with whole_folder(out) as making:
+    # The same file declares the labels, so that lgesynthnet can read the folder without options.
+    record = {ENTRY: {"labels": "lgesynthnet", "base_first": None, "identity": identity, **provenance, "synthetic": synthetic}}
+    with atomic_folder(out) as partial:
         for done, case in enumerate(cases, start=1):
             image_file, label_file = files[case.id]
-            write_case(case, making / image_file, making / label_file)
+            write_case(case, partial / image_file, partial / label_file)
             if on_case is not None:
                 on_case(done, len(cases))
-        write_table(making, cases, files)
-        write_bytes(making / NOTICE, notice.encode("utf-8"))
-        write_bytes(making / DECLARATION, (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+        write_table(partial, cases, files)
+        write_bytes(partial / NOTICE, notice.encode("utf-8"))
+        write_bytes(partial / DECLARATION, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
     return False

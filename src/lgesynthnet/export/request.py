@@ -1,4 +1,4 @@
-"""What a user asks `export` for; the fields are the options of the command line."""
+"""The request of `export`. Its fields are the options of the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lgesynthnet.errors import RunError
 from lgesynthnet.options import option
 from lgesynthnet.terms import Classes, LabelKind
 
-FOLDS = "Who trains and who validates"
+FOLDS = "Training and validation patients"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +18,11 @@ class ExportRequest:
     """Which cases to export.
 
     Attributes:
-        data: folder of the real patients; None takes the hosts of the run.
-        every: also export the samples that the filter rejected.
+        data: folder of the real patients; None means the folder of the hosts.
+        all_samples: also export the samples that the filter rejected.
 
     Raises:
-        RunError: real patients are named and left out at once.
+        RunError: --data and --no-real are both given.
     """
 
     run: Path = option(help="Run folder that `synthesize --out` wrote.", flags=("RUN",))
@@ -33,59 +33,61 @@ class ExportRequest:
     label: LabelKind = option(
         LabelKind.INTENDED, help="Scar label of a synthetic slice: the scar that was prescribed, or the scar that the filter read."
     )
-    every: bool = option(False, help="Export every painted sample, or only those that the filter kept.", flags=("--all/--kept",))
+    all_samples: bool = option(False, help="Export every painted sample, or only those that the filter kept.", flags=("--all/--kept",))
 
     def __post_init__(self) -> None:
         if self.no_real and self.data is not None:
-            raise RunError("--data names real patients and --no-real leaves them out; give one of them")
+            raise RunError("--data names real patients, but --no-real leaves them out; give only one of the two")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NnunetRequest(ExportRequest):
-    """An nnU-Net data set. One of `splits` and `folds`, or neither for five folds.
+    """Which nnU-Net data set to export. Give `splits` or `folds`; without both there are five folds.
 
     Attributes:
-        out: gets the folder DatasetXXX_NAME.
+        out: folder in which DatasetXXX_NAME is created.
         dataset_id: 1 to 999.
-        splits: JSON of part -> patients; its train and val make one fold.
+        splits: JSON file with the patients of each part; train and val make one fold.
         folds: number of patient-level folds, drawn with `seed`.
-        synthetic_share: synthetic part of what a fold trains on, 0 to 1; None takes every sample once.
+        synthetic_share: share of synthetic slices in the training list of a fold, 0 to 1; None lists every sample once.
 
     Raises:
-        RunError: two options contradict each other.
+        RunError: two options exclude each other.
     """
 
-    out: Path = option(help="Folder that nnU-Net knows as nnUNet_raw; it gets DatasetXXX_NAME.", flags=("OUT",))
+    out: Path = option(help="The nnUNet_raw folder of nnU-Net. DatasetXXX_NAME is created in it.", flags=("OUT",))
     dataset_id: int = option(help="Number of the data set, 1 to 999.")
-    name: str = option("LGESynthNet", help="Name after the number.")
+    name: str = option("LGESynthNet", help="Name of the data set, which follows the number in the folder name.")
     classes: Classes = option(
         Classes.ALL,
-        help="Every label as a class of its own (all); the same as nested regions, where wall contains scar (regions); or scar against the "
-        "rest (scar).",
+        help="One class for each label (all), nested regions in which the wall includes the scar (regions), or scar against all the rest "
+        "(scar).",
     )
     splits: Path | None = option(
-        None, help="JSON file with the patients of each part: its train and val make one fold, the other parts stay out.", panel=FOLDS
+        None, help="JSON file with the patients of each part. Its train and val make one fold; the other parts are left out.", panel=FOLDS
     )
     folds: int | None = option(
-        None, help="Number of folds by patient; scar is spread evenly.", bounds=(2, None), default_text="5", panel=FOLDS
+        None, help="Number of folds by patient. Patients with scar are spread evenly.", bounds=(2, None), default_text="5", panel=FOLDS
     )
     synthetic_share: float | None = option(
         None,
-        help="Synthetic part of what a fold trains on, 0 to 1. It is reached by leaving synthetic slices out.",
+        help="Share of synthetic slices among the training slices of a fold, 0 to 1. Synthetic slices are left out to reach it.",
         default_text="every slice once",
         panel=FOLDS,
     )
     repeat: bool = option(
         False,
-        help="Reach the share by listing slices more than once instead (nnU-Net 2.6 or newer).",
+        help="Reach the share by listing slices more than once, not by leaving slices out (needs nnU-Net 2.6 or newer).",
         flags=("--repeat",),
         panel=FOLDS,
     )
-    seed: int = option(0, help="Random seed of the folds and of the slices that are left out.", bounds=(0, None))
+    seed: int = option(0, help="Random seed for the folds and for the slices that are left out.", bounds=(0, None))
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.splits is not None and self.folds is not None:
-            raise RunError("--splits and --folds both say who validates; give one of them")
+            raise RunError("--splits and --folds both choose the validation patients; give only one of the two")
         if self.no_real and (self.synthetic_share is not None or self.folds is not None):
-            raise RunError("--no-real leaves nothing to mix with or to validate on; drop it, or drop --folds and --synthetic-share")
+            raise RunError(
+                "--no-real leaves no real slice to mix with or to validate on; remove --no-real, or remove --folds and --synthetic-share"
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from lgesynthnet.data.layout import CaseFiles
 from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.errors import InputError
 from lgesynthnet.hosts.orientation_cache import OrientationCache
-from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Skipped, Stack
+from lgesynthnet.records import Insertions, Level, OnCase, ShortAxisSlice, Skipped, Stack
 
 STACKS_IN_MEMORY = 32
 MOST_WORKERS = 8  # threads that orient hearts; reading the files is the limit beyond that
@@ -79,7 +79,7 @@ def find_hosts(
     *,
     with_scar: bool = False,
     strict: bool = False,
-    on_case: Callable[[int, int], None] | None = None,
+    on_case: OnCase | None = None,
     cache: Path | None = None,
 ) -> HostPool:
     """Read every case once and list its usable slices.

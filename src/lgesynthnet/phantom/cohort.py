@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from lgesynthnet.files import write_bytes
 from lgesynthnet.phantom.patient import Patient, simulate
 from lgesynthnet.phantom.scar_plan import NON_ISCHAEMIC
 from lgesynthnet.prescription.grammar.language import write_sentence
+from lgesynthnet.records import OnCase
 
 COLUMNS = (
     "case", "slice", "level", "anterior_deg", "inferior_deg", "burden", "transmurality", "segments", "mvo_share", "area_mm2", "sentence",
@@ -41,7 +42,7 @@ def write_cohort(
     positive: float = 0.67,
     non_ischaemic: float = NON_ISCHAEMIC,
     workers: int = 1,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnCase | None = None,
 ) -> Path:
     """Write images and contours of each patient, `OUT/truth.csv`, and the declaration of the label ids.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.hosts.pool import HostPool, find_hosts
-from lgesynthnet.records import Labels
+from lgesynthnet.records import Labels, OnCase
 from lgesynthnet.run.ledger import TABLE, Ledger
 from lgesynthnet.run.lock import LOCK, locked
 from lgesynthnet.run.plan import SynthesisPlan
@@ -28,8 +28,6 @@ DATA_CARD = "card.md"
 EVALUATION = "evaluation"
 HOSTS_CACHE = "hosts.json"
 CELL_LIMIT = 2**20  # characters; a caption or a prescription is far shorter, and a longer cell is no file of ours
-
-OnCase = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

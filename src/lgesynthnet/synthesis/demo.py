@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
+from lgesynthnet.records import OnCase
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.synthesis.planning import plan_synthesis
-from lgesynthnet.synthesis.synthesize import RunResult, synthesize
+from lgesynthnet.synthesis.synthesize import OnAttempt, RunResult, synthesize
 from lgesynthnet.terms import Prior
 
 PATIENTS = 4
 
 
-def simulated_hosts(out: Path, *, seed: int = 0, on_host: Callable[[int, int], None] | None = None) -> Path:
+def simulated_hosts(out: Path, *, seed: int = 0, on_host: OnCase | None = None) -> Path:
     """The folder `OUT/hosts`, made once and found again by a second demo; it is complete or not there."""
     from lgesynthnet.phantom.cohort import write_cohort
 
@@ -40,7 +40,7 @@ def paint_into(
     model: str = "phantom",
     count: int = 12,
     seed: int = 0,
-    on_attempt: Callable[[int, int], None] | None = None,
+    on_attempt: OnAttempt | None = None,
 ) -> RunResult:
     """Paint ischaemic scars into the hosts; the run folder is `OUT/run`.
 

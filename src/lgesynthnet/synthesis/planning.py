@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import HOSTS_CACHE
 from lgesynthnet.run.plan import RequestedPrescription, SkippedHost, SynthesisPlan
 from lgesynthnet.run.request import SynthesisRequest
@@ -29,7 +29,7 @@ class PlannedRun:
 
 def plan_synthesis(
     request: SynthesisRequest,
-    on_case: Callable[[int, int], None] | None = None,
+    on_case: OnCase | None = None,
     *,
     painter: Painter | None = None,
     run: Path | None = None,

@@ -6,7 +6,7 @@ One safetensors file holds them; the stages of a work folder share it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float32
@@ -24,7 +24,7 @@ from lgesynthnet.prescription.describing import describe_scar
 from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
 from lgesynthnet.prescription.grammar.writing import write_caption
-from lgesynthnet.records import Label, ShortAxisSlice, Skipped, Stack
+from lgesynthnet.records import Label, OnCase, ShortAxisSlice, Skipped, Stack
 from lgesynthnet.train.examples.files import PreparedFile, source_of
 from lgesynthnet.train.examples.roi import WORDINGS, Examples
 from lgesynthnet.train.request import Progress
@@ -35,7 +35,7 @@ QUANTILES = 21  # of the scars' mean intensity, from the darkest to the brightes
 class ExampleFile(PreparedFile):
     """The file of a cohort's `Examples`."""
 
-    def build(self, cohort: Cohort, *, patients: list[str] | None = None, on_case: Callable[[int, int], None] | None = None) -> Examples:
+    def build(self, cohort: Cohort, *, patients: list[str] | None = None, on_case: OnCase | None = None) -> Examples:
         """Read the cohort, write the file and return its examples. Slices that cannot be used are left out.
 
         Args:

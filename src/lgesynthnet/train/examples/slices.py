@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.files import write_bytes
-from lgesynthnet.records import Label, Labels, Skipped, Stack, scar_of
+from lgesynthnet.records import Label, Labels, OnCase, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.heart import CLASSES, grey, to_grid
 from lgesynthnet.train.examples.files import PreparedFile, source_of
 
@@ -61,9 +61,7 @@ class SliceDataset:
         return np.asarray(scar_of(self.labels).any(axis=(1, 2)))
 
 
-def slice_dataset(
-    cohort: Cohort, path: Path, *, patients: list[str] | None = None, on_case: Callable[[int, int], None] | None = None
-) -> SliceDataset:
+def slice_dataset(cohort: Cohort, path: Path, *, patients: list[str] | None = None, on_case: OnCase | None = None) -> SliceDataset:
     """The slices in `path`; where it does not exist yet, the cohort is read and written there first. Flat slices are left out.
 
     Args:
@@ -80,7 +78,7 @@ def slice_dataset(
     return read_slice_dataset(path)
 
 
-def _read(cohort: Cohort, on_case: Callable[[int, int], None] | None) -> Iterator[Stack]:
+def _read(cohort: Cohort, on_case: OnCase | None) -> Iterator[Stack]:
     for done, stack in enumerate(cohort.stacks(), start=1):
         if not isinstance(stack, Skipped):
             yield stack
