@@ -1,20 +1,25 @@
-"""What each part of the generator is worth: conditioning Dice of its variants on the same slices, each against the first by pairs.
+"""Compare variants of the generator: Dice on the same slices, and the paired difference of each variant to the first.
 
     python experiments/ablations.py [--part test] [--words] [--out FILE] NAME=MODEL[?SETTING=VALUE&...] ...
 
     python experiments/ablations.py "as shipped=weights/emidec" "no caption=weights/emidec?words=0" "8 steps=weights/emidec?steps=8"
 
-MODEL is a model folder, or a stage's `model` folder of a work folder; a setting is a field of `Sampling`. Columns: the auditor's Dice
-and share above 0.6 of real positive slices with their own masks painted again; of new ischaemic scars in scar-free slices; how much
-brighter a repainted scar is than the real one, and how much less dark its no-reflow core, heart units; with --words, centre in the
-named wall from the caption alone. The data is $LGESYNTHNET_DATA. Intervals: 95 % bootstrap over patients.
-Nothing is tuned here.
+MODEL is a model folder, or the `model` folder of a training stage. SETTING is a field of `Sampling`.
+
+It prints for each variant, with 95 % bootstrap intervals over patients:
+
+repaint   Dice of the auditor, and share of slices above 0.6, on real slices with scar that are painted again with their own masks.
+novel     The same for new ischaemic scars in slices without scar.
+brighter  Brightness of the repainted scar minus that of the real scar, in heart units.
+core less dark  How much less the no-reflow core differs from its scar than in the real slice, in heart units.
+--words   The table `words` of `experiments/generator.py`.
+
+The data is $LGESYNTHNET_DATA. Nothing is tuned here.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,7 +27,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from generator import UtilityExperiment, as_numbers, options_of, scar_levels
+from generator import GeneratorExperiment, as_numbers, options_of, scar_levels
+from real_data import patients_of
 
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
@@ -46,97 +52,97 @@ def main() -> None:
     parser.add_argument("variants", nargs="+")
     parser.add_argument("--part", default="test")
     parser.add_argument("--repaint-only", action="store_true", help="skip the new scars")
-    parser.add_argument("--words", action="store_true")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--words", action="store_true", help="also measure what the caption alone achieves")
+    parser.add_argument("--out", type=Path, help="write the results as JSON")
     options = parser.parse_args()
-    asked = options_of(["--model", "", "--part", options.part])
-    patients = set(json.loads((asked.data / "emidec" / "splits.json").read_text())[options.part])
-    bench = UtilityExperiment(asked, TrainedScarSegmenter.from_pretrained(asked.auditor, Role.AUDITOR), patients)
-    ceiling = ceiling_of(bench)
+    defaults = options_of(["--model", "", "--part", options.part])
+    patients = patients_of(defaults.data, options.part)
+    experiment = GeneratorExperiment(defaults, TrainedScarSegmenter.from_pretrained(defaults.auditor, Role.AUDITOR), patients)
+    ceiling = ceiling_of(experiment)
     print(f"real slices: Dice {mean(ceiling)}, above 0.6 {mean(above(ceiling))}", flush=True)
     first: Mapping[str, ByPatient] | None = None
-    figures: dict[str, object] = {"real": str(mean(ceiling)), "real above 0.6": str(mean(above(ceiling)))}
+    results: dict[str, object] = {"real": str(mean(ceiling)), "real above 0.6": str(mean(above(ceiling)))}
     for variant in options.variants:
         name, _, spec = variant.partition("=")
         folder, _, settings = spec.partition("?")
         sampling = sampling_of(settings)
-        painter = LGESynthNet.from_pretrained(folder, sampling=sampling)
-        found = asked_again(bench, painter, folder)
-        found["novel"] = {} if options.repaint_only else novel(bench, painter)
+        generator = LGESynthNet.from_pretrained(folder, sampling=sampling)
+        scores = repainted_scores(experiment, generator, folder)
+        scores["novel"] = {} if options.repaint_only else novel_scores(experiment, generator)
         row: dict[str, Interval | None] = {
-            "repaint Dice": mean(found["repaint"]),
-            "above 0.6": mean(above(found["repaint"])),
-            "of the ceiling": ratio(found["repaint"], ceiling),
-            "novel Dice": mean(found["novel"]),
-            "novel above 0.6": mean(above(found["novel"])),
-            "brighter": mean(found["brighter"]),
-            "core less dark": mean(found["shallower"]),
+            "repaint Dice": mean(scores["repaint"]),
+            "above 0.6": mean(above(scores["repaint"])),
+            "of the ceiling": ratio(scores["repaint"], ceiling),
+            "novel Dice": mean(scores["novel"]),
+            "novel above 0.6": mean(above(scores["novel"])),
+            "brighter": mean(scores["brighter"]),
+            "core less dark": mean(scores["shallower"]),
         }
         if first is None:
-            first = found
+            first = scores
         else:
-            row |= {f"{table} minus first": difference(found[table], first[table]) for table in ("repaint", "novel") if found[table]}
+            row |= {f"{table} minus first": difference(scores[table], first[table]) for table in ("repaint", "novel") if scores[table]}
         print(f"{name}\n  " + "\n  ".join(f"{key:>20} {value}" for key, value in row.items()), flush=True)
-        figures[name] = {key: str(value) for key, value in row.items()}
+        results[name] = {key: str(value) for key, value in row.items()}
         if options.words:
-            alone = replace(sampling, guidance=asked.words_guidance, edges=False, whole_wall=True)
-            said = as_numbers(bench.words(LGESynthNet.from_pretrained(folder, sampling=alone)))
-            figures[name] |= {f"words: {key}": value for key, value in said.items()}
+            alone = replace(sampling, guidance=defaults.words_guidance, edges=False, whole_wall=True)
+            words = as_numbers(experiment.words(LGESynthNet.from_pretrained(folder, sampling=alone)))
+            results[name] |= {f"words: {key}": value for key, value in words.items()}
         if options.out:
-            write_json(options.out, figures)
+            write_json(options.out, results)
 
 
 def sampling_of(settings: str) -> Sampling:
-    """`steps=8&words=0` as settings, each in the type of its field."""
+    """Settings from a text such as `steps=8&words=0`; each value takes the type of its field."""
     values = dict(pair.split("=") for pair in settings.split("&") if pair)
-    plain = Sampling()
-    kinds = {name: type(getattr(plain, name)) for name in values}
-    return Sampling(**{name: bool(int(value)) if kinds[name] is bool else kinds[name](value) for name, value in values.items()})
+    defaults = Sampling()
+    types = {name: type(getattr(defaults, name)) for name in values}
+    return Sampling(**{name: bool(int(value)) if types[name] is bool else types[name](value) for name, value in values.items()})
 
 
-def ceiling_of(bench: UtilityExperiment) -> ByPatient:
+def ceiling_of(experiment: GeneratorExperiment) -> ByPatient:
     scores: ByPatient = defaultdict(list)
-    for host in bench.hosts:
+    for host in experiment.hosts:
         if host.slice_.scar.any():
-            scores[host.slice_.patient].append(dice(bench.read(host, host.slice_.image), host.slice_.scar) or 0.0)
+            scores[host.slice_.patient].append(dice(experiment.segment(host, host.slice_.image), host.slice_.scar) or 0.0)
     return scores
 
 
-def asked_again(bench: UtilityExperiment, painter: LGESynthNet, folder: str) -> dict[str, ByPatient]:
-    """Dice of repainted scars, and how much brighter they are than the real ones."""
+def repainted_scores(experiment: GeneratorExperiment, generator: LGESynthNet, folder: str) -> dict[str, ByPatient]:
+    """Dice of repainted scars, how much brighter they are than the real scars, and how much less dark their cores are."""
     levels = scar_levels(folder)
     scores, brighter, shallower = defaultdict(list), defaultdict(list), defaultdict(list)
-    for host in bench.hosts:
+    for host in experiment.hosts:
         if not host.slice_.scar.any():
             continue
-        painted, wish = own_scar(host, levels)
-        sample = painter.inpaint_mask(host, painted, wish, seed=0)
-        who = host.slice_.patient
-        scores[who].append(dice(bench.read(host, sample.image), painted.scar) or 0.0)
+        mask, prescription = own_scar(host, levels)
+        sample = generator.inpaint_mask(host, mask, prescription, seed=0)
+        patient = host.slice_.patient
+        scores[patient].append(dice(experiment.segment(host, sample.image), mask.scar) or 0.0)
         if (host.slice_.labels == Label.SCAR).any():
-            brighter[who].append(level(host, sample.image) - level(host, host.slice_.image))
+            brighter[patient].append(level(host, sample.image) - level(host, host.slice_.image))
         if core_drop(host, host.slice_.image) is not None:
-            shallower[who].append(core_drop(host, host.slice_.image) - core_drop(host, sample.image))
+            shallower[patient].append(core_drop(host, host.slice_.image) - core_drop(host, sample.image))
     return {"repaint": scores, "brighter": brighter, "shallower": shallower}
 
 
 def level(host: Host, image: np.ndarray, label: Label = Label.SCAR) -> float:
-    """Mean brightness of the bright scar, or of its core, heart units."""
+    """Mean brightness of the bright scar, or of its no-reflow core, in heart units."""
     return float(HeartWindow.from_slice(host.slice_).to_unit(image)[host.slice_.labels == label].mean())
 
 
 def core_drop(host: Host, image: np.ndarray) -> float | None:
-    """From bright scar down to a no-reflow core of some size, heart units."""
+    """Brightness of the scar minus that of its no-reflow core, in heart units; None without a core of at least 12 pixels."""
     if (host.slice_.labels == Label.NO_REFLOW).sum() < CORE_PIXELS or not (host.slice_.labels == Label.SCAR).any():
         return None
     return level(host, image) - level(host, image, Label.NO_REFLOW)
 
 
-def novel(bench: UtilityExperiment, painter: LGESynthNet) -> ByPatient:
+def novel_scores(experiment: GeneratorExperiment, generator: LGESynthNet) -> ByPatient:
     rng, scores = np.random.default_rng(7), defaultdict(list)
-    for i, host in enumerate(h for h in bench.hosts if not h.slice_.scar.any()):
-        sample = painter.inpaint(host, draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
-        scores[host.slice_.patient].append(dice(bench.read(host, sample.image), sample.intended) or 0.0)
+    for i, host in enumerate(h for h in experiment.hosts if not h.slice_.scar.any()):
+        sample = generator.inpaint(host, draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), seed=i)
+        scores[host.slice_.patient].append(dice(experiment.segment(host, sample.image), sample.intended) or 0.0)
     return scores
 
 

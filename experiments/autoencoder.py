@@ -1,17 +1,18 @@
-"""What the autoencoder costs: does a thin scar survive it, and does a reader see the same on real slices after the round trip?
+"""Measure what the autoencoder loses: contrast of thin scars, and Dice of the filter on real slices after a round trip.
 
     python experiments/autoencoder.py --hosts FOLDER [--model phantom] [--placements 2000] [--filter weights/emidec/filter] [--part test]
 
-placements  rule-painted scars of 25 % x 40 degrees at random places of simulated hosts (FOLDER): contrast kept; a scar that keeps
-            less than half is lost.
-real slices (skipped without data, see experiments/generator.py): the filter's Dice on slices with scar before and after the round
-            trip, and the peak signal-to-noise ratio inside the wall, with 1 heart unit (blood minus wall) as the peak.
+It prints:
+
+placements   The share of contrast that a scar of 25 % x 40 degrees keeps, at random positions of simulated hosts (FOLDER). A scar that
+             keeps less than half of its contrast is lost.
+real slices  The Dice of the filter on slices with scar before and after the round trip, and the peak signal-to-noise ratio inside the
+             wall; the peak is 1 heart unit (blood minus wall). Skipped without --data or $LGESYNTHNET_DATA.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from real_data import add_data_option
+from real_data import add_data_option, patients_of
 
 from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.conditioning.intensity import HeartWindow
@@ -52,23 +53,23 @@ def main() -> None:
     autoencoder = load_inpainter(model_folder(options.model) / "inpainter").autoencoder
     placements(autoencoder, find_hosts(open_cohort(options.hosts)), options.placements)
     if options.data is not None:
-        patients = set(json.loads((options.data / "emidec" / "splits.json").read_text())[options.part])
+        patients = patients_of(options.data, options.part)
         real_slices(autoencoder, TrainedScarSegmenter.from_pretrained(options.filter, Role.FILTER), options, patients)
 
 
 @torch.no_grad()
 def round_trip(autoencoder: AutoencoderKL, image: np.ndarray) -> np.ndarray:
-    """A working-grid image in heart units, through the latent and back."""
+    """Encode and decode an image on the working grid, in heart units."""
     return decode(autoencoder, encode(autoencoder, torch.from_numpy(image.astype(np.float32))[None, None]))[0, 0].numpy()
 
 
-def placements(autoencoder: AutoencoderKL, shelf: HostPool, count: int) -> None:
-    """25 % of the wall over 40 degrees, anywhere, at any level."""
+def placements(autoencoder: AutoencoderKL, pool: HostPool, count: int) -> None:
+    """Print how much contrast scars of 25 % of the wall over 40 degrees keep, at random angles and levels."""
     rng = np.random.default_rng(0)
     kept, area = [], []
     while len(kept) < count:
-        host = shelf.fetch(shelf.entries[int(rng.integers(len(shelf.entries)))])
-        wish = ScarPrescription(
+        host = pool.fetch(pool.entries[int(rng.integers(len(pool.entries)))])
+        prescription = ScarPrescription(
             segments=SHORT_AXIS_SEGMENTS,
             arc=Arc(start_deg=float(rng.integers(360)), extent_deg=40.0),
             pattern=Pattern.SUBENDOCARDIAL,
@@ -76,7 +77,7 @@ def placements(autoencoder: AutoencoderKL, shelf: HostPool, count: int) -> None:
             irregularity=0.0,
         )
         try:
-            sample = IntensityPaste().inpaint(host, wish, seed=len(kept))
+            sample = IntensityPaste().inpaint(host, prescription, seed=len(kept))
         except PrescriptionError:
             continue
         roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
@@ -94,26 +95,26 @@ def placements(autoencoder: AutoencoderKL, shelf: HostPool, count: int) -> None:
     )
 
 
-def real_slices(autoencoder: AutoencoderKL, reader: TrainedScarSegmenter, options: argparse.Namespace, patients: set[str]) -> None:
-    shelf = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
+def real_slices(autoencoder: AutoencoderKL, scar_filter: TrainedScarSegmenter, options: argparse.Namespace, patients: set[str]) -> None:
+    pool = find_hosts(open_cohort(options.data / "emidec"), with_scar=True)
     before, after, noise = (defaultdict(list) for _ in range(3))
-    for entry in shelf.entries:
-        if entry.patient not in patients or not (host := shelf.fetch(entry)).slice_.scar.any():
+    for entry in pool.entries:
+        if entry.patient not in patients or not (host := pool.fetch(entry)).slice_.scar.any():
             continue
         image, truth = rebuilt(autoencoder, host), host.slice_.scar
-        for scores, seen in ((before, host.slice_.image), (after, image)):
-            scores[entry.patient].append(dice(scar_of(reader.read(replace(host.slice_, image=seen))), truth) or 0.0)
+        for scores, picture in ((before, host.slice_.image), (after, image)):
+            scores[entry.patient].append(dice(scar_of(scar_filter.read(replace(host.slice_, image=picture))), truth) or 0.0)
         window, wall = HeartWindow.from_slice(host.slice_), host.frame.wall
         error = window.to_unit(image)[wall].astype(float) - window.to_unit(host.slice_.image)[wall]
         noise[entry.patient].append(float(-10 * np.log10(np.mean(error**2))))
-    print(f"{options.part}, {sum(map(len, before.values()))} slices with scar, read by {reader.fingerprint}")
-    figures = {"Dice before": mean(before), "after": mean(after), "lost": difference(before, after), "PSNR in the wall, dB": mean(noise)}
-    for name, value in figures.items():
+    print(f"{options.part}, {sum(map(len, before.values()))} slices with scar, segmented by {scar_filter.fingerprint}")
+    results = {"Dice before": mean(before), "after": mean(after), "lost": difference(before, after), "PSNR in the wall, dB": mean(noise)}
+    for name, value in results.items():
         print(f"  {name}: {value}")
 
 
 def rebuilt(autoencoder: AutoencoderKL, host: Host) -> np.ndarray:
-    """The host with its wall and cavity as the autoencoder gives it back; in its own grid."""
+    """The image of the host with its wall and cavity after the round trip, on the host's own grid."""
     slice_, frame = host.slice_, host.frame
     window, roi = HeartWindow.from_slice(slice_), Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
     picture = round_trip(autoencoder, roi.crop(window.to_unit(slice_.image)))

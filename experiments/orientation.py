@@ -1,9 +1,10 @@
-"""Compare RV insertions and stack order with marks set by eye: angle errors, wrong AHA segments, confidence and failures.
+"""Compare RV insertions and stack order with marks that were set by eye: angle errors, wrong AHA segments, confidence, failures.
 
     python experiments/orientation.py [--data FOLDER] [--failures 10] [--single] [--turns] [--segmenter FOLDER] [--parts train val]
 
-There are three estimators: the rules, the RV of a heart segmenter (default: the shipped one, trained on simulated hearts only),
-and both together, which is what the program uses.
+There are three estimators: the rules; the RV of a heart segmenter (default: the shipped one, trained only on simulated hearts);
+and both together, as the program uses them. It prints one table for each estimator, the worst marks, and how many stacks have the
+right order.
 
 FOLDER (default: the environment variable LGESYNTHNET_DATA) holds emidec/ with rv_insertions.csv and splits.json.
 """
@@ -14,13 +15,13 @@ import argparse
 import csv
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from real_data import add_data_option
 
 from lgesynthnet.anatomy.frame import ASSUMED_INSERTIONS, compute_heart_frame
 from lgesynthnet.anatomy.insertions import insertions_from_image
@@ -64,7 +65,7 @@ class Mark:
 
 
 def turned(stack: Stack, quarter_turns: int) -> Stack:
-    """The same heart turned counter-clockwise by quarter turns, to a direction that the prior does not expect."""
+    """The stack turned counter-clockwise by quarter turns, to an orientation that the prior does not expect."""
     return replace(
         stack,
         image=np.rot90(stack.image, quarter_turns),
@@ -188,14 +189,11 @@ def print_order(stacks: list[Stack]) -> None:
 
 
 def main() -> None:
-    data = os.environ.get("LGESYNTHNET_DATA")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--data", type=Path, default=data, required=data is None, help="folder that holds emidec/ (default: $LGESYNTHNET_DATA)"
-    )
+    add_data_option(parser)
     parser.add_argument("--failures", type=int, default=10, help="number of the worst marks to list (default: %(default)s)")
     parser.add_argument("--single", action="store_true", help="estimate each slice alone, without its neighbours")
-    parser.add_argument("--turns", action="store_true", help="also turn every heart by 90, 180 and 270 degrees")
+    parser.add_argument("--turns", action="store_true", help="also estimate with every heart turned by 90, 180 and 270 degrees")
     shipped = weights_folder() / "phantom" / "heart-segmenter"
     parser.add_argument("--segmenter", type=Path, default=shipped, help="model folder of `lgesynthnet train heart-segmenter`")
     parser.add_argument("--parts", nargs="+", help="use these parts of splits.json only, e.g. train val while tuning")
@@ -219,7 +217,7 @@ def main() -> None:
             estimate = mark.estimate
             print(
                 f"  {mark.name:15s} ({mark.group}, {mark.certainty}) by eye {mark.anterior_deg:.0f}/{mark.inferior_deg:.0f}, "
-                f"found {estimate.anterior_deg:.0f}/{estimate.inferior_deg:.0f} ({estimate.source}, {mark.image_confidence:.2f})"
+                f"estimated {estimate.anterior_deg:.0f}/{estimate.inferior_deg:.0f} ({estimate.source}, {mark.image_confidence:.2f})"
             )
         for quarter_turns in (1, 2, 3) if options.turns else ():
             print(f"\n{name}, every heart turned by {90 * quarter_turns} degrees")

@@ -2,8 +2,9 @@
 
     python experiments/phantom_look.py --phantom FOLDER [--data FOLDER] [--patients 60]
 
-FOLDER of --data (default: the environment variable LGESYNTHNET_DATA) holds emidec/ with splits.json. Only its `train` patients
-are read. All slices count equally. The RV label of the phantom counts as background, because EMIDEC has none.
+It prints sizes measured on the labels, brightness by tissue, contrast-to-noise ratios, and the area under the ROC curve of a classifier
+that separates real from phantom slices. --data (default: the environment variable LGESYNTHNET_DATA) holds emidec/ with splits.json. Only
+the `train` patients are read. All slices count equally. The RV label of the phantom counts as background, because EMIDEC has none.
 
 Units: `image` maps the 1st to 99th percentile of the non-zero pixels of an image to 0..1; `heart` is `conditioning.intensity.HeartWindow`.
 Noise is the robust standard deviation (1.48 MAD) of the image minus its 3 mm Gaussian, in the blood pool at least 2 mm from the
@@ -15,14 +16,13 @@ contrasts (about 10) can be compared.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from real_data import add_data_option, patients_of
 from scipy import ndimage, optimize, stats
 
 from lgesynthnet.anatomy.frame import wall_thickness_mm
@@ -55,7 +55,7 @@ def unit(image: np.ndarray) -> np.ndarray:
 
 
 def brightness(slice_: ShortAxisSlice) -> dict[tuple[str, str], np.ndarray]:
-    """(unit, tissue) -> values of its pixels."""
+    """(unit, tissue) -> values of the pixels of the tissue."""
     labels = np.where(slice_.labels == Label.RV, Label.BACKGROUND, slice_.labels)
     statistics = {}
     for system, image in (("image", unit(slice_.image)), ("heart", HeartWindow.from_slice(slice_).to_unit(slice_.image))):
@@ -176,11 +176,10 @@ def classify(table: np.ndarray, real: np.ndarray, patients: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phantom", type=Path, required=True)
-    data = os.environ.get("LGESYNTHNET_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None)
+    add_data_option(parser)
     parser.add_argument("--patients", type=int, help="number of phantom patients to read, spread evenly over the folder")
     options = parser.parse_args()
-    train = set(json.loads((options.data / "emidec" / "splits.json").read_text())["train"])
+    train = patients_of(options.data, "train")
     sides = {
         "real": list(slices_of(options.data / "emidec", train, None)),
         "phantom": list(slices_of(options.phantom, None, options.patients)),
@@ -193,7 +192,7 @@ def main() -> None:
 
 
 def anatomy(slice_: ShortAxisSlice) -> dict[str, float]:
-    """Sizes measured on the labels; those of the scar are left out where there is none."""
+    """Sizes measured on the labels; without scar, the sizes of the scar are left out."""
     pixel_mm2 = slice_.spacing_mm[0] * slice_.spacing_mm[1]
     thick = wall_thickness_mm(slice_.cavity, slice_.wall, slice_.spacing_mm)
     axes = np.linalg.eigvalsh(np.cov(np.argwhere(slice_.cavity).T * np.array(slice_.spacing_mm)[:, None]))
@@ -238,8 +237,8 @@ def print_brightness(sides: dict[str, list[ShortAxisSlice]]) -> None:
         if not np.isfinite(both[1]).all():
             continue
         shown = ["{1:5.2f} [{0:5.2f}, {2:5.2f}]".format(*np.percentile(pixels, (10, 50, 90))) for pixels in both]
-        apart = stats.wasserstein_distance(*both), stats.wasserstein_distance(means["real"][key], means["phantom"][key])
-        print(f"{' '.join(key):20}{shown[0]:24}{shown[1]:24}{apart[0]:8.3f}{apart[1]:14.3f}")
+        distances = stats.wasserstein_distance(*both), stats.wasserstein_distance(means["real"][key], means["phantom"][key])
+        print(f"{' '.join(key):20}{shown[0]:24}{shown[1]:24}{distances[0]:8.3f}{distances[1]:14.3f}")
 
 
 def print_contrast(sides: dict[str, list[ShortAxisSlice]]) -> None:

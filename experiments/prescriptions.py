@@ -1,6 +1,9 @@
-"""Round trips of prescriptions: to a sentence and back, and to a mask and its measurement on phantom hearts at 1 mm.
+"""Check round trips of drawn prescriptions: to a sentence and back, and to a mask that is measured on phantom hearts at 1 mm.
 
-python experiments/prescriptions.py [--count 10000] [--painted 1500]
+    python experiments/prescriptions.py [--count 10000] [--painted 1500]
+
+It prints how many sentences give the same prescription back, and by prior how many masks have the prescribed segments and how far their
+measured transmurality is from the prescribed one.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""The reward's weight and window: one start, one seed, one number of steps, and the reward alone differs.
+"""Compare weights and noise windows of the reward. All arms share the start, the seed and the number of steps.
 
     python experiments/reward_arms.py --control WORK/control/model --work FOLDER [--steps 100] \
         [--scar-segmenters weights/emidec] [--data emidec]
 
-Trains, from the control stage on the `train` patients of splits.json: lambda 0 (as many steps without reward), 0.1, 0.5 and 1 in the
-low-noise window, and 0.5 in the high-noise window and everywhere; offline, without on-policy half, and nobody chooses among steps, so that
-nothing else tells the arms apart. FOLDER/ARM/model is then read by `experiments/ablations.py`. A finished arm is not trained again.
+Every arm starts from the control stage and trains on the `train` patients of splits.json. Lambda is 0 (the same steps without reward),
+0.1, 0.5 and 1 in the low-noise window, and 0.5 in the high-noise window and in all windows. Training is offline, without the on-policy
+half, and the last step is kept, so that the arms differ in the reward alone. It prints the report of each arm and writes FOLDER/ARM/model;
+compare the arms with `experiments/ablations.py`. A finished arm is not trained again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ ARMS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--control", type=Path, required=True)
+    parser.add_argument("--control", type=Path, required=True, help="model folder of the control stage")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--scar-segmenters", type=Path, default=Path("weights/emidec"))

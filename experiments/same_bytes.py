@@ -1,6 +1,8 @@
-"""Same seed, same bytes: one run repeated, killed and resumed, in shards, and with one and two threads; every file compared.
+"""Check that the same seed gives the same bytes: repeat a run, kill and resume it, divide it into shards, and use two threads.
 
-python experiments/same_bytes.py --hosts FOLDER [--model phantom] [--attempts 8]
+    python experiments/same_bytes.py --hosts FOLDER [--model phantom] [--attempts 8]
+
+It compares every image, label and row with those of the first run, and prints for each case whether they are equal.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def command(options: argparse.Namespace, out: Path, *more: str) -> list[str]:
 
 
 def run(options: argparse.Namespace, out: Path, *more: str, threads: int = 1, kill_after: int | None = None) -> Path:
-    """One run; with `kill_after` it is killed without warning once that many images stand."""
+    """Make one run. With `kill_after`, kill it without warning as soon as that many images exist."""
     process = subprocess.Popen(command(options, out, *more), env=os.environ | {"OMP_NUM_THREADS": str(threads)}, stdout=subprocess.DEVNULL)
     while process.poll() is None:
         if kill_after is not None and len(list((out / "images").glob("s*.nii.gz"))) >= kill_after:
@@ -34,17 +36,17 @@ def run(options: argparse.Namespace, out: Path, *more: str, threads: int = 1, ki
 
 
 def digests(*runs: Path) -> dict[str, str]:
-    """Hash of every image, label and reading by name, and of every row of the tables but its seconds."""
-    found = {}
+    """Hash of every image, label and filter mask by name, and the text of every row of samples.csv without its seconds."""
+    entries = {}
     for out in runs:
         for part in ("images", "labels", "read"):
             for path in sorted((out / part).glob("*.nii.gz")):
-                found[f"{part}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+                entries[f"{part}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
         with (out / "samples.csv").open(newline="") as table:
             for row in csv.DictReader(table):
                 row.pop("seconds")
-                found[f"row {row['id']}"] = repr(sorted(row.items()))
-    return found
+                entries[f"row {row['id']}"] = repr(sorted(row.items()))
+    return entries
 
 
 def main() -> None:
@@ -65,8 +67,8 @@ def main() -> None:
             "with two threads": digests(run(options, root / "threads", threads=2)),
         }
     print(f"{len(first)} files and rows of {options.attempts} attempts")
-    for name, found in cases.items():
-        unequal = sorted(key for key in first.keys() | found.keys() if first.get(key) != found.get(key))
+    for name, entries in cases.items():
+        unequal = sorted(key for key in first.keys() | entries.keys() if first.get(key) != entries.get(key))
         print(f"{name}: {'equal' if not unequal else f'{len(unequal)} differ, e.g. {unequal[:3]}'}")
 
 

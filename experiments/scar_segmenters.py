@@ -1,10 +1,12 @@
-"""What a scar segmenter finds in real patients: a filter's ceiling for pass rates, an auditor's own error.
+"""Measure a scar segmenter on real patients: the pass rate that a filter can reach at best, or the error of an auditor.
 
     python experiments/scar_segmenters.py [--scar-segmenter FOLDER] [--role filter] [--data FOLDER] [--parts val,test]
 
 --scar-segmenter (default: the shipped phantom's filter) holds config.json and model.safetensors. --data (default: the environment variable
 LGESYNTHNET_DATA) holds emidec/ with splits.json; --parts may also name `all`. Nothing is tuned here.
-Intervals are 95 % bootstraps over patients. Chance and truth are compared on the host's own pixels.
+
+It prints for each part, with 95 % bootstrap intervals over patients: Dice on slices with scar, false scar on slices without scar, and the
+calibration error. Probabilities and labels are compared on the host's own grid.
 """
 
 from __future__ import annotations
@@ -49,17 +51,17 @@ def main() -> None:
 
 
 def read(segmenter: TrainedScarSegmenter, cohort: Cohort, wanted: set[str]) -> list[ReadSlice]:
-    """Every usable slice of the wanted patients, wall pixels alone."""
-    found = []
+    """Every usable slice of these patients; only the pixels of the wall."""
+    slices = []
     for stack in cohort.stacks():
         if isinstance(stack, Skipped) or stack.patient not in wanted:
             continue
         for index in usable_slices(stack)[0]:
             slice_, wall = stack[index], stack[index].wall
-            chance = sum(segmenter.probabilities(slice_))
+            probability = sum(segmenter.probabilities(slice_))
             pixel_mm2 = slice_.spacing_mm[0] * slice_.spacing_mm[1]
-            found.append(ReadSlice(patient=stack.patient, probability=chance[wall], truth=slice_.scar[wall], pixel_mm2=pixel_mm2))
-    return found
+            slices.append(ReadSlice(patient=stack.patient, probability=probability[wall], truth=slice_.scar[wall], pixel_mm2=pixel_mm2))
+    return slices
 
 
 def report(part: str, slices: list[ReadSlice], threshold: float) -> None:
@@ -67,30 +69,30 @@ def report(part: str, slices: list[ReadSlice], threshold: float) -> None:
     overlap: dict[str, list[float]] = defaultdict(list)
     false: dict[str, list[float]] = defaultdict(list)
     for slice_ in slices:
-        one = score([slice_], threshold)
-        if one.dice is not None:
-            overlap[slice_.patient].append(one.dice)
+        result = score([slice_], threshold)
+        if result.dice is not None:
+            overlap[slice_.patient].append(result.dice)
         else:
-            false[slice_.patient].append(one.false_scar_mm2 or 0.0)
+            false[slice_.patient].append(result.false_scar_mm2 or 0.0)
     above = {name: [float(d > 0.6) for d in values] for name, values in overlap.items()}
     misread = {name: [float(area > FALSE_SCAR_MM2) for area in values] for name, values in false.items()}
-    whole = score(slices, threshold)
+    overall = score(slices, threshold)
     print(f"{part}: {len({s.patient for s in slices})} patients")
-    print(f"  with scar, {sum(map(len, overlap.values()))} slices: Dice {_shown(mean(overlap))}, above 0.6 {_shown(mean(above))}")
+    print(f"  with scar, {sum(map(len, overlap.values()))} slices: Dice {_text(mean(overlap))}, above 0.6 {_text(mean(above))}")
     print(
-        f"  without, {sum(map(len, false.values()))} slices: more than {FALSE_SCAR_MM2:g} mm2 in {_shown(mean(misread))}, "
-        f"mean {_shown(mean(false))} mm2; in {_share(whole.false_patients)} of the patients without any scar"
+        f"  without, {sum(map(len, false.values()))} slices: more than {FALSE_SCAR_MM2:g} mm2 in {_text(mean(misread))}, "
+        f"mean {_text(mean(false))} mm2; in {_share(overall.false_patients)} of the patients without any scar"
     )
     bins, error = reliability(slices)
-    print(f"  calibration error {error:.3f}; chance -> observed: " + ", ".join(f"{b.mean_chance:.2f} -> {b.observed:.2f}" for b in bins))
+    print(f"  calibration error {error:.3f}; predicted -> observed: " + ", ".join(f"{b.mean_chance:.2f} -> {b.observed:.2f}" for b in bins))
 
 
 def _share(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f}"
 
 
-def _shown(figure: Interval | None) -> str:
-    return "none" if figure is None else f"{figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}]"
+def _text(value: Interval | None) -> str:
+    return "none" if value is None else f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
 
 
 if __name__ == "__main__":

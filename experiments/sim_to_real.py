@@ -1,11 +1,13 @@
-"""From the phantom to patients: segmenters of the image alone, tested on EMIDEC patients that trained none of them.
+"""Test heart segmenters on EMIDEC patients that none of them was trained on, e.g. one trained on the phantom and one on real patients.
 
     python experiments/sim_to_real.py phantom=FOLDER real=FOLDER [--data FOLDER] [--parts test audit] [--phantom FOLDER]
 
-Each NAME=FOLDER is the model folder of `lgesynthnet train heart-segmenter` (WORK/heart-segmenter/model). --data (default: the environment
-variable LGESYNTHNET_DATA) holds emidec/ with splits.json; --phantom holds simulated patients that trained
-none of them, the ceiling at home. Tune on `--parts val` alone. Cavity and wall (with scar): Dice of whole patients; scar: mean Dice of
-slices with scar; intervals are 95 % bootstraps over patients.
+FOLDER is the model folder of `lgesynthnet train heart-segmenter` (WORK/heart-segmenter/model). --data (default: the environment variable
+LGESYNTHNET_DATA) holds emidec/ with splits.json. --phantom holds simulated patients that no model was trained on; their scores show
+what a model reaches on simulated images. Tune on `--parts val` only.
+
+It prints for each model, with 95 % bootstrap intervals over patients: Dice of cavity and wall (scar included) of whole patients, mean
+Dice of slices with scar, false scar on slices without scar, and the patients with the worst walls.
 """
 
 from __future__ import annotations
@@ -29,19 +31,19 @@ METRICS: dict[str, Callable[[PatientScore], Iterable[float]]] = {
     "cavity": lambda s: [] if s.cavity is None else [s.cavity],
     "wall": lambda s: [] if s.wall is None else [s.wall],
     "scar": lambda s: s.scar,
-    "scar found": lambda s: [float(d > 0) for d in s.scar],
+    "scar detected": lambda s: [float(d > 0) for d in s.scar],
     f"false scar > {FALSE_SCAR_MM2:g} mm2": lambda s: [float(a > FALSE_SCAR_MM2) for a in s.false_scar_mm2],
 }
 
 
 def evaluated(segmenter: HeartSegmenter, stacks: list[Stack]) -> tuple[list[PatientScore], float]:
-    """Scores of all patients, and seconds a slice."""
+    """Scores of all patients, and the mean time for one slice in seconds."""
     began = time.perf_counter()
     scores = [score(segmenter, stack) for stack in stacks]
     return scores, (time.perf_counter() - began) / sum(map(len, stacks))
 
 
-def figures(scores: list[PatientScore]) -> dict[str, str]:
+def score_texts(scores: list[PatientScore]) -> dict[str, str]:
     shown = {}
     for name, values in METRICS.items():
         shown[name] = str(mean({s.patient: list(values(s)) for s in scores}) or "-")
@@ -72,7 +74,7 @@ def main() -> None:
             positive, others = sum(len(s.scar) for s in scores), sum(len(s.false_scar_mm2) for s in scores)
             print(f"\n{name} ({segmenter.fingerprint}, threshold {segmenter.threshold:g}) on {group}: {len(stacks)} patients, ", end="")
             print(f"{positive} slices with scar, {others} without; {seconds:.3f} s a slice")
-            for figure, shown in figures(scores).items():
+            for figure, shown in score_texts(scores).items():
                 print(f"  {figure:22s} {shown}")
             worst = sorted(scores, key=lambda s: s.wall or 0.0)[:3]
             print("  worst walls:", ", ".join(f"{s.patient} {s.wall or 0:.2f}" for s in worst), flush=True)

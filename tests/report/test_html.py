@@ -1,4 +1,4 @@
-"""Templates: what is escaped, and what is refused."""
+"""Templates: which values are escaped, and which templates are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page and the card of a run: complete, self-contained, escaped, and showing what the files hold."""
+"""The report and the data card of a run: complete, self-contained, escaped, and true to the files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PLAN = {"hosts_fingerprint": "hosts:0", "usable_hosts": 1, "generator_fingerprin
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
 
 
-def attempt(k: int, **changes: object) -> SampleRow:
+def sample_row(k: int, **changes: object) -> SampleRow:
     prescription = ScarPrescription(segments=frozenset({8, 9}), pattern=Pattern.TRANSMURAL, transmurality=0.9, seed=k)
     row = SampleRow(
         id=f"s7_{k:06d}", host="A", slice_index=1, level=Level.MID, level_source=OrderSource.GIVEN,
@@ -65,18 +65,18 @@ def run(tmp_path, save, ring, host_image) -> Path:
     for part, pixels in (("Images", host_image), ("Contours", labels)):
         save(hosts / "Case_A" / part / "Case_A.nii.gz", np.stack([np.zeros_like(pixels.T), pixels.T], axis=2), SPACING_MM)
     scar = (labels == 2) & (np.mgrid[:SIDE, :SIDE][0] < SIDE // 2 - 8)  # the upper wall: lower row numbers
-    painted, marked = np.where(scar, 2000, host_image).astype(np.int16), np.where(scar, 3, labels).astype(np.uint8)
+    painted, labelled = np.where(scar, 2000, host_image).astype(np.int16), np.where(scar, 3, labels).astype(np.uint8)
     read = np.where(scar, 3, 0).astype(np.uint8)
     for k, folder in ((0, run), (1, run / "rejected")):
-        for part, pixels in (("images", painted), ("labels", marked), ("read", read), ("intended", read), ("hidden", read)):
+        for part, pixels in (("images", painted), ("labels", labelled), ("read", read), ("intended", read), ("hidden", read)):
             save(folder / part / f"s7_{k:06d}.nii.gz", pixels.T[:, :, None], SPACING_MM)
     write_plan(run, hosts={"root": str(hosts), "dataset": "emidec"})
     ledger = Ledger(run, "plan")
-    ledger.record(0, attempt(0, caption=HOSTILE))
-    ledger.record(1, attempt(1, file="rejected/images/s7_000001.nii.gz", kept=False, reason="missed", why="rejected, missed: Dice 0.31",
+    ledger.record(0, sample_row(0, caption=HOSTILE))
+    ledger.record(1, sample_row(1, file="rejected/images/s7_000001.nii.gz", kept=False, reason="missed", why="rejected, missed: Dice 0.31",
                              insertion_source=Source.ASSUMED, insertion_confidence=0.0, level_source=OrderSource.ASSUMED))  # fmt: skip
     ledger.record(
-        2, attempt(2, file="", kept=False, reason="unpaintable", why=f"no wall: {HOSTILE}", dice=None, seconds=None, segments=None)
+        2, sample_row(2, file="", kept=False, reason="unpaintable", why=f"no wall: {HOSTILE}", dice=None, seconds=None, segments=None)
     )
     ledger.write_table(run)
     ledger.close()
@@ -84,7 +84,7 @@ def run(tmp_path, save, ring, host_image) -> Path:
 
 
 def write_plan(run: Path, **request: object) -> None:
-    """A plan that asks for this; what was written before stays where nothing else is asked for."""
+    """Write plan.json with these fields of the request; the other fields keep their earlier values."""
     before = json.loads((run / "plan.json").read_text())["request"] if (run / "plan.json").is_file() else REQUEST
     (run / "plan.json").write_text(json.dumps(PLAN | {"request": before | request}))
 
@@ -111,7 +111,7 @@ def test_text_from_files_cannot_become_markup(run):
     assert "run &lt;1&gt;" in page
 
 
-def test_the_page_asks_no_other_machine_for_anything(run):
+def test_the_page_loads_nothing_from_elsewhere(run):
     page = write_report(run).read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href|action|srcset)="([^"]*)"', page)
     assert sources
@@ -160,7 +160,7 @@ def test_without_its_host_a_sample_is_still_shown(run):
     assert "the host file is not where it was" not in with_host
 
 
-def test_what_was_assumed_is_flagged_on_the_sample_it_concerns(run):
+def test_assumed_orientation_and_level_are_flagged_on_their_own_sample(run):
     page = write_report(run).read_text(encoding="utf-8")
     kept, rejected = (page.split(f'id="sample-s7_{k:06d}"')[1].split("</article>")[0] for k in (0, 1))
     assert "orientation assumed" in rejected
@@ -198,8 +198,8 @@ def test_an_empty_run_has_a_page_too(run):
 
 
 def test_galleries_take_samples_from_the_whole_run(run):
-    one = RunFolder.open(run).rows[0]
-    many = [replace(one, id=str(i)) for i in range(100)]
+    row = RunFolder.open(run).rows[0]
+    many = [replace(row, id=str(i)) for i in range(100)]
     assert [sample.id for sample in spread(many, 4)] == ["0", "25", "50", "75"]
     assert spread(many[:2], 4) == many[:2]
 
@@ -247,7 +247,7 @@ def test_the_card_carries_the_hosts_licence_and_calls_itself_synthetic(run, data
     assert "not for diagnosis" in body.lower() or "none is for diagnosis" in body
     assert r"a \| b c" in body
     assert "orientation was assumed" in body
-    assert ("licence is not known" in body) == (licence == "other")
+    assert ("does not know the licence of the hosts" in body) == (licence == "other")
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def _as_read(labels: Labels, read_path: Path) -> Labels:
     read = read_volume(read_path).stored
     if read.shape != (labels.shape[1], labels.shape[0], 1) or not np.isin(read, (Label.BACKGROUND, Label.SCAR, Label.NO_REFLOW)).all():
         raise InputError(
-            f"{read_path}: must have the shape of its label and hold only 0, 3 and 4, but has the shape {read.shape}; synthesize this sample again"
+            f"{read_path}: has the shape {read.shape}; it needs the shape of its label and only 0, 3 and 4 as values; make the run again"
         )
     read_labels = read[:, :, 0].T
     return np.where(read_labels > 0, read_labels, np.where(scar_of(labels), Label.WALL, labels)).astype(np.uint8)

@@ -169,7 +169,7 @@ def _check_number_is_free(out: Path, dataset: NnunetDataset) -> None:
     others = [path for path in others if path.name != dataset.folder_name]
     if others:
         raise RunError(
-            f"{others[0]}: already has the number {dataset.dataset_id}, and nnU-Net needs a number of its own for each data set; choose another --dataset-id"
+            f"{others[0]}: already has the number {dataset.dataset_id}, and nnU-Net allows a number only once; choose another --dataset-id"
         )
 
 

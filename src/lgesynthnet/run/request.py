@@ -59,7 +59,7 @@ class SynthesisRequest:
     model: str = option("phantom", help='The generator: "phantom" (shipped), a model folder, or "paste" (the baseline without a network).')
     filter: Path | None = option(
         None,
-        help="The filter: a folder that `train scar-segmenter --role filter` wrote.",
+        help="The filter: a shipped model, or a folder that `train scar-segmenter --role filter` wrote.",
         default_text="the filter of --model",
         panel=HOW,
     )
@@ -150,7 +150,7 @@ class SynthesisRequest:
             model=str(Path(self.model).absolute())
             if shipped_or_path(self.model) == Path(self.model) and Path(self.model).is_dir()
             else self.model,
-            filter=self.filter.absolute() if self.filter else None,
+            filter=self.filter.absolute() if self.filter and shipped_or_path(self.filter) == self.filter else self.filter,
             prescriptions=self.prescriptions.absolute() if self.prescriptions else None,
             splits=self.splits.absolute() if self.splits else None,
         )
