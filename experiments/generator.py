@@ -75,17 +75,17 @@ def main() -> None:
     options = options_of()
     patients = patients_of(options.data, options.part)
     auditor = TrainedScarSegmenter.from_pretrained(options.auditor, Role.AUDITOR)
-    bench = GeneratorExperiment(options, auditor, patients)
+    experiment = GeneratorExperiment(options, auditor, patients)
     tables = options.tables.split(",")
     results: dict[str, object] = {"model": options.model, "part": options.part, "steps": options.steps, "auditor": auditor.fingerprint}
-    generator = bench.generator(options.model)
+    generator = experiment.generator(options.model)
     print(f"{generator.fingerprint} on {options.part} ({len(patients)} patients), segmented by {auditor.fingerprint}")
     if "repaint" in tables or "novel" in tables:
-        results["repaint"] = bench.repaint(generator, bench.generator(options.versus) if options.versus else None)
+        results["repaint"] = experiment.repaint(generator, experiment.generator(options.versus) if options.versus else None)
     if "novel" in tables:
-        results["novel"] = bench.novel(generator, results["repaint"])
+        results["novel"] = experiment.novel(generator, results["repaint"])
     if "words" in tables:
-        results["words"] = bench.words(bench.generator(options.model, bench.by_words))
+        results["words"] = experiment.words(experiment.generator(options.model, experiment.by_words))
     if options.out:
         write_json(options.out, as_numbers(results))
 
@@ -131,8 +131,8 @@ class GeneratorExperiment:
             print(f"  {name:>9}: {_listed(results[name])}")
         for kind, scores in (("painted", own), ("real", real)):
             for name in METHODS:
-                results[f"extent, {kind}, by {name}"] = agreed = _agreement(scores, name)
-                print(f"  extent, {kind:>7}, by {name:>12}: {_listed(agreed)}")
+                results[f"extent, {kind}, by {name}"] = agreement = _agreement(scores, name)
+                print(f"  extent, {kind:>7}, by {name:>12}: {_listed(agreement)}")
         return results
 
     def novel(self, generator: LGESynthNet, ceiling: dict[str, dict[str, Interval | None]]) -> dict[str, object]:
@@ -161,8 +161,8 @@ class GeneratorExperiment:
             print(f"  {group:>32}: n {above.n:>3}, above 0.6 {above}{of_ceiling}, Dice {row['Dice']}")
         print(f"  the segment with most scar is prescribed: {_text(right)}")
         for name in METHODS:
-            results[f"extent by {name}"] = agreed = _agreement(scores, name)
-            print(f"  extent by {name:>12}: {_listed(agreed)}")
+            results[f"extent by {name}"] = agreement = _agreement(scores, name)
+            print(f"  extent by {name:>12}: {_listed(agreement)}")
         return results
 
     def words(self, generator: LGESynthNet) -> dict[str, object]:
@@ -171,7 +171,7 @@ class GeneratorExperiment:
         angles, centres = [], []
         hosts = [h for h in self.hosts if not h.slice_.scar.any() and h.frame.level is not Level.APICAL]
         for host in _with_progress(hosts, "words"):
-            who = host.slice_.patient
+            patient = host.slice_.patient
             for segment in rng.choice(SEGMENTS[host.frame.level], 2, replace=False):
                 seed, extents = int(rng.integers(2**31)), []
                 for pattern, share in ((Pattern.SUBENDOCARDIAL, 0.4), (Pattern.TRANSMURAL, 0.9)):
@@ -181,14 +181,14 @@ class GeneratorExperiment:
                     scar = case.segment(self.auditor)
                     centre = (SECTOR_START_DEG[int(segment)] + 30.0) % 360.0
                     angle = _mean_angle(host.frame.nominal_deg[scar]) if scar.sum() >= 5 else None
-                    hit[who].append(float(angle is not None and _angle_between(angle, centre) <= 30))
+                    hit[patient].append(float(angle is not None and _angle_between(angle, centre) <= 30))
                     if angle is not None:
                         angles.append(angle)
                         centres.append(centre)
                     masks = scar_masks(case, scar)
                     extents.append([measure_scar(masks[name], host.frame).transmurality or 0.0 for name in ("auditor", "5 SD")])
-                deeper[who].append(float(extents[1][0] > extents[0][0]))
-                deeper_sd[who].append(float(extents[1][1] > extents[0][1]))
+                deeper[patient].append(float(extents[1][0] > extents[0][0]))
+                deeper_sd[patient].append(float(extents[1][1] > extents[0][1]))
         chance = np.mean([_angle_between(a, c) <= 30 for i, a in enumerate(angles) for j, c in enumerate(centres) if i != j])
         results = {"in the named wall": mean(hit), "deeper, auditor": mean(deeper), "deeper, 5 SD": mean(deeper_sd)}
         print(f"caption alone, {sum(map(len, hit.values()))} samples, guidance {generator.sampling.guidance:g}; chance {chance:.2f}")

@@ -163,7 +163,7 @@ def test_the_same_export_twice_is_the_same_folder_and_another_one_is_refused(req
     for change, named in (
         ({"classes": Classes.SCAR}, "holds another export"),
         ({"synthetic_share": 0.1}, "holds another export"),
-        ({"name": "Second"}, "has the number 501 already"),
+        ({"name": "Second"}, "already has the number 501"),
     ):
         with pytest.raises(RunError, match=named):
             export_nnunet(request_for(**change))
@@ -220,7 +220,7 @@ def test_pairs_are_read_back_by_this_program_with_the_label_that_was_chosen(pain
     intended = export_nifti(replace(source, label=LabelKind.INTENDED), tmp_path / "intended")
     assert any((voxels(done.folder / row["label_file"]) != voxels(intended.folder / row["label_file"])).any() for row in rows(done.folder))
     text = (done.folder / "README.txt").read_text()
-    assert "their licence stays the same" in text
+    assert "copies under their own licence" in text
     assert "SYNTHETIC" in text
 
 
