@@ -243,7 +243,7 @@ class TestEvaluate:
     def test_realism_prints_a_table_and_its_path(self, painted):
         done = run("evaluate", "realism", painted, "--all")
         assert done.returncode == 0, done.stderr
-        assert "| SSIM to host, full | 0.9" in done.stdout
+        assert "| SSIM to host, whole slice | 0.9" in done.stdout
         assert "give --real" in done.stderr
         assert (painted / "evaluation" / "realism.csv").is_file()
         assert str(painted / "evaluation" / "realism.md") in done.stdout

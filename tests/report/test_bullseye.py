@@ -10,7 +10,7 @@ import pytest
 from lgesynthnet.anatomy.aha import SECTOR_DEG, SECTOR_START_DEG, segment_at
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
-from lgesynthnet.report.bullseye import HALF, _stretches, counts_svg, prescription_svg
+from lgesynthnet.report.bullseye import HALF, _covered_arcs, counts_svg, prescription_svg
 
 
 def label_places(svg: str) -> dict[int, tuple[float, float]]:
@@ -67,8 +67,8 @@ def test_an_arc_covers_the_same_part_of_a_segment_as_rasterizing(seed):
         level = Level.BASAL if segment < 7 else Level.MID if segment < 13 else Level.APICAL
         painted = (segment_at(angle, level) == segment) & ((angle - arc.start_deg) % 360 < arc.extent_deg)
         drawn = np.zeros_like(painted)
-        for first, wide in _stretches(segment, arc):
+        for first, wide in _covered_arcs(segment, arc):
             assert 0 < wide <= SECTOR_DEG[level]
             drawn |= (angle - first) % 360 < wide
         np.testing.assert_array_equal(drawn, painted)
-    assert _stretches(1, None) == [(SECTOR_START_DEG[1], 60.0)]
+    assert _covered_arcs(1, None) == [(SECTOR_START_DEG[1], 60.0)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from jinja2 import UndefinedError
 
-from lgesynthnet.report.html import data_uri, render
+from lgesynthnet.report.html import data_uri, fill_template
 
 TEXT = "a <b> | c\nd"
 
@@ -19,16 +19,16 @@ def templates(tmp_path):
 
 
 def test_a_page_escapes_its_values_also_in_an_included_template(templates):
-    assert render(templates, "page.html", name=TEXT).strip() == "<td>a &lt;b&gt; | c\nd</td>"
+    assert fill_template(templates, "page.html", name=TEXT).strip() == "<td>a &lt;b&gt; | c\nd</td>"
 
 
 def test_a_card_escapes_nothing_but_the_cells_of_its_tables(templates):
-    assert render(templates, "card.md", name=TEXT) == f"| a \\<b> \\| c d |\n{TEXT}"
+    assert fill_template(templates, "card.md", name=TEXT) == f"| a \\<b> \\| c d |\n{TEXT}"
 
 
 def test_a_missing_value_is_an_error(templates):
     with pytest.raises(UndefinedError, match="name"):
-        render(templates, "page.html")
+        fill_template(templates, "page.html")
 
 
 def test_a_picture_becomes_an_address():

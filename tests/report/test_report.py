@@ -156,8 +156,8 @@ def test_without_its_host_a_sample_is_still_shown(run):
     shutil.rmtree(run.parent / "hosts")
     without = write_report(run).read_text(encoding="utf-8")
     assert (len(pictures(with_host)), len(pictures(without))) == (8, 6)
-    assert "the host file is not where it was" in without
-    assert "the host file is not where it was" not in with_host
+    assert "the file of the host is no longer there" in without
+    assert "the file of the host is no longer there" not in with_host
 
 
 def test_assumed_orientation_and_level_are_flagged_on_their_own_sample(run):
@@ -170,7 +170,7 @@ def test_assumed_orientation_and_level_are_flagged_on_their_own_sample(run):
 
 def test_a_run_that_changed_voxels_outside_says_so(run):
     page = write_report(run).read_text(encoding="utf-8")
-    assert "every pixel outside is the host" in page
+    assert "every pixel outside is that of the host" in page
     rows = (run / "samples.csv").read_text()
     (run / "samples.csv").write_text(rows.replace(",0.0,0.5\n", ",3.0,0.5\n", 1))
     page = write_report(run).read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from lgesynthnet.evaluate.realism import C2ST
 from lgesynthnet.evaluate.result_rows import COLUMNS, cells
 from lgesynthnet.files import write_bytes
 from lgesynthnet.prescription.strata import ALL
-from lgesynthnet.report.html import data_uri, render
+from lgesynthnet.report.html import data_uri, fill_template
 from lgesynthnet.tables import csv_text, markdown_table
 from lgesynthnet.terms import Method
 
@@ -121,7 +121,7 @@ def write(comparison: Comparison, out: Path) -> Path:
         for method in (REAL, *(result.method for result in comparison.results))
     }
     head, body = head_and_rows(comparison)
-    page = render(
+    page = fill_template(
         TEMPLATES,
         "published.html",
         title=title(comparison),

@@ -1,4 +1,4 @@
-"""What people see: one error line, a progress bar with the time left; machines see neither."""
+"""Output for people on stderr: errors, notes, and a progress bar with the remaining time. Results go to stdout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Settings:
-    """The global switches -v and -q."""
+    """The global options -v and -q."""
 
     verbose: bool = False
     quiet: bool = False
@@ -21,7 +21,7 @@ settings = Settings()
 
 
 def fail(fault: Exception) -> int:
-    """Print a user's error as one line, with -v the traceback before it; returns exit code 2."""
+    """Print an input error as one line, with -v after its traceback; returns exit code 2."""
     if settings.verbose:
         traceback.print_exception(fault, file=sys.stderr)
     print("error: " + " ".join(str(fault).split()), file=sys.stderr)
@@ -29,16 +29,17 @@ def fail(fault: Exception) -> int:
 
 
 def note(text: str) -> None:
-    """A line for people, beside the output: stderr, silent with -q."""
+    """Print a note to stderr, unless -q is given."""
     if not settings.quiet:
         print(text, file=sys.stderr)
 
 
 @contextmanager
-def bar(words: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """A progress bar on stderr; yields `advance(done, total_or_note)`. Nothing is drawn with -q or where stderr is no terminal.
+def bar(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """Show a progress bar on stderr; yields `advance(done, total_or_note)`.
 
-    The second argument is the total where it is the end of the count, or else a word that stands behind the bar.
+    The second argument of `advance` is either the total (a number) or a note that is shown after the bar (a text). Nothing is shown with -q
+    or if stderr is not a terminal.
     """
     if settings.quiet or not sys.stderr.isatty():
         yield lambda done, extra=None: None
@@ -56,7 +57,7 @@ def bar(words: str, total: int | None = None) -> Iterator[Callable[..., None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(words, total=total, extra="")
+        task = progress.add_task(title, total=total, extra="")
 
         def advance(done: int, extra: int | str | None = None) -> None:
             if isinstance(extra, int):

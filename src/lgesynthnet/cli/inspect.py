@@ -1,4 +1,4 @@
-"""`lgesynthnet verify`, `split`, `phantom` and `info`: check data, divide patients, simulate patients, show what is installed."""
+"""`lgesynthnet verify`, `split`, `phantom` and `info`: check data, divide patients, simulate patients, show the installation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ INCOMPATIBLE = ("torchvision",)
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyRequest:
-    """What `verify` looks at."""
+    """What to verify."""
 
     source: CohortSource = option(
         help="Folder of patients: EMIDEC layout, image/label pairs, nnU-Net raw, or a run folder.", flags=("FOLDER",)
     )
     splits: Path | None = option(
-        None, help="JSON file with the patients of each part; a patient with two names in two parts is then an error."
+        None, help="JSON file with the patients of each part. It is then an error if a patient is in two parts under different names."
     )
 
 
@@ -37,7 +37,7 @@ def verify(
     request: VerifyRequest,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Check every case of a folder before anything computes on it. The exit code is 2 where errors were found."""
+    """Check every case of a folder before you use it. The exit code is 2 if there are errors."""
     from lgesynthnet.data.inspection import Severity
     from lgesynthnet.data.inspection import verify as check
     from lgesynthnet.data.splits import read_splits
@@ -52,26 +52,26 @@ def verify(
 
 @dataclass(frozen=True, kw_only=True)
 class SplitRequest:
-    """What `split` divides, and how."""
+    """Which patients to divide into which parts."""
 
     source: CohortSource = option(help="Folder of patients with scar labels.", flags=("FOLDER",))
     shares: str = option(
         "train=0.55,val=0.1,audit=0.15,test=0.2",
-        help="The parts and their shares of the patients: train for training, val for thresholds, audit for the auditor, test for the end.",
+        help="Parts and their shares of the patients: train (training), val (thresholds), audit (the auditor), test (the final test).",
     )
-    seed: int = option(0, help="Random seed of the draw.", bounds=(0, None))
+    seed: int = option(0, help="Random seed. The same seed gives the same parts.", bounds=(0, None))
 
 
 @takes(SplitRequest)
 def split(
     request: SplitRequest,
-    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file to write, with the patients of each part, as `--splits` reads it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file to write, with the patients of each part. `--splits` reads it.")],
 ) -> None:
-    """Divide patients into parts, each with its share of patients with scar. Do it once, before anything is trained, and keep the file."""
+    """Divide patients into parts with equal shares of patients with scar. Do this once, before any training, and keep the file."""
     from lgesynthnet.data.splits import split_cohort, write_splits
 
     if out.exists():
-        raise RunError(f"{out}: exists already, and models may depend on it; write to another --out")
+        raise RunError(f"{out}: already exists, and trained models may depend on it; choose another --out")
     cohort = request.source.open()
     with console.bar("reading labels", len(cohort)) as advance:
         parts = split_cohort(cohort, request.seed, _shares(request.shares), on_case=advance)
@@ -84,11 +84,11 @@ def _shares(text: str) -> dict[str, float]:
         pairs = (entry.partition("=") for entry in text.split(","))
         return {part.strip(): float(share) for part, _, share in pairs}
     except ValueError:
-        raise typer.BadParameter(f"--shares: write train=0.6,val=0.1,test=0.3, got {text}") from None
+        raise typer.BadParameter(f"--shares {text}: write it like train=0.6,val=0.1,test=0.3") from None
 
 
 def phantom(
-    out: Annotated[Path, typer.Argument(help="Folder to write; EMIDEC layout.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write, in the EMIDEC layout.")],
     patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 20,
     seed: Seed = 0,
     positive: Annotated[float, typer.Option(min=0, max=1, help="Share of patients with scar.")] = 0.67,
@@ -96,7 +96,7 @@ def phantom(
         float, typer.Option(min=0, max=1, help="Share of the patients with scar whose scar is not an infarct.")
     ] = 0.125,
 ) -> None:
-    """Simulate patients with and without infarcts: LGE stacks with labels and RV, and a table of the truth. No real data is used."""
+    """Simulate patients with and without infarcts: LGE stacks with labels, and a table of the true values. Uses no real data."""
     from lgesynthnet.phantom.cohort import write_cohort
 
     with console.bar("simulating patients", patients) as advance:
@@ -113,9 +113,9 @@ def phantom(
 
 
 def info(
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show versions, shipped models and devices. With -v it also asks torch for its devices, which takes seconds."""
+    """Show versions, shipped models and devices. With -v, list the devices of torch, which takes some seconds."""
     import json
 
     facts = gather_facts(ask_torch=console.settings.verbose)
@@ -133,7 +133,7 @@ def info(
 
 
 def gather_facts(*, ask_torch: bool = False) -> dict[str, Any]:
-    """Everything that `info` prints; torch is imported only on request."""
+    """Everything that `info` prints. With `ask_torch`, import torch to list its devices."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -148,8 +148,14 @@ def gather_facts(*, ask_torch: bool = False) -> dict[str, Any]:
 
     baseline = load_painter(BASELINE)
     models = [
-        {"name": m.name, "path": str(m.path), "size_bytes": m.size_bytes, "generator": m.generator, "filter": m.filter}
-        for m in shipped_models()
+        {
+            "name": model.name,
+            "path": str(model.path),
+            "size_bytes": model.size_bytes,
+            "generator": model.generator,
+            "filter": model.filter,
+        }
+        for model in shipped_models()
     ]
     paste = {
         "name": BASELINE,

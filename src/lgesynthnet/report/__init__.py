@@ -1,1 +1,1 @@
-"""The report and the data card of a run."""
+"""The report (HTML) and the data card (Markdown) of a run."""

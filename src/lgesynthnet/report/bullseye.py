@@ -1,4 +1,4 @@
-"""The AHA bull's-eye as inline SVG: counts per segment, and one prescription with its depth. Needs no plotting library."""
+"""Draw the AHA bull's-eye as inline SVG: counts by segment, or one prescription with its depth. Needs no plotting library."""
 
 from __future__ import annotations
 
@@ -9,75 +9,87 @@ from lgesynthnet.anatomy.aha import LEVEL_OF, NAME_OF, SECTOR_DEG, SECTOR_START_
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
 from lgesynthnet.records import Level
 
-# Inner and outer radius of each ring, share of the drawing's radius; the cap in the middle is segment 17.
+# Inner and outer radius of each ring as shares of the radius of the drawing. The disc in the middle is segment 17.
 RING = {Level.BASAL: (0.75, 1.0), Level.MID: (0.5, 0.75), Level.APICAL: (0.25, 0.5)}
 CAP = 0.25
-HALF = 100.0  # the drawing spans -100 to 100
+HALF = 100.0  # radius of the drawing
 PALE, DARK = (254, 240, 217), (127, 0, 0)
 EMPTY, LINE, SCAR, NO_REFLOW = "#f5f5f4", "#a8a29e", "#d97706", "#3b0764"
 
 
 def counts_svg(counts: Mapping[int, int]) -> str:
-    """Numbers in the 16 short-axis segments, darker for more; segment 17 stays empty, since no short-axis slice shows its wall.
+    """Draw a number in each of the 16 short-axis segments; a higher number is darker.
 
+    Segment 17 stays empty, because no short-axis slice shows its wall.
+
+    Args:
+        counts: AHA segment -> number; a missing segment counts as 0.
+    Returns:
+        One `svg` element.
     Raises:
         ValueError: a key is not an AHA segment 1-16.
     """
-    strangers = sorted(set(counts) - SHORT_AXIS_SEGMENTS)
-    if strangers:
-        raise ValueError(f"bull's-eye segments are 1-16, got {strangers}")
+    unknown = sorted(set(counts) - SHORT_AXIS_SEGMENTS)
+    if unknown:
+        raise ValueError(f"segments must be AHA 1-16, got {unknown}")
     most = max(counts.values(), default=0)
     parts = []
     for segment in sorted(SHORT_AXIS_SEGMENTS):
         count = counts.get(segment, 0)
         share = count / most if most else 0.0
         inner, outer = RING[LEVEL_OF[segment]]
-        first, wide = SECTOR_START_DEG[segment], SECTOR_DEG[LEVEL_OF[segment]]
-        x, y = _point(first + wide / 2, (inner + outer) / 2)
+        first_deg, extent_deg = SECTOR_START_DEG[segment], SECTOR_DEG[LEVEL_OF[segment]]
+        x, y = _point(first_deg + extent_deg / 2, (inner + outer) / 2)
         ink = "#ffffff" if share > 0.55 else "#1c1917"
         parts.append(
             f'<g data-segment="{segment}"><title>{segment} {NAME_OF[segment]}: {count}</title>'
-            f'<path d="{_sector(first, wide, inner, outer)}" fill="{_shade(share) if count else EMPTY}" stroke="{LINE}"/>'
+            f'<path d="{_sector(first_deg, extent_deg, inner, outer)}" fill="{_shade(share) if count else EMPTY}" stroke="{LINE}"/>'
             f'<text x="{x:.1f}" y="{y + 4:.1f}" fill="{ink}" font-size="12" text-anchor="middle">{count}</text></g>'
         )
     return _drawing("".join(parts), "Bull's-eye: samples per AHA segment")
 
 
 def prescription_svg(prescription: ScarPrescription) -> str:
-    """One prescription: the scar's band of depth within each prescribed segment (inner edge of a ring = endocardium)."""
+    """Draw the scar of a prescription in each prescribed segment, from its inner to its outer depth.
+
+    The inner edge of a ring is the endocardium.
+
+    Returns:
+        One `svg` element.
+    """
     parts = []
     for segment in sorted(SHORT_AXIS_SEGMENTS):
         inner, outer = RING[LEVEL_OF[segment]]
-        first, wide = SECTOR_START_DEG[segment], SECTOR_DEG[LEVEL_OF[segment]]
+        first_deg, extent_deg = SECTOR_START_DEG[segment], SECTOR_DEG[LEVEL_OF[segment]]
         parts.append(
-            f'<path d="{_sector(first, wide, inner, outer)}" fill="{EMPTY}" stroke="{LINE}">'
+            f'<path d="{_sector(first_deg, extent_deg, inner, outer)}" fill="{EMPTY}" stroke="{LINE}">'
             f"<title>{segment} {NAME_OF[segment]}</title></path>"
         )
-    opacity = 0.55 if prescription.pattern is Pattern.PATCHY else 1.0  # islands fill only a share of their band
+    opacity = 0.55 if prescription.pattern is Pattern.PATCHY else 1.0  # a patchy scar fills only a part of its band
     for segment in sorted(prescription.segments):
         inner, outer = RING[LEVEL_OF[segment]]
         shallow, deep = (inner + depth * (outer - inner) for depth in prescription.band)
-        for first, wide in _stretches(segment, prescription.arc):
-            band = _sector(first, wide, shallow, deep)
+        for first_deg, extent_deg in _covered_arcs(segment, prescription.arc):
+            band = _sector(first_deg, extent_deg, shallow, deep)
             parts.append(f'<path data-segment="{segment}" d="{band}" fill="{SCAR}" fill-opacity="{opacity}"/>')
             if prescription.mvo_share:
-                core = _sector(first + wide * 0.1, wide * 0.8, shallow, shallow + prescription.mvo_share * (deep - shallow))
+                core = _sector(first_deg + extent_deg * 0.1, extent_deg * 0.8, shallow, shallow + prescription.mvo_share * (deep - shallow))
                 parts.append(f'<path d="{core}" fill="{NO_REFLOW}"/>')
     return _drawing("".join(parts), "Bull's-eye of the prescription")
 
 
-def _stretches(segment: int, arc: Arc | None) -> list[tuple[float, float]]:
-    """(first degree, extent) of what an arc leaves of a segment; an arc may enter a segment twice."""
-    first, wide = SECTOR_START_DEG[segment], SECTOR_DEG[LEVEL_OF[segment]]
+def _covered_arcs(segment: int, arc: Arc | None) -> list[tuple[float, float]]:
+    """(first degree, extent) of each part of a segment that an arc covers. A long arc may cover both ends of a segment."""
+    first_deg, extent_deg = SECTOR_START_DEG[segment], SECTOR_DEG[LEVEL_OF[segment]]
     if arc is None:
-        return [(first, wide)]
-    past = (arc.start_deg - first) % 360.0
-    pieces = [(past, min(wide, past + arc.extent_deg)), (0.0, min(wide, past + arc.extent_deg - 360.0))]
-    return [(first + low, high - low) for low, high in pieces if high - low > 1e-6]
+        return [(first_deg, extent_deg)]
+    start = (arc.start_deg - first_deg) % 360.0
+    pieces = [(start, min(extent_deg, start + arc.extent_deg)), (0.0, min(extent_deg, start + arc.extent_deg - 360.0))]
+    return [(first_deg + low, high - low) for low, high in pieces if high - low > 1e-6]
 
 
 def _sector(first_deg: float, extent_deg: float, inner: float, outer: float) -> str:
-    """SVG path of a ring sector; angles counter-clockwise from the right, and SVG's y axis points down."""
+    """SVG path of a ring sector. Angles run counter-clockwise from the right; the y axis of SVG points down."""
     large = int(extent_deg > 180.0)
     ax, ay = _point(first_deg, outer)
     bx, by = _point(first_deg + extent_deg, outer)
@@ -99,7 +111,7 @@ def _shade(share: float) -> str:
 
 
 def _drawing(parts: str, title: str) -> str:
-    # No xmlns: inline SVG in HTML needs none, and the page then holds no address at all.
+    # Inline SVG in HTML needs no xmlns, and without it the page holds no web address.
     label = title.replace("'", "&#39;")
     cap = f'<circle r="{CAP * HALF}" fill="#ffffff" stroke="{LINE}"><title>17 apex: no wall in a short-axis slice</title></circle>'
     return f'<svg class="bullseye" viewBox="-102 -102 204 204" role="img" aria-label="{label}">{parts}{cap}</svg>'

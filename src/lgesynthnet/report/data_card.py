@@ -1,4 +1,4 @@
-"""The data card of a run: what its files are, what they are for, and what they are not for."""
+"""Write the data card of a run: content, origin, licence, intended use and limits of its files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from lgesynthnet.files import write_bytes
-from lgesynthnet.report.html import render as fill_template
+from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.report import TEMPLATES, duration_text, outside_text, pass_rate_text, setup_rows
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import host_licence
@@ -16,7 +16,7 @@ from lgesynthnet.run.summary import RunSummary
 
 
 def write_card(path: Path) -> Path:
-    """Write RUN/card.md (a YAML header, then Markdown), complete or not at all; returns its path.
+    """Write RUN/card.md, a YAML header and Markdown, completely or not at all; returns its path.
 
     Raises:
         RunError: the folder is not a run folder, or the card cannot be written.
@@ -27,7 +27,7 @@ def write_card(path: Path) -> Path:
 
 
 def render_card(summary: RunSummary) -> str:
-    """The card as text."""
+    """The data card as text."""
     licence, source = host_licence(summary.run.plan.request.hosts)
     return fill_template(
         TEMPLATES,

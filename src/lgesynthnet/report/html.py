@@ -1,4 +1,4 @@
-"""What all pages and cards share: how a template is filled in, and how a picture is put into the page itself."""
+"""Fill in the templates of pages and data cards, and embed pictures in a page."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 
-def render(templates_folder: Path, template: str, /, **values: object) -> str:
-    """Fill in a template; the result needs no other file.
+def fill_template(templates_folder: Path, template: str, /, **values: object) -> str:
+    """Fill in a template.
 
-    Values are escaped in `.html` templates. In Markdown an escape such as `&lt;` would show in an editor, so there each cell of a table
-    goes through the filter `cell`.
+    Values are escaped in `.html` templates. In Markdown, an escape such as `&lt;` would be visible in an editor; there the filter `cell`
+    makes a value safe for a table cell.
 
     Args:
         templates_folder: folder with the template and the templates that it includes.
         template: file name of the template.
-        values: by the names that the template uses.
+        values: the values of the template, by name.
     Raises:
         jinja2.UndefinedError: the template uses a name that has no value.
     """
@@ -29,11 +29,11 @@ def render(templates_folder: Path, template: str, /, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = markdown_cell
-    return environment.get_template(template).render(**values)
+    return environment.get_template(template).fill_template(**values)
 
 
 def markdown_cell(value: object) -> str:
-    """Text that cannot leave its cell of a Markdown table and cannot start an HTML tag."""
+    """The value as text that stays in its cell of a Markdown table and cannot start an HTML tag."""
     return " ".join(str(value).split()).replace("|", r"\|").replace("<", r"\<")
 
 
@@ -41,6 +41,7 @@ def data_uri(content: bytes, image_type: str) -> str:
     """A picture as a `data:` address for an HTML page.
 
     Args:
+        content: the bytes of the image file.
         image_type: `png` or `svg+xml`.
     """
     return f"data:image/{image_type};base64,{base64.b64encode(content).decode()}"

@@ -1,8 +1,7 @@
-"""Small pictures of one sample, cropped to the heart: host and result in one grey window, masks as contours."""
+"""Pictures of one sample for the report, cropped to the heart: host and result with the same grey scale, masks as contours."""
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,20 +16,21 @@ from scipy import ndimage
 from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Image, Label, Labels, Mask, scar_of, wall_of
+from lgesynthnet.report.html import data_uri
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_files import IMAGES, INTENDED, LABELS, READ
 from lgesynthnet.run.sample_row import SampleRow
 
-MARGIN_MM = 18.0  # what is shown round the epicardium: enough to see the RV and the seam
+MARGIN_MM = 18.0  # margin round the epicardium; wide enough to show the RV and the edge of the hidden region
 SIDE_PX = 216
 HOST = "host"
-WINDOW = (1.0, 99.8)  # percentiles of the heart, host and result together, that become black and white; fat may saturate
+WINDOW = (1.0, 99.8)  # percentiles of the heart in host and result that become black and white; fat may saturate
 INTENDED_RGB, READ_RGB, NO_REFLOW_RGB = (255, 176, 0), (0, 229, 160), (255, 64, 160)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One picture with what it shows; `src` is a PNG as a data address."""
+    """A picture with its title; `src` is a PNG as a `data:` address."""
 
     title: str
     src: str
@@ -38,7 +38,13 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """The stretch of the image that is shown, and its grey scale."""
+    """The part of an image that is shown, and its grey scale.
+
+    Attributes:
+        rows, cols: the part, in pixels.
+        zoom: screen pixels for one image pixel, as (row, column).
+        black, white: stored numbers that become black and white.
+    """
 
     rows: slice
     cols: slice
@@ -48,7 +54,7 @@ class Window:
 
 
 def sample_panels(run: RunFolder, row: SampleRow) -> list[Panel]:
-    """Host, intended mask, result and the mask that the filter read: as many as the files on disk allow, in this order."""
+    """Host, intended mask, result, and the mask that the filter read, in this order. A picture whose file is missing is left out."""
     if not row.file:
         return []
     flip = run.plan.request.hosts.flip.axes
@@ -61,41 +67,41 @@ def sample_panels(run: RunFolder, row: SampleRow) -> list[Panel]:
     host = _pixels(host_file, row.slice_index, flip) if host_file is not None else None
     before = host[0] if host is not None and host[0].shape == painted.shape else None
     window = _window([painted] if before is None else [before, painted], heart, spacing_mm)
-    return list(_drawn(window, before, painted, intended, None if read is None else read[0].astype(np.uint8)))
+    return list(_draw_panels(window, before, painted, intended, None if read is None else read[0].astype(np.uint8)))
 
 
-def _drawn(window: Window, before: Image | None, painted: Image, intended: Labels, read: Labels | None) -> Iterator[Panel]:
+def _draw_panels(window: Window, before: Image | None, painted: Image, intended: Labels, read: Labels | None) -> Iterator[Panel]:
     if before is not None:
         yield Panel(title=HOST, src=_png(grey(before, window)))
     title = "intended mask" if before is not None else "intended mask, on the result"
-    yield Panel(title=title, src=_png(_contoured(painted if before is None else before, intended, window, INTENDED_RGB)))
+    yield Panel(title=title, src=_png(_with_contours(painted if before is None else before, intended, window, INTENDED_RGB)))
     yield Panel(title="result", src=_png(grey(painted, window)))
     if read is not None and read.shape == painted.shape:
-        yield Panel(title="mask read by the filter", src=_png(_contoured(painted, read, window, READ_RGB)))
+        yield Panel(title="mask read by the filter", src=_png(_with_contours(painted, read, window, READ_RGB)))
 
 
 def grey(image: Image, window: Window) -> UInt8[np.ndarray, "height width"]:
-    """The cropped image at screen size, 0 to 255."""
+    """The cropped image at the size of the picture, 0 to 255."""
     crop = np.nan_to_num(image[window.rows, window.cols].astype(np.float64), nan=window.black)
     unit = np.clip((crop - window.black) / (window.white - window.black), 0, 1)
     return np.asarray(ndimage.zoom(unit, window.zoom, order=1, mode="nearest", grid_mode=True) * 255).round().astype(np.uint8)
 
 
-def _contoured(image: Image, labels: Labels, window: Window, colour: tuple[int, int, int]) -> UInt8[np.ndarray, "height width 3"]:
+def _with_contours(image: Image, labels: Labels, window: Window, colour: tuple[int, int, int]) -> UInt8[np.ndarray, "height width 3"]:
     picture = np.repeat(grey(image, window)[:, :, None], 3, axis=2)
-    for mask, ink in ((scar_of(labels), colour), (labels == Label.NO_REFLOW, NO_REFLOW_RGB)):
-        picture[_rim(mask, window)] = ink
+    for mask, rgb in ((scar_of(labels), colour), (labels == Label.NO_REFLOW, NO_REFLOW_RGB)):
+        picture[_contour(mask, window)] = rgb
     return picture
 
 
-def _rim(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
-    """A line two screen pixels wide along the inside of a mask; the mask keeps its pixel steps, which are what was painted."""
+def _contour(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
+    """A line along the inside of a mask, two screen pixels wide. The mask is not smoothed: its pixel steps are those of the label."""
     large = ndimage.zoom(mask[window.rows, window.cols].astype(np.uint8), window.zoom, order=0, mode="nearest", grid_mode=True).astype(bool)
     return np.asarray(large & ~ndimage.binary_erosion(large, iterations=2, border_value=1))
 
 
 def _window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:
-    """A square in millimetres round the left ventricle; the whole image where the labels show none."""
+    """A square in millimetres round the left ventricle; the whole image if the labels have no left ventricle."""
     heart = labels != Label.BACKGROUND
     ventricle = wall_of(labels) | (labels == Label.CAVITY)
     if not ventricle.any():
@@ -105,8 +111,8 @@ def _window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]
     half_mm = max(sides_mm) / 2 + MARGIN_MM
     box = []
     for bound, mm, size in zip(bounds, spacing_mm, labels.shape, strict=True):
-        middle, reach = (bound.start + bound.stop) / 2, half_mm / mm
-        box.append(slice(max(0, round(middle - reach)), min(size, round(middle + reach))))
+        middle, half = (bound.start + bound.stop) / 2, half_mm / mm
+        box.append(slice(max(0, round(middle - half)), min(size, round(middle + half))))
     per_mm = SIDE_PX / (2 * half_mm)
     values = np.concatenate([image[heart].astype(np.float64) for image in images])
     values = values[np.isfinite(values)]
@@ -118,14 +124,14 @@ def _window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]
 def _png(picture: UInt8[np.ndarray, "height width *channels"]) -> str:
     image = Picture.fromarray(picture)
     if image.mode == "RGB":
-        image = image.quantize(128, method=Picture.Quantize.MAXCOVERAGE)  # a third of the size, and contours keep their colours
+        image = image.quantize(128, method=Picture.Quantize.MAXCOVERAGE)  # a third of the file size; the contours keep their colours
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return data_uri(buffer.getvalue(), "png")
 
 
 def _pixels(path: Path, index: int, flip: tuple[bool, bool]) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]] | None:
-    """One slice in the radiological view with its (row, column) spacing; None where the file cannot be had any more."""
+    """One slice in the radiological view, and its pixel size in mm as (row, column); None if the file is missing or damaged."""
     try:
         pixels, spacing_mm = _stored(path, index, path.stat().st_mtime_ns)
     except (InputError, OSError):
@@ -133,10 +139,13 @@ def _pixels(path: Path, index: int, flip: tuple[bool, bool]) -> tuple[Shaped[np.
     return (pixels[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1], spacing_mm) if pixels.size else None
 
 
-@lru_cache(maxsize=4)  # several samples in a row often share a host slice
+@lru_cache(maxsize=4)  # consecutive samples often share a host slice
 def _stored(path: Path, index: int, stamp: int) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]]:
-    """The slice as it lies in the file, (0, 0) large where the file has no such slice; `stamp` tells a replaced file from the old one."""
+    """One slice in the orientation of the file, and its pixel size; an empty array if the file has no such slice.
+
+    `stamp`, the modification time, keeps the cache from returning the content of a replaced file.
+    """
     volume = read_volume(path)
-    there = 0 <= index < volume.stored.shape[2]
-    pixels = volume.stored[:, :, index].T.copy() if there else np.empty((0, 0), volume.stored.dtype)
+    exists = 0 <= index < volume.stored.shape[2]
+    pixels = volume.stored[:, :, index].T.copy() if exists else np.empty((0, 0), volume.stored.dtype)
     return pixels, (volume.pixel_mm[1], volume.pixel_mm[0])

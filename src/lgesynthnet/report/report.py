@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that shows what was prescribed, painted, kept and rejected, and why."""
+"""Write the report of a run: one HTML page with the prescriptions, the samples and the verdict of the filter on each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lgesynthnet.files import write_bytes
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
-from lgesynthnet.report.html import render as fill_template
+from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import HOST, Panel, sample_panels
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_row import SampleRow
@@ -22,7 +22,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One sample as the report shows it."""
+    """One sample as the report shows it.
+
+    Attributes:
+        numbers: measured values as (name, text).
+        flags: warnings about this sample.
+    """
 
     sample: SampleRow
     panels: list[Panel]
@@ -32,9 +37,9 @@ class Card:
 
 
 def write_report(path: Path) -> Path:
-    """Write RUN/report.html, complete or not at all; returns its path.
+    """Write RUN/report.html, completely or not at all; returns its path.
 
-    The page holds its pictures and loads nothing from another machine. Without a host's file only the picture of that host is missing.
+    The page contains its pictures and loads nothing else. If the file of a host is missing, only the picture of that host is left out.
 
     Raises:
         RunError: the folder is not a run folder, or the page cannot be written.
@@ -45,7 +50,7 @@ def write_report(path: Path) -> Path:
 
 
 def render(summary: RunSummary) -> str:
-    """The page as text."""
+    """The report as HTML text."""
     kept, rejected = spread(summary.kept, KEPT_SHOWN), spread(summary.rejected, REJECTED_SHOWN)
     return fill_template(
         TEMPLATES,
@@ -67,7 +72,7 @@ def render(summary: RunSummary) -> str:
 
 
 def spread(samples: list[SampleRow], most: int) -> list[SampleRow]:
-    """At most `most` samples, evenly from the whole run: the first ones would all come from the first hosts."""
+    """At most `most` samples, spread evenly over the run. The first samples would all come from the first hosts."""
     if len(samples) <= most:
         return samples
     return [samples[i * len(samples) // most] for i in range(most)]
@@ -81,7 +86,7 @@ def pass_rate_text(summary: RunSummary) -> str:
 
 
 def acceptance_rows(summary: RunSummary) -> list[tuple[str, str, str]]:
-    """Stratum, counts, and the share with its 95 % interval."""
+    """One row for each kind of scar: its name, the counts, and the share kept with its 95 % interval."""
     rows = []
     for group, painted, kept in summary.acceptance:
         low, high = wilson_interval(kept, painted)
@@ -90,21 +95,21 @@ def acceptance_rows(summary: RunSummary) -> list[tuple[str, str, str]]:
 
 
 def duration_text(summary: RunSummary) -> str:
-    per_sample = f", {summary.seconds / len(summary.rows):.2g} s a sample" if summary.rows else ""
+    per_sample = f", {summary.seconds / len(summary.rows):.2g} s for one sample" if summary.rows else ""
     return f"{summary.seconds:.0f} s{per_sample}"
 
 
 def outside_text(change: float | None) -> str:
     if change is None:
         return "not recorded"
-    return "0: every pixel outside is the host's own" if change == 0 else f"{change:g}: this must be 0, please report it"
+    return "0: every pixel outside is that of the host" if change == 0 else f"{change:g}: this must be 0; please report it"
 
 
 def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    """What decided the samples, as the plan records it."""
+    """The settings of the run from its plan, as (name, value)."""
     plan = summary.run.plan
     request = plan.request
-    asked = {PromptSource.TEXT: request.text, PromptSource.PRESCRIPTIONS: request.prescriptions, PromptSource.PRIOR: request.prior}
+    values = {PromptSource.TEXT: request.text, PromptSource.PRESCRIPTIONS: request.prescriptions, PromptSource.PRIOR: request.prior}
     sources = ", ".join(f"{source} ({count})" for source, count in summary.orientation_sources) or "not recorded"
     patients = (
         f"part {request.part} of {request.splits}" if request.splits else "all" if plan.patients is None else ", ".join(plan.patients)
@@ -117,7 +122,7 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
         ("generator", plan.generator_fingerprint),
         ("filter", plan.filter_fingerprint),
         ("kept when Dice is above", f"{request.dice_above:g}" + (" (Dice alone)" if request.dice_only else "")),
-        ("painted", f"{request.source}: {asked[request.source]}"),
+        ("painted", f"{request.source}: {values[request.source]}"),
         ("seed", str(request.seed)),
         ("orientation from", sources),
         ("program", f"lgesynthnet {plan.version}"),
@@ -126,22 +131,22 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
 
 def _card(summary: RunSummary, row: SampleRow) -> Card:
     panels = sample_panels(summary.run, row)
-    missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     if row.file and not panels:
-        missing = (f"{row.file} or its masks cannot be read, so nothing is shown",)
+        problems = (f"{row.file} or its masks cannot be read, so there are no pictures",)
     elif panels and not any(panel.title == HOST for panel in panels):
-        missing = ("the host file is not where it was, so it is not shown",)
+        problems = ("the file of the host is no longer there, so the host is not shown",)
     return Card(
         sample=row,
         panels=panels,
         bullseye=Markup(prescription_svg(row.prescription)),
         numbers=numbers(row),
-        flags=row.flags + missing,
+        flags=row.flags + problems,
     )
 
 
 def numbers(row: SampleRow) -> list[tuple[str, str]]:
-    """The measured values of one sample; a dash stands for what was not measured."""
+    """The measured values of one sample as (name, text); a dash means that a value was not measured."""
     return [
         ("Dice", _fixed(row.dice)),
         ("recall", _fixed(row.recall)),

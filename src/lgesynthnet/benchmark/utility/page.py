@@ -10,7 +10,7 @@ from lgesynthnet.benchmark.utility.results import finished_runs, group_runs
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.benchmark.utility.tables import NOTE, TITLE, markdown, runs_csv, tables, to_csv
 from lgesynthnet.files import write_bytes
-from lgesynthnet.report.html import data_uri, render
+from lgesynthnet.report.html import data_uri, fill_template
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -30,7 +30,7 @@ def write(experiment: UtilityExperiment, provenance: Sequence[str]) -> Path:
     drawn = charts(results) if results.groups else {}
     for name, svg in drawn.items():
         write_bytes(out / "charts" / f"{name}.svg", svg)
-    page = render(
+    page = fill_template(
         TEMPLATES,
         "utility.html",
         title=TITLE,
