@@ -35,7 +35,6 @@ class HeartFrame:
         wall, cavity: (rows, cols) masks; the wall includes scar and no-reflow.
         nominal_deg: (rows, cols) nominal angle, in [0, 360): the insertions lie at 120 and 240 degrees. Defined everywhere.
         depth: (rows, cols) 0 at the endocardium to 1 at the epicardium; NaN outside the wall.
-        thickness_mm: (rows, cols) local thickness of the wall in mm; NaN outside the wall.
         segments: (rows, cols) AHA segment number 1-16 on the wall, 0 elsewhere.
     """
 
@@ -48,7 +47,6 @@ class HeartFrame:
     cavity: Mask
     nominal_deg: Field
     depth: Field
-    thickness_mm: Field
     segments: Int[np.ndarray, "rows cols"]
 
     @property
@@ -74,7 +72,7 @@ def compute_heart_frame(slice_: ShortAxisSlice, level: Level, insertions: Insert
     gap = _widest_gap_deg(angle[wall])
     if gap > MAX_GAP_DEG:
         raise AnatomyError(f"{slice_.name}: the wall is open over {gap:.0f} degrees, a prescription needs a closed ring; close the wall")
-    depth, thickness = wall_depth(cavity, wall, slice_.spacing_mm)
+    depth, _ = wall_depth(cavity, wall, slice_.spacing_mm)
     nominal = to_nominal_deg(angle, insertions)
     return HeartFrame(
         name=slice_.name,
@@ -86,7 +84,6 @@ def compute_heart_frame(slice_: ShortAxisSlice, level: Level, insertions: Insert
         cavity=cavity,
         nominal_deg=nominal,
         depth=depth,
-        thickness_mm=thickness,
         segments=np.where(wall, segment_at(nominal, level), 0),
     )
 

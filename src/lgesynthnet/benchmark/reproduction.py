@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from lgesynthnet.evaluate.independence import require_independent
 from lgesynthnet.evaluate.intervals import Interval, mean
 from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.evaluate.result_rows import Goal, ResultRow
-from lgesynthnet.files import write_bytes, write_json
+from lgesynthnet.files import read_json, write_bytes, write_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
@@ -229,7 +228,7 @@ class MethodEvaluator:
         """The stored result of an earlier call. None if there is none, or if the generator, the auditor or the slices have changed."""
         if not self._path(method).is_file():
             return None
-        record = json.loads(self._path(method).read_text())
+        record = read_json(self._path(method))
         identity = self._identity(fingerprint)
         if {key: record.get(key) for key in identity} != identity:
             return None

@@ -25,27 +25,17 @@ RIDGE = 3.0  # the prior "no feature tells anything" counts as much as three cas
 NEWTON_STEPS = 12
 LEAST_PATIENTS = 4
 
-STATISTICS = (
-    "scar mean",
-    "scar spread",
-    "scar 10th percentile",
-    "scar 90th percentile",
-    "healthy mean",
-    "healthy spread",
-    "scar over healthy",
-    "scar noise",
-    "healthy noise",
-    "scar edge",
-    "border step",
-)
-
 PatientPairs = Float[np.ndarray, "patients patients"]
 
 
 def statistics(case: Case) -> Float[np.ndarray, " statistics"]:
-    """The values of `STATISTICS` in the hidden region, heart units; NaN where the region lacks the tissue.
+    """Brightness, noise and sharpness in the hidden region, in heart units; NaN if the region lacks the tissue.
 
     Position and size of the scar are not among them: they are prescribed, and say nothing about realism.
+
+    Returns:
+        Mean, standard deviation, 10th and 90th percentile of the scar; mean and standard deviation of the healthy wall; difference of the
+        means; noise in the scar and in the healthy wall; sharpness of the scar's edge; step at the border of the hidden region.
     """
     scar, healthy = (case.unit[tissue(case, which)] for which in (Tissue.SCAR, Tissue.HEALTHY))
     row = [

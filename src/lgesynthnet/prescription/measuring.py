@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,21 +17,6 @@ MIN_SEGMENT_COVERAGE = 0.15  # share of the chords of a segment that must hold s
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentScar:
-    """Scar inside one AHA segment; all values are shares, 0 to 1.
-
-    Attributes:
-        coverage: share of the chords of the segment that hold scar.
-        transmurality: mean scarred share of the wall over the chords that hold scar; None where no chord does.
-        transmurality_all: mean scarred share of the wall over all chords of the segment.
-    """
-
-    coverage: float
-    transmurality: float | None
-    transmurality_all: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """The measurements of a scar mask; the counterpart of `ScarPrescription`.
 
@@ -41,7 +26,6 @@ class Measurement:
         burden: scar area / wall area of this slice, 0 to 1.
         area_mm2: scar area in mm2, no-reflow included.
         mvo_share: no-reflow area / scar area, 0 to 1; 0 for an empty mask.
-        by_segment: AHA segment -> scar in it, for the segments of this level.
     """
 
     segments: frozenset[int]
@@ -49,35 +33,28 @@ class Measurement:
     burden: float
     area_mm2: float
     mvo_share: float
-    by_segment: dict[int, SegmentScar] = field(default_factory=dict)
 
 
 def measure_scar(scar: Mask, frame: HeartFrame, no_reflow: Mask | None = None) -> Measurement:
     """Measure a scar mask (rows, cols), no-reflow included, in the coordinates of its heart; scar outside the wall is ignored."""
     scar = scar & frame.wall
     share, wall_share = chord_shares(scar, frame)
-    by_segment: dict[int, SegmentScar] = {}
-    for segment in SEGMENTS[frame.level]:
-        segment_shares, segment_pixels = chord_shares(scar, frame, within=frame.segments == segment)
-        chords = segment_shares[segment_pixels > 0]
-        with_scar = chords >= MIN_CHORD_SHARE
-        if not chords.size:
-            continue
-        by_segment[segment] = SegmentScar(
-            coverage=float(with_scar.mean()),
-            transmurality=float(chords[with_scar].mean()) if with_scar.any() else None,
-            transmurality_all=float(chords.mean()),
-        )
     with_scar = (share >= MIN_CHORD_SHARE) & (wall_share > 0)
     area = int(scar.sum())
     return Measurement(
-        segments=frozenset(segment for segment, in_segment in by_segment.items() if in_segment.coverage >= MIN_SEGMENT_COVERAGE),
+        segments=frozenset(segment for segment in SEGMENTS[frame.level] if _coverage(scar, frame, segment) >= MIN_SEGMENT_COVERAGE),
         transmurality=float(share[with_scar].mean()) if with_scar.any() else None,
         burden=area / max(int(frame.wall.sum()), 1),
         area_mm2=area * frame.pixel_mm2,
         mvo_share=int((no_reflow & scar).sum()) / area if no_reflow is not None and area else 0.0,
-        by_segment=by_segment,
     )
+
+
+def _coverage(scar: Mask, frame: HeartFrame, segment: int) -> float:
+    """Share of the chords of an AHA segment that hold scar; 0 if the segment has no chord."""
+    shares, wall_pixels = chord_shares(scar, frame, within=frame.segments == segment)
+    chords = shares[wall_pixels > 0]
+    return float((chords >= MIN_CHORD_SHARE).mean()) if chords.size else 0.0
 
 
 def chord_shares(

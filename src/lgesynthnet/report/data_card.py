@@ -9,7 +9,7 @@ import yaml
 
 from lgesynthnet.files import write_bytes
 from lgesynthnet.report.html import fill_template
-from lgesynthnet.report.report import TEMPLATES, duration_text, outside_text, pass_rate_text, setup_rows
+from lgesynthnet.report.report import TEMPLATES, shared_values
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import host_licence
 from lgesynthnet.run.summary import RunSummary
@@ -33,13 +33,7 @@ def render_card(summary: RunSummary) -> str:
         TEMPLATES,
         "card.md",
         header=yaml.safe_dump(_header(summary, licence), sort_keys=False, allow_unicode=True).strip(),
-        name=summary.run.name,
-        summary=summary,
-        rate=pass_rate_text(summary),
-        duration=duration_text(summary),
-        outside=outside_text(summary.max_change_outside),
-        setup=setup_rows(summary),
-        command=summary.run.command,
+        **shared_values(summary),
         licence=licence,
         source=source,
     )

@@ -55,20 +55,27 @@ def render(summary: RunSummary) -> str:
     return fill_template(
         TEMPLATES,
         "report.html",
-        summary=summary,
-        name=summary.run.name,
-        rate=pass_rate_text(summary),
-        duration=duration_text(summary),
-        outside=outside_text(summary.max_change_outside),
-        setup=setup_rows(summary),
+        **shared_values(summary),
         acceptance=acceptance_rows(summary),
-        command=summary.run.command,
         bullseye=Markup(counts_svg(summary.segment_counts)),
         galleries=[
             ("Kept", "kept", [_card(summary, sample) for sample in kept], len(summary.kept)),
             ("Rejected", "rejected", [_card(summary, sample) for sample in rejected], len(summary.rejected)),
         ],
     )
+
+
+def shared_values(summary: RunSummary) -> dict[str, object]:
+    """The values that the templates of the report and of the data card share, by name."""
+    return {
+        "summary": summary,
+        "name": summary.run.name,
+        "rate": pass_rate_text(summary),
+        "duration": duration_text(summary),
+        "outside": outside_text(summary.max_change_outside),
+        "setup": setup_rows(summary),
+        "command": summary.run.command,
+    }
 
 
 def spread(samples: list[SampleRow], most: int) -> list[SampleRow]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import write_json
+from lgesynthnet.files import read_json, write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.model.spade import load_spade, spade_part
 from lgesynthnet.segmenter.heart import ROLE as HEART_SEGMENTER
@@ -47,7 +46,7 @@ def pack_parts(work: Path, out: Path) -> Path:
     reports = _pack_generator(work, out) | _copy_others(work, out)
     if not reports:
         raise ModelError(f"{work}: nothing is trained yet; run `lgesynthnet train` first")
-    known = _read_reports(out / "reports.json") if (out / "reports.json").exists() else {}
+    known = read_json(out / "reports.json") if (out / "reports.json").exists() else {}
     write_json(out / "reports.json", known | reports)
     return out
 
@@ -69,7 +68,7 @@ def _pack_generator(work: Path, out: Path) -> dict[str, object]:
     shutil.rmtree(out / "inpainter", ignore_errors=True)
     partial.replace(out / "inpainter")
     stages = [stage for stage in GENERATOR_STAGES if (work / stage.value / "report.json").exists()]
-    return {stage.value: _read_reports(work / stage.value / "report.json") for stage in stages}
+    return {stage.value: read_json(work / stage.value / "report.json") for stage in stages}
 
 
 def _copy_others(work: Path, out: Path) -> dict[str, object]:
@@ -93,8 +92,4 @@ def _copy(source: Path, to: Path) -> dict[str, object]:
     """Copy a network's folder and return its training report."""
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(source, to)
-    return _read_reports(source.parent / "report.json")
-
-
-def _read_reports(path: Path) -> dict[str, object]:
-    return dict(json.loads(path.read_text()))
+    return read_json(source.parent / "report.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from lgesynthnet.evaluate.intervals import Interval, estimate
 from lgesynthnet.evaluate.utility.metrics import Metric
 from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate
 from lgesynthnet.evaluate.utility.scores import RunScores, per_patient
+from lgesynthnet.files import read_json
 from lgesynthnet.terms import Arm
 
 
@@ -86,7 +86,7 @@ def finished_runs(experiment: UtilityExperiment) -> list[FinishedRun]:
     paths = {path for folder in (experiment.folder, shared) for path in folder.glob(f"runs/*/{RECORD}")}
     runs = []
     for path in paths:
-        record = json.loads(path.read_text())
+        record = read_json(path)
         if record["seed"] < experiment.settings.seeds and (path.is_relative_to(experiment.folder) or not record["size"]):
             run = FinishedRun(
                 arm=Arm(record["arm"]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.files import write_json
+from lgesynthnet.files import read_json, write_json
 from lgesynthnet.run.plan import short
 from lgesynthnet.terms import Arm, Prior
 
@@ -87,7 +87,7 @@ def store_or_compare_settings(settings: Mapping[str, object], folder: Path) -> N
     record = json.loads(json.dumps(dict(settings)))
     path = folder / SETTINGS
     if path.is_file():
-        before = json.loads(path.read_text())
+        before = read_json(path)
         for name, value in record.items():
             if before.get(name) != value:
                 raise RunError(

@@ -74,7 +74,7 @@ def frame_of(examples: Examples, i: int) -> HeartFrame:
     """The heart coordinates of a training example, from its labels and its stored angles."""
     labels, nominal = examples.labels[i], examples.nominal_deg[i].astype(np.float64)
     wall, cavity = labels >= Label.WALL, labels == Label.CAVITY
-    depth, thickness = wall_depth(cavity, wall, (1.0, 1.0))
+    depth, _ = wall_depth(cavity, wall, (1.0, 1.0))
     rows, cols = np.nonzero(cavity)
     level = Level(examples.levels[i])
     return HeartFrame(
@@ -87,6 +87,5 @@ def frame_of(examples: Examples, i: int) -> HeartFrame:
         cavity=cavity,
         nominal_deg=nominal,
         depth=depth,
-        thickness_mm=thickness,
         segments=np.where(wall, segment_at(nominal, level), 0),
     )
