@@ -1,6 +1,6 @@
-"""What mkdocs asks while it builds the site: pages that are generated from code, and pages that mirror files outside docs/.
+"""Hooks of mkdocs: add pages that are generated from code, and pages that mirror files outside docs/.
 
-Nothing here uses a network. The command-line reference comes from the typer program itself, so it cannot fall behind.
+No hook uses a network. The command-line reference is generated from the typer program, so it is always up to date.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links that leave docs/ into links to the mirrored page, or into plain words where the site has no such page."""
+    """Replace links that leave docs/ by links to the mirrored page, or by plain text if the site has no such page."""
     source = page.file.src_uri
     if source == COMMAND_LINE:
         markdown += "\n" + command_line()
@@ -56,17 +56,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """The theme would load a script from a server, so that search works without one; ours lies beside the page."""
+    """Replace a script that the theme would load from a server by the copy in the site."""
     return output.replace(REMOTE_WORKER, os.path.relpath(OFFLINE_WORKER, os.path.dirname(page.file.dest_uri) or "."))
 
 
 def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
-    """The same for pages that are made without Markdown (404)."""
+    """The same for pages without Markdown (404)."""
     return output.replace(REMOTE_WORKER, f"/{OFFLINE_WORKER}")
 
 
 def relink(markdown: str, source: str, page: str) -> str:
-    """The links of a file of the repository, rewritten for the page of the site that shows it."""
+    """Rewrite the links of a file of the repository for the page of the site that shows it."""
 
     def rewrite(match: re.Match[str]) -> str:
         label, target = match.groups()
@@ -108,7 +108,7 @@ def link_words(markdown: str, page: str, words: list[str]) -> str:
 
 
 def link_line(line: str, left: list[str], place: str) -> str:
-    """Link the words in `left` that this line uses, and take them off the list."""
+    """Link the words in `left` that this line uses, and remove them from the list."""
     for word in list(left):
         pieces = re.split(r"(`[^`]*`|!?\[[^\]]*\]\([^)]*\))", line)
         for number in range(0, len(pieces), 2):  # every other piece is code or a link
@@ -127,7 +127,7 @@ def anchor_of(word: str) -> str:
 
 
 def without_header(text: str) -> str:
-    """A model card begins with YAML between two lines of dashes; a page does not show it."""
+    """The text without the YAML header of a model card, which a page does not show."""
     return re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
 
 
@@ -141,7 +141,7 @@ def notebook_page(path: Path) -> str:
 
 
 def command_line() -> str:
-    """One section a command, with its options as a table."""
+    """One section for each command, with its options as a table."""
     import typer
 
     from lgesynthnet.cli.app import app
@@ -186,7 +186,7 @@ def row(parameter: Any) -> str:
 
 
 def choices_of(parameter: Any) -> list[str]:
-    """The words that an option takes; empty where it takes anything."""
+    """The values that an option accepts; empty if it accepts any value."""
     annotation = parameter.type_descriptor.annotation
     for kind in (annotation, *get_args(annotation)):
         if isinstance(kind, type) and issubclass(kind, Enum):
@@ -209,7 +209,7 @@ def default(parameter: Any) -> str:
 
 
 def plain(text: str | None) -> str:
-    """Help text without the colour marks of the terminal."""
+    """Help text without the colour codes of the terminal."""
     return re.sub(r"\[/?(?:bold|italic|dim|green|red)\]", "", text or "").replace("\f", "").strip()
 
 

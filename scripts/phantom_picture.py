@@ -1,6 +1,9 @@
-"""Make docs/pictures/phantom.png: scripts/phantom_picture.py docs/pictures/phantom.png
+"""Draw docs/pictures/phantom.png with simulated patients.
 
-First row: one simulated patient from base to apex; second row: the same with its labels; below: other patients, one slice each.
+    python scripts/phantom_picture.py docs/pictures/phantom.png
+
+The first row shows one patient from base to apex, the second row the same slices with labels, and the rows below one slice of other
+patients.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ WHOLE_STACK_SEED = 48
 
 
 def main(picture: Path) -> None:
-    """Simulate and draw."""
+    """Simulate the patients and draw the picture."""
     rows = 2 + OTHERS // COLUMNS
     figure, axes = plt.subplots(rows, COLUMNS, figsize=(2 * COLUMNS, 2 * rows))
     stack = simulate("P", WHOLE_STACK_SEED, infarct=True).stack

@@ -1,8 +1,10 @@
-"""A sheet of painted samples of simulated hosts, none of them chosen: scripts/sheet.py FOLDER docs/pictures/sheet.png [--model phantom]
+"""Draw a sheet of samples on simulated hosts, without selection.
 
-FOLDER holds simulated hosts (`lgesynthnet phantom`). `--worst 10` and `--rejected 10` show the lowest Dice by the model's filter and
-the first that it rejects, out of --count; `--prior` draws from another population. Left of each pair the host, right the painted
-slice; the intended outline is dotted on the host, green where the filter keeps the sample and red where not.
+    python scripts/sheet.py FOLDER docs/pictures/sheet.png [--model phantom]
+
+FOLDER holds simulated hosts (`lgesynthnet phantom`). Each pair shows the host on the left and the painted slice on the right. The
+outline of the intended scar is dotted on the host: green if the filter keeps the sample, red if it rejects it. Of --count samples, `--worst 10` shows
+the ten with the lowest Dice, and `--rejected 10` the first ten that the filter rejects.
 """
 
 from __future__ import annotations
@@ -44,51 +46,54 @@ def main() -> None:
     parser.add_argument("--rejected", type=int, default=0)
     options = parser.parse_args()
     if not (options.hosts / PHANTOM_TRUTH).is_file():
-        raise SystemExit(f"{options.hosts}: not simulated, and a picture of a sample is a derivative of its host")
-    made = samples(options)
-    kept, overlap = sum(v.kept for _, v in made), np.mean([v.dice for _, v in made])
-    print(f"{options.model}, {options.prior}: {kept} of {len(made)} kept, mean Dice {overlap:.3f}")
+        raise SystemExit(
+            f"{options.hosts}: holds no simulated hosts, and the licence of real hosts would bind the picture; "
+            "give a folder of `lgesynthnet phantom`"
+        )
+    judged = samples(options)
+    kept, overlap = sum(v.kept for _, v in judged), np.mean([v.dice for _, v in judged])
+    print(f"{options.model}, {options.prior}: {kept} of {len(judged)} kept, mean Dice {overlap:.3f}")
     if options.worst:
-        made = sorted(made, key=lambda pair: pair[1].dice or 0.0)[: options.worst]
+        judged = sorted(judged, key=lambda pair: pair[1].dice or 0.0)[: options.worst]
     if options.rejected:
-        made = [pair for pair in made if not pair[1].kept][: options.rejected]
+        judged = [pair for pair in judged if not pair[1].kept][: options.rejected]
     options.picture.parent.mkdir(parents=True, exist_ok=True)
-    sheet(made).save(options.picture, optimize=True)
+    sheet(judged).save(options.picture, optimize=True)
 
 
 def samples(options: argparse.Namespace) -> list[tuple[SyntheticSample, Verdict]]:
-    """Hosts and prescriptions drawn by the seed, painted and judged by the model's own filter."""
+    """Paint drawn prescriptions into drawn hosts, and judge each sample with the filter of the model."""
     folder = model_folder(options.model)
-    painter, reader = LGESynthNet.from_pretrained(folder), TrainedScarSegmenter.from_pretrained(folder / "filter")
-    shelf, rng = find_hosts(open_cohort(options.hosts)), np.random.default_rng(options.seed)
-    made = []
+    generator, scar_filter = LGESynthNet.from_pretrained(folder), TrainedScarSegmenter.from_pretrained(folder / "filter")
+    pool, rng = find_hosts(open_cohort(options.hosts)), np.random.default_rng(options.seed)
+    judged = []
     for i in range(options.count):
-        entry = shelf.entries[int(rng.integers(len(shelf.entries)))]
-        host = shelf.fetch(entry)
-        sample = painter.inpaint(host, draw_prescription(options.prior, entry.level, rng), seed=i)
-        read = scar_of(read_back(reader, sample))
-        made.append((sample, inspect(sample, read)))
-    return made
+        entry = pool.entries[int(rng.integers(len(pool.entries)))]
+        host = pool.fetch(entry)
+        sample = generator.inpaint(host, draw_prescription(options.prior, entry.level, rng), seed=i)
+        read = scar_of(read_back(scar_filter, sample))
+        judged.append((sample, inspect(sample, read)))
+    return judged
 
 
-def sheet(made: list[tuple[SyntheticSample, Verdict]]) -> Image.Image:
-    rows = -(-len(made) // COLUMNS)
-    columns = min(len(made), COLUMNS)
+def sheet(judged: list[tuple[SyntheticSample, Verdict]]) -> Image.Image:
+    rows = -(-len(judged) // COLUMNS)
+    columns = min(len(judged), COLUMNS)
     canvas = Image.new("RGB", (columns * (2 * CROP + GAP), rows * (CROP + HEAD + GAP)), "white")
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(9)
-    for i, (sample, verdict) in enumerate(made):
+    for i, (sample, verdict) in enumerate(judged):
         left, top = (i % COLUMNS) * (2 * CROP + GAP), (i // COLUMNS) * (CROP + HEAD + GAP)
-        wish = sample.prescription
-        where = ",".join(map(str, sorted(wish.at(sample.host.frame.level))))
-        why = "" if verdict.kept else f" {verdict.reason}"
-        words = f"{wish.pattern} {wish.transmurality:.0%} in {where}: {verdict.dice:.2f}{why}"
+        prescription = sample.prescription
+        where = ",".join(map(str, sorted(prescription.at(sample.host.frame.level))))
+        reason = "" if verdict.kept else f" {verdict.reason}"
+        words = f"{prescription.pattern} {prescription.transmurality:.0%} in {where}: {verdict.dice:.2f}{reason}"
         pen.text((left, top), words, fill="black" if verdict.kept else "firebrick", font=font)
         canvas.paste(Image.fromarray(pair(sample, kept=verdict.kept)), (left, top + HEAD))
     return canvas
 
 
 def pair(sample: SyntheticSample, *, kept: bool) -> np.ndarray:
-    """Host and painted slice side by side, the intended outline dotted on the host; uint8 (rows, cols, 3)."""
+    """Host and painted slice side by side, with the intended outline on the host; uint8 (rows, cols, 3)."""
     host = sample.host
     roi = Roi(centre=host.frame.centre, spacing_mm=host.frame.spacing_mm)
     window = HeartWindow.from_slice(host.slice_)
