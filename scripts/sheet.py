@@ -3,8 +3,8 @@
     python scripts/sheet.py FOLDER docs/pictures/sheet.png [--model phantom]
 
 FOLDER holds simulated hosts (`lgesynthnet phantom`). Each pair shows the host on the left and the painted slice on the right. The
-outline of the intended scar is dotted on the host: green if the filter keeps the sample, red if it rejects it. Of --count samples, `--worst 10` shows
-the ten with the lowest Dice, and `--rejected 10` the first ten that the filter rejects.
+outline of the intended scar is dotted on the host: green if the filter keeps the sample, red if it rejects it. Of --count samples,
+`--worst 10` shows the ten with the lowest Dice, and `--rejected 10` the first ten that the filter rejects.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def fill_template(templates_folder: Path, template: str, /, **values: object) ->
         lstrip_blocks=True,
     )
     environment.filters["cell"] = markdown_cell
-    return environment.get_template(template).fill_template(**values)
+    return environment.get_template(template).render(**values)
 
 
 def markdown_cell(value: object) -> str:
