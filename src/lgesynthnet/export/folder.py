@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
+
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.export.cases import ExportCase
+from lgesynthnet.export.cases import UNCHANGED, ExportCase, write_case
 from lgesynthnet.files import read_json, write_bytes
+from lgesynthnet.records import OnCase
 from lgesynthnet.tables import csv_text
 
 ENTRY = "lgesynthnet"  # key of a JSON file in the folder, under which the export records its origin
@@ -75,14 +79,40 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         raise
 
 
-def write_table(folder: Path, cases: Sequence[ExportCase], files: Mapping[str, tuple[str, str]]) -> None:
-    """Write `cases.csv`, one row for each case.
+def write_cases(
+    folder: Path,
+    cases: Sequence[ExportCase],
+    files: Mapping[str, tuple[str, str]],
+    *,
+    notice: str,
+    stored_values: UInt8[np.ndarray, " labels"] = UNCHANGED,
+    on_case: OnCase | None = None,
+) -> None:
+    """Write the images and labels, `cases.csv` with one row for each case, and `README.txt`.
 
     Args:
         files: case id -> image file and label file, relative to `folder`.
+        notice: text of README.txt.
+        stored_values: `Label` -> the number to store.
+        on_case: gets (done, total) after each case.
     """
+    for done, case in enumerate(cases, start=1):
+        image_file, label_file = files[case.id]
+        write_case(case, folder / image_file, folder / label_file, stored_values)
+        if on_case is not None:
+            on_case(done, len(cases))
+    write_bytes(folder / TABLE, _table(cases, files).encode("utf-8"))
+    write_bytes(folder / NOTICE, notice.encode("utf-8"))
+
+
+def write_readable_json(path: Path, content: object) -> None:
+    """Write JSON for people and other programs: the order of the keys and letters outside ASCII are kept."""
+    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+
+
+def _table(cases: Sequence[ExportCase], files: Mapping[str, tuple[str, str]]) -> str:
     rows = []
     for case in cases:
         values = (case.id, case.origin.value, case.patient, case.slice_index, str(case.label_kind), int(case.has_scar), *files[case.id])
         rows.append([*values, *(case.row.get(name, "") for name in ROW_COLUMNS)])
-    write_bytes(folder / TABLE, csv_text(COLUMNS + ROW_COLUMNS, rows).encode("utf-8"))
+    return csv_text(COLUMNS + ROW_COLUMNS, rows)

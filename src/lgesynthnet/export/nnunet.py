@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.export.cases import ENDING, UNCHANGED, ExportCase, Origin, write_case
-from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, atomic_folder, export_identity, is_same_export, write_table
+from lgesynthnet.export.cases import ENDING, UNCHANGED, ExportCase, Origin
+from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, atomic_folder, export_identity, is_same_export, write_cases, write_readable_json
 from lgesynthnet.export.folds import CaseLists
-from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Label, OnCase
 from lgesynthnet.terms import Classes
 
@@ -128,16 +126,10 @@ def write_nnunet(dataset: NnunetDataset, out: Path, on_case: OnCase | None = Non
         return target, True
     stored_values = label_coding(dataset.classes, dataset.cases).stored_values
     with atomic_folder(target) as partial:
-        for done, case in enumerate(dataset.cases, start=1):
-            image_file, label_file = files[case.id]
-            write_case(case, partial / image_file, partial / label_file, stored_values)
-            if on_case is not None:
-                on_case(done, len(dataset.cases))
-        write_table(partial, dataset.cases, files)
-        write_bytes(partial / NOTICE, dataset.notice.encode("utf-8"))
+        write_cases(partial, dataset.cases, files, notice=dataset.notice, stored_values=stored_values, on_case=on_case)
         if dataset.lists is not None:
-            write_bytes(partial / SPLITS, _json([{"train": lists.train, "val": lists.val} for lists in dataset.lists]))
-        write_bytes(partial / DATASET_JSON, _json(dataset_json))
+            write_readable_json(partial / SPLITS, [{"train": lists.train, "val": lists.val} for lists in dataset.lists])
+        write_readable_json(partial / DATASET_JSON, dataset_json)
     return target, False
 
 
@@ -181,7 +173,3 @@ def _check_step(case: ExportCase) -> None:
             f"{case.image_path}: states a slice distance of {case.step_mm:g} mm, which is less than the pixel size of {pixel_mm:g} mm, so "
             "nnU-Net would slice it along another axis; set pixdim[3] of the file and of the run's host to the true slice distance"
         )
-
-
-def _json(content: Any) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8")

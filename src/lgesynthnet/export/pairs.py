@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lgesynthnet.data.declaration import DECLARATION
-from lgesynthnet.export.cases import ENDING, ExportCase, Origin, write_case
-from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, atomic_folder, export_identity, is_same_export, write_table
-from lgesynthnet.files import write_bytes
+from lgesynthnet.export.cases import ENDING, ExportCase, Origin
+from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, atomic_folder, export_identity, is_same_export, write_cases, write_readable_json
 from lgesynthnet.records import OnCase
 
 
@@ -40,12 +38,6 @@ def write_pairs(
     # The same file declares the labels, so that lgesynthnet can read the folder without options.
     record = {ENTRY: {"labels": "lgesynthnet", "base_first": None, "identity": identity, **provenance, "synthetic": synthetic}}
     with atomic_folder(out) as partial:
-        for done, case in enumerate(cases, start=1):
-            image_file, label_file = files[case.id]
-            write_case(case, partial / image_file, partial / label_file)
-            if on_case is not None:
-                on_case(done, len(cases))
-        write_table(partial, cases, files)
-        write_bytes(partial / NOTICE, notice.encode("utf-8"))
-        write_bytes(partial / DECLARATION, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+        write_cases(partial, cases, files, notice=notice, on_case=on_case)
+        write_readable_json(partial / DECLARATION, record)
     return False
