@@ -255,7 +255,7 @@ def test_the_citation_names_the_version_and_the_paper():
 
 def test_the_documents_speak_of_this_repository_alone():
     for page in [*PAGES, NOTEBOOK]:
-        assert "../shared" not in text_of(page), page
+        assert ".." + "/shared" not in text_of(page), page
 
 
 def test_the_readme_is_short_and_in_order():
