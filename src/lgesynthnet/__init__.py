@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lgesynthnet.export.run import export_nifti, export_nnunet
     from lgesynthnet.generate.inpainter import LGESynthNet
     from lgesynthnet.hosts.pool import find_hosts
-    from lgesynthnet.phantom.cohort import write_cohort as simulate_patients
+    from lgesynthnet.phantom.cohort import simulate_patients
     from lgesynthnet.prescription.grammar.language import prescribe
     from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
@@ -88,12 +88,11 @@ _MODULE_OF = {
     "simulate_patients": "phantom.cohort",
     "synthesize_run": "synthesis.synthesize",
 }
-_NAME_THERE = {"simulate_patients": "write_cohort"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
-        return getattr(import_module(f"lgesynthnet.{_MODULE_OF[name]}"), _NAME_THERE.get(name, name))
+        return getattr(import_module(f"lgesynthnet.{_MODULE_OF[name]}"), name)
     raise AttributeError(f"module 'lgesynthnet' has no attribute {name!r}; it offers {', '.join(__all__)}")
 
 

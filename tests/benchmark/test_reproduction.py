@@ -15,7 +15,7 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.model_store import weights_folder
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.terms import Method
 
@@ -27,7 +27,7 @@ METHODS = [Method.PASTE, Method.LGESYNTHNET, Method.LGESYNTHNET_RAW]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("hearts")
-    write_cohort(root / "data", patients=3, seed=6, positive=0.67, non_ischaemic=0.0)
+    simulate_patients(root / "data", patients=3, seed=6, positive=0.67, non_ischaemic=0.0)
     cohort = open_cohort(root / "data")
     sick = [case.patient for case in cohort.cases if case.patient.startswith("P")]
     splits = {"train": sick[1:], "test": sick[:1]}

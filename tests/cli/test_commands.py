@@ -14,7 +14,7 @@ from factories import run_command as run
 from factories import run_process, write_hosts, write_patient
 
 import lgesynthnet
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.terms import Prior
@@ -60,7 +60,7 @@ class TestQuickToAnswer:
         assert loaded_by(*words).isdisjoint({"torch", "transformers", "diffusers", "monai", "nibabel"})
 
     def test_the_baseline_paints_without_torch_where_the_rv_is_labelled(self, tmp_path):
-        write_cohort(tmp_path / "hosts", patients=1, seed=4, positive=0.0)
+        simulate_patients(tmp_path / "hosts", patients=1, seed=4, positive=0.0)
         words = [
             "synthesize",
             "--hosts",
@@ -188,7 +188,7 @@ class TestSynthesize:
         assert not (tmp_path / "run").exists()
 
     def test_only_patients_of_the_chosen_part_are_painted_into(self, tmp_path):
-        write_cohort(tmp_path / "hosts", patients=3, seed=4, positive=0.0)
+        simulate_patients(tmp_path / "hosts", patients=3, seed=4, positive=0.0)
         (tmp_path / "splits.json").write_text(json.dumps({"train": ["Case_N001", "N003"], "test": ["N002"]}))
         more = ("--prior", "uniform", "--keep-all", "-n", 12, "--splits", tmp_path / "splits.json")
         for part, chosen, painted in (("train", (), {"N001", "N003"}), ("test", ("--part", "test"), {"N002"})):
@@ -234,7 +234,7 @@ class TestEvaluate:
     def painted(self, tmp_path_factory) -> Path:
         """A run on one simulated patient without scar, with the shipped filter."""
         folder = tmp_path_factory.mktemp("judged")
-        write_cohort(folder / "hosts", patients=1, seed=4, positive=0.0)
+        simulate_patients(folder / "hosts", patients=1, seed=4, positive=0.0)
         words = ("--hosts", folder / "hosts", "--model", "paste", "--filter", "phantom", "--prior", "ischaemic", "--keep-all", "-n", 2)
         done = run("synthesize", *words, "--out", folder / "run")
         assert done.returncode == 0, done.stderr

@@ -7,11 +7,11 @@ import sys
 
 from factories import run_command as run
 
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 
 
 def test_a_run_is_exported_as_nnunet_and_as_pairs_without_torch(tmp_path):
-    write_cohort(tmp_path / "hosts", patients=2, seed=4, positive=0.0)
+    simulate_patients(tmp_path / "hosts", patients=2, seed=4, positive=0.0)
     run("synthesize", "--hosts", tmp_path / "hosts", "--model", "paste", "-n", 2, "--prior", "uniform", "--out", tmp_path / "run")
     code = "import sys\nfrom lgesynthnet.cli.app import main\nsys.argv[0] = 'lgesynthnet'\ncode = main()\n"
     code += "print('LOADED', code, *{m.split('.')[0] for m in sys.modules}, file=sys.stderr)"

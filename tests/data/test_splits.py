@@ -9,7 +9,7 @@ import pytest
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.splits import part_of, read_splits, split_cohort, split_patients, write_splits
 from lgesynthnet.errors import InputError
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 
 NAMES = [f"P{i:03d}" for i in range(75)]
 SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}
@@ -64,7 +64,7 @@ def test_split_files_that_make_no_sense_are_refused(tmp_path, text, says):
 
 
 def test_every_part_gets_its_share_of_patients_with_scar(tmp_path):
-    cohort = open_cohort(write_cohort(tmp_path / "hearts", patients=10, seed=3, positive=0.6))
+    cohort = open_cohort(simulate_patients(tmp_path / "hearts", patients=10, seed=3, positive=0.6))
     calls = []
     parts = split_cohort(cohort, 1, {"train": 0.5, "test": 0.5}, on_case=lambda done, total: calls.append((done, total)))
     assert {part: sum(name.startswith("P") for name in names) for part, names in parts.items()} == {"train": 3, "test": 3}

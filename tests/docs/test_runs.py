@@ -22,10 +22,10 @@ RUNNABLE = [page for page in HOW_TO if any(block.runnable for block in blocks(pa
 @pytest.fixture(scope="module")
 def hearts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve simulated patients, half of them with scar: enough for four parts."""
-    from lgesynthnet.phantom.cohort import write_cohort
+    from lgesynthnet import simulate_patients
 
     folder = tmp_path_factory.mktemp("documents") / "hearts"
-    write_cohort(folder, patients=12, seed=0, positive=0.5)
+    simulate_patients(folder, patients=12, seed=0, positive=0.5)
     return folder
 
 

@@ -18,7 +18,7 @@ from lgesynthnet.evaluate.result_rows import COLUMNS
 from lgesynthnet.evaluate.run import evaluate_alignment, evaluate_realism, gather_cases
 from lgesynthnet.evaluate.run_cases import painted_cases
 from lgesynthnet.model_store import segmenter_fingerprint, weights_folder
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.records import Label, scar_of
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.plan import SynthesisPlan
@@ -42,7 +42,7 @@ def paint(hosts: Path, out: Path, **more) -> Path:
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hearts") / "simulated ♥"
-    write_cohort(folder, patients=4, seed=5, positive=0.5)
+    simulate_patients(folder, patients=4, seed=5, positive=0.5)
     return folder
 
 

@@ -3,8 +3,19 @@
 import numpy as np
 import pytest
 
-from lgesynthnet.evaluate.intervals import correlation, difference, draws, estimate, geometric_mean, mean, ratio, reweighted
-from lgesynthnet.evaluate.split_half import halvings, mean_and_range, split_half_baseline
+from lgesynthnet.evaluate.intervals import (
+    correlation,
+    difference,
+    draws,
+    estimate,
+    geometric_mean,
+    halvings,
+    mean,
+    mean_and_range,
+    ratio,
+    reweighted,
+    split_half_baseline,
+)
 
 
 def test_the_mean_is_over_values_and_the_interval_over_patients():

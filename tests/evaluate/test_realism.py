@@ -11,12 +11,11 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, _principal_axes, frechet, frechet_distances, kernel_distance, kernel_distances
-from lgesynthnet.evaluate.intervals import Interval, geometric_mean, reweighted
+from lgesynthnet.evaluate.intervals import Interval, geometric_mean, halvings, reweighted
 from lgesynthnet.evaluate.nearest import UnrolledWall, near_duplicates, nearest, reference_distance, unroll_wall, wall_distance
 from lgesynthnet.evaluate.realism import C2ST, realism
 from lgesynthnet.evaluate.result_rows import Goal, ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.similarity import heart_box, similarity
-from lgesynthnet.evaluate.split_half import halvings
 from lgesynthnet.evaluate.texture import border_gradient, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, mean_brightness, tissue, wasserstein, wasserstein_of_halves
 from lgesynthnet.evaluate.two_sample_test import _folds, auc, classifier_two_sample_test, statistics

@@ -19,7 +19,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import LGESynthNetError, RunError
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
 from lgesynthnet.export.run import export_nifti, export_nnunet
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.records import Label
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.synthesis.planning import plan_synthesis
@@ -30,7 +30,7 @@ from lgesynthnet.terms import Classes, LabelKind, Prior
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory) -> Path:
     """Four simulated patients, two with scar; every one has slices to paint into."""
-    return write_cohort(tmp_path_factory.mktemp("exported") / "hosts", patients=4, seed=3, positive=0.5)
+    return simulate_patients(tmp_path_factory.mktemp("exported") / "hosts", patients=4, seed=3, positive=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_without_real_slices_there_is_nothing_to_validate_on(request_for, painte
 
 
 def test_hosts_that_are_not_among_the_real_patients_are_reported(request_for, painted, tmp_path):
-    others = write_cohort(tmp_path / "others", patients=2, seed=8, positive=1.0)
+    others = simulate_patients(tmp_path / "others", patients=2, seed=8, positive=1.0)
     for path in sorted(others.glob("Case_*")):  # other people, so other names
         for file in path.rglob("*.nii.gz"):
             file.rename(file.with_name(file.name.replace("Case_P", "Case_Q")))

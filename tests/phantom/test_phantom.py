@@ -13,7 +13,7 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import RunError
 from lgesynthnet.phantom.body import Tissue
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import Label, Skipped
 
@@ -28,8 +28,8 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def test_a_cohort_is_byte_identical_whatever_the_workers_and_reads_back(tmp_path):
-    one = write_cohort(tmp_path / "one", patients=3, seed=5)
-    two = write_cohort(tmp_path / "two", patients=3, seed=5, workers=2)
+    one = simulate_patients(tmp_path / "one", patients=3, seed=5)
+    two = simulate_patients(tmp_path / "two", patients=3, seed=5, workers=2)
     assert digest(one) == digest(two)
     stacks = list(open_cohort(one).stacks())
     assert not [s for s in stacks if isinstance(s, Skipped)]
@@ -89,9 +89,9 @@ def test_a_mask_is_labelled_in_the_slice_it_was_painted_in(patient):
 
 def test_bad_orders_are_refused(tmp_path):
     with pytest.raises(RunError, match="at least 1 patient"):
-        write_cohort(tmp_path / "x", patients=0)
+        simulate_patients(tmp_path / "x", patients=0)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.docx").write_text("mine")
     with pytest.raises(RunError, match="holds no phantom"):
-        write_cohort(tmp_path / "full", patients=1)
+        simulate_patients(tmp_path / "full", patients=1)
     assert Tissue.SCAR in Tissue

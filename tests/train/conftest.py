@@ -13,9 +13,9 @@ import pytest
 def cohort(tmp_path_factory):
     """Three simulated patients, two of them with scar."""
     from lgesynthnet.data.cohort import open_cohort
-    from lgesynthnet.phantom.cohort import write_cohort
+    from lgesynthnet.phantom.cohort import simulate_patients
 
-    return open_cohort(write_cohort(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4))
+    return open_cohort(simulate_patients(tmp_path_factory.mktemp("phantom") / "cohort", patients=3, seed=4))
 
 
 @pytest.fixture(scope="session")

@@ -97,10 +97,10 @@ def phantom(
     ] = 0.125,
 ) -> None:
     """Simulate patients with and without infarcts: LGE stacks with labels, and a table of the true values. Uses no real data."""
-    from lgesynthnet.phantom.cohort import write_cohort
+    from lgesynthnet.phantom.cohort import simulate_patients
 
     with console.bar("simulating patients", patients) as advance:
-        write_cohort(
+        simulate_patients(
             out,
             patients=patients,
             seed=seed,

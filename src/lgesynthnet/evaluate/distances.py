@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.evaluate.intervals import Interval, reweighted
-from lgesynthnet.evaluate.split_half import halvings, mean_and_range, split_half_baseline
+from lgesynthnet.evaluate.intervals import Interval, halvings, mean_and_range, reweighted, split_half_baseline
 
 MOST_DIRECTIONS = 6
 CASES_PER_DIRECTION = 5  # in the smaller set; with fewer, a covariance is a guess

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 DRAWS = 2000
 CENTRAL_95 = (0.025, 0.975)
@@ -137,3 +137,50 @@ def _resample(by_patient: Mapping[str, Sequence[object]], statistic: Callable[[l
     values = [by_choice[choice] for choice in chosen]
     low, high = np.nanquantile(values, CENTRAL_95)
     return Interval(statistic(rows), float(low), float(high), sum(len(row) for row in rows))
+
+
+HALVINGS = 50
+
+
+LEAST_PATIENTS = 4
+
+
+Rows = Int[np.ndarray, " rows"]
+
+
+def halvings(patients: Sequence[str], count: int = HALVINGS) -> Iterator[tuple[Rows, Rows]]:
+    """Divide the patients into two random halves, `count` times. The random draws are always the same.
+
+    Args:
+        patients: the patient of each row.
+    Yields:
+        The row numbers of both halves; no patient is in both. Nothing is yielded for fewer than four patients.
+    """
+    names = np.array(patients)
+    distinct = np.unique(names)
+    rng = np.random.default_rng(0)
+    for _ in range(count if len(distinct) >= LEAST_PATIENTS else 0):
+        chosen = rng.permutation(distinct)[: len(distinct) // 2]
+        first = np.isin(names, chosen)
+        yield np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def split_half_baseline(patients: Sequence[str], statistic: Callable[[Rows, Rows], float], count: int = HALVINGS) -> Interval | None:
+    """Mean and central 95 % range, over random halvings, of a statistic of two sets of rows.
+
+    Args:
+        patients: the patient of each row.
+        statistic: takes the row numbers of both halves.
+    Returns:
+        None for fewer than four patients.
+    """
+    return mean_and_range([statistic(first, second) for first, second in halvings(patients, count)], n=len(patients))
+
+
+def mean_and_range(values: Sequence[float], *, n: int) -> Interval | None:
+    """Mean and central 95 % range of repeated draws. Undefined draws (NaN) are left out; None where no draw is left."""
+    defined = [value for value in values if np.isfinite(value)]
+    if not defined:
+        return None
+    low, high = np.quantile(defined, (0.025, 0.975))
+    return Interval(float(np.mean(defined)), float(low), float(high), n)

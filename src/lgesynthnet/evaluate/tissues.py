@@ -11,8 +11,7 @@ from jaxtyping import Float
 from lgesynthnet.conditioning.intensity import HIGHEST, LOWEST
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import membership
-from lgesynthnet.evaluate.intervals import Interval, reweighted
-from lgesynthnet.evaluate.split_half import split_half_baseline
+from lgesynthnet.evaluate.intervals import Interval, reweighted, split_half_baseline
 from lgesynthnet.records import Mask
 
 STEP = 0.01  # heart units; distribution functions are sampled at this step

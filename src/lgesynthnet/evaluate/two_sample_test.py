@@ -14,8 +14,7 @@ from scipy.special import expit
 
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, OtherRows, Rows, membership
-from lgesynthnet.evaluate.intervals import Interval, reweighted
-from lgesynthnet.evaluate.split_half import split_half_baseline
+from lgesynthnet.evaluate.intervals import Interval, reweighted, split_half_baseline
 from lgesynthnet.evaluate.texture import border_gradient, edge_sharpness, noise
 from lgesynthnet.evaluate.tissues import Tissue, tissue
 

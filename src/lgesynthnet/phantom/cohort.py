@@ -34,7 +34,7 @@ class _PatientJob:
     non_ischaemic: float
 
 
-def write_cohort(
+def simulate_patients(
     out: Path,
     *,
     patients: int = 79,

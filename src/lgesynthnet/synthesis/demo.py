@@ -18,7 +18,7 @@ PATIENTS = 4
 
 def simulated_hosts(out: Path, *, seed: int = 0, on_host: OnCase | None = None) -> Path:
     """The folder `OUT/hosts`, made once and found again by a second demo; it is complete or not there."""
-    from lgesynthnet.phantom.cohort import write_cohort
+    from lgesynthnet.phantom.cohort import simulate_patients
 
     hosts, making = out / "hosts", out / ".hosts.partial"
     if hosts.is_dir():
@@ -26,7 +26,7 @@ def simulated_hosts(out: Path, *, seed: int = 0, on_host: OnCase | None = None) 
     try:
         shutil.rmtree(making, ignore_errors=True)
         making.parent.mkdir(parents=True, exist_ok=True)
-        write_cohort(making, patients=PATIENTS, seed=seed, positive=0.0, on_progress=on_host)
+        simulate_patients(making, patients=PATIENTS, seed=seed, positive=0.0, on_progress=on_host)
         making.replace(hosts)
     except OSError as fault:
         raise RunError(f"{out}: cannot be written ({fault.strerror or fault}); choose a writable --out folder") from None

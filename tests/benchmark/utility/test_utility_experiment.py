@@ -31,7 +31,7 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility.scores import HALF, RunScores
 from lgesynthnet.files import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.terms import Arm, Prior
 
 ARMS = (Arm.REAL, Arm.RESAMPLED, Arm.PASTE, Arm.UNFILTERED, Arm.LGESYNTHNET, Arm.READ)
@@ -42,7 +42,7 @@ TABLES = ("runs.csv", "utility.csv", "utility.md")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("utility")
-    cohort = open_cohort(write_cohort(root / "data", patients=8, seed=2, positive=0.5, non_ischaemic=0.0))
+    cohort = open_cohort(simulate_patients(root / "data", patients=8, seed=2, positive=0.5, non_ischaemic=0.0))
     sick, sound = ([case.patient for case in cohort.cases if case.patient[0] == letter] for letter in "PN")
     splits = {"train": [*sick[:2], *sound[:2]], "val": [sick[2], sound[2]], "test": [sick[3], sound[3]]}
     write_json(root / "splits.json", splits)

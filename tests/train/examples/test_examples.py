@@ -7,7 +7,7 @@ import pytest
 
 from lgesynthnet.anatomy.aha import segment_at
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.records import Label, Level
 from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Dropout
@@ -17,7 +17,7 @@ from lgesynthnet.train.examples.roi import Dropout
 def examples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     return ExampleFile(folder / "examples.safetensors").build(
-        open_cohort(write_cohort(folder / "cohort", patients=4, seed=4, positive=1.0))
+        open_cohort(simulate_patients(folder / "cohort", patients=4, seed=4, positive=1.0))
     )
 
 

@@ -13,7 +13,7 @@ from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.plan import Pool
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import RunError
-from lgesynthnet.phantom.cohort import write_cohort
+from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.run.folder import PLAN, RunFolder
 from lgesynthnet.run.request import SynthesisRequest
@@ -146,7 +146,7 @@ class SamplePools:
         if path.is_file() and PreparedFile(path).source == source:
             return
         patients = math.ceil(pool.count / SCARRED_SLICES_PER_PATIENT) + 2
-        folder = write_cohort(self.folder(pool.name), patients=patients, seed=self.seed, positive=1.0)
+        folder = simulate_patients(self.folder(pool.name), patients=patients, seed=self.seed, positive=1.0)
         stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
         write_slice_dataset(stacks, path, source=source, place=str(folder))
 
