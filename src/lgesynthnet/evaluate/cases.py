@@ -83,7 +83,7 @@ class Case:
     @property
     def existing(self) -> Mask:
         """Scar of the host that was not prescribed. Finding it there is neither right nor wrong."""
-        return self.host.scar & ~self.scar
+        return np.asarray(self.host.scar & ~self.scar)
 
     def segment(self, segmenter: ScarSegmenter) -> Mask:
         """The scar that a segmenter finds when it gets the image, the cavity and the wall, but no scar label.
@@ -94,18 +94,18 @@ class Case:
         labels[scar_of(labels)] = Label.WALL
         host = self.host
         unlabelled = ShortAxisSlice(patient=host.patient, index=host.index, image=self.image, labels=labels, spacing_mm=host.spacing_mm)
-        return scar_of(segmenter.read(unlabelled)) & ~self.existing
+        return np.asarray(scar_of(segmenter.read(unlabelled)) & ~self.existing)
 
     def remote(self, segmented: Mask | None = None) -> Mask:
         """The remote wall: healthy wall outside the hidden region.
 
         Where fewer than 20 pixels of it are left, the wall that is neither in the prescribed scar nor in `segmented`.
         """
-        wall = self.frame.wall & ~self.existing
-        untouched = wall & ~self.hidden
+        wall: Mask = self.frame.wall & ~self.existing
+        untouched: Mask = wall & ~self.hidden
         if untouched.sum() >= LEAST_REMOTE_PIXELS:
             return untouched
-        return wall & ~self.scar & (~segmented if segmented is not None else np.ones_like(wall))
+        return np.asarray(wall & ~self.scar & (~segmented if segmented is not None else np.ones_like(wall)))
 
 
 def in_order(cases: Iterable[Case]) -> list[Case]:

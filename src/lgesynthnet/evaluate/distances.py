@@ -83,7 +83,7 @@ def frechet(first: Rows, second: OtherRows) -> float:
 
 def _shrunk(covariance: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
     d = len(covariance)
-    return (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / d * np.eye(d)
+    return np.asarray((1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / d * np.eye(d))
 
 
 def frechet_distances(features: FeatureSet) -> tuple[Interval | None, Interval | None, int]:
@@ -168,7 +168,7 @@ class _KernelSums:
 
 def membership(row_patients: Sequence[str], patients: Sequence[str]) -> Float[np.ndarray, "patients rows"]:
     """1 where a row belongs to a patient, else 0."""
-    return (np.array(patients)[:, None] == np.array(row_patients)[None, :]).astype(float)
+    return np.asarray(np.array(patients)[:, None] == np.array(row_patients)[None, :], float)
 
 
 def _squared_mmd(kernel: _KernelSums, weight: Float[np.ndarray, " patients"]) -> float:

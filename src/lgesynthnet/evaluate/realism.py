@@ -140,12 +140,14 @@ def _feature_sets(
     Args:
         cases, walls: of the synthetic and of the real slices.
     """
-    tables = [("statistics of the hidden region", *([statistics(case) for case in side] for side in cases))]
+    tables: list[tuple[str, list[list[np.ndarray]]]] = [
+        ("statistics of the hidden region", [[statistics(case) for case in side] for side in cases])
+    ]
     if auditor is not None:
         name = f"last-layer features of {auditor.fingerprint}"
         tables += [
-            (f"{name}, mean over the wall", *([wall.whole_wall_features for wall in side] for side in walls)),
-            (f"{name}, mean over the repainted wall", *([wall.features_over(wall.repainted) for wall in side] for side in walls)),
+            (f"{name}, mean over the wall", [[wall.whole_wall_features for wall in side] for side in walls]),
+            (f"{name}, mean over the repainted wall", [[wall.features_over(wall.repainted) for wall in side] for side in walls]),
         ]
     painted_patients, real_patients = ([case.patient for case in side] for side in cases)
     return [
@@ -156,7 +158,7 @@ def _feature_sets(
             painted_patients=painted_patients,
             real_patients=real_patients,
         )
-        for name, painted, real in tables
+        for name, (painted, real) in tables
     ]
 
 

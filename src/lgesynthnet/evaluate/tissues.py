@@ -37,13 +37,13 @@ def tissue(case: Case, which: Tissue) -> Mask:
     frame, hidden = case.frame, case.hidden
     match which:
         case Tissue.BLOOD:
-            return frame.cavity & hidden
+            return np.asarray(frame.cavity & hidden)
         case Tissue.HEALTHY:
-            return frame.wall & hidden & ~case.scar & ~case.existing
+            return np.asarray(frame.wall & hidden & ~case.scar & ~case.existing)
         case Tissue.SCAR:
-            return case.scar & ~case.no_reflow & hidden
+            return np.asarray(case.scar & ~case.no_reflow & hidden)
         case Tissue.NO_REFLOW:
-            return case.no_reflow & hidden
+            return np.asarray(case.no_reflow & hidden)
 
 
 def mean_brightness(which: Tissue) -> Callable[[Case], float | None]:

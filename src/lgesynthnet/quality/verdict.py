@@ -225,7 +225,7 @@ def judge(
 
 def _without_existing(read: Mask, existing: Mask, intended: Mask) -> Mask:
     """The scar that was found, less the host's own scar where it was not prescribed."""
-    return read & ~(existing & ~intended)
+    return np.asarray(read & ~(existing & ~intended))
 
 
 def _overlap_reason(verdict: Verdict, stray_below_mm2: float, *, too_large: bool) -> Reason:
