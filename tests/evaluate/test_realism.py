@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.special import expit
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.evaluate import distances
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, _principal_axes, frechet, frechet_distances, kernel_distance, kernel_distances
 from lgesynthnet.evaluate.intervals import Interval, geometric_mean, halvings, reweighted
@@ -27,7 +29,7 @@ from lgesynthnet.evaluate.result_rows import Goal, ResultRow, to_csv, to_markdow
 from lgesynthnet.evaluate.similarity import heart_box, similarity
 from lgesynthnet.evaluate.texture import border_gradient, edge_sharpness, noise, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, mean_brightness, tissue, wasserstein, wasserstein_of_halves
-from lgesynthnet.evaluate.two_sample_test import STATISTICS, _folds, _log_odds, auc, classifier_two_sample_test, statistics
+from lgesynthnet.evaluate.two_sample_test import STATISTICS, _folds, _log_odds, _patient_pairs, auc, classifier_two_sample_test, statistics
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
@@ -237,6 +239,17 @@ class TestDistances:
         assert same_floor == floor
         assert apart.low > floor.high
 
+    def test_frechet_is_taken_between_sets_of_one_size(self, monkeypatch):
+        sizes = set()
+
+        def recorded(first, second):
+            sizes.add((len(first), len(second)))
+            return frechet(first, second)
+
+        monkeypatch.setattr(distances, "frechet", recorded)
+        frechet_distances(two_sets())
+        assert sizes == {(30, 30)}  # half of the 60 real slices, and as many synthetic ones
+
     def test_few_slices_get_few_directions_or_none(self):
         assert frechet_distances(two_sets(n=24))[2] == 2
         assert frechet_distances(two_sets(n=6)) == (None, None, 0)
@@ -353,6 +366,24 @@ class TestTellingApart:
         # Half way between the two classes, the classifier decides for neither, although nine in ten slices are real.
         middle = (rows[is_painted].mean(axis=0) + rows[~is_painted].mean(axis=0)) / 2
         assert _log_odds(rows, is_painted, middle[None])[0] == pytest.approx(0, abs=0.5)
+
+    def test_the_prior_that_nothing_tells_counts_as_three_cases(self):
+        rng = np.random.default_rng(1)
+        is_painted = np.arange(40) < 10
+        rows = rng.normal(size=(40, 1)) + is_painted[:, None]
+        log_odds = _log_odds(rows, is_painted, rows)
+        x = ((rows - rows.mean()) / rows.std())[:, 0]
+        slope = (log_odds[1] - log_odds[0]) / (x[1] - x[0])
+        weight = np.where(is_painted, 2.0, 2 / 3)
+        pull = weight * (is_painted - expit(log_odds))  # of each slice on its own log-odds
+        assert pull.sum() == pytest.approx(0, abs=1e-3)
+        assert pull @ x == pytest.approx(3 * slope, rel=1e-3)
+
+    def test_only_slices_that_one_classifier_has_scored_are_compared(self):
+        rows = np.random.default_rng(0).normal(size=(2, 10, 3))
+        patients = [f"P{i}" for i in range(10)], [f"R{i}" for i in range(10)]
+        _, judged = _patient_pairs(*rows, *patients, repeats=1)
+        assert judged.sum() == 5 * 2 * 2  # two patients of either kind in each of five folds
 
     def test_the_statistics_are_those_that_their_names_say(self):
         case = flat()
