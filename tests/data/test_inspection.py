@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.inspection import Severity, verify
+from lgesynthnet.data.label_maps import parse_label_map
 
 
 def chest(seed: int, shape=(64, 64, 3)) -> np.ndarray:
@@ -69,3 +70,13 @@ def test_problems_are_counted_and_named_and_the_report_is_json(tmp_path, save, r
     assert all(line.startswith("error") for line in report.lines()[:3])
     assert json.loads(report.to_json())["counts"] == report.counts
     assert json.loads(report.to_json())["cases"][1]["usable"] == [0, 2]
+
+
+def test_labels_of_scar_and_wall_that_were_swapped_are_pointed_out(tmp_path, pair):
+    """Most of the wall called scar: every slice is usable, so nothing else would say it."""
+    pair(tmp_path / "A_image.nii.gz", tmp_path / "A_label.nii.gz")
+    swapped = parse_label_map("1=cavity,2=scar,3=wall")
+    report = verify(open_cohort(tmp_path, label_map=swapped))
+    assert report.count(Severity.ERROR) == 0
+    assert any("scar fills 100% of the wall" in str(problem) for problem in report.problems)
+    assert not verify(open_cohort(tmp_path, label_map=parse_label_map("1=cavity,2=wall,3=scar"))).problems

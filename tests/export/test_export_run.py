@@ -139,6 +139,22 @@ def test_a_file_of_parts_makes_one_fold_and_leaves_the_others_out(request_for, t
     assert any("were left out" in note for note in done.notes)
 
 
+def test_without_splits_or_folds_the_splits_of_the_run_are_taken(cohort, tmp_path):
+    """A forgotten --splits must not bring test patients into the folds."""
+    splits = tmp_path / "splits.json"
+    splits.write_text(json.dumps({"train": ["P001", "N003"], "val": ["N004"], "test": ["P002"]}))
+    request = SynthesisRequest(hosts=CohortSource(root=cohort), count=2, model="paste", prior=Prior.ISCHAEMIC, keep_all=True, splits=splits)
+    synthesize(plan_synthesis(request), tmp_path / "run")
+    export = NnunetRequest(run=tmp_path / "run", out=tmp_path / "raw", dataset_id=501)
+    result = export_nnunet(export)
+    assert {row["patient"] for row in rows(result.folder)} == {"P001", "N003", "N004"}
+    assert any("with which the run was painted" in note for note in result.notes)
+    splits.unlink()
+    with pytest.raises(RunError, match=r"splits\.json: the run was painted with these splits"):
+        export_nnunet(replace(export, dataset_id=502))
+    assert {row["patient"] for row in rows(export_nnunet(replace(export, dataset_id=502, folds=2)).folder)} > {"P002"}
+
+
 @pytest.mark.parametrize(
     ("parts", "named"),
     [

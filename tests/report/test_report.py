@@ -271,3 +271,11 @@ def test_the_command_on_the_page_plans_the_same_run(tmp_path, pair, options):
     (run / "plan.json").write_text(plan)
     again = planned(shlex.split(RunFolder.open(run).command)[1:])
     assert json.loads(again) == json.loads(plan)
+
+
+def test_the_card_names_the_licence_of_the_weights_where_it_is_not_the_program_s(run, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "README.md").write_text("---\nlicense: CC-BY-NC-SA-4.0\n---\n# trained on patients\n")
+    assert "weights that painted" not in write_card(run).read_text(encoding="utf-8")
+    write_plan(run, model=str(tmp_path / "model"))
+    assert "weights that painted are under `cc-by-nc-sa-4.0`" in write_card(run).read_text(encoding="utf-8")
