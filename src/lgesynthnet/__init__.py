@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lgesynthnet.synthesis.judging import judge
     from lgesynthnet.synthesis.painters import load_filter
     from lgesynthnet.synthesis.synthesize import synthesize_run
+    from lgesynthnet.terms import Prior
 
 __version__ = "0.1.0"
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "LGESynthNet",
     "LGESynthNetError",
     "NnunetRequest",
+    "Prior",
     "RunFolder",
     "ScarPrescription",
     "SynthesisRequest",
@@ -70,6 +72,7 @@ _MODULE_OF = {
     "LGESynthNet": "generate.inpainter",
     "LGESynthNetError": "errors",
     "NnunetRequest": "export.request",
+    "Prior": "terms",
     "RunFolder": "run.folder",
     "ScarPrescription": "prescription.scar",
     "SynthesisRequest": "run.request",

@@ -244,7 +244,7 @@ class TestEvaluate:
         done = run("evaluate", "realism", painted, "--all")
         assert done.returncode == 0, done.stderr
         assert "| SSIM to host, whole slice | 0.9" in done.stdout
-        assert "give --real" in done.stderr
+        assert "give some with --real" in done.stderr
         assert (painted / "evaluation" / "realism.csv").is_file()
         assert str(painted / "evaluation" / "realism.md") in done.stdout
 

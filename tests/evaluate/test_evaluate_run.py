@@ -192,5 +192,5 @@ class TestTables:
         voxels = np.asarray(labels.dataobj).copy()
         voxels[scar_of(voxels)] = Label.WALL
         nib.save(nib.Nifti1Image(voxels, labels.affine, labels.header), path)
-        with pytest.raises(RunError, match=f"{path.name}.*was the file edited"):
+        with pytest.raises(RunError, match=f"{path.name}.*was one of the two files edited"):
             gather_cases(EvaluationRequest(run=copy))

@@ -5,20 +5,31 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.special import expit
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.evaluate import distances
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, _principal_axes, frechet, frechet_distances, kernel_distance, kernel_distances
 from lgesynthnet.evaluate.intervals import Interval, geometric_mean, halvings, reweighted
-from lgesynthnet.evaluate.nearest import UnrolledWall, near_duplicates, nearest, reference_distance, unroll_wall, wall_distance
+from lgesynthnet.evaluate.nearest import (
+    UnrolledWall,
+    feature_deviation,
+    feature_distance,
+    near_duplicates,
+    nearest,
+    reference_distance,
+    unroll_wall,
+    wall_distance,
+)
 from lgesynthnet.evaluate.realism import C2ST, realism
 from lgesynthnet.evaluate.result_rows import Goal, ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.similarity import heart_box, similarity
-from lgesynthnet.evaluate.texture import border_gradient, noise_ratio, seam
+from lgesynthnet.evaluate.texture import border_gradient, edge_sharpness, noise, noise_ratio, seam
 from lgesynthnet.evaluate.tissues import Tissue, mean_brightness, tissue, wasserstein, wasserstein_of_halves
-from lgesynthnet.evaluate.two_sample_test import _folds, auc, classifier_two_sample_test, statistics
+from lgesynthnet.evaluate.two_sample_test import STATISTICS, _folds, _log_odds, _patient_pairs, auc, classifier_two_sample_test, statistics
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.phantom.patient import simulate
@@ -145,6 +156,27 @@ class TestTexture:
         assert border_gradient(case) == pytest.approx(1, abs=0.25)
         assert border_gradient(stepped) > 2 * border_gradient(case)
 
+    def test_noise_is_that_of_the_wall_alone(self):
+        case = flat(noise=0.0)
+        speckle = 50 * np.random.default_rng(2).standard_normal(case.image.shape)
+        around = replace(case, image=np.where(case.frame.wall, case.image, case.image + speckle))
+        assert noise(around, np.ones_like(case.hidden)) == pytest.approx(0, abs=1e-6)
+
+    def test_a_border_needs_two_pixels_on_either_side(self):
+        case = flat()
+        line = np.zeros_like(case.hidden)
+        line[64] = True
+        assert border_gradient(replace(case, hidden=line)) is None
+
+    def test_the_edge_of_a_scar_is_in_units_per_millimetre_and_the_dark_core_is_no_scar(self):
+        case = flat(noise=0.0)
+        bright = replace(case, image=case.image + 100 * case.scar)
+        sharpness = edge_sharpness(bright)
+        assert 0.1 < sharpness < 0.5
+        coarse = replace(bright, frame=replace(bright.frame, spacing_mm=(2.0, 2.0)))
+        assert edge_sharpness(coarse) == pytest.approx(sharpness / 2)
+        assert edge_sharpness(replace(bright, no_reflow=bright.scar)) is None
+
     def test_real_slices_have_nearly_the_same_noise_round_their_scar_as_elsewhere(self, real):
         found = [ratio for ratio in map(noise_ratio, real) if ratio is not None]
         assert len(found) >= 8
@@ -170,6 +202,8 @@ class TestTissues:
         assert wasserstein(real[:4], real, Tissue.SCAR) is not None
         assert wasserstein(real[:3], real, Tissue.SCAR) is None
         assert wasserstein_of_halves(real, Tissue.SCAR).value > 0
+        assert wasserstein_of_halves(real[:8], Tissue.SCAR) is not None
+        assert wasserstein_of_halves(real[:7], Tissue.SCAR) is None
 
     def test_each_pixel_of_the_hidden_region_is_one_tissue(self, real):
         case = next(case for case in real if case.no_reflow.any())
@@ -204,6 +238,17 @@ class TestDistances:
         assert alike.value == pytest.approx(floor.value, rel=0.6)
         assert same_floor == floor
         assert apart.low > floor.high
+
+    def test_frechet_is_taken_between_sets_of_one_size(self, monkeypatch):
+        sizes = set()
+
+        def recorded(first, second):
+            sizes.add((len(first), len(second)))
+            return frechet(first, second)
+
+        monkeypatch.setattr(distances, "frechet", recorded)
+        frechet_distances(two_sets())
+        assert sizes == {(30, 30)}  # half of the 60 real slices, and as many synthetic ones
 
     def test_few_slices_get_few_directions_or_none(self):
         assert frechet_distances(two_sets(n=24))[2] == 2
@@ -310,6 +355,54 @@ class TestTellingApart:
         for kind in (is_painted, ~is_painted):
             np.testing.assert_array_equal(np.bincount(fold[kind], minlength=5), 4)
 
+    def test_a_missing_value_counts_as_the_mean_and_the_rarer_class_as_much_as_the_other(self):
+        rng = np.random.default_rng(0)
+        rows = rng.normal(50, 1, size=(100, 2))
+        is_painted = np.arange(100) < 10
+        rows[is_painted, 0] += 2
+        mean = rows.mean(axis=0)
+        missing = np.array([[np.nan, mean[1]], [mean[0], np.nan], mean])
+        np.testing.assert_allclose(_log_odds(rows, is_painted, missing), _log_odds(rows, is_painted, np.array([mean] * 3)))
+        # Half way between the two classes, the classifier decides for neither, although nine in ten slices are real.
+        middle = (rows[is_painted].mean(axis=0) + rows[~is_painted].mean(axis=0)) / 2
+        assert _log_odds(rows, is_painted, middle[None])[0] == pytest.approx(0, abs=0.5)
+
+    def test_the_prior_that_nothing_tells_counts_as_three_cases(self):
+        rng = np.random.default_rng(1)
+        is_painted = np.arange(40) < 10
+        rows = rng.normal(size=(40, 1)) + is_painted[:, None]
+        log_odds = _log_odds(rows, is_painted, rows)
+        x = ((rows - rows.mean()) / rows.std())[:, 0]
+        slope = (log_odds[1] - log_odds[0]) / (x[1] - x[0])
+        weight = np.where(is_painted, 2.0, 2 / 3)
+        pull = weight * (is_painted - expit(log_odds))  # of each slice on its own log-odds
+        assert pull.sum() == pytest.approx(0, abs=1e-3)
+        assert pull @ x == pytest.approx(3 * slope, rel=1e-3)
+
+    def test_only_slices_that_one_classifier_has_scored_are_compared(self):
+        rows = np.random.default_rng(0).normal(size=(2, 10, 3))
+        patients = [f"P{i}" for i in range(10)], [f"R{i}" for i in range(10)]
+        _, judged = _patient_pairs(*rows, *patients, repeats=1)
+        assert judged.sum() == 5 * 2 * 2  # two patients of either kind in each of five folds
+
+    def test_the_statistics_are_those_that_their_names_say(self):
+        case = flat()
+        row = dict(zip(STATISTICS, statistics(case), strict=True))
+        scar, healthy = (case.unit[tissue(case, which)] for which in (Tissue.SCAR, Tissue.HEALTHY))
+        assert row["scar mean"] == pytest.approx(scar.mean())
+        assert row["scar spread"] == pytest.approx(scar.std())
+        assert row["scar 10th percentile"] == pytest.approx(np.percentile(scar, 10))
+        assert row["scar 90th percentile"] == pytest.approx(np.percentile(scar, 90))
+        assert row["healthy mean"] == pytest.approx(healthy.mean())
+        assert row["healthy spread"] == pytest.approx(healthy.std())
+        assert row["scar over healthy"] == pytest.approx(scar.mean() - healthy.mean())
+        assert row["scar noise"] == noise(case, tissue(case, Tissue.SCAR))
+        assert row["healthy noise"] == noise(case, tissue(case, Tissue.HEALTHY))
+        assert row["scar edge"] == edge_sharpness(case)
+        assert row["border step"] == border_gradient(case)
+        nothing = replace(case, scar=np.zeros_like(case.scar))
+        assert np.isnan(statistics(nothing)[:4]).all()
+
     def test_of_three_patients_nothing_is_said(self):
         assert classifier_two_sample_test(two_sets(n=9)) == (None, None)
 
@@ -344,7 +437,17 @@ class TestCopies:
         others = [wall("A", 0.0), wall("B", 0.5), wall("C", 2.0)]
         assert nearest(wall("A", 0.0), others, wall_distance) == pytest.approx(0.5)
         assert nearest(wall("A", 0.0), others[:1], wall_distance) is None
-        assert reference_distance(others, others, wall_distance) == pytest.approx(np.percentile([0.5, 0.5, 1.5], 1))
+        others.append(wall("D", 9.0))
+        assert reference_distance(others, others, wall_distance) == pytest.approx(np.percentile([0.5, 0.5, 1.5, 7.0], 1))
+
+    def test_a_feature_counts_in_units_of_its_own_deviation(self):
+        def with_features(patient, first, second):
+            return replace(wall(patient, 0.0), features=np.stack([np.full((72, 6), float(first)), np.full((72, 6), float(second))]))
+
+        walls = [with_features("A", 0, 0), with_features("B", 2, 200)]
+        deviation = feature_deviation(walls)
+        np.testing.assert_allclose(deviation, [1, 100])
+        assert feature_distance(deviation)(*walls) == pytest.approx(np.sqrt(2**2 + 2**2))
 
     def test_the_wall_unrolls_by_angle_and_depth(self):
         case = flat(noise=0.0)

@@ -40,5 +40,5 @@ def test_a_filter_of_ones_own_judges_in_place_of_the_models(own, hosts):
 def test_only_a_filter_may_filter(own, tmp_path):
     with pytest.raises(ModelError, match="role is reward, not filter"):
         load_painter("paste", filter_folder=own / "reward")
-    with pytest.raises(ModelError, match="no usable reader"):
+    with pytest.raises(ModelError, match="no usable scar segmenter"):
         load_painter("paste", filter_folder=tmp_path)

@@ -77,6 +77,9 @@ def split(
         parts = split_cohort(cohort, request.seed, _shares(request.shares), on_case=advance)
     write_splits(out, parts)
     typer.echo(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
+    for part, names in parts.items():
+        if len(names) == 1:
+            console.note(f"the part {part} has a single patient; with few patients, use fewer parts: --shares train=0.7,val=0.3")
 
 
 def _shares(text: str) -> dict[str, float]:

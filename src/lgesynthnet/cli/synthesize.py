@@ -40,6 +40,8 @@ def synthesize(
     if dry_run:
         typer.echo(planned.plan.to_json())
         return
+    if planned.plan.patients is None:
+        console.note("no --splits: every patient is painted into, so the samples may not train a model that is tested on one of them")
     for skipped in planned.plan.skipped:
         console.note(f"skipped {skipped.name}: {skipped.reason}")
     try:

@@ -14,6 +14,8 @@ from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, OnCase, Stack, scar_of, wall_of
 
+UNUSUAL_BURDEN = 0.6  # share of the wall of a whole heart; the largest infarcts of patients stay below
+
 
 class Severity(StrEnum):
     """An error means that a case cannot be used as it is. A warning points to a slice that is left out, or to an unusual value."""
@@ -158,6 +160,10 @@ def check_stack(stack: Stack) -> CaseReport:
             _problem(Severity.WARNING, stack.patient, None, f"pixels are {down:g} x {across:g} mm; slices must be the last axis")
         )
     with_scar = tuple(index for index in usable if scar_of(stack.labels[:, :, index]).any())
+    wall, scar = (int(mask[:, :, usable].sum()) for mask in (wall_of(stack.labels), scar_of(stack.labels)))
+    if usable and scar > UNUSUAL_BURDEN * wall:
+        message = f"scar fills {scar / wall:.0%} of the wall of all usable slices; are the label ids of scar and wall swapped?"
+        problems.append(_problem(Severity.WARNING, stack.patient, None, message))
     return CaseReport(
         patient=stack.patient,
         slices=len(stack),

@@ -101,10 +101,10 @@ class Case:
 
         Where fewer than 20 pixels of it are left, the wall that is neither in the prescribed scar nor in `segmented`.
         """
-        wall = self.frame.wall & ~self.existing
-        untouched = wall & ~self.hidden
+        wall: Mask = self.frame.wall & ~self.existing
+        untouched: Mask = wall & ~self.hidden
         if untouched.sum() >= LEAST_REMOTE_PIXELS:
-            return np.asarray(untouched)
+            return untouched
         return np.asarray(wall & ~self.scar & (~segmented if segmented is not None else np.ones_like(wall)))
 
 

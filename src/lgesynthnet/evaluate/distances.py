@@ -167,7 +167,7 @@ class _KernelSums:
 
 def membership(row_patients: Sequence[str], patients: Sequence[str]) -> Float[np.ndarray, "patients rows"]:
     """1 where a row belongs to a patient, else 0."""
-    return np.asarray((np.array(patients)[:, None] == np.array(row_patients)[None, :]).astype(float))
+    return np.asarray(np.array(patients)[:, None] == np.array(row_patients)[None, :], float)
 
 
 def _squared_mmd(kernel: _KernelSums, weight: Float[np.ndarray, " patients"]) -> float:

@@ -38,7 +38,7 @@ def similarity(case: Case) -> dict[str, float | None]:
     values: dict[str, float | None] = {}
     for region, ours, reference in (("whole slice", image, host), ("heart", image[box], host[box])):
         error = float(np.sqrt(np.mean((ours - reference) ** 2)))
-        values[f"SSIM to host, {region}"] = float(structural_similarity(ours, reference, data_range=1.0))  # type: ignore[no-untyped-call]  # scikit-image has no types
+        values[f"SSIM to host, {region}"] = float(structural_similarity(ours, reference, data_range=1.0))
         values[f"RMSE to host, {region}"] = error
         values[f"PSNR to host, {region}"] = -20.0 * float(np.log10(error)) if error > 0 else None
     return values

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import expit
 
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.distances import FeatureSet, OtherRows, Rows, membership
@@ -21,8 +20,21 @@ from lgesynthnet.evaluate.tissues import Tissue, tissue
 FOLDS, REPEATS = 5, 4
 HALVINGS = 20
 RIDGE = 3.0  # the prior "no feature tells anything" counts as much as three cases
-NEWTON_STEPS = 12
 LEAST_PATIENTS = 4
+
+STATISTICS = (
+    "scar mean",
+    "scar spread",
+    "scar 10th percentile",
+    "scar 90th percentile",
+    "healthy mean",
+    "healthy spread",
+    "scar over healthy",
+    "scar noise",
+    "healthy noise",
+    "scar edge",
+    "border step",
+)
 
 PatientPairs = Float[np.ndarray, "patients patients"]
 
@@ -107,7 +119,10 @@ def _patient_pairs(
 
 
 def _folds(row_patients: Sequence[str], is_painted: Bool[np.ndarray, " rows"], seed: int) -> Int[np.ndarray, " rows"]:
-    """The fold of each row: by patient, at random. Patients with synthetic slices only, real slices only and both are spread evenly."""
+    """The fold of each row: by patient, at random. Patients with synthetic slices only, real slices only and both are spread evenly.
+
+    scikit-learn's StratifiedGroupKFold balances the slices, not these three kinds of patients.
+    """
     kinds: dict[str, set[bool]] = {}
     for name, painted in zip(row_patients, is_painted.tolist(), strict=True):
         kinds.setdefault(name, set()).add(painted)
@@ -121,24 +136,20 @@ def _folds(row_patients: Sequence[str], is_painted: Bool[np.ndarray, " rows"], s
 
 
 def _log_odds(train: Rows, is_painted: Bool[np.ndarray, " n"], test: OtherRows) -> Float[np.ndarray, " m"]:
-    """Log-odds of "synthetic" for the test rows, by ridge logistic regression (Newton's method); both classes have the same weight.
+    """Log-odds of "synthetic" for the test rows, by ridge logistic regression; both classes have the same weight.
 
     Features are standardised by the training rows, and a missing value becomes their mean.
     """
+    from sklearn.linear_model import LogisticRegression  # takes a second to import, which only `evaluate realism` should pay
+
     with np.errstate(invalid="ignore"):
         known = np.isfinite(train).sum(axis=0) > 1
     if not known.any():
         return np.zeros(len(test))
     mean, deviation = np.nanmean(train[:, known], axis=0), np.nanstd(train[:, known], axis=0)
     deviation = np.where(deviation > 1e-9, deviation, np.inf)
-    x, new = (np.hstack([np.nan_to_num((rows[:, known] - mean) / deviation), np.ones((len(rows), 1))]) for rows in (train, test))
+    # Not StandardScaler in a pipeline: of more than a hundred fits on few rows, checking the input takes most of the time.
+    x, new = (np.nan_to_num((rows[:, known] - mean) / deviation) for rows in (train, test))
     weight = np.where(is_painted, 0.5 / is_painted.mean(), 0.5 / (1 - is_painted.mean()))
-    penalty = np.full(x.shape[1], RIDGE)
-    penalty[-1] = 1e-6  # the intercept is free
-    beta = np.zeros(x.shape[1])
-    for _ in range(NEWTON_STEPS):
-        probability = expit(x @ beta)
-        gradient = x.T @ (weight * (is_painted - probability)) - penalty * beta
-        hessian = (x * (weight * probability * (1 - probability))[:, None]).T @ x + np.diag(penalty)
-        beta = beta + np.linalg.solve(hessian, gradient)
-    return np.asarray(new @ beta)
+    model = LogisticRegression(C=1 / RIDGE, solver="newton-cholesky").fit(x, is_painted, weight)
+    return np.asarray(new @ model.coef_[0] + model.intercept_[0])

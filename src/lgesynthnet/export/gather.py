@@ -11,7 +11,7 @@ from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
 from lgesynthnet.export.request import ExportRequest
 from lgesynthnet.records import OnCase, Skipped
 from lgesynthnet.run.folder import RunFolder
-from lgesynthnet.run.licence import Licence, host_licence
+from lgesynthnet.run.licence import Licence, host_licence, licence_of_weights
 from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.terms import LabelKind
 
@@ -41,6 +41,11 @@ class GatheredCases:
     def host_licence(self) -> Licence:
         """Licence and credit of the hosts."""
         return host_licence(self.run.plan.request.hosts)
+
+    @property
+    def weights_licence(self) -> str | None:
+        """Licence of the weights that painted, where it is another than the program's."""
+        return licence_of_weights(self.run.plan.request.model)
 
     @property
     def has_scar(self) -> dict[str, bool]:

@@ -10,12 +10,13 @@ from lgesynthnet.run.licence import Licence
 from lgesynthnet.terms import LabelKind
 
 
-def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Licence, real: Licence) -> str:
+def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Licence, real: Licence, weights: str | None = None) -> str:
     """Text of README.txt.
 
     Args:
         provenance: versions and fingerprints of what made the synthetic cases.
         hosts, real: licence and credit of the hosts and of the real slices.
+        weights: licence of the weights that painted, where it is another than the program's.
     """
     counts = {origin: sum(case.origin is origin for case in cases) for origin in Origin}
     lines = ["Late gadolinium enhancement slices for training a scar segmenter. Not for diagnosis.", ""]
@@ -25,6 +26,7 @@ def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Li
             f"        {provenance['generator']}; the headers of image and label say so.",
             f"        Their label is {_LABELS[LabelKind(provenance['label'])]}.",
             f"        They are derived from their hosts and stay under the licence of the hosts: {_terms(hosts)}",
+            *([f"        The weights that painted them are under {weights}, and its terms apply to them too."] if weights else []),
         ]
     if counts[Origin.REAL]:
         lines += [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from lgesynthnet.export.nnunet import SPLITS, NnunetDataset, check_name, label_c
 from lgesynthnet.export.notice import notice
 from lgesynthnet.export.pairs import write_pairs
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
-from lgesynthnet.records import OnCase
+from lgesynthnet.records import Label, OnCase
+from lgesynthnet.terms import Classes
 
 TRAIN, VAL = "train", "val"
 FOLDS = 5
@@ -42,8 +43,9 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
     """
     check_name(request.dataset_id, request.name)
     mix = Mix(share=request.synthetic_share, repeat=request.repeat, seed=request.seed)
-    parts = read_splits(request.splits) if request.splits is not None else None
     gathered = gather(request, on_case)
+    request = _with_splits_of_run(request, gathered)
+    parts = read_splits(request.splits) if request.splits is not None else None
     if parts is not None:
         _refuse_leaks(parts, gathered.hosts, str(request.splits))
     lists = None if request.no_real else _fold_lists(gathered, parts, request, mix)
@@ -56,12 +58,13 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
         cases=cases,
         lists=lists,
         provenance=provenance,
-        notice=notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence),
+        notice=notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence),
     )
     folder, existed = write_nnunet(dataset, request.out, on_case)
     notes = [*_count_notes(cases), *gathered.notes, *_fold_notes(lists, cases, mix)]
     if label_coding(request.classes, cases).lost_rv:
         notes.append("only the real slices or only the synthetic ones have an RV label, so the RV became background in all")
+    notes += _no_reflow_note(request.classes, cases)
     return ExportResult(folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists), *_existed_note(existed)))
 
 
@@ -70,9 +73,32 @@ def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = 
     gathered = gather(request, on_case)
     cases = [*gathered.real, *gathered.synthetic]
     provenance = _provenance(request, gathered, {})
-    text = notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence)
+    text = notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence)
     existed = write_pairs(cases, out, provenance=provenance, notice=text, on_case=on_case)
     return ExportResult(folder=out, cases=len(cases), notes=(*_count_notes(cases), *gathered.notes, *_existed_note(existed)))
+
+
+def _with_splits_of_run(request: NnunetRequest, gathered: GatheredCases) -> NnunetRequest:
+    """Take the splits that the run was painted with, where the user names neither splits nor folds: folds would mix its test patients in.
+
+    Raises:
+        RunError: the splits file of the run is not there any more.
+    """
+    splits = gathered.run.plan.request.splits
+    if splits is None or request.splits is not None or request.folds is not None or request.no_real:
+        return request
+    if not splits.is_file():
+        raise RunError(f"{splits}: the run was painted with these splits, and the file is gone; give it with --splits, or add --folds")
+    gathered.notes.append(f"the folds follow {splits}, with which the run was painted; --folds would make folds of all patients")
+    return replace(request, splits=splits)
+
+
+def _no_reflow_note(classes: Classes, cases: Sequence[ExportCase]) -> list[str]:
+    """A class that only synthetic slices have would teach that it means "synthetic"."""
+    with_no_reflow = {case.origin for case in cases if Label.NO_REFLOW in case.present}
+    if classes is Classes.SCAR or with_no_reflow != {Origin.SYNTHETIC} or len({case.origin for case in cases}) == 1:
+        return []
+    return ["only synthetic slices hold no-reflow, so a model could learn that it means synthetic; use --classes scar, or paint without it"]
 
 
 def _refuse_leaks(parts: Mapping[str, list[str]], hosts: list[str], place: str) -> None:

@@ -11,7 +11,7 @@ from lgesynthnet.files import write_bytes
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.report import TEMPLATES, shared_values
 from lgesynthnet.run.folder import RunFolder
-from lgesynthnet.run.licence import host_licence
+from lgesynthnet.run.licence import host_licence, licence_of_weights
 from lgesynthnet.run.summary import RunSummary
 
 
@@ -35,6 +35,7 @@ def render_card(summary: RunSummary) -> str:
         header=yaml.safe_dump(_header(summary, licence), sort_keys=False, allow_unicode=True).strip(),
         **shared_values(summary),
         licence=licence,
+        weights_licence=licence_of_weights(summary.run.plan.request.model),
         source=source,
     )
 

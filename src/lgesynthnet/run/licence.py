@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lgesynthnet.data.source import CohortSource
+from lgesynthnet.model_store import OWN_LICENCE, licence_of, shipped_or_path
 
 Licence = tuple[str | None, str | None]  # name of the licence and whom to credit; None where the program does not know
 
@@ -18,6 +19,12 @@ LICENCES = {
 
 
 PHANTOM_TRUTH = "truth.csv"  # only a simulated cohort has one
+
+
+def licence_of_weights(model: str) -> str | None:
+    """Licence of the weights of a model, where it is another than that of the program; the samples are under it too."""
+    licence = licence_of(shipped_or_path(model))
+    return None if licence == OWN_LICENCE else licence
 
 
 def host_licence(source: CohortSource) -> Licence:
