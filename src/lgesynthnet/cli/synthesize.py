@@ -40,8 +40,6 @@ def synthesize(
     if dry_run:
         typer.echo(planned.plan.to_json())
         return
-    if planned.plan.patients is None:
-        console.note("no --splits: every patient is painted into, so the samples may not train a model that is tested on one of them")
     for skipped in planned.plan.skipped:
         console.note(f"skipped {skipped.name}: {skipped.reason}")
     try:
@@ -50,6 +48,8 @@ def synthesize(
     except KeyboardInterrupt:
         console.note(f"interrupted; the samples so far are in {out}, and the same command continues")
         raise typer.Exit(INTERRUPTED) from None
+    if planned.plan.patients is None:
+        console.note("no --splits: every patient was painted into, so the samples may not train a model that is tested on one of them")
     _finish(result)
 
 
