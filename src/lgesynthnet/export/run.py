@@ -110,7 +110,7 @@ def _refuse_leaks(parts: Mapping[str, list[str]], hosts: list[str], place: str) 
             where = f"is in the part {part}" if part else "is in no part"
             raise RunError(
                 f"{place}: patient {host} {where}, but samples of this patient would train the model; "
-                f"make another run with `synthesize --splits {place} --part {TRAIN}`, or move {host} to {TRAIN}"
+                f"make another run with `synthesize --splits {place} --part {TRAIN}`"
             )
 
 

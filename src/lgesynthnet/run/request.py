@@ -48,7 +48,7 @@ class SynthesisRequest:
     Attributes:
         splits, part: paint only into the patients of this part of a splits file.
         dice_above: in [0, 1); a sample is kept when its Dice is above this value.
-        max_seconds: stops this session; it does not change what is painted.
+        max_seconds: stops the call after so many seconds; it does not change what is painted.
 
     Raises:
         RunError: a value is out of its range, or the request does not say what to paint.
@@ -95,7 +95,7 @@ class SynthesisRequest:
     max_attempts: int | None = option(
         None, help="Largest number of attempts of the whole run.", bounds=(1, None), default_text="8 x count", panel=HOW
     )
-    max_seconds: float | None = option(None, help="Stop this session after so many seconds; the same command continues the run.", panel=HOW)
+    max_seconds: float | None = option(None, help="Stop after so many seconds; the same command continues the run.", panel=HOW)
     shard: str = option(
         "1/1",
         help="Run only shard i of n (e.g. 2/5); give each shard its own --out. A sample is identical whichever shard makes it.",

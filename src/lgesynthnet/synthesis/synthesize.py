@@ -38,10 +38,10 @@ class RunResult:
 
     Attributes:
         quota: samples that this run has to keep.
-        kept: samples that count towards the quota, over all sessions of this run.
-        attempted: attempts made, over all sessions.
+        kept: samples that count towards the quota, over all calls that painted into this run.
+        attempted: attempts made, over all of these calls.
         reasons: how often each reason came up, the most frequent first.
-        seconds: wall time of this session.
+        seconds: wall time of this call.
     """
 
     run: Path
