@@ -38,6 +38,8 @@ from lgesynthnet.records import Level, ShortAxisSlice
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Role
 
+pytestmark = pytest.mark.filterwarnings("error:Line search of Newton")  # a user can do nothing about it
+
 WISH = ScarPrescription(segments=frozenset({9, 10}), pattern=Pattern.TRANSMURAL, transmurality=0.9, intensity_percentile=70)
 SEEDS_REAL, SEEDS_FREE = range(40, 48), range(60, 66)
 

@@ -6,6 +6,7 @@ what has to be improved.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -151,5 +152,8 @@ def _log_odds(train: Rows, is_painted: Bool[np.ndarray, " n"], test: OtherRows) 
     # Not StandardScaler in a pipeline: of more than a hundred fits on few rows, checking the input takes most of the time.
     x, new = (np.nan_to_num((rows[:, known] - mean) / deviation) for rows in (train, test))
     weight = np.where(is_painted, 0.5 / is_painted.mean(), 0.5 / (1 - is_painted.mean()))
-    model = LogisticRegression(C=1 / RIDGE, solver="newton-cholesky").fit(x, is_painted, weight)
+    with warnings.catch_warnings():
+        # Rows that cannot be told apart leave Newton's method nothing to improve; scikit-learn then goes on with lbfgs by itself.
+        warnings.filterwarnings("ignore", "Line search of Newton")
+        model = LogisticRegression(C=1 / RIDGE, solver="newton-cholesky").fit(x, is_painted, weight)
     return np.asarray(new @ model.coef_[0] + model.intercept_[0])
