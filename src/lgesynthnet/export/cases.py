@@ -22,6 +22,7 @@ from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files import write_bytes
 from lgesynthnet.records import Image, Label, Labels, ShortAxisSlice, Skipped, scar_of
+from lgesynthnet.run.sample_files import LABELS, READ, path_of
 from lgesynthnet.terms import LabelKind
 
 ENDING = ".nii.gz"
@@ -123,7 +124,7 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
 def synthetic_case(
     image_path: Path, *, sample_id: str, patient: str, slice_index: int, kind: LabelKind, row: Mapping[str, str]
 ) -> ExportCase:
-    """A sample of a run: `images/ID.nii.gz`, with `labels/` and `read/` beside `images/`.
+    """A sample of a run, given its image file; `path_of` finds its label and what the filter read.
 
     Args:
         kind: whether the label holds the intended scar or the scar that the filter read.
@@ -131,7 +132,7 @@ def synthetic_case(
     Raises:
         RunError: one of its files is missing, damaged or lies on another grid.
     """
-    label_path, read_path = (image_path.parent.parent / part / image_path.name for part in ("labels", "read"))
+    label_path, read_path = path_of(image_path, LABELS), path_of(image_path, READ)
     try:
         stack = read_stack(image_path, label_path, patient, LABEL_MAPS["lgesynthnet"])
         labels = stack[0].labels if kind is LabelKind.INTENDED else _as_read(stack[0].labels, read_path)

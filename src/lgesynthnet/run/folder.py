@@ -19,7 +19,7 @@ from lgesynthnet.records import Labels, OnCase
 from lgesynthnet.run.ledger import TABLE, Ledger
 from lgesynthnet.run.lock import LOCK, locked
 from lgesynthnet.run.plan import SynthesisPlan
-from lgesynthnet.run.sample_files import ENDING, PARTS, REJECTED, StoredSample, folder_of, path_of, read_sample, write_sample
+from lgesynthnet.run.sample_files import ENDING, IMAGES, PARTS, REJECTED, StoredSample, folder_of, path_of, read_sample, write_sample
 from lgesynthnet.run.sample_row import SampleRow
 
 PLAN = "plan.json"
@@ -188,7 +188,7 @@ class RunFolder:
         """
         folder = folder_of(kept=kept, keep_all=self.plan.request.keep_all)
         write_sample(sample, read, self.path / folder, sample_id, flip=self.plan.request.hosts.flip.axes)
-        return (folder / "images" / f"{sample_id}{ENDING}").as_posix()
+        return (folder / IMAGES / f"{sample_id}{ENDING}").as_posix()
 
     def ledger(self) -> Ledger:
         """The ledger, opened for writing; only inside `begin`."""
