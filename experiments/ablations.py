@@ -34,7 +34,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.alignment import DICE_ABOVE
 from lgesynthnet.evaluate.intervals import Interval, difference, mean, ratio
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.overlap import dice

@@ -34,7 +34,7 @@ from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.evaluate.alignment import DICE_ABOVE, Scores, by_patient, scar_masks, score
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.intervals import Interval, correlation, difference, mean, ratio
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts

@@ -20,7 +20,7 @@ from pathlib import Path
 from real_data import add_data_option
 
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model_store import fingerprint, part_folder
 from lgesynthnet.reward.segmentation import SegmentationReward

@@ -24,7 +24,7 @@ from sim_to_real import METRICS, stacks_of
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.splits import read_splits
 from lgesynthnet.evaluate.intervals import difference, mean
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.segmenter.scoring import PatientScore, score
 from lgesynthnet.train.recipes import RECIPES

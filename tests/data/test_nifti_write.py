@@ -14,7 +14,7 @@ from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.data.nifti_writing import write_slice_like
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Label
 
 TURN = np.array([[0.1, -1.2, 3.0, -20.0], [1.4, 0.1, 2.0, 31.0], [0.2, 0.3, 7.0, 112.0], [0, 0, 0, 1]])

@@ -14,10 +14,10 @@ from factories import run_command
 
 from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.errors import RunError
+from lgesynthnet.files.lock import locked
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.records import Level, Source
 from lgesynthnet.run.ledger import Ledger
-from lgesynthnet.run.lock import locked
 from lgesynthnet.run.sample_row import COLUMNS, SampleRow
 
 # The process kills itself, so that the moment is exact: on the fifth call of TARGET, before or after it has done its work.

@@ -24,7 +24,8 @@ from lgesynthnet.evaluate.independence import require_independent
 from lgesynthnet.evaluate.intervals import Interval, mean
 from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.evaluate.result_rows import Goal, ResultRow
-from lgesynthnet.files import read_json, write_bytes, write_json
+from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts

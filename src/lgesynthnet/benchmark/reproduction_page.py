@@ -12,7 +12,7 @@ from lgesynthnet.evaluate.alignment import ABOVE, DICE, SEGMENTS
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.realism import C2ST
 from lgesynthnet.evaluate.result_rows import COLUMNS, cells
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.report.html import data_uri, fill_template
 from lgesynthnet.tables import csv_text, markdown_table

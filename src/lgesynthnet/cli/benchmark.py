@@ -129,7 +129,8 @@ def utility(
     from lgesynthnet.benchmark.utility.pools import SamplePools
     from lgesynthnet.benchmark.utility.settings import ExperimentSettings
     from lgesynthnet.benchmark.utility.setup import UtilityExperiment
-    from lgesynthnet.run.lock import locked
+    from lgesynthnet.files.manifest import FolderKind
+    from lgesynthnet.files.owned import claimed
 
     trained = _trained_methods(request, work or out / "work")
     settings = ExperimentSettings(
@@ -152,7 +153,7 @@ def utility(
 
         typer.echo(estimate(experiment, workers=workers))
         return
-    with locked(out), console.bar("pools and runs") as advance:
+    with claimed(out, FolderKind.BENCHMARK), console.bar("pools and runs") as advance:
 
         def on_job(progress: Progress) -> None:
             advance(progress.done, progress.total)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import read_json, write_bytes
+from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.writing import write_bytes
 
 DECLARATION = "lgesynthnet.json"
 

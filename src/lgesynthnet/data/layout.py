@@ -11,7 +11,7 @@ from typing import Any
 
 from lgesynthnet.data.label_maps import label_map_from_names
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import read_json
+from lgesynthnet.files.reading import read_json
 from lgesynthnet.records import Label, Skipped
 
 ENDINGS = (".nii.gz", ".nii")

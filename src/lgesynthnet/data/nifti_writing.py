@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 
 from lgesynthnet.data.nifti import affine_of, read_header
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Stack
 
 DType = np.dtype[Any] | type | str

@@ -11,7 +11,8 @@ import numpy as np
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import patient_name
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import read_json, write_bytes
+from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import OnCase, Skipped, scar_of
 
 

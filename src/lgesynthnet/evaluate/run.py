@@ -12,7 +12,7 @@ from lgesynthnet.evaluate.independence import auditor_of
 from lgesynthnet.evaluate.request import EvaluationRequest
 from lgesynthnet.evaluate.result_rows import ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.run_cases import painted_cases, real_cases
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import RunFolder

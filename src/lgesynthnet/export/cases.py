@@ -20,7 +20,7 @@ from lgesynthnet.data.nifti_writing import write_copied_slice, write_slice_like
 from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Image, Label, Labels, ShortAxisSlice, Skipped, scar_of
 from lgesynthnet.run.sample_files import LABELS, READ, path_of
 from lgesynthnet.terms import LabelKind

@@ -16,7 +16,8 @@ from jaxtyping import UInt8
 
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import UNCHANGED, ExportCase, write_case
-from lgesynthnet.files import read_json, write_bytes
+from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import OnCase
 from lgesynthnet.tables import csv_text
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lgesynthnet import __version__
 from lgesynthnet.anatomy.orientation import OrderSource, StackOrder, assign_levels
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
 from lgesynthnet.records import Insertions, Source, Stack
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.text import TextEncoder, load_text_encoder, save_bert
 

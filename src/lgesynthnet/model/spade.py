@@ -23,7 +23,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import write_bytes, write_json
+from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.terms import Context
 
 MAP_CHANNELS = {Context.LIMITED: 4, Context.FULL: 6}  # of `conditioning.condition.semantic_map`

@@ -12,7 +12,7 @@ from pathlib import Path
 from lgesynthnet.data.declaration import write_declaration
 from lgesynthnet.data.nifti_writing import write_stack
 from lgesynthnet.errors import RunError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.phantom.patient import Patient, simulate
 from lgesynthnet.phantom.scar_plan import NON_ISCHAEMIC
 from lgesynthnet.prescription.grammar.language import write_sentence

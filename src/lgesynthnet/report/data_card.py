@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.report import TEMPLATES, shared_values
 from lgesynthnet.run.folder import RunFolder

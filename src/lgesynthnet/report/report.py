@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import HOST, Panel, sample_panels

@@ -13,11 +13,12 @@ from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.declaration import DECLARATION, write_declaration
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Labels, OnCase
 from lgesynthnet.run.ledger import TABLE, Ledger
-from lgesynthnet.run.lock import LOCK, locked
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.sample_files import ENDING, IMAGES, PARTS, REJECTED, StoredSample, folder_of, path_of, read_sample, write_sample
 from lgesynthnet.run.sample_row import SampleRow
@@ -64,25 +65,16 @@ class RunFolder:
         Raises:
             RunError: another process holds the folder; it holds other things or another plan; or it is read-only or full.
         """
-        with locked(path):
+        with claimed(path, FolderKind.RUN):
             cls._prepare(path, plan)
             yield cls(path, plan)
 
     @staticmethod
     def _prepare(path: Path, plan: SynthesisPlan) -> None:
-        try:
-            present = {entry.name for entry in path.iterdir()}
-            for partial in [*path.rglob(".*.partial")]:  # left half-written by a killed process
-                partial.unlink(missing_ok=True)
-        except OSError as fault:
-            raise RunError(f"{path}: cannot be used ({fault.strerror or fault}); choose another --out") from None
-        present = {name for name in present if not name.endswith(".partial")}
-        if PLAN in present:
+        if (path / PLAN).exists():
             difference = SynthesisPlan.read(path / PLAN).difference(plan)
             if difference is not None:
                 raise RunError(f"{path}: this run was begun with another plan: {difference}; choose another --out, or delete the folder")
-        elif present - {LOCK, HOSTS_CACHE}:
-            raise RunError(f"{path}: is not empty and is not a run folder (it has no {PLAN}); choose another --out")
         write_bytes(path / PLAN, (plan.to_json() + "\n").encode())
         if not (path / DECLARATION).exists():
             write_declaration(path, labels="lgesynthnet")

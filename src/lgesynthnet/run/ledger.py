@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.run.sample_row import COLUMNS, SampleRow, sql_type
 from lgesynthnet.tables import csv_text
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import write_bytes, write_json
+from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.model_store import fingerprint
 from lgesynthnet.records import Image, Label, Labels
 from lgesynthnet.segmenter.densenet import STRIDE, DenseNetUNet

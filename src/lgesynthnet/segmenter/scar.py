@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import write_bytes, write_json
+from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.model_store import fingerprint
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
 from lgesynthnet.segmenter.networks import build_network, fill, weights_of

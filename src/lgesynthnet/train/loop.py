@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lgesynthnet.errors import ModelError, RunError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.terms import Precision
 from lgesynthnet.train.recipes import StageRecipe
 

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import read_json, write_json
+from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.model.spade import load_spade, spade_part
 from lgesynthnet.segmenter.heart import ROLE as HEART_SEGMENTER

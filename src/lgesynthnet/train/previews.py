@@ -12,7 +12,7 @@ from PIL import Image
 
 from lgesynthnet.conditioning.condition import inner_edges
 from lgesynthnet.conditioning.intensity import to_grey
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
 from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.sampling import denoise

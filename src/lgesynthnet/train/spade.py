@@ -18,7 +18,7 @@ from lgesynthnet.conditioning.condition import Condition, inner_edges
 from lgesynthnet.conditioning.intensity import to_grey
 from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import write_bytes, write_json
+from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.model.autoencoder import features
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade, noise_of, save_spade, spade_part

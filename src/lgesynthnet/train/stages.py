@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.terms import GENERATOR_STAGES, Stage
 from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Examples

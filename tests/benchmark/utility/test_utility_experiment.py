@@ -29,7 +29,7 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility.scores import HALF, RunScores
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.terms import Arm, Prior

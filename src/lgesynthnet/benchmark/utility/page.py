@@ -9,7 +9,7 @@ from lgesynthnet.benchmark.utility.charts import TITLES, charts
 from lgesynthnet.benchmark.utility.results import finished_runs, group_runs
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.benchmark.utility.tables import NOTE, TITLE, markdown, runs_csv, tables, to_csv
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.report.html import data_uri, fill_template
 
 TEMPLATES = Path(__file__).parents[1] / "templates"

@@ -11,7 +11,7 @@ from lgesynthnet.evaluate.intervals import Interval, estimate
 from lgesynthnet.evaluate.utility.metrics import Metric
 from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate
 from lgesynthnet.evaluate.utility.scores import RunScores, per_patient
-from lgesynthnet.files import read_json
+from lgesynthnet.files.reading import read_json
 from lgesynthnet.terms import Arm
 
 

@@ -11,7 +11,7 @@ from lgesynthnet.benchmark.utility.arms import FILTERED
 from lgesynthnet.benchmark.utility.plan import Pool, Run
 from lgesynthnet.benchmark.utility.scoring import score_segmenter
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.terms import Arm, LabelKind
 from lgesynthnet.threads import one_thread

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.files import read_json, write_json
+from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.run.plan import short
 from lgesynthnet.terms import Arm, Prior
 

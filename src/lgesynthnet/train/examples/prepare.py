@@ -18,7 +18,7 @@ from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import InputError, LGESynthNetError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.hosts.locate import locate_stack
 from lgesynthnet.prescription.describing import describe_scar
 from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT

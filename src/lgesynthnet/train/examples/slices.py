@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Label, Labels, OnCase, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.heart import CLASSES, grey, to_grid
 from lgesynthnet.train.examples.files import PreparedFile, source_of

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lgesynthnet.conditioning.condition import Condition
-from lgesynthnet.files import write_bytes
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
 from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.sampling import denoise

@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet, with_template

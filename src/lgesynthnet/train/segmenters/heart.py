@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label, Skipped, Stack

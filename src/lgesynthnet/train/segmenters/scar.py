@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from lgesynthnet.conditioning.working_grid import PIXEL_MM
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files import write_json
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label

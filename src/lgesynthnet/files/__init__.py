@@ -1,0 +1,1 @@
+"""How the program writes into folders, and how it reads files that come from outside."""

@@ -1,0 +1,142 @@
+"""Read files from outside: regular files only, sizes before memory, strict JSON, and records that are checked by pydantic."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lgesynthnet.errors import InputError
+
+JSON_BYTES = 2**26  # no JSON file that is read here is larger
+LONGEST_NUMBER = 400  # characters; the shortest text that gives back any float has 24
+
+T = TypeVar("T")
+
+
+def read_bytes(path: Path, limit_bytes: int) -> bytes:
+    """The content of a regular file of at most `limit_bytes` bytes.
+
+    A named pipe or a device is refused before anything is read from it, so that nothing can wait for ever.
+
+    Raises:
+        InputError: the file is missing, is no regular file, cannot be read, or is larger.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode):
+                raise InputError(f"{path}: is not a regular file; replace it by one")
+            if about.st_size > limit_bytes:
+                raise InputError(f"{path}: has {about.st_size} bytes, which is more than the {limit_bytes} allowed here; replace it")
+            content = file.read(limit_bytes + 1)
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
+    except ValueError:  # a null character in the name
+        raise InputError(f"{str(path)!r}: is not a file name; correct it") from None
+    if len(content) > limit_bytes:
+        raise InputError(f"{path}: grew beyond {limit_bytes} bytes while it was read; try again")
+    return content
+
+
+def read_text(path: Path, limit_bytes: int = JSON_BYTES) -> str:
+    """The content of a regular UTF-8 file; a byte-order mark is dropped.
+
+    Raises:
+        InputError: see `read_bytes`; or the file is not UTF-8.
+    """
+    try:
+        return read_bytes(path, limit_bytes).decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise InputError(f"{path}: is not UTF-8 text (byte {fault.start}); save it as UTF-8") from None
+
+
+def parse_json(text: str, place: str) -> Any:
+    """Parse strict JSON: every number finite, no key twice in one object, and nested no deeper than Python's parser goes.
+
+    Args:
+        place: the file, and the line where there are several; it begins the error message.
+    Raises:
+        InputError: the text is anything else.
+    """
+    try:
+        return json.loads(
+            text, parse_float=_finite_float, parse_int=_whole_number, parse_constant=_no_constant, object_pairs_hook=_without_repeats
+        )
+    except RecursionError:
+        raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
+    except ValueError as fault:
+        raise InputError(f"{place}: is not strict JSON ({fault}); correct or replace it") from None
+
+
+def read_json(path: Path, limit_bytes: int = JSON_BYTES) -> dict[str, Any]:
+    """Read a JSON object, see `parse_json`.
+
+    Raises:
+        InputError: see `read_text` and `parse_json`; or the file holds no JSON object.
+    """
+    content = parse_json(read_text(path, limit_bytes), str(path))
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold a JSON object, but holds a {type(content).__name__}; replace it")
+    return content
+
+
+def checked(kind: type[T] | TypeAdapter[T], content: object, place: str) -> T:
+    """The record of type `kind` that `content`, as parsed from JSON, describes. Types are exact: "16" is no number.
+
+    Args:
+        kind: a pydantic model, a dataclass, or an adapter made once for a type that is checked often.
+        place: the file, and the line where there are several; it begins the error message.
+    Raises:
+        InputError: a key is unknown or missing, or a value has another type or is out of range.
+    """
+    adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+    try:
+        return adapter.validate_json(json.dumps(content), strict=True)  # as JSON, where a list may stand for a tuple and a text for an enum
+    except RecursionError:
+        raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
+    except ValidationError as fault:
+        raise InputError(f"{place}: {first_error(fault)}; correct or replace it") from None
+
+
+def first_error(fault: ValidationError) -> str:
+    """The first thing that is wrong with a record, in one line."""
+    first = fault.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the record"
+    return f"{where}: {first['msg']}, got {_short(first.get('input'))}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {_short(text)} is too large")
+    return number
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number has {len(text)} digits")
+    return int(text)
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {_short(next(key for key in keys if keys.count(key) > 1))} is there twice")
+    return record
