@@ -10,7 +10,7 @@ import pytest
 from lgesynthnet.errors import RunError
 from lgesynthnet.files.manifest import MANIFEST, FolderKind, Manifest
 from lgesynthnet.files.owned import UNFINISHED, claimed
-from lgesynthnet.files.writing import SET_ASIDE, remove_file, replaced_folder, sync_files, will_grow, write_bytes
+from lgesynthnet.files.writing import SET_ASIDE, remove_file, replaced_folder, synced_together, will_grow, write_bytes
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -151,10 +151,10 @@ def test_the_list_survives_a_torn_line_and_is_equal_after_a_resume(tmp_path: Pat
     for out in (straight, resumed):
         with claimed(out, FolderKind.RUN):
             write_bytes(out / "b", b"1")
-            write_bytes(out / "a", b"2", sync=False)
+            with synced_together():
+                write_bytes(out / "a", b"2")
             will_grow(out / "log")
             (out / "log").write_text("x")
-            sync_files([out / "a"])
     with (resumed / MANIFEST).open("a") as file:
         file.write('{"file": "c", "byt')
     with claimed(resumed, FolderKind.RUN):

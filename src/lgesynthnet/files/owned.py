@@ -190,7 +190,7 @@ def _recover(place: Path) -> None:
 
 
 def _settle(place: Path, manifest: Manifest) -> None:
-    """After a killed command, list what is there: a file is listed before it is written, so the last ones may hold what they held before."""
+    """After a killed command, list what is there: a file is listed before it is written, so it may hold what it held before."""
     for name, listed in list(manifest.files.items()):
         path = place / name
         if not os.path.lexists(path):

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import stat
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -87,22 +88,28 @@ def read_json(path: Path, limit_bytes: int = JSON_BYTES) -> dict[str, Any]:
     return content
 
 
-def checked(kind: type[T] | TypeAdapter[T], content: object, place: str) -> T:
+def checked(kind: type[T], content: object, place: str) -> T:
     """The record of type `kind` that `content`, as parsed from JSON, describes. Types are exact: "16" is no number.
 
     Args:
-        kind: a pydantic model, a dataclass, or an adapter made once for a type that is checked often.
+        kind: a pydantic model, a dataclass, or any other type that pydantic knows.
         place: the file, and the line where there are several; it begins the error message.
     Raises:
         InputError: a key is unknown or missing, or a value has another type or is out of range.
     """
-    adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
-        return adapter.validate_json(json.dumps(content), strict=True)  # as JSON, where a list may stand for a tuple and a text for an enum
+        # As JSON, where a list may stand for a tuple and a text for an enum.
+        record: T = _adapter(kind).validate_json(json.dumps(content), strict=True)
     except RecursionError:
         raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
     except ValidationError as fault:
         raise InputError(f"{place}: {first_error(fault)}; correct or replace it") from None
+    return record
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def first_error(fault: ValidationError) -> str:

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
@@ -20,13 +21,30 @@ from lgesynthnet.files.owned import UNFINISHED, old_place, owner_of, require_ins
 
 SET_ASIDE = ".set-aside"  # added to the name of a listed file that somebody has changed, before the program writes it again
 _numbers = itertools.count()
+_unsynced: ContextVar[list[Path] | None] = ContextVar("unsynced", default=None)  # files of an open `synced_together`
 
 
-def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
+@contextmanager
+def synced_together() -> Iterator[None]:
+    """Bring the files that `write_bytes` writes inside the block to the disk at its end, all at once and not one by one.
+
+    They are synced also when the block fails, but not when its process is killed: what the block wrote may then be torn.
+
+    Raises:
+        RunError: the disk is full or gone.
+    """
+    paths: list[Path] = []
+    token = _unsynced.set(paths)
+    try:
+        yield
+    finally:
+        _unsynced.reset(token)
+        _sync_files(paths)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write one file.
 
-    Args:
-        sync: False leaves it to a later `sync_files` to bring the file to the disk.
     Raises:
         RunError: the place is taken by a file that the program did not write, the folder is read-only, or the disk is full.
     """
@@ -38,13 +56,16 @@ def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
         owner, manifest = owned
         relative = require_inside(owner, path)
         _make_room(path, manifest.files.get(relative), content)
-        manifest.add({"file": relative, "bytes": len(content), "sha256": digest(content)}, sync=sync)
+        later = _unsynced.get()
+        manifest.add({"file": relative, "bytes": len(content), "sha256": digest(content)}, sync=later is None)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _aside(owner / UNFINISHED) as partial:
-            _write(partial, content, sync=sync)
+            _write(partial, content, sync=later is None)
             os.replace(partial, path)
-        if sync:
+        if later is None:
             sync_folder(path.parent)
+        else:
+            later.append(path)
 
 
 def write_json(path: Path, record: dict[str, object]) -> None:
@@ -94,25 +115,6 @@ def remove_file(path: Path) -> None:
         if path.is_file() and not path.is_symlink() and (listed.grows or _is_ours(path, listed)):
             path.unlink()
         manifest.add({"removed": relative})
-
-
-def sync_files(paths: list[Path]) -> None:
-    """Bring files that were written with `sync=False`, the names in their folders, and the list of files to the disk.
-
-    Raises:
-        RunError: the disk is full or gone.
-    """
-    owners = set()
-    for path in paths:
-        with _faults_named(path), path.open("rb") as file:
-            os.fsync(file.fileno())
-        if (owned := owner_of(path)) is not None:
-            owners.add(owned[0] / MANIFEST)
-    for path in owners:
-        with _faults_named(path), path.open("rb") as file:
-            os.fsync(file.fileno())
-    for folder in {path.parent for path in paths}:
-        sync_folder(folder)
 
 
 @contextmanager
@@ -234,6 +236,22 @@ def _aside(room: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _sync_files(paths: list[Path]) -> None:
+    owners = set()
+    for path in dict.fromkeys(paths):
+        if not path.is_file():  # removed again inside the block
+            continue
+        with _faults_named(path), path.open("rb") as file:
+            os.fsync(file.fileno())
+        if (owned := owner_of(path)) is not None:
+            owners.add(owned[0] / MANIFEST)
+    for path in owners:
+        with _faults_named(path), path.open("rb") as file:
+            os.fsync(file.fileno())
+    for folder in {path.parent for path in paths}:
+        sync_folder(folder)
 
 
 def _write(path: Path, content: bytes, *, sync: bool) -> None:
