@@ -97,9 +97,10 @@ def checked(kind: type[T], content: object, place: str) -> T:
     Raises:
         InputError: a key is unknown or missing, or a value has another type or is out of range.
     """
+    any_kind: Any = kind
     try:
         # As JSON, where a list may stand for a tuple and a text for an enum.
-        record: T = _adapter(kind).validate_json(json.dumps(content), strict=True)
+        record: T = _adapter(any_kind).validate_json(json.dumps(content), strict=True)
     except RecursionError:
         raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
     except ValidationError as fault:
