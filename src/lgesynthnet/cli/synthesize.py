@@ -81,6 +81,8 @@ def demo(
 
 
 def _finish(result: RunResult) -> None:
+    for fault in result.repaired:
+        console.note(f"{fault}; the sample was painted again")
     rejected = ", ".join(f"{count} {reason}" for reason, count in result.rejected.items())
     typer.echo(f"kept {result.kept} of {result.attempted} attempts" + (f" ({rejected})" if rejected else "") + f"; {result.seconds:.1f} s")
     typer.echo(f"report: {result.report}")

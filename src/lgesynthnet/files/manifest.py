@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -111,7 +113,7 @@ class Manifest:
 
     def refresh(self) -> None:
         """Read what other processes have added."""
-        with self.path.open("rb") as file:
+        with faults_named(self.path), self.path.open("rb") as file:
             about = os.fstat(file.fileno())
             if about.st_size > LARGEST:
                 raise RunError(f"{self.path}: is too large for a list of files; {REPAIR}")
@@ -132,7 +134,7 @@ class Manifest:
         """Add lines."""
         # A command that was killed may have left a line without an end.
         content = (b"\n" if self._torn else b"") + b"".join(map(_encoded, records))
-        with self.path.open("ab") as file:
+        with faults_named(self.path), self.path.open("ab") as file:
             file.write(content)
             file.flush()
             if sync:
@@ -181,19 +183,36 @@ REPAIR = "use another folder, or move this one away"
 def _replace(path: Path, lines: list[dict[str, Any]]) -> None:
     beside = path.with_name(BESIDE)
     try:
-        with beside.open("wb") as file:
-            file.write(b"".join(map(_encoded, lines)))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        with faults_named(path):
+            with beside.open("wb") as file:
+                file.write(b"".join(map(_encoded, lines)))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
 
 
+@contextmanager
+def faults_named(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into an error that names the file."""
+    try:
+        yield
+    except OSError as fault:
+        why = fault.strerror or str(fault)
+        raise RunError(f"{path}: cannot be written ({why}); free space or choose a writable --out folder") from None
+
+
 def digest(content: bytes) -> str:
     """The checksum that the list holds."""
     return hashlib.sha256(content).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The checksum of a file, which is read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _encoded(record: dict[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from lgesynthnet.errors import RunError
 from lgesynthnet.files.lock import LOCK, locked
-from lgesynthnet.files.manifest import BESIDE, MANIFEST, FolderKind, Manifest, digest
+from lgesynthnet.files.manifest import BESIDE, MANIFEST, FolderKind, ListedFile, Manifest, file_digest
 
 UNFINISHED = ".lgesynthnet-unfinished"  # inside a folder of the program: what is being written
 OLD = "old"  # inside UNFINISHED: folders that are being replaced, named after the place they stood in
@@ -29,13 +29,14 @@ _guard = threading.RLock()
 
 
 @contextmanager
-def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None = None) -> Iterator[Manifest]:
+def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None = None, adds_only: bool = False) -> Iterator[Manifest]:
     """Make a folder or continue one that the program made, and keep other processes out of it for as long as the block runs.
 
     A folder may be claimed again inside the block. A folder that is new and still empty when the block fails is removed.
 
     Args:
         settings: what decides the content of the folder, where it is for one content only.
+        adds_only: the block adds to a folder that another command completes, so it says nothing of whether the folder is finished.
     Raises:
         RunError: the folder holds files but not the program's list, another kind of content, or content of other settings; another
             process holds it; or it cannot be written.
@@ -52,9 +53,12 @@ def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None =
         is_new = _check_before_lock(folder, place, kind, settings)
         with locked(place, shown_as=folder):
             manifest = _begin(folder, place, kind, settings)
+            finished = manifest.finished
+            if not adds_only:
+                manifest.add({"finished": False})
             try:
                 yield manifest
-                manifest.add({"finished": True})
+                manifest.add({"finished": finished or not adds_only})
             finally:
                 _end(place, manifest, is_new=is_new)
     finally:
@@ -170,7 +174,6 @@ def _begin(folder: Path, place: Path, kind: FolderKind, settings: dict[str, Any]
         _recover(place)
         if not manifest.finished:
             _settle(place, manifest)
-        manifest.add({"finished": False})
         return manifest
     except OSError as fault:
         raise RunError(f"{folder}: cannot be written ({fault.strerror or fault}); choose a writable folder") from None
@@ -195,7 +198,7 @@ def _settle(place: Path, manifest: Manifest) -> None:
         path = place / name
         if not os.path.lexists(path):
             manifest.add({"removed": name})
-        elif listed.earlier and path.is_file() and (now := digest(path.read_bytes())) in listed.earlier:
+        elif listed.earlier and path.is_file() and (now := file_digest(path)) in listed.earlier:
             manifest.add({"file": name, "bytes": path.stat().st_size, "sha256": now})
 
 
@@ -209,6 +212,26 @@ def _end(place: Path, manifest: Manifest, *, is_new: bool) -> None:
             place.rmdir()
         else:
             manifest.compact()
+
+
+def fault_of(folder: Path, name: str, listed: ListedFile | None) -> str | None:
+    """What is wrong with a file that the program wrote into a folder; None where it is as it was written.
+
+    Args:
+        name: the file, relative to the folder.
+        listed: what the list says of it; None where it is not listed.
+    """
+    path = folder / name
+    if listed is None:
+        return "is not in the list of files"
+    if path.is_symlink() or not path.is_file():
+        return "is missing" if not os.path.lexists(path) else "is no regular file any more"
+    if listed.grows:
+        return None
+    size = path.stat().st_size
+    if size != listed.bytes:
+        return f"has {size} bytes and was written with {listed.bytes}"
+    return None if file_digest(path) == listed.sha256 else "has another content than was written"
 
 
 def old_place(owner: Path, relative: str) -> Path:

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.files.manifest import MANIFEST, ListedFile, Manifest, digest
+from lgesynthnet.files.manifest import MANIFEST, ListedFile, Manifest, digest, faults_named, file_digest
 from lgesynthnet.files.owned import UNFINISHED, old_place, owner_of, require_inside, sync_folder
 
 SET_ASIDE = ".set-aside"  # added to the name of a listed file that somebody has changed, before the program writes it again
@@ -48,7 +48,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         RunError: the place is taken by a file that the program did not write, the folder is read-only, or the disk is full.
     """
-    with _faults_named(path):
+    with faults_named(path):
         owned = owner_of(path)
         if owned is None:
             _write_new(path, content)
@@ -83,7 +83,7 @@ def will_grow(path: Path) -> None:
     Raises:
         RunError: the place is taken by a file that the program did not write; or it is not in a folder of the program.
     """
-    with _faults_named(path):
+    with faults_named(path):
         owned = owner_of(path)
         if owned is None:
             raise RunError(f"{path.parent}: carries no {MANIFEST}, so nothing can be added to it; choose another folder")
@@ -103,7 +103,7 @@ def remove_file(path: Path) -> None:
     Raises:
         RunError: the folder is read-only.
     """
-    with _faults_named(path):
+    with faults_named(path):
         owned = owner_of(path)
         if owned is None:
             return
@@ -126,7 +126,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     Raises:
         RunError: `folder` is not in a folder of the program and exists already; or see `write_bytes`.
     """
-    with _faults_named(folder):
+    with faults_named(folder):
         owned = owner_of(folder)
         if owned is None and os.path.lexists(folder):
             raise RunError(f"{folder}: exists already; choose another place, or move it away")
@@ -195,7 +195,7 @@ def _make_room(place: Path, listed: ListedFile | None, content: bytes) -> None:
 
 def _is_ours(place: Path, listed: ListedFile) -> bool:
     known = listed.earlier | {listed.sha256}
-    return place.is_file() and digest(place.read_bytes()) in known
+    return place.is_file() and file_digest(place) in known
 
 
 def _is_torn(place: Path, content: bytes) -> bool:
@@ -243,12 +243,12 @@ def _sync_files(paths: list[Path]) -> None:
     for path in dict.fromkeys(paths):
         if not path.is_file():  # removed again inside the block
             continue
-        with _faults_named(path), path.open("rb") as file:
+        with faults_named(path), path.open("rb") as file:
             os.fsync(file.fileno())
         if (owned := owner_of(path)) is not None:
             owners.add(owned[0] / MANIFEST)
     for path in owners:
-        with _faults_named(path), path.open("rb") as file:
+        with faults_named(path), path.open("rb") as file:
             os.fsync(file.fileno())
     for folder in {path.parent for path in paths}:
         sync_folder(folder)
@@ -263,8 +263,7 @@ def _write(path: Path, content: bytes, *, sync: bool) -> None:
 
 
 def _listed_as(name: str, path: Path) -> dict[str, object]:
-    content = path.read_bytes()
-    return {"file": name, "bytes": len(content), "sha256": digest(content)}
+    return {"file": name, "bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -282,12 +281,3 @@ def _sync_tree(folder: Path) -> None:
 
 def _unique() -> str:
     return f"{os.getpid()}-{next(_numbers)}"
-
-
-@contextmanager
-def _faults_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as fault:
-        why = fault.strerror or str(fault)
-        raise RunError(f"{path}: cannot be written ({why}); free space or choose a writable --out folder") from None

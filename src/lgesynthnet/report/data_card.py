@@ -22,7 +22,8 @@ def write_card(path: Path) -> Path:
         RunError: the folder is not a run folder, or the card cannot be written.
     """
     run = RunFolder.open(path)
-    write_bytes(run.data_card, render_card(RunSummary(run)).encode("utf-8"))
+    with run.held():
+        write_bytes(run.data_card, render_card(RunSummary(run)).encode("utf-8"))
     return run.data_card
 
 

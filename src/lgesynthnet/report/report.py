@@ -45,7 +45,8 @@ def write_report(path: Path) -> Path:
         RunError: the folder is not a run folder, or the page cannot be written.
     """
     run = RunFolder.open(path)
-    write_bytes(run.report, render(RunSummary(run)).encode("utf-8"))
+    with run.held():
+        write_bytes(run.report, render(RunSummary(run)).encode("utf-8"))
     return run.report
 
 

@@ -14,13 +14,13 @@ from lgesynthnet.data.declaration import DECLARATION, write_declaration
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind
-from lgesynthnet.files.owned import claimed
-from lgesynthnet.files.writing import write_bytes
+from lgesynthnet.files.owned import claimed, fault_of, manifest_of
+from lgesynthnet.files.writing import remove_file, write_bytes
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Labels, OnCase
 from lgesynthnet.run.ledger import TABLE, Ledger
 from lgesynthnet.run.plan import SynthesisPlan
-from lgesynthnet.run.sample_files import ENDING, IMAGES, PARTS, REJECTED, StoredSample, folder_of, path_of, read_sample, write_sample
+from lgesynthnet.run.sample_files import ENDING, IMAGES, PARTS, StoredSample, folder_of, path_of, read_sample, write_sample
 from lgesynthnet.run.sample_row import SampleRow
 
 PLAN = "plan.json"
@@ -78,6 +78,16 @@ class RunFolder:
         write_bytes(path / PLAN, (plan.to_json() + "\n").encode())
         if not (path / DECLARATION).exists():
             write_declaration(path, labels="lgesynthnet")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from writing into the run while the block adds pages or an evaluation.
+
+        Raises:
+            RunError: another process is writing to it, or it cannot be written into, as where version 0.1.0 made it.
+        """
+        with claimed(self.path, FolderKind.RUN, adds_only=True):
+            yield
 
     @property
     def name(self) -> str:
@@ -186,17 +196,24 @@ class RunFolder:
         """The ledger, opened for writing; only inside `begin`."""
         return Ledger(self.path, self.plan.hash)
 
+    def damaged(self, ledger: Ledger) -> dict[int, str]:
+        """Attempts whose files are not as they were written, with what is wrong; each file is read once."""
+        files = manifest_of(self.path).files
+        found: dict[int, str] = {}
+        for k, image in ledger.painted().values():
+            for part in PARTS:
+                name = path_of(Path(image), part).as_posix()
+                if (fault := fault_of(self.path, name, files.get(name))) is not None:
+                    found[k] = f"{name} {fault}"
+                    break
+        return found
+
     def remove_unrecorded(self, ledger: Ledger) -> None:
         """Remove the files of samples that a killed process had written but not yet recorded: without a row there is no sample."""
-        known = ledger.ids()
-        try:
-            for folder in (self.path, self.path / REJECTED):
-                for part in PARTS:
-                    for path in (folder / part).glob(f"s{self.plan.request.seed}_*{ENDING}"):
-                        if path.name.removesuffix(ENDING) not in known:
-                            path.unlink()
-        except OSError as fault:
-            raise RunError(f"{self.path}: cannot be written ({fault.strerror or fault}); choose a writable --out folder") from None
+        recorded = {path_of(Path(image), part).as_posix() for _, image in ledger.painted().values() for part in PARTS}
+        for name in sorted(manifest_of(self.path).files.keys() - recorded):
+            if Path(name).parent.name in PARTS:
+                remove_file(self.path / name)
 
 
 def read_rows(table: Path) -> Iterator[SampleRow]:

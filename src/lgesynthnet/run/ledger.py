@@ -1,14 +1,14 @@
-"""What was attempted: one row an attempt, committed after its files are on disk. The table `samples.csv` is only a print of it."""
+"""What was attempted: one row an attempt, entered after its files are on the disk. The table `samples.csv` is only a print of it."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.files.writing import write_bytes
+from lgesynthnet.files.writing import will_grow, write_bytes
 from lgesynthnet.run.sample_row import COLUMNS, SampleRow, sql_type
 from lgesynthnet.tables import csv_text
 
@@ -26,6 +26,7 @@ class Ledger:
     def __init__(self, run: Path, plan_hash: str) -> None:
         self.path = run / LEDGER
         columns = ", ".join(f'"{name}" {sql_type(name)}' for name in COLUMNS)
+        will_grow(self.path)
         with self._guarded():
             self._connection = sqlite3.connect(self.path, isolation_level=None)
         with self._guarded(), self._transaction():
@@ -33,9 +34,15 @@ class Ledger:
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS attempts (k INTEGER PRIMARY KEY, {columns})")
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('plan_hash', ?)", (plan_hash,))
             (known,) = self._connection.execute("SELECT value FROM meta WHERE key = 'plan_hash'").fetchone()
+            # SQLite takes the quoted name of a column that it does not know for a text, so the columns are compared here.
+            present = tuple(name for _, name, *_ in self._connection.execute("PRAGMA table_info(attempts)"))
         if known != plan_hash:
             self.close()
             raise RunError(f"{self.path}: belongs to another plan than plan.json beside it; choose another --out")
+        if present != ("k", *COLUMNS):
+            self.close()
+            unlike = sorted(set(present) ^ {"k", *COLUMNS})
+            raise RunError(f"{self.path}: was written by another version, whose columns differ ({', '.join(unlike)}); choose another --out")
 
     def close(self) -> None:
         self._connection.close()
@@ -50,27 +57,28 @@ class Ledger:
         with self._guarded():
             return {k for (k,) in self._connection.execute("SELECT k FROM attempts WHERE kept")}
 
-    def ids(self) -> set[str]:
-        """Ids of the samples that have a row."""
+    def painted(self) -> dict[str, tuple[int, str]]:
+        """Id -> number of the attempt and file of the image, for the samples that have files."""
         with self._guarded():
-            return {name for (name,) in self._connection.execute("SELECT id FROM attempts")}
+            return {name: (k, file) for k, name, file in self._connection.execute("SELECT k, id, file FROM attempts WHERE file <> ''")}
 
-    def count(self, *, keep_all: bool = False) -> int:
-        """Samples that count towards the quota: the kept ones, or every painted one with `keep_all`."""
+    def counted(self, *, keep_all: bool = False) -> set[int]:
+        """Numbers of the samples that count towards the quota: the kept ones, or every painted one with `keep_all`."""
         where = "file <> ''" if keep_all else "kept"
         with self._guarded():
-            return int(self._connection.execute(f"SELECT count(*) FROM attempts WHERE {where}").fetchone()[0])
+            return {k for (k,) in self._connection.execute(f"SELECT k FROM attempts WHERE {where}")}
 
     def reasons(self) -> dict[str, int]:
         """How often each reason came up, most frequent first."""
         with self._guarded():
             return dict(self._connection.execute("SELECT reason, count(*) FROM attempts GROUP BY reason ORDER BY count(*) DESC, reason"))
 
-    def record(self, k: int, row: SampleRow) -> None:
-        """Add attempt `k` in one transaction; its files must be on disk already."""
+    def record(self, rows: Mapping[int, SampleRow]) -> None:
+        """Enter attempts by their numbers, all or none; their files must be on the disk already. An attempt made again replaces its row."""
         marks = ", ".join("?" * (len(COLUMNS) + 1))
+        values = [(k, *row.cells().values()) for k, row in rows.items()]
         with self._guarded(), self._transaction():
-            self._connection.execute(f"INSERT INTO attempts VALUES ({marks})", (k, *row.cells().values()))
+            self._connection.executemany(f"INSERT OR REPLACE INTO attempts VALUES ({marks})", values)
 
     def write_table(self, run: Path) -> Path:
         """Write `samples.csv` out of the ledger, in the order of the attempts; returns its path."""
@@ -84,8 +92,11 @@ class Ledger:
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as fault:
+        except sqlite3.OperationalError as fault:
             raise RunError(f"{self.path}: {fault}; free space or choose a writable --out, then the same command continues") from None
+        except sqlite3.Error as fault:
+            remedy = "delete this file, and the same command makes the run again, with equal samples"
+            raise RunError(f"{self.path}: is damaged ({fault}); {remedy}") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

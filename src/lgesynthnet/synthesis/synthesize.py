@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, filterfalse, islice, takewhile
 from pathlib import Path
 
 import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
+from lgesynthnet.files.writing import synced_together
 from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
@@ -28,6 +31,7 @@ from lgesynthnet.synthesis.planning import PlannedRun, plan_synthesis
 from lgesynthnet.synthesis.quotas import RemainingQuotas
 
 TABLE_EVERY_SECONDS = 20.0
+BATCH, BATCH_SECONDS = 64, 5.0  # attempts that are synced and entered together: a power cut costs no more than these
 
 OnAttempt = Callable[[int, int], None]
 
@@ -42,6 +46,7 @@ class RunResult:
         attempted: attempts made, over all of these calls.
         reasons: how often each reason came up, the most frequent first.
         seconds: wall time of this call.
+        repaired: what was wrong with the samples of earlier calls that were painted again, one sentence each.
     """
 
     run: Path
@@ -50,6 +55,7 @@ class RunResult:
     attempted: int
     reasons: dict[str, int]
     seconds: float
+    repaired: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -88,13 +94,16 @@ def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None =
         RunError: the folder belongs to another plan or process, holds other things, is read-only or full.
     """
     began = time.monotonic()
+    seconds = planned.plan.request.max_seconds
+    stop_at = math.inf if seconds is None else began + seconds
     with RunFolder.begin(out, planned.plan) as run:
         ledger = run.ledger()
         try:
+            again = run.damaged(ledger)
             run.remove_unrecorded(ledger)
             planned.hosts.orientation.save(out / HOSTS_CACHE)
             try:
-                _attempt_until_done(planned, run, ledger, began, on_attempt or (lambda kept, attempted: None))
+                _attempt_until_done(planned, run, ledger, again, on_attempt or (lambda kept, attempted: None), stop_at)
             except KeyboardInterrupt:
                 run.remove_unrecorded(ledger)
                 raise
@@ -103,10 +112,11 @@ def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None =
             result = RunResult(
                 run=out,
                 quota=planned.plan.quota,
-                kept=ledger.count(keep_all=planned.plan.request.keep_all),
+                kept=len(ledger.counted(keep_all=planned.plan.request.keep_all)),
                 attempted=len(ledger.attempted()),
                 reasons=ledger.reasons(),
                 seconds=time.monotonic() - began,
+                repaired=tuple(again.values()),
             )
         finally:
             ledger.close()
@@ -125,30 +135,59 @@ def _guarded(write_page: Callable[[Path], object], out: Path) -> None:
         ) from None
 
 
-def _attempt_until_done(planned: PlannedRun, run: RunFolder, ledger: Ledger, began: float, on_attempt: OnAttempt) -> None:
+def _attempt_until_done(
+    planned: PlannedRun, run: RunFolder, ledger: Ledger, again: Collection[int], on_attempt: OnAttempt, stop_at: float
+) -> None:
+    """Make the attempts that are damaged, then those that are missing.
+
+    Args:
+        again: numbers of the attempts that are damaged.
+        stop_at: value of the monotonic clock after which no further attempt is begun.
+    """
     plan, request = planned.plan, planned.plan.request
-    done = ledger.attempted()
-    kept = ledger.count(keep_all=request.keep_all)
-    if kept > plan.quota:
-        raise RunError(
-            f"{run.path}: holds {kept} samples already, more than the {plan.quota} asked for; raise --count, or choose another --out"
-        )
-    places = RemainingQuotas(plan, planned.hosts.entries, ledger.kept()) if request.balance else None
-    on_attempt(kept, len(done))
+    done, counted = ledger.attempted(), ledger.counted(keep_all=request.keep_all)
+    if len(counted) > plan.quota:
+        more = f"holds {len(counted)} samples already, more than the {plan.quota} asked for"
+        raise RunError(f"{run.path}: {more}; raise --count, or choose another --out")
+    places = RemainingQuotas(plan, planned.hosts.entries, ledger.kept().difference(again)) if request.balance else None
     printed = time.monotonic()
-    for k in attempts_of(plan):
-        if kept >= plan.quota or (request.max_seconds is not None and time.monotonic() - began > request.max_seconds):
-            break
-        if k in done:
-            continue
+
+    def is_wanted(k: int) -> bool:
+        return (len(counted) < plan.quota or k in again) and time.monotonic() < stop_at
+
+    def make(k: int) -> SampleRow:
         row = _make(planned, run, draw_attempt(plan, planned.hosts.entries, k), places)
-        ledger.record(k, row)
+        counts = bool(row.file) if request.keep_all else row.kept
+        counted.add(k) if counts else counted.discard(k)
         done.add(k)
-        kept += bool(row.file) if request.keep_all else row.kept
-        on_attempt(kept, len(done))
+        on_attempt(len(counted), len(done))
+        return row
+
+    on_attempt(len(counted), len(done))
+    numbers = takewhile(is_wanted, chain(sorted(again), filterfalse(frozenset(done).__contains__, attempts_of(plan))))
+    while _make_batch(numbers, make, ledger):
         if time.monotonic() - printed > TABLE_EVERY_SECONDS:
             ledger.write_table(run.path)
             printed = time.monotonic()
+
+
+def _make_batch(numbers: Iterator[int], make: Callable[[int], SampleRow], ledger: Ledger) -> bool:
+    """Make some attempts, bring their files to the disk, then enter their rows; returns whether there was any."""
+    rows: dict[int, SampleRow] = {}
+    began = time.monotonic()
+    try:
+        with synced_together():
+            for k in islice(numbers, BATCH):
+                rows[k] = make(k)
+                if time.monotonic() - began > BATCH_SECONDS:
+                    break
+    except RunError:  # the disk may not hold the files
+        raise
+    except BaseException:  # Ctrl-C: what is finished is kept
+        ledger.record(rows)
+        raise
+    ledger.record(rows)
+    return bool(rows)
 
 
 def _make(planned: PlannedRun, run: RunFolder, attempt: Attempt, places: RemainingQuotas | None) -> SampleRow:
