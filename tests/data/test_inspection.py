@@ -68,8 +68,8 @@ def test_problems_are_counted_and_named_and_the_report_is_json(tmp_path, save, r
     assert "D: none of its 3 slices" in text
     assert "label file is missing" in text
     assert all(line.startswith("error") for line in report.lines()[:3])
-    assert json.loads(report.to_json())["counts"] == report.counts
-    assert json.loads(report.to_json())["cases"][1]["usable"] == [0, 2]
+    assert report.record()["counts"] == report.counts
+    assert json.loads(json.dumps(report.record()))["cases"][1]["usable"] == [0, 2]
 
 
 def test_labels_of_scar_and_wall_that_were_swapped_are_pointed_out(tmp_path, pair):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,10 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.options import option
 
+if TYPE_CHECKING:
+    from lgesynthnet.data.inspection import VerifyReport
+    from lgesynthnet.verification.folders import FolderReport
+
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
 INCOMPATIBLE = ("torchvision",)
 
@@ -25,7 +30,7 @@ class VerifyRequest:
     """What to verify."""
 
     source: CohortSource = option(
-        help="Folder of patients: EMIDEC layout, image/label pairs, nnU-Net raw, or a run folder.", flags=("FOLDER",)
+        help="Folder of patients (EMIDEC layout, image/label pairs or nnU-Net raw), or a folder that this program wrote.", flags=("FOLDER",)
     )
     splits: Path | None = option(
         None, help="JSON file with the patients of each part. It is then an error if a patient is in two parts under different names."
@@ -37,17 +42,46 @@ def verify(
     request: VerifyRequest,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Check every case of a folder before you use it. The exit code is 2 if there are errors."""
+    """Check every case of a folder before you use it, or every file of a folder that this program wrote.
+
+    Of a run, an export, a model, a work folder or simulated patients it says what is damaged and how to repair it. The exit code is 2 if
+    there are errors.
+    """
     from lgesynthnet.data.inspection import Severity
+    from lgesynthnet.files.manifest import FolderKind
+
+    written = _verify_files(request.source.root)
+    lines = [line for report in written for line in report.lines()]
+    record: dict[str, Any] = {"folders": [report.record() for report in written]} if written else {}
+    failed = any(report.damages for report in written)
+    if not written or written[0].kind is FolderKind.COHORT:  # patients, whoever wrote them
+        patients = _verify_patients(request)
+        lines += patients.lines()
+        record |= patients.record()
+        failed |= bool(patients.count(Severity.ERROR))
+    typer.echo(json.dumps(record, indent=1) if as_json else "\n".join(lines))
+    if failed:
+        raise typer.Exit(2)
+
+
+def _verify_files(folder: Path) -> list[FolderReport]:
+    """The reports on the folders of the program; empty for a folder of patients."""
+    from lgesynthnet.verification.folders import folders_of_the_program, verify_folder
+
+    reports = []
+    for place in folders_of_the_program(folder):
+        with console.bar(f"checking {place}") as advance:
+            reports.append(verify_folder(place, on_file=advance))
+    return reports
+
+
+def _verify_patients(request: VerifyRequest) -> VerifyReport:
     from lgesynthnet.data.inspection import verify as check
     from lgesynthnet.data.splits import read_splits
 
     cohort = request.source.open()
     with console.bar("checking cases", len(cohort)) as advance:
-        report = check(cohort, splits=read_splits(request.splits) if request.splits else None, on_case=advance)
-    typer.echo(report.to_json() if as_json else "\n".join(report.lines()))
-    if report.count(Severity.ERROR):
-        raise typer.Exit(2)
+        return check(cohort, splits=read_splits(request.splits) if request.splits else None, on_case=advance)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +153,6 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Show versions, shipped models and devices. With -v, list the devices of torch, which takes some seconds."""
-    import json
-
     facts = gather_facts(ask_torch=console.settings.verbose)
     if as_json:
         typer.echo(json.dumps(facts, indent=1))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, heart_radius_px, make_thumbnail
@@ -89,15 +89,15 @@ class VerifyReport:
             "duplicates": len(self.duplicates),
         }
 
-    def to_json(self) -> str:
-        """The whole report as JSON."""
+    def record(self) -> dict[str, Any]:
+        """The whole report, as JSON holds it."""
         whole = {"root": str(self.root), "layout": self.layout, "counts": self.counts}
         parts = {
             "cases": [asdict(case) for case in self.cases],
             "duplicates": [asdict(pair) for pair in self.duplicates],
             "folder_problems": [asdict(problem) for problem in self.folder_problems],
         }
-        return json.dumps({**whole, **parts}, indent=1)
+        return {**whole, **parts}
 
     def lines(self) -> list[str]:
         """The report as lines of text: every problem, errors first, then a summary."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from lgesynthnet.errors import RunError
@@ -108,3 +108,26 @@ class Ledger:
                 self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+
+def check_ledger(path: Path, plan_hash: str, ids: list[str]) -> Iterator[str]:
+    """What is wrong with a ledger that nobody writes to, one sentence each; nothing is changed.
+
+    Args:
+        ids: the samples of the table beside it, in order.
+    """
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            (state,) = connection.execute("PRAGMA quick_check").fetchone()
+            (known,) = connection.execute("SELECT value FROM meta WHERE key = 'plan_hash'").fetchone()
+            entered = [name for (name,) in connection.execute("SELECT id FROM attempts ORDER BY k")]
+    except (sqlite3.Error, TypeError) as fault:
+        yield f"{path}: cannot be read ({fault}); delete it, and the command below makes the run again, with equal samples"
+        return
+    if state != "ok":
+        yield f"{path}: is damaged ({state}); delete it, and the command below makes the run again, with equal samples"
+    if known != plan_hash:
+        yield f"{path}: belongs to another plan than plan.json beside it"
+    if entered != ids:
+        yield f"{path.with_name(TABLE)}: lists {len(ids)} samples where the ledger holds {len(entered)}, or lists others"
