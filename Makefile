@@ -1,4 +1,4 @@
-# make demo | test | test-long | lint | docs | wheel-check | clean | help
+# make demo | test | test-long | lint | docs | wheel-check | audit | sbom | clean | help
 #
 # Everything lands in .venv, build and runs of this folder: also the caches of pip, matplotlib and the model libraries.
 # Other Python: make PYTHON=python3.12 ...   More options for pip: make PIP_ARGS="--find-links /my/wheels" ...
@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 DOCS := $(VENV)/.docs-installed
+SECURITY := $(VENV)/security/.installed
 PIP_INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS)
 
 # Two torch processes with two threads each are four times slower on two cores than with one.
@@ -25,7 +26,7 @@ export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
 export HF_HOME = $(CURDIR)/$(VENV)/cache/huggingface
 export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: help demo test test-long lint docs wheel-check clean distclean
+.PHONY: help demo test test-long lint docs wheel-check audit sbom clean distclean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -60,6 +61,16 @@ docs: $(DOCS) ## build the documentation site into build/docs, strictly and offl
 wheel-check: $(DEV) ## build the wheel, install it into an empty environment and use it from another folder
 	@PYTHON=$(BIN)/python PIP_ARGS="$(PIP_ARGS)" scripts/wheel_check.sh
 
+audit: $(CORE) $(SECURITY) ## look up the installed packages in the database of known vulnerabilities (needs the network)
+	@mkdir -p build
+	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > build/installed.txt
+	@$(VENV)/security/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r build/installed.txt
+
+sbom: $(CORE) $(SECURITY) ## write the software bill of materials of what is installed, in CycloneDX format
+	@mkdir -p build
+	@$(VENV)/security/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --mc-type library -o build/sbom.json $(BIN)/python
+	@echo "software bill of materials: build/sbom.json"
+
 clean: ## remove what builds and tools leave behind; .venv and runs stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -89,4 +100,11 @@ $(DEV): $(CORE)
 $(DOCS): $(CORE)
 	@echo "installing the tools for the documentation site"
 	@$(PIP_INSTALL) --no-build-isolation -e ".[docs]"
+	@touch $@
+
+# In an environment of their own, so that the list of what the program needs does not name the tools that make it.
+$(SECURITY): | $(BIN)/python
+	@echo "installing pip-audit and cyclonedx-bom"
+	@$(BIN)/python -m venv $(VENV)/security
+	@$(VENV)/security/bin/python -m pip install --quiet $(PIP_ARGS) "pip-audit>=2.7" "cyclonedx-bom>=5"
 	@touch $@

@@ -23,6 +23,7 @@ NOTEBOOK = "docs/start/first-sample.ipynb"
 # file of the repository -> page of the site
 MIRRORED = {
     "CONTRIBUTING.md": "reference/contributing.md",
+    "SECURITY.md": "reference/security.md",
     "CHANGELOG.md": "reference/changelog.md",
     "src/lgesynthnet/weights/phantom/README.md": "evidence/model-phantom.md",
     "weights/emidec/README.md": "evidence/model-emidec.md",

@@ -13,7 +13,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 DOCS = PROJECT / "docs"
 NOTEBOOK = DOCS / "start" / "first-sample.ipynb"
-ROOT_PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "CHANGELOG.md")]
+ROOT_PAGES = [PROJECT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "AGENTS.md", "CHANGELOG.md")]
 CARDS = [PROJECT / "weights" / "emidec" / "README.md", PROJECT / "src" / "lgesynthnet" / "weights" / "phantom" / "README.md"]
 PAGES = [*ROOT_PAGES, *CARDS, *sorted(DOCS.rglob("*.md"))]
 HOW_TO = [PROJECT / "README.md", *sorted((DOCS / "start").glob("*.md")), *sorted((DOCS / "guides").glob("*.md"))]
