@@ -45,7 +45,7 @@ def verify(
     cohort = request.source.open()
     with console.bar("checking cases", len(cohort)) as advance:
         report = check(cohort, splits=read_splits(request.splits) if request.splits else None, on_case=advance)
-    typer.echo(report.to_json() if as_json else "\n".join(report.lines()))
+    console.result(report.to_json() if as_json else "\n".join(report.lines()))
     if report.count(Severity.ERROR):
         raise typer.Exit(2)
 
@@ -76,7 +76,7 @@ def split(
     with console.bar("reading labels", len(cohort)) as advance:
         parts = split_cohort(cohort, request.seed, _shares(request.shares), on_case=advance)
     write_splits(out, parts)
-    typer.echo(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
+    console.result(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
     for part, names in parts.items():
         if len(names) == 1:
             console.note(f"the part {part} has a single patient; with few patients, use fewer parts: --shares train=0.7,val=0.3")
@@ -112,7 +112,7 @@ def phantom(
             workers=os.cpu_count() or 1,
             on_progress=advance,
         )
-    typer.echo(f"{patients} simulated patients in {out}")
+    console.result(f"{patients} simulated patients in {out}")
 
 
 def info(
@@ -123,16 +123,16 @@ def info(
 
     facts = gather_facts(ask_torch=console.settings.verbose)
     if as_json:
-        typer.echo(json.dumps(facts, indent=1))
+        console.result(json.dumps(facts, indent=1))
         return
-    typer.echo(f"lgesynthnet {facts['lgesynthnet']}, Python {facts['python']}")
-    typer.echo("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in facts["packages"].items()))
+    console.result(f"lgesynthnet {facts['lgesynthnet']}, Python {facts['python']}")
+    console.result("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in facts["packages"].items()))
     for model in facts["models"]:
         size = f", {model['size_bytes'] / 2**20:.1f} MiB" if model["size_bytes"] else ""
-        typer.echo(f"model {model['name']}{size}: generator {model['generator']}, filter {model['filter']}")
-    typer.echo(f"devices: {', '.join(facts['devices'])}")
+        console.result(f"model {model['name']}{size}: generator {model['generator']}, filter {model['filter']}")
+    console.result(f"devices: {', '.join(facts['devices'])}")
     for warning in facts["warnings"]:
-        typer.echo(f"warning: {warning}")
+        console.result(f"warning: {warning}")
 
 
 def gather_facts(*, ask_torch: bool = False) -> dict[str, Any]:

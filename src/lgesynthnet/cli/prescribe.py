@@ -40,13 +40,13 @@ def prescribe(
         raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
     where = _level(level)
     for prescription in _parsed(text) if text is not None else _drawn(prior or Prior.ISCHAEMIC, count, level, seed):
-        typer.echo(prescription.to_json())
+        console.result(prescription.to_json())
         if text is not None:
             console.note(f"sentence: {write_sentence(prescription)}")
             console.note(f"caption:  {write_caption(prescription, where)}")
         if explain:
             for line in explained(prescription):
-                typer.echo(line, err=True)
+                console.to_stderr(line)
 
 
 def _parsed(text: str) -> list[ScarPrescription]:

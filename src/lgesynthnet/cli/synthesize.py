@@ -9,13 +9,14 @@ import typer
 
 from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Seed
+from lgesynthnet.cli.signals import INTERRUPTED
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.run.request import SynthesisRequest
 
 if TYPE_CHECKING:
     from lgesynthnet.synthesis.synthesize import RunResult
 
-INTERRUPTED, INCOMPLETE = 130, 3
+INCOMPLETE = 3
 
 
 @takes(SynthesisRequest)
@@ -38,7 +39,7 @@ def synthesize(
     with console.bar("reading hosts") as advance:
         planned = plan_synthesis(request, on_case=advance, run=out)
     if dry_run:
-        typer.echo(planned.plan.to_json())
+        console.result(planned.plan.to_json())
         return
     for skipped in planned.plan.skipped:
         console.note(f"skipped {skipped.name}: {skipped.reason}")
@@ -82,8 +83,10 @@ def demo(
 
 def _finish(result: RunResult) -> None:
     rejected = ", ".join(f"{count} {reason}" for reason, count in result.rejected.items())
-    typer.echo(f"kept {result.kept} of {result.attempted} attempts" + (f" ({rejected})" if rejected else "") + f"; {result.seconds:.1f} s")
-    typer.echo(f"report: {result.report}")
+    console.result(
+        f"kept {result.kept} of {result.attempted} attempts" + (f" ({rejected})" if rejected else "") + f"; {result.seconds:.1f} s"
+    )
+    console.result(f"report: {result.report}")
     if not result.complete:
         console.note(
             f"stopped at {result.kept} of {result.quota} samples because the budget is spent; "
