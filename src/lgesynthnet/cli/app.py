@@ -82,6 +82,8 @@ def main() -> int:
 def _run() -> int:
     code = strict(typer.main.get_command(app))(standalone_mode=False)  # typer would print errors over several lines
     console.close_streams()
+    if code == signals.INTERRUPTED:  # what some versions of typer make of a KeyboardInterrupt
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 
@@ -99,6 +101,8 @@ def _ended(run: Callable[[], int | None]) -> int:
             return _interrupted()
         code, message = failures.explain(end.__cause__)
         fault: BaseException = end.__cause__
+    except signals.InterruptionError as end:
+        return _interrupted(f"; {end}")
     except Exception as error:
         if signals.received():
             return _interrupted()
@@ -111,6 +115,6 @@ def _ended(run: Callable[[], int | None]) -> int:
     return code
 
 
-def _interrupted() -> int:
-    console.note("interrupted")
+def _interrupted(more: str = "") -> int:
+    console.note(f"interrupted{more}")
     return signals.INTERRUPTED

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 INTERRUPTED = 130  # exit code after Ctrl-C; after another signal it is 128 + its number
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 _received: list[int] = []
 _process = os.getpid()
+
+
+class InterruptionError(Exception):
+    """A signal ended the command, and the message says where it stands and how it goes on."""
 
 
 def leave_at_once() -> None:
@@ -32,6 +39,7 @@ def received() -> bool:
 
 def exit_code(code: int) -> int:
     """The exit code of the process, from that of the command. Signals have their default effect from here on."""
+    exec("")  # Python forgets a KeyboardInterrupt that passed through another `exec`; else it ends by SIGINT in place of this code
     for number in _handled():
         signal.signal(number, signal.SIG_DFL)
     return 128 + _received[0] if _received and code == INTERRUPTED else code

@@ -9,7 +9,7 @@ import typer
 
 from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Seed
-from lgesynthnet.cli.signals import INTERRUPTED
+from lgesynthnet.cli.signals import InterruptionError
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.run.request import SynthesisRequest
 
@@ -47,8 +47,7 @@ def synthesize(
         with console.bar("keeping samples", planned.plan.quota) as advance:
             result = run_plan(planned, out, on_attempt=lambda kept, attempted: advance(kept, f"of {attempted} attempts"))
     except KeyboardInterrupt:
-        console.note(f"interrupted; the samples so far are in {out}, and the same command continues")
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptionError(f"the samples so far are in {out}, and the same command continues") from None
     if planned.plan.patients is None:
         console.note("no --splits: every patient was painted into, so the samples may not train a model that is tested on one of them")
     _finish(result)
@@ -76,8 +75,7 @@ def demo(
                 on_attempt=lambda kept, attempted: advance(kept, f"of {attempted} attempts"),
             )
     except KeyboardInterrupt:
-        console.note(f"interrupted; the same command continues in {out}")
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptionError(f"the same command continues in {out}") from None
     _finish(result)
 
 

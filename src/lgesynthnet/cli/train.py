@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lgesynthnet.cli import console
+from lgesynthnet.cli.signals import InterruptionError
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.terms import Context, Precision, RewardKind, Role, Stage, Window
 from lgesynthnet.train.options import TrainingOptions, ValidatedOptions, WorkOptions
@@ -278,5 +279,4 @@ def _stoppable(work: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.note(f"interrupted; the same command continues from the last checkpoint in {work}")
-        raise typer.Exit(130) from None
+        raise InterruptionError(f"the same command continues from the last checkpoint in {work}") from None

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from lgesynthnet.errors import InputError
 
 JSON_BYTES = 2**26  # no JSON file that is read here is larger
+CORRECT_OR_REPLACE = "; correct or replace it"  # the remedy of every error about the content of a file
 LONGEST_NUMBER = 400  # characters; the shortest text that gives back any float has 24
 
 T = TypeVar("T")
@@ -74,9 +75,9 @@ def parse_json(text: str, place: str) -> Any:
         _refuse_wrong(content)
         return content
     except RecursionError:
-        raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
+        raise InputError(f"{place}: is nested too deeply{CORRECT_OR_REPLACE}") from None
     except ValueError as fault:
-        raise InputError(f"{place}: is not strict JSON ({fault}); correct or replace it") from None
+        raise InputError(f"{place}: is not strict JSON ({fault}){CORRECT_OR_REPLACE}") from None
 
 
 def read_json(path: Path, limit_bytes: int = JSON_BYTES) -> dict[str, Any]:
@@ -105,9 +106,9 @@ def checked(kind: type[T], content: object, place: str) -> T:
         # As JSON, where a list may stand for a tuple and a text for an enum.
         record: T = _adapter(any_kind).validate_json(json.dumps(content), strict=True)
     except RecursionError:
-        raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
+        raise InputError(f"{place}: is nested too deeply{CORRECT_OR_REPLACE}") from None
     except ValidationError as fault:
-        raise InputError(f"{place}: {first_error(fault)}; correct or replace it") from None
+        raise InputError(f"{place}: {first_error(fault)}{CORRECT_OR_REPLACE}") from None
     return record
 
 
