@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +15,12 @@ from lgesynthnet.cli.options import Seed
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
+from lgesynthnet.files.names import checked_name
 from lgesynthnet.options import option
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
 INCOMPATIBLE = ("torchvision",)
+_SHARE = re.compile(r"[01]?\.?[0-9]{0,20}(?<=[0-9])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +73,12 @@ def split(
     """Divide patients into parts with equal shares of patients with scar. Do this once, before any training, and keep the file."""
     from lgesynthnet.data.splits import split_cohort, write_splits
 
+    shares = _shares(request.shares)
     if out.exists():
         raise RunError(f"{out}: already exists, and trained models may depend on it; choose another --out")
     cohort = request.source.open()
     with console.bar("reading labels", len(cohort)) as advance:
-        parts = split_cohort(cohort, request.seed, _shares(request.shares), on_case=advance)
+        parts = split_cohort(cohort, request.seed, shares, on_case=advance)
     write_splits(out, parts)
     console.result(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
     for part, names in parts.items():
@@ -83,16 +87,23 @@ def split(
 
 
 def _shares(text: str) -> dict[str, float]:
-    try:
-        pairs = (entry.partition("=") for entry in text.split(","))
-        return {part.strip(): float(share) for part, _, share in pairs}
-    except ValueError:
-        raise typer.BadParameter(f"--shares {text}: write it like train=0.6,val=0.1,test=0.3") from None
+    """Read "train=0.6,val=0.1,test=0.3".
+
+    Raises:
+        RunError: the text is anything else.
+    """
+    shares: dict[str, float] = {}
+    for entry in text.split(","):
+        part, _, share = (word.strip() for word in entry.partition("="))
+        if not _SHARE.fullmatch(share) or part in shares:
+            raise RunError(f"--shares {text[:80]}: write it like train=0.6,val=0.1,test=0.3, each part once and each share from 0 to 1")
+        shares[checked_name(part, "--shares")] = float(share)
+    return shares
 
 
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write, in the EMIDEC layout.")],
-    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 20,
+    patients: Annotated[int, typer.Option(min=1, max=100_000, help="Number of patients.")] = 20,
     seed: Seed = 0,
     positive: Annotated[float, typer.Option(min=0, max=1, help="Share of patients with scar.")] = 0.67,
     non_ischaemic: Annotated[

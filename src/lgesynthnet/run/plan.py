@@ -106,7 +106,7 @@ class SynthesisPlan(_Record):
         """
         try:
             content = read_json(path)
-            if content.get("format") != FORMAT:
+            if content.get("format", FORMAT) != FORMAT:
                 raise RunError(f"has the format {short(content.get('format'))}, and this version reads the format {FORMAT}")
             return checked(cls, content, str(path))
         except LGESynthNetError as fault:  # also what the request says about its own options
