@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # as that of `typing`, which is not imported: the program handles no signal until this module is there
 
 if TYPE_CHECKING:
     from lgesynthnet.conditioning.sample import Host, SyntheticSample
@@ -93,7 +94,7 @@ _MODULE_OF = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _MODULE_OF:
         return getattr(import_module(f"lgesynthnet.{_MODULE_OF[name]}"), name)
     raise AttributeError(f"module 'lgesynthnet' has no attribute {name!r}; it offers {', '.join(__all__)}")

@@ -279,3 +279,15 @@ def test_the_card_names_the_licence_of_the_weights_where_it_is_not_the_program_s
     assert "weights that painted" not in write_card(run).read_text(encoding="utf-8")
     write_plan(run, model=str(tmp_path / "model"))
     assert "weights that painted are under `cc-by-nc-sa-4.0`" in write_card(run).read_text(encoding="utf-8")
+
+
+def test_a_name_of_a_patient_with_markup_is_shown_as_text(run):
+    name = "<img src=x onerror=alert(1)> & N001"
+    ledger = Ledger(run, "plan")
+    ledger.record(3, sample_row(3, host=name, file="", kept=False, reason="unpaintable", why=HOSTILE, dice=None, seconds=None))
+    ledger.write_table(run)
+    ledger.close()
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "&lt;img src=x onerror=alert(1)&gt; &amp; N001" in page
+    assert "<img src=x" not in page
+    assert "<script>alert" not in page

@@ -40,7 +40,7 @@ ROW = SampleRow(
     caption='a "quoted", caption',
     sentence="s",
     prescription=prescribe("Transmural enhancement in the posteroseptal wall"),
-    file="images/x",
+    file="images/s0_000003.nii.gz",
     kept=True,
     reason="kept",
     why="ä\nb",
@@ -89,7 +89,33 @@ def test_a_row_comes_back_from_text_as_it_went_in():
 
 @pytest.mark.parametrize(
     ("column", "cell"),
-    [("kept", "yes"), ("slice_index", "two"), ("level", "middle"), ("prescription", "{}"), ("dice", "high"), ("segments", "3;9")],
+    [
+        ("kept", "yes"),
+        ("slice_index", "two"),
+        ("slice_index", "1_0"),
+        ("slice_index", "-1"),
+        ("seed", "٣"),
+        ("seed", "9" * 5000),
+        ("level", "middle"),
+        ("prescription", "{}"),
+        ("prescription", "[" * 5000),
+        ("dice", "high"),
+        ("dice", "nan"),
+        ("burden", "1e400"),
+        ("seam", "seam"),
+        ("segments", "3;9"),
+        ("segments", "3  9"),
+        ("segments", "17"),
+        ("host", "../../../x"),
+        ("host", ""),
+        ("host", "N001\x1b[2J"),
+        ("id", "/tmp/x"),
+        ("id", "s" * 500),
+        ("file", "../x.nii.gz"),
+        ("file", "/etc/passwd"),
+        ("file", "images/other.nii.gz"),
+        ("file", "rejected/../images/s0_000003.nii.gz"),
+    ],
 )
 def test_a_cell_of_another_kind_is_named(column, cell):
     cells = {name: "" if value is None else str(value) for name, value in ROW.cells().items()}
@@ -98,6 +124,19 @@ def test_a_cell_of_another_kind_is_named(column, cell):
     del cells[column]
     with pytest.raises(ValueError, match=f"column {column} is missing"):
         SampleRow.of_cells(cells)
+
+
+def test_a_cell_too_many_or_too_few_is_an_error():
+    cells = {name: "" if value is None else str(value) for name, value in ROW.cells().items()}
+    with pytest.raises(ValueError, match="column secret is unknown"):
+        SampleRow.of_cells(cells | {"secret": "1"})
+    with pytest.raises(ValueError, match="more cells than columns"):  # what csv.DictReader makes of a row that is too long
+        SampleRow.of_cells(cells | {None: ["1"]})
+    with pytest.raises(ValueError, match="column why: there is no cell"):  # and of one that is too short
+        SampleRow.of_cells(cells | {"why": None})
+    rejected = "rejected/images/s0_000003.nii.gz"
+    assert SampleRow.of_cells(cells | {"file": rejected}).file == rejected
+    assert SampleRow.of_cells(cells | {"file": ""}).file == ""
 
 
 def test_the_table_of_a_run_gives_its_rows(run):

@@ -1,16 +1,18 @@
-"""`lgesynthnet`: the command line. Exit codes: 0 done, 1 a bug, 2 an error in the input, 3 too few samples, 130 interrupted."""
+"""`lgesynthnet`: the command line. Exit codes: 0 done, 1 a bug, 2 an error in the input, 3 too few samples, 130 and above interrupted."""
 
 from __future__ import annotations
 
-import sys
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, TextIO
 
 import typer
 
 from lgesynthnet import __version__
-from lgesynthnet.cli import benchmark, console, evaluate, export, inspect, prescribe, synthesize, train
-from lgesynthnet.errors import LGESynthNetError, LicenceNotice
+from lgesynthnet.cli import benchmark, console, evaluate, export, failures, inspect, prescribe, signals, synthesize, train
+from lgesynthnet.cli.arguments import strict
+from lgesynthnet.errors import LicenceNotice
 
 app = typer.Typer(
     name="lgesynthnet",
@@ -23,7 +25,7 @@ app = typer.Typer(
     "Your own data:  [bold]verify[/bold] the folder, [bold]split[/bold] the patients, [bold]prescribe[/bold] to try a sentence, "
     "then [bold]synthesize[/bold].",
     epilog="Exit codes: 0 done, 1 a bug in the program, 2 an error in the input (one line says what and where), "
-    "3 the budget was spent before the count was reached, 130 interrupted.",
+    "3 the budget was spent before the count was reached, 130 interrupted (143 by SIGTERM, 129 by a closed terminal).",
     rich_markup_mode="rich",
 )
 app.command("demo")(synthesize.demo)
@@ -41,7 +43,7 @@ app.add_typer(benchmark.app, name="benchmark")
 
 def _version(wanted: bool | None) -> None:
     if wanted:
-        typer.echo(f"lgesynthnet {__version__}")
+        console.result(f"lgesynthnet {__version__}")
         raise typer.Exit
 
 
@@ -56,7 +58,7 @@ def options(
 
 
 def main() -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; returns the exit code. Whatever goes wrong ends in one line on stderr."""
     shown = warnings.showwarning
 
     def show(
@@ -70,16 +72,49 @@ def main() -> int:
 
     warnings.showwarning = show
     try:
-        app()
-    except LGESynthNetError as fault:
-        return console.fail(fault)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return _ended(_run)
+    finally:
+        warnings.showwarning = shown
+        with suppress(OSError):
+            console.close_streams()
+
+
+def _run() -> int:
+    code = strict(typer.main.get_command(app))(standalone_mode=False)  # typer would print errors over several lines
+    console.close_streams()
+    if code == signals.INTERRUPTED:  # what some versions of typer make of a KeyboardInterrupt
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0
+
+
+def _ended(run: Callable[[], int | None]) -> int:
+    """The exit code of `run`, after the one line of the error that ended it."""
+    try:
+        return run() or 0
+    except SystemExit as end:  # of the completion of a shell, or of typer after a broken pipe
+        broken = isinstance(end.__context__, BrokenPipeError)
+        return 0 if broken else end.code if isinstance(end.code, int) else int(end.code is not None)
     except BrokenPipeError:  # `lgesynthnet prescribe ... | head`
-        sys.stderr.close()
         return 0
-    return 0
+    except (KeyboardInterrupt, typer.Abort) as end:
+        if not isinstance(end.__cause__, EOFError):
+            return _interrupted()
+        code, message = failures.explain(end.__cause__)
+        fault: BaseException = end.__cause__
+    except signals.InterruptionError as end:
+        return _interrupted(f"; {end}")
+    except Exception as error:
+        if signals.received():
+            return _interrupted()
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]  # the help page
+            return failures.INPUT
+        code, message = failures.explain(error)
+        fault = error
+    console.fail(message, fault)
+    return code
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _interrupted(more: str = "") -> int:
+    console.note(f"interrupted{more}")
+    return signals.INTERRUPTED

@@ -45,7 +45,7 @@ def published(
     trained = _trained_methods(request, out / "work")
     chosen = methods or list(Method)
     if dry_run:
-        typer.echo(json.dumps({"train": trained.missing(chosen), "methods": chosen, "part": part}))
+        console.result(json.dumps({"train": trained.missing(chosen), "methods": chosen, "part": part}))
         return
     with console.bar("comparing") as advance:
         comparison = compare(
@@ -57,8 +57,8 @@ def published(
             on_progress=lambda task, done, total: advance(done, total),
             note=console.note,
         )
-    typer.echo(markdown(comparison))
-    typer.echo(f"page: {write(comparison, out)}")
+    console.result(markdown(comparison))
+    console.result(f"page: {write(comparison, out)}")
 
 
 @app.command()
@@ -151,7 +151,7 @@ def utility(
     if dry_run:
         from lgesynthnet.benchmark.utility.estimate import estimate
 
-        typer.echo(estimate(experiment, workers=workers))
+        console.result(estimate(experiment, workers=workers))
         return
     with claimed(out, FolderKind.BENCHMARK), console.bar("pools and runs") as advance:
 
@@ -161,8 +161,8 @@ def utility(
                 console.note(f"{progress.done}/{progress.total} {progress.last}")
 
         tables, page = run_experiment(experiment, workers=workers, ray=ray, note=console.note, on_job=on_job)
-    typer.echo(tables)
-    typer.echo(f"page: {page}")
+    console.result(tables)
+    console.result(f"page: {page}")
 
 
 def _whole_numbers(text: str, option: str) -> tuple[int, ...]:

@@ -1,9 +1,16 @@
-"""Output for people on stderr: errors, notes, and a progress bar with the remaining time. Results go to stdout."""
+"""Output: results on stdout; errors, notes, and a progress bar with the remaining time on stderr.
+
+Names of files and patients come from outside. What is printed therefore holds no character that a terminal would obey.
+"""
 
 from __future__ import annotations
 
+import codecs
+import json
+import os
 import sys
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,18 +27,66 @@ class Settings:
 settings = Settings()
 
 
-def fail(fault: Exception) -> int:
-    """Print an input error as one line, with -v after its traceback; returns exit code 2."""
+def open_streams() -> None:
+    """Let stdout and stderr write what their encoding lacks as an escape, where Python would raise an error."""
+    codecs.register_error("escape", lambda fault: (_escaped(fault.object[fault.start : fault.end]), fault.end))  # type: ignore[attr-defined]
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="escape")  # type: ignore[union-attr]
+
+
+def close_streams() -> None:
+    """Write out what is still held back. A stream that cannot be written any more is silent from here on.
+
+    Raises:
+        OSError: stdout cannot be written, e.g. on a full disk. A reader that is gone (`| head`) is no error.
+    """
+    for stream in (sys.stderr, sys.stdout):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError as fault:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout and not isinstance(fault, BrokenPipeError):
+                raise
+
+
+def printable(text: str) -> str:
+    r"""The text with each character that cannot be seen as an escape such as \u001b; it has the form of JSON, where it may stand."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(letter: str) -> str:
+    return letter if letter.isprintable() or unicodedata.category(letter) == "Zs" else _escaped(letter)
+
+
+def _escaped(text: str) -> str:
+    return "".join(json.dumps(letter)[1:-1] if not letter.isascii() or not letter.isprintable() else letter for letter in text)
+
+
+def result(text: str) -> None:
+    """Print a result to stdout, of one line or more."""
+    print("\n".join(map(printable, text.split("\n"))), flush=True)
+
+
+def fail(message: str, fault: BaseException) -> None:
+    """Print an error as one line, with -v after its traceback."""
     if settings.verbose:
         traceback.print_exception(fault, file=sys.stderr)
-    print("error: " + " ".join(str(fault).split()), file=sys.stderr)
-    return 2
+    to_stderr("error: " + " ".join(message.split()))
 
 
 def note(text: str) -> None:
     """Print a note to stderr, unless -q is given."""
     if not settings.quiet:
-        print(text, file=sys.stderr)
+        to_stderr(text)
+
+
+def to_stderr(line: str) -> None:
+    """Print one line to stderr."""
+    if sys.stderr is not None:  # None where the caller closed it; `print` would then write to stdout
+        print(printable(line), file=sys.stderr)
 
 
 @contextmanager

@@ -47,5 +47,5 @@ def realism(request: EvaluationRequest) -> None:
 def _print(evaluation: Evaluation) -> None:
     for note in evaluation.notes:
         console.note(note)
-    typer.echo(evaluation.overall)
-    typer.echo(f"tables: {evaluation.table}, {evaluation.page}")
+    console.result(evaluation.overall)
+    console.result(f"tables: {evaluation.table}, {evaluation.page}")

@@ -51,4 +51,4 @@ def nifti(
 def _print(result: ExportResult) -> None:
     for note in result.notes:
         console.note(note)
-    typer.echo(f"exported: {result.cases} cases to {result.folder}")
+    console.result(f"exported: {result.cases} cases to {result.folder}")

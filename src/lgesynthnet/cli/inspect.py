@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from lgesynthnet.cli.options import Seed
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
+from lgesynthnet.files.names import checked_name
 from lgesynthnet.options import option
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
 INCOMPATIBLE = ("torchvision",)
+_SHARE = re.compile(r"[01]?\.?[0-9]{0,20}(?<=[0-9])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ def verify(
         lines += patients.lines()
         record |= patients.record()
         failed |= bool(patients.count(Severity.ERROR))
-    typer.echo(json.dumps(record, indent=1) if as_json else "\n".join(lines))
+    console.result(json.dumps(record, indent=1) if as_json else "\n".join(lines))
     if failed:
         raise typer.Exit(2)
 
@@ -104,29 +107,37 @@ def split(
     """Divide patients into parts with equal shares of patients with scar. Do this once, before any training, and keep the file."""
     from lgesynthnet.data.splits import split_cohort, write_splits
 
+    shares = _shares(request.shares)
     if out.exists():
         raise RunError(f"{out}: already exists, and trained models may depend on it; choose another --out")
     cohort = request.source.open()
     with console.bar("reading labels", len(cohort)) as advance:
-        parts = split_cohort(cohort, request.seed, _shares(request.shares), on_case=advance)
+        parts = split_cohort(cohort, request.seed, shares, on_case=advance)
     write_splits(out, parts)
-    typer.echo(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
+    console.result(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
     for part, names in parts.items():
         if len(names) == 1:
             console.note(f"the part {part} has a single patient; with few patients, use fewer parts: --shares train=0.7,val=0.3")
 
 
 def _shares(text: str) -> dict[str, float]:
-    try:
-        pairs = (entry.partition("=") for entry in text.split(","))
-        return {part.strip(): float(share) for part, _, share in pairs}
-    except ValueError:
-        raise typer.BadParameter(f"--shares {text}: write it like train=0.6,val=0.1,test=0.3") from None
+    """Read "train=0.6,val=0.1,test=0.3".
+
+    Raises:
+        RunError: the text is anything else.
+    """
+    shares: dict[str, float] = {}
+    for entry in text.split(","):
+        part, _, share = (word.strip() for word in entry.partition("="))
+        if not _SHARE.fullmatch(share) or part in shares:
+            raise RunError(f"--shares {text[:80]}: write it like train=0.6,val=0.1,test=0.3, each part once and each share from 0 to 1")
+        shares[checked_name(part, "--shares")] = float(share)
+    return shares
 
 
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write, in the EMIDEC layout.")],
-    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 20,
+    patients: Annotated[int, typer.Option(min=1, max=100_000, help="Number of patients.")] = 20,
     seed: Seed = 0,
     positive: Annotated[float, typer.Option(min=0, max=1, help="Share of patients with scar.")] = 0.67,
     non_ischaemic: Annotated[
@@ -146,7 +157,7 @@ def phantom(
             workers=os.cpu_count() or 1,
             on_progress=advance,
         )
-    typer.echo(f"{patients} simulated patients in {out}")
+    console.result(f"{patients} simulated patients in {out}")
 
 
 def info(
@@ -155,16 +166,16 @@ def info(
     """Show versions, shipped models and devices. With -v, list the devices of torch, which takes some seconds."""
     facts = gather_facts(ask_torch=console.settings.verbose)
     if as_json:
-        typer.echo(json.dumps(facts, indent=1))
+        console.result(json.dumps(facts, indent=1))
         return
-    typer.echo(f"lgesynthnet {facts['lgesynthnet']}, Python {facts['python']}")
-    typer.echo("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in facts["packages"].items()))
+    console.result(f"lgesynthnet {facts['lgesynthnet']}, Python {facts['python']}")
+    console.result("packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in facts["packages"].items()))
     for model in facts["models"]:
         size = f", {model['size_bytes'] / 2**20:.1f} MiB" if model["size_bytes"] else ""
-        typer.echo(f"model {model['name']}{size}: generator {model['generator']}, filter {model['filter']}")
-    typer.echo(f"devices: {', '.join(facts['devices'])}")
+        console.result(f"model {model['name']}{size}: generator {model['generator']}, filter {model['filter']}")
+    console.result(f"devices: {', '.join(facts['devices'])}")
     for warning in facts["warnings"]:
-        typer.echo(f"warning: {warning}")
+        console.result(f"warning: {warning}")
 
 
 def gather_facts(*, ask_torch: bool = False) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from lgesynthnet.cli.options import Seed
 from lgesynthnet.terms import Prior
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lgesynthnet.prescription.scar import ScarPrescription
     from lgesynthnet.records import Level
 
@@ -40,34 +42,31 @@ def prescribe(
         raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
     where = _level(level)
     for prescription in _parsed(text) if text is not None else _drawn(prior or Prior.ISCHAEMIC, count, level, seed):
-        typer.echo(prescription.to_json())
+        console.result(prescription.to_json())
         if text is not None:
             console.note(f"sentence: {write_sentence(prescription)}")
             console.note(f"caption:  {write_caption(prescription, where)}")
         if explain:
             for line in explained(prescription):
-                typer.echo(line, err=True)
+                console.to_stderr(line)
 
 
 def _parsed(text: str) -> list[ScarPrescription]:
-
     from lgesynthnet.prescription.grammar.language import prescribe as prescribe_text
 
     return [prescribe_text(text)]
 
 
-def _drawn(prior: Prior, count: int, level: str | None, seed: int) -> list[ScarPrescription]:
+def _drawn(prior: Prior, count: int, level: str | None, seed: int) -> Iterator[ScarPrescription]:
     import numpy as np
 
     from lgesynthnet.prescription.priors import draw_prescription
     from lgesynthnet.records import Level
 
-    drawn = []
     for number in range(count):  # each has its own generator, so that number 7 is the same however many are drawn
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
         where = _level(level) or list(Level)[int(rng.integers(len(Level)))]
-        drawn.append(draw_prescription(prior, where, rng))
-    return drawn
+        yield draw_prescription(prior, where, rng)
 
 
 def _level(level: str | None) -> Level | None:
@@ -75,7 +74,7 @@ def _level(level: str | None) -> Level | None:
     from lgesynthnet.records import Level
 
     if level is not None and level not in list(Level):
-        raise PrescriptionError(f"--level {level}: must be one of {', '.join(Level)}")
+        raise PrescriptionError(f"--level {level[:40]}: must be one of {', '.join(Level)}")
     return Level(level) if level is not None else None
 
 

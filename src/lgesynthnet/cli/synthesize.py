@@ -9,13 +9,14 @@ import typer
 
 from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Seed
+from lgesynthnet.cli.signals import InterruptionError
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.run.request import SynthesisRequest
 
 if TYPE_CHECKING:
     from lgesynthnet.synthesis.synthesize import RunResult
 
-INTERRUPTED, INCOMPLETE = 130, 3
+INCOMPLETE = 3
 
 
 @takes(SynthesisRequest)
@@ -38,7 +39,7 @@ def synthesize(
     with console.bar("reading hosts") as advance:
         planned = plan_synthesis(request, on_case=advance, run=out)
     if dry_run:
-        typer.echo(planned.plan.to_json())
+        console.result(planned.plan.to_json())
         return
     for skipped in planned.plan.skipped:
         console.note(f"skipped {skipped.name}: {skipped.reason}")
@@ -46,8 +47,7 @@ def synthesize(
         with console.bar("keeping samples", planned.plan.quota) as advance:
             result = run_plan(planned, out, on_attempt=lambda kept, attempted: advance(kept, f"of {attempted} attempts"))
     except KeyboardInterrupt:
-        console.note(f"interrupted; the samples so far are in {out}, and the same command continues")
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptionError(f"the samples so far are in {out}, and the same command continues") from None
     if planned.plan.patients is None:
         console.note("no --splits: every patient was painted into, so the samples may not train a model that is tested on one of them")
     _finish(result)
@@ -75,8 +75,7 @@ def demo(
                 on_attempt=lambda kept, attempted: advance(kept, f"of {attempted} attempts"),
             )
     except KeyboardInterrupt:
-        console.note(f"interrupted; the same command continues in {out}")
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptionError(f"the same command continues in {out}") from None
     _finish(result)
 
 
@@ -84,8 +83,10 @@ def _finish(result: RunResult) -> None:
     for fault in result.repaired:
         console.note(f"{fault}; the sample was painted again")
     rejected = ", ".join(f"{count} {reason}" for reason, count in result.rejected.items())
-    typer.echo(f"kept {result.kept} of {result.attempted} attempts" + (f" ({rejected})" if rejected else "") + f"; {result.seconds:.1f} s")
-    typer.echo(f"report: {result.report}")
+    console.result(
+        f"kept {result.kept} of {result.attempted} attempts" + (f" ({rejected})" if rejected else "") + f"; {result.seconds:.1f} s"
+    )
+    console.result(f"report: {result.report}")
     if not result.complete:
         console.note(
             f"stopped at {result.kept} of {result.quota} samples because the budget is spent; "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lgesynthnet.cli import console
+from lgesynthnet.cli.signals import InterruptionError
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.terms import Context, Precision, RewardKind, Role, Stage, Window
 from lgesynthnet.train.options import TrainingOptions, ValidatedOptions, WorkOptions
@@ -188,7 +189,7 @@ def pack(work: Work, out: Out) -> None:
     from lgesynthnet.train.packing import pack as collect
 
     card = f"# {out.name}\n\nA model of lgesynthnet, made by `lgesynthnet {shlex.join(sys.argv[1:])}`. Scores: `reports.json`.\n"
-    typer.echo(f"model: {collect(work, out, card=card)}")
+    console.result(f"model: {collect(work, out, card=card)}")
 
 
 @app.command("pack-parts")
@@ -196,7 +197,7 @@ def pack_parts(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help
     """Collect whatever is trained, in one folder each. Other files in --out (a card, a licence) stay."""
     from lgesynthnet.train.packing import pack_parts as collect
 
-    typer.echo(f"parts: {collect(work, out)}")
+    console.result(f"parts: {collect(work, out)}")
 
 
 def _generator(stage: Stage, **options: Any) -> Callable[[TrainingRequest], dict[str, object]]:
@@ -249,7 +250,7 @@ def _train(
                 on_progress=lambda name, done, total, loss: advance(done, total),
             )
         )
-    typer.echo(f"{stage}: " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | float | str)))
+    console.result(f"{stage}: " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | float | str)))
 
 
 def _training_data(stage: Stage, options: TrainingOptions, role: Role, parts: list[str]) -> TrainingData:
@@ -278,5 +279,4 @@ def _stoppable(work: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.note(f"interrupted; the same command continues from the last checkpoint in {work}")
-        raise typer.Exit(130) from None
+        raise InterruptionError(f"the same command continues from the last checkpoint in {work}") from None

@@ -6,15 +6,17 @@ import json
 import math
 import os
 import stat
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from lgesynthnet.errors import InputError
 
 JSON_BYTES = 2**26  # no JSON file that is read here is larger
+CORRECT_OR_REPLACE = "; correct or replace it"  # the remedy of every error about the content of a file
 LONGEST_NUMBER = 400  # characters; the shortest text that gives back any float has 24
 
 T = TypeVar("T")
@@ -67,13 +69,15 @@ def parse_json(text: str, place: str) -> Any:
         InputError: the text is anything else.
     """
     try:
-        return json.loads(
-            text, parse_float=_finite_float, parse_int=_whole_number, parse_constant=_no_constant, object_pairs_hook=_without_repeats
+        content = json.loads(
+            text, parse_float=_finite_float, parse_int=_whole_number, parse_constant=_no_constant, object_pairs_hook=_checked_object
         )
+        _refuse_wrong(content)
+        return content
     except RecursionError:
-        raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
+        raise InputError(f"{place}: is nested too deeply{CORRECT_OR_REPLACE}") from None
     except ValueError as fault:
-        raise InputError(f"{place}: is not strict JSON ({fault}); correct or replace it") from None
+        raise InputError(f"{place}: is not strict JSON ({fault}){CORRECT_OR_REPLACE}") from None
 
 
 def read_json(path: Path, limit_bytes: int = JSON_BYTES) -> dict[str, Any]:
@@ -102,9 +106,9 @@ def checked(kind: type[T], content: object, place: str) -> T:
         # As JSON, where a list may stand for a tuple and a text for an enum.
         record: T = _adapter(any_kind).validate_json(json.dumps(content), strict=True)
     except RecursionError:
-        raise InputError(f"{place}: is nested too deeply; correct or replace it") from None
+        raise InputError(f"{place}: is nested too deeply{CORRECT_OR_REPLACE}") from None
     except ValidationError as fault:
-        raise InputError(f"{place}: {first_error(fault)}; correct or replace it") from None
+        raise InputError(f"{place}: {first_error(fault)}{CORRECT_OR_REPLACE}") from None
     return record
 
 
@@ -125,26 +129,39 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _finite_float(text: str) -> float:
+@dataclass(frozen=True)
+class _Wrong:
+    """Stands for a number that cannot be used, until the key that it belongs to is known."""
+
+    why: str
+
+
+def _finite_float(text: str) -> float | _Wrong:
     number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {_short(text)} is too large")
-    return number
+    return number if math.isfinite(number) else _Wrong(f"the number {_short(text)} is too large")
 
 
-def _whole_number(text: str) -> int:
-    if len(text) > LONGEST_NUMBER:
-        raise ValueError(f"a number has {len(text)} digits")
-    return int(text)
+def _whole_number(text: str) -> int | _Wrong:
+    return int(text) if len(text) <= LONGEST_NUMBER else _Wrong(f"a number has {len(text)} digits")
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number")
+def _no_constant(text: str) -> _Wrong:
+    return _Wrong(f"{text} is not a number")
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _checked_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {_short(next(key for key in keys if keys.count(key) > 1))} is there twice")
+    for key, value in pairs:
+        _refuse_wrong(value, f"{key[:40]}: ")
     return record
+
+
+def _refuse_wrong(value: object, place: str = "") -> None:
+    if isinstance(value, _Wrong):
+        raise ValueError(f"{place}{value.why}")
+    if isinstance(value, list):  # an object was checked when it was read
+        for entry in value:
+            _refuse_wrong(entry, place)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from operator import index
+from typing import TYPE_CHECKING, Any
 
 from lgesynthnet.anatomy.aha import LEVEL_OF, SHORT_AXIS_SEGMENTS
-from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.records import Level
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class Pattern(StrEnum):
@@ -37,6 +42,8 @@ class Arc:
     Raises:
         PrescriptionError: a value is out of its range.
     """
+
+    __pydantic_config__ = {"extra": "forbid"}
 
     start_deg: float
     extent_deg: float
@@ -81,6 +88,8 @@ class ScarPrescription:
         PrescriptionError: a value is out of its range, or two values contradict each other.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}
+
     segments: frozenset[int]
     pattern: Pattern
     transmurality: float
@@ -92,8 +101,12 @@ class ScarPrescription:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "segments", frozenset(int(s) for s in self.segments))
-        object.__setattr__(self, "pattern", Pattern(self.pattern))
+        try:
+            object.__setattr__(self, "segments", frozenset(index(s) for s in self.segments))
+            object.__setattr__(self, "seed", index(self.seed))
+            object.__setattr__(self, "pattern", Pattern(self.pattern))
+        except (TypeError, ValueError) as fault:  # `index` takes any whole number, of NumPy too, and no fraction
+            raise PrescriptionError(f"segments and seed must be whole numbers, and pattern a pattern: {fault}") from None
         unknown = sorted(self.segments - SHORT_AXIS_SEGMENTS)
         if unknown or not self.segments:
             raise PrescriptionError(f"segments must be AHA 1-16, got {unknown or 'none'}")
@@ -162,26 +175,75 @@ class ScarPrescription:
         return json.dumps(record, sort_keys=True)
 
     @classmethod
-    def from_json(cls, line: str) -> ScarPrescription:
+    def from_json(cls, line: str, place: str = "prescription") -> ScarPrescription:
         """Read a prescription from one line of JSON.
 
+        Args:
+            place: where the line comes from; it begins the error message.
         Raises:
-            PrescriptionError: the line is not JSON, a key is unknown or missing, or a value is invalid.
+            PrescriptionError: the line is not strict JSON, a key is unknown or missing, or a value is invalid.
         """
+        from lgesynthnet.files.reading import parse_json
+
         try:
-            record: dict[str, Any] = json.loads(line)
-        except json.JSONDecodeError as fault:
-            raise PrescriptionError(f"not a line of JSON ({fault.msg} at column {fault.colno}): {line[:60]!r}") from None
-        if not isinstance(record, dict):
-            raise PrescriptionError(f"a prescription is a JSON object, got {line[:60]!r}")
+            return cls.from_record(parse_json(line, place), place)
+        except InputError as fault:
+            raise PrescriptionError(str(fault)) from None
+
+    @classmethod
+    def from_record(cls, record: object, place: str) -> ScarPrescription:
+        """Read a prescription from JSON that is parsed already.
+
+        Args:
+            place: where the record comes from; it begins the error message.
+        Raises:
+            PrescriptionError: a key is unknown or missing, or a value is invalid.
+        """
+        from pydantic import ValidationError
+
         try:
-            record["segments"] = frozenset(record.get("segments", ()))
-            if "pattern" in record:
-                record["pattern"] = Pattern(record["pattern"])
-            if record.get("arc") is not None:
-                record["arc"] = Arc(**record["arc"])
-            if record.get("depth") is not None:
-                record["depth"] = tuple(record["depth"])
-            return cls(**record)
-        except (TypeError, ValueError) as fault:
-            raise PrescriptionError(f"not a prescription: {fault}; keys are {', '.join(cls.__dataclass_fields__)}") from None
+            prescription: ScarPrescription = _adapter().validate_json(json.dumps(record), strict=True)
+        except ValidationError as fault:
+            raise PrescriptionError(f"{place}: {_explained(fault, record)}") from None
+        except PrescriptionError as fault:
+            raise PrescriptionError(f"{place}: {fault}") from None
+        return prescription
+
+
+# What each key of the JSON form may hold, in words for an error message.
+ALLOWED = {
+    "segments": "a list of AHA numbers from 1 to 16",
+    "pattern": f"one of {', '.join(Pattern)}",
+    "transmurality": "a number above 0 and up to 1",
+    "arc": 'null or {"start_deg": 0 to 360, "extent_deg": 0 to 360}',
+    "depth": "null or two numbers from 0 to 1",
+    "irregularity": "a number from 0 to 1",
+    "mvo_share": "a number from 0 to 0.6",
+    "intensity_percentile": "a number from 0 to 100",
+    "seed": "a whole number from 0 to 2^63 - 1",
+}
+
+
+@cache
+def _adapter() -> Any:  # a TypeAdapter; pydantic is imported here, because drawing and writing prescriptions does without
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ScarPrescription)
+
+
+def _explained(fault: ValidationError, record: object) -> str:
+    """The first key that is wrong, and what it may hold."""
+    if not isinstance(record, dict):
+        return f"a prescription is a JSON object with the keys {', '.join(ALLOWED)}, not a {type(record).__name__}"
+    keys = [str(error["loc"][0]) if error["loc"] else "" for error in fault.errors(include_url=False)]
+    unknown = next((key for key in keys if key not in ALLOWED), None)  # said first: a misspelt key is missing too
+    if unknown is not None:
+        problem = f"the key {_shown(unknown)} is unknown" if unknown in record else "a text holds half a character"
+        return f"{problem}; keys are {', '.join(ALLOWED)}"
+    key = keys[0]
+    return f"{key} must be {ALLOWED[key]}, got {_shown(record[key])}" if key in record else f"{key} is missing: {ALLOWED[key]}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

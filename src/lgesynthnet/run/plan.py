@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from lgesynthnet import __version__
 from lgesynthnet.data.source import CohortSource
-from lgesynthnet.errors import RunError
+from lgesynthnet.errors import LGESynthNetError, RunError
+from lgesynthnet.files.reading import CORRECT_OR_REPLACE, checked, read_json
 from lgesynthnet.options import words
 from lgesynthnet.run.request import Shard, SynthesisRequest
 
@@ -23,9 +24,11 @@ FREE_REQUEST_FIELDS = frozenset({"count", "max_attempts", "max_seconds", "strict
 FREE_SOURCE_FIELDS = frozenset({"root", "landmarks", "patients"})
 FREE_PLAN_FIELDS = frozenset({"request", "skipped"})
 
+FORMAT = 2
+
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SkippedHost(_Record):
@@ -52,7 +55,7 @@ class SynthesisPlan(_Record):
         prescriptions: the user's prescriptions in full; empty where a prior draws them.
     """
 
-    format: int = 2
+    format: int = FORMAT
     version: str = __version__
     request: SynthesisRequest
     patients: tuple[str, ...] | None = None
@@ -102,13 +105,13 @@ class SynthesisPlan(_Record):
             RunError: the file cannot be read, or this version does not understand it.
         """
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as fault:
-            raise RunError(
-                f"{path}: cannot be read ({fault.strerror or fault}); give the folder that `lgesynthnet synthesize --out` wrote"
-            ) from None
-        except ValidationError as fault:
-            raise RunError(f"{path}: this version cannot read this plan ({first_error(fault)}); choose another --out") from None
+            content = read_json(path)
+            if content.get("format", FORMAT) != FORMAT:
+                raise RunError(f"has the format {short(content.get('format'))}, and this version reads the format {FORMAT}")
+            return checked(cls, content, str(path))
+        except LGESynthNetError as fault:  # also what the request says about its own options
+            reason = str(fault).removeprefix(f"{path}: ").removesuffix(CORRECT_OR_REPLACE)
+            raise RunError(f"{path}: {reason}; a run without a sound plan cannot go on: choose another --out") from None
 
     def difference(self, other: SynthesisPlan) -> str | None:
         """The first decisive field in which two plans differ, with both values; None where either may continue the other's run."""
@@ -129,12 +132,6 @@ class SynthesisPlan(_Record):
             **{name: value for name, value in source.items() if name not in FREE_SOURCE_FIELDS},
             **{name: value for name, value in request.items() if name not in free},
         }
-
-
-def first_error(fault: ValidationError) -> str:
-    """The first thing that is wrong with a record, in one line."""
-    first = fault.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'plan'}: {first['msg']}, got {str(first.get('input'))[:40]!r}"
 
 
 def short(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ WHAT = "What to paint (give exactly one)"
 WHERE = "Which slices to paint into"
 HOW = "Which samples to keep, and when to stop"
 ATTEMPTS_PER_SAMPLE = 8  # default budget
+MOST_SHARDS = 100_000
+_SHARD = re.compile(r"[0-9]{1,6}/[0-9]{1,6}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +35,9 @@ class Shard:
         Raises:
             RunError: the text is anything else.
         """
-        index, _, of = text.partition("/")
-        if not (index.isdecimal() and of.isdecimal() and 1 <= int(index) <= int(of) <= 100_000):
-            raise RunError(f"--shard {text}: write i/n with 1 <= i <= n, e.g. 2/5")
+        index, _, of = text.partition("/") if _SHARD.fullmatch(text) else ("0", "", "0")
+        if not 1 <= int(index) <= int(of) <= MOST_SHARDS:
+            raise RunError(f"--shard {text[:40]}: write i/n with 1 <= i <= n <= {MOST_SHARDS}, e.g. 2/5")
         return cls(index=int(index), of=int(of))
 
     def share(self, count: int) -> int:
@@ -116,11 +120,15 @@ class SynthesisRequest:
         if len(given) != 1:
             raise RunError(f"give exactly one of --text, --prescriptions or --prior ({' and '.join(given) or 'none'} was given)")
         wrong = (
-            f"--count {self.count}: must be at least 1" if self.count < 1 else None,
+            f"--count {self.count}: must be in [1, 2^63)" if not 1 <= self.count < 2**63 else None,
             f"--seed {self.seed}: must be in [0, 2^63)" if not 0 <= self.seed < 2**63 else None,
             f"--dice-above {self.dice_above}: must be in [0, 1)" if not 0 <= self.dice_above < 1 else None,
-            f"--max-attempts {self.max_attempts}: must be at least 1" if self.max_attempts is not None and self.max_attempts < 1 else None,
-            f"--max-seconds {self.max_seconds}: must be above 0" if self.max_seconds is not None and self.max_seconds <= 0 else None,
+            None
+            if self.max_attempts is None or 1 <= self.max_attempts < 2**63
+            else f"--max-attempts {self.max_attempts}: must be in [1, 2^63)",
+            None
+            if self.max_seconds is None or 0 < self.max_seconds < math.inf
+            else f"--max-seconds {self.max_seconds}: must be above 0 and finite",
         )
         for message in filter(None, wrong):
             raise RunError(message)

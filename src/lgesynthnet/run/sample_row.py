@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, get_args, get_type_hints
 
+from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.anatomy.orientation import OrderSource
-from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.errors import InputError, PrescriptionError
+from lgesynthnet.files.names import checked_name
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Level, Source
 
@@ -105,8 +109,10 @@ class SampleRow:
         """The row that `cells` gave, also after it was printed as text.
 
         Raises:
-            ValueError: a column is missing, or a cell does not hold a value of its kind; the message names the column.
+            ValueError: a column is missing or unknown, or a cell does not hold a value of its kind; the message names the column.
         """
+        if unknown := [name for name in cells if name not in _KINDS]:
+            raise ValueError(f"column {unknown[0]} is unknown" if unknown[0] is not None else "there are more cells than columns")
         values = {}
         for name, kind in _KINDS.items():
             if name not in cells:
@@ -115,9 +121,26 @@ class SampleRow:
                 values[name] = _of_cell(cells[name], kind)
             except (ValueError, PrescriptionError) as fault:
                 raise ValueError(f"column {name}: {fault}") from None
-        return cls(**values)
+        row = cls(**values)
+        row._check_names()
+        return row
+
+    def _check_names(self) -> None:
+        """The names become parts of paths, and must not lead out of a folder.
+
+        Raises:
+            ValueError: one of them would.
+        """
+        for name in ("id", "host"):
+            try:
+                checked_name(getattr(self, name), f"column {name}")
+            except InputError as fault:
+                raise ValueError(str(fault)) from None
+        if self.file not in ("", *(f"{folder}images/{self.id}.nii.gz" for folder in ("", "rejected/"))):
+            raise ValueError(f"column file: {self.file[:60]!r} is not images/{self.id}.nii.gz, with or without rejected/ before it")
 
 
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _KINDS: dict[str, Any] = get_type_hints(SampleRow)
 COLUMNS = tuple(field.name for field in fields(SampleRow))
 
@@ -147,14 +170,40 @@ def _of_cell(cell: Any, hint: Any) -> Any:
     kind = _kind_of(hint)
     if kind is not hint and cell in ("", None):
         return None
+    if cell is None:
+        raise ValueError("there is no cell")
     if kind is ScarPrescription:
         return ScarPrescription.from_json(str(cell))
     if kind is bool:
         if str(cell) not in ("0", "1"):
             raise ValueError(f"{cell!r} is neither 0 nor 1")
         return str(cell) == "1"
-    if kind in (int, float, str):
-        return kind(cell)
+    if kind is int:
+        return _whole_number(str(cell))
+    if kind is float:
+        return _number(str(cell))
+    if kind is str:
+        return str(cell)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(cell)
-    return tuple(int(word) for word in str(cell).split())
+    return tuple(_segment(word) for word in str(cell).split(" "))
+
+
+def _whole_number(text: str) -> int:
+    if not _DIGITS.fullmatch(text):  # `int` also reads "1_0" and the digits of other scripts
+        raise ValueError(f"{text[:40]!r} is not a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    number = float(text) if text.isascii() and "_" not in text else math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]!r} is not a finite number")
+    return number
+
+
+def _segment(text: str) -> int:
+    number = _whole_number(text)
+    if number not in SHORT_AXIS_SEGMENTS:
+        raise ValueError(f"{number} is not an AHA segment from 1 to 16")
+    return number

@@ -13,6 +13,7 @@ from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt
 
 LOOK_AHEAD = 4  # attempts for each sample of the count, from which the share of each kind is estimated
+MOST_LOOK_AHEAD = 1_000_000  # more would take minutes and change no share by a percent
 Kind = tuple[int, str, int]
 
 
@@ -25,7 +26,7 @@ def kind_of(attempt: Attempt) -> Kind:
 
 def quotas(draw: Callable[[int], Attempt], attempts: Iterable[int], count: int) -> dict[Kind, int]:
     """How many samples of each kind may be kept: its share among the attempts, rounded up, so that all together reach the count."""
-    drawn = Counter(kind_of(draw(k)) for k in islice(attempts, LOOK_AHEAD * count))
+    drawn = Counter(kind_of(draw(k)) for k in islice(attempts, min(LOOK_AHEAD * count, MOST_LOOK_AHEAD)))
     total = drawn.total()
     return {kind: math.ceil(count * n / total) for kind, n in drawn.items()}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.intervals import estimate
 from lgesynthnet.evaluate.utility.detection import of_patients, of_slices, youden_threshold
 from lgesynthnet.evaluate.utility.metrics import BALANCED, DICE, FALSE_POSITIVE_RATE, METRICS, quarters
@@ -222,3 +223,22 @@ def test_a_bolder_reader_gains_dice_and_none_of_it_at_equal_false_alarm_but_a_be
 
 def test_a_reading_survives_its_record():
     assert RunScores.of_record(ONE.record()) == replace(ONE, slices=list(ONE.slices))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slice_cut_mm2": "50"},
+        {"slice_cut_mm2": None},
+        {"slices": {}},
+        {"slices": [{"patient": "P1"}]},
+        {"slices": [{**ONE.record()["slices"][0], "index": 1.5}]},
+        {"slices": [{**ONE.record()["slices"][0], "truth_mm2": "many"}]},
+        {"slices": [{**ONE.record()["slices"][0], "secret": 1}]},
+    ],
+)
+def test_a_record_that_is_not_sound_is_named(change):
+    with pytest.raises(InputError, match=r"record\.json: .*slice"):
+        RunScores.of_record({**ONE.record(), **change}, "record.json")
+    with pytest.raises(InputError, match=r"record\.json: slices"):
+        RunScores.of_record({}, "record.json")

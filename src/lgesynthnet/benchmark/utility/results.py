@@ -94,7 +94,7 @@ def finished_runs(experiment: UtilityExperiment) -> list[FinishedRun]:
                 patient_count=record["patient_count"],
                 seed=record["seed"],
                 name=path.parent.name,
-                scores=RunScores.of_record(record),
+                scores=RunScores.of_record(record, str(path)),
             )
             runs.append(run)
     return sorted(runs, key=lambda run: (run.sort_key, run.seed))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+
+from lgesynthnet.files.reading import checked
 
 # How often each patient counts in each bootstrap draw; row 0 is the sample itself.
 Weights = Float[np.ndarray, "draws patients"]
@@ -29,6 +31,8 @@ class SliceScore:
         step_mm: distance to the next slice; it turns areas into volumes.
         predicted_at_mm2, overlap_at_mm2: the same areas at each of `THRESHOLDS`; empty where they were not recorded.
     """
+
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
 
     patient: str
     index: int
@@ -52,6 +56,10 @@ class SliceScore:
         """Whether the labels hold scar."""
         return self.truth_mm2 > 0
 
+    def with_tuples(self) -> SliceScore:
+        """The same score, which cannot be changed, after it was read from JSON."""
+        return replace(self, predicted_at_mm2=tuple(self.predicted_at_mm2), overlap_at_mm2=tuple(self.overlap_at_mm2))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunScores:
@@ -71,14 +79,17 @@ class RunScores:
         return asdict(self)
 
     @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> RunScores:
-        """The scores that `record` wrote; other keys are ignored."""
-        rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in record["slices"]]
-        return cls(
-            slices=[SliceScore(**row) for row in rows],
-            slice_cut_mm2=float(record["slice_cut_mm2"]),
-            patient_cut_ml=float(record["patient_cut_ml"]),
-        )
+    def of_record(cls, record: Mapping[str, Any], place: str = "record of a run") -> RunScores:
+        """The scores that `record` wrote; other keys are ignored.
+
+        Args:
+            place: the file that the record comes from; it begins the error message.
+        Raises:
+            InputError: a value is missing, or has another type.
+        """
+        own = {field.name: record[field.name] for field in fields(cls) if field.name in record}
+        scores = checked(cls, own, place)
+        return replace(scores, slices=[row.with_tuples() for row in scores.slices])
 
 
 def per_patient(slices: Sequence[SliceScore]) -> dict[str, list[SliceScore]]:

@@ -1,14 +1,18 @@
-"""Read prescriptions from a JSON-lines file. A line holds the keys of a prescription, or a sentence under the key `text`."""
+"""Read prescriptions from a JSON-lines file. A line holds the keys of a prescription, or a sentence under the key `text` alone."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lgesynthnet.errors import LGESynthNetError, PrescriptionError
+from lgesynthnet.errors import InputError, PrescriptionError
+from lgesynthnet.files.reading import parse_json, read_text
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import ScarPrescription
+
+MOST_BYTES = 2**25
+MOST_LINES = 100_000
+LONGEST_LINE = 10_000  # characters; the longest that `to_json` writes has about 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,34 +31,39 @@ def read_prescriptions(path: Path) -> list[PrescriptionLine]:
     """Read the prescriptions of a file in order; empty lines are skipped.
 
     Raises:
-        PrescriptionError: the file cannot be read, it holds no prescription, or a line cannot be understood; the message names
-            file and line.
+        PrescriptionError: the file cannot be read, is too large, holds no prescription, or a line cannot be understood; the message
+            names file and line.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as fault:
-        raise PrescriptionError(f"{path}: cannot be read ({fault.strerror or fault}); check that the file is there") from None
-    except UnicodeDecodeError as fault:
-        raise PrescriptionError(f"{path}: is not text in UTF-8 ({fault.reason} at byte {fault.start}); save it as JSON lines") from None
-    prescriptions = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            prescriptions.append(_read_line(line))
-        except LGESynthNetError as fault:
-            raise PrescriptionError(f"{path}: line {number}: {fault}") from None
+        lines = read_text(path, MOST_BYTES).split("\n")  # `splitlines` would also split at signs that may stand inside a text
+    except InputError as fault:
+        raise PrescriptionError(str(fault)) from None
+    if len(lines) > MOST_LINES:
+        raise PrescriptionError(f"{path}: has {len(lines)} lines, and {MOST_LINES} are allowed; divide it")
+    prescriptions = [_read_line(line.strip(), f"{path}: line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
     if not prescriptions:
         raise PrescriptionError(f"{path}: holds no prescription; write some with `lgesynthnet prescribe --prior ischaemic --count 10`")
     return prescriptions
 
 
-def _read_line(line: str) -> PrescriptionLine:
+def _read_line(line: str, place: str) -> PrescriptionLine:
+    if len(line) > LONGEST_LINE:
+        raise PrescriptionError(f"{place}: has {len(line)} characters, and {LONGEST_LINE} are allowed; write one prescription a line")
     try:
-        record = json.loads(line)
-    except json.JSONDecodeError:
-        record = None
-    if isinstance(record, dict) and "text" in record:
-        return PrescriptionLine(prescription=prescribe(str(record["text"])), has_seed="seed" in record)
-    prescription = ScarPrescription.from_json(line)  # raises an error that says what is wrong with the line
-    return PrescriptionLine(prescription=prescription, has_seed=isinstance(record, dict) and "seed" in record)
+        record = parse_json(line, place)
+    except InputError as fault:
+        raise PrescriptionError(str(fault)) from None
+    if not isinstance(record, dict) or "text" not in record:
+        prescription = ScarPrescription.from_record(record, place)
+        return PrescriptionLine(prescription=prescription, has_seed="seed" in record)
+    if others := [key for key in record if key != "text"]:
+        raise PrescriptionError(
+            f"{place}: text stands alone, because the sentence says everything, but {others[0][:40]!r} is there too; "
+            "say it in the sentence, or write all keys without text"
+        )
+    if not isinstance(record["text"], str):
+        raise PrescriptionError(f"{place}: text must be a sentence in quotes, got {str(record['text'])[:40]!r}")
+    try:
+        return PrescriptionLine(prescription=prescribe(record["text"]), has_seed=False)
+    except PrescriptionError as fault:
+        raise PrescriptionError(f"{place}: {fault}") from None

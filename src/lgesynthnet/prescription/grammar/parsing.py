@@ -60,6 +60,8 @@ def prescribe(text: str) -> ScarPrescription:
 
 
 def _understand(text: str) -> ScarPrescription:
+    if foreign := next((letter for letter in text if letter.isnumeric() and not letter.isascii()), None):
+        raise PrescriptionError(f"cannot read the number sign {foreign!r}; write numbers with the digits 0 to 9")
     words, quantities, lists = take_quantities(_normalise(text))
     items = list(_read_words(words, iter(lists)))
     if not items and not quantities:
