@@ -38,9 +38,9 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Check every case of a folder before you use it. The exit code is 2 if there are errors."""
-    from lgesynthnet.data.inspection import Severity
-    from lgesynthnet.data.inspection import verify as check
     from lgesynthnet.data.splits import read_splits
+    from lgesynthnet.hosts.inspection import Severity
+    from lgesynthnet.hosts.inspection import verify as check
 
     cohort = request.source.open()
     with console.bar("checking cases", len(cohort)) as advance:
