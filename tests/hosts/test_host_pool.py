@@ -91,7 +91,7 @@ BROKEN = {
     "0.04 mm": (
         headers(80, "2f", 0.04, 0.04),
         [],
-        "mm, usable are 10 to 128 mm; the pixels of 0.04 x 0.04 mm are probably stated in another unit",
+        "mm, usable are 10 to 128 mm; the pixels of 0.04 x 0.04 mm are probably",
     ),
     "6 mm": (headers(80, "2f", 6.0, 6.0), [], "the pixels of 6 x 6 mm are probably stated in another unit"),
     "stretched": (headers(80, "2f", 0.1, 9.0), [], "its pixels are 9 x 0.1 mm"),

@@ -59,11 +59,16 @@ class FolderContent:
     skipped: list[Skipped] = field(default_factory=list)
     label_map: dict[int, Label] | None = None
 
-    def pair(self, case: str, image: Path | None, label: Path | None, *, patient: str | None = None) -> None:
-        """Add a case if both files exist and its name can be used; otherwise record what is wrong."""
+    def pair(self, case: str, image: Path | None, label: Path | None, *, patient: str | None = None, named_in: Path | None = None) -> None:
+        """Add a case if both files exist and its name can be used; otherwise record what is wrong.
+
+        Args:
+            patient: name of the patient; None takes it from the case.
+            named_in: the file that names the case; None where the image does.
+        """
         if image is not None and label is not None:
             name = patient_name(patient or case)
-            if fault := _name_fault(name, image, label):
+            if fault := _name_fault(name, named_in or image, image, label):
                 self.skip(case, fault)
             else:
                 self.cases.append(CaseFiles(patient=name, image_path=image, label_path=label))
@@ -125,11 +130,11 @@ def find_cases(folder: Path) -> FolderContent:
     return content
 
 
-def _name_fault(patient: str, *paths: Path) -> str | None:
+def _name_fault(patient: str, place: Path, *paths: Path) -> str | None:
     """Why a patient or its files cannot be used under these names; None where they can."""
     unprintable = next((path for path in paths if _printable(path) != str(path)), None)
     try:
-        checked_name(patient, _printable(paths[0]))
+        checked_name(patient, _printable(place))
     except InputError as fault:
         return str(fault)
     if unprintable is not None:
@@ -192,16 +197,17 @@ def _reason(folder: Path, fault: Exception) -> str:
 def _nnunet(folder: Path, card: _Card) -> FolderContent:
     content = FolderContent(layout=Layout.NNUNET)
     content.label_map = label_map_from_names(card.labels) if card.labels is not None else None
-    channel = _late_enhancement_channel(folder, card)
+    place = folder / "dataset.json"
+    channel = _late_enhancement_channel(place, card)
     if card.dataset is not None:  # nnU-Net combines data sets in this way without copying files; they may lie anywhere and are only read
         for case, entry in card.dataset.items():
             if len(entry.images) <= channel:
-                content.skip(case, f'{folder / "dataset.json"}: the case lists no image of channel {channel}; correct "images"')
+                content.skip(case, f'{place}: the case lists no image of channel {channel}; correct "images"')
                 continue
             image, label = (folder / _expanded(part) for part in (entry.images[channel], entry.label))
             if not (_is_there(image) or _is_there(label)):
-                content.skip(case, f"{_printable(image)}: neither the image nor the label of the case is there; correct dataset.json")
-            content.pair(case, image if _is_there(image) else None, label if _is_there(label) else None)
+                content.skip(case, f"{place}: neither {_printable(image)} nor {_printable(label)} is there; correct the entry")
+            content.pair(case, image if _is_there(image) else None, label if _is_there(label) else None, named_in=place)
         return content
     ending = f"_{channel:04d}"
     images = {stem.removesuffix(ending): path for stem, path in _by_stem(folder / "imagesTr").items() if stem.endswith(ending)}
@@ -209,7 +215,7 @@ def _nnunet(folder: Path, card: _Card) -> FolderContent:
     return content
 
 
-def _late_enhancement_channel(folder: Path, card: _Card) -> int:
+def _late_enhancement_channel(place: Path, card: _Card) -> int:
     """The channel to read: the only one, or the one that dataset.json names as late enhancement."""
     channels = card.channel_names if card.channel_names is not None else card.modality
     if not isinstance(channels, dict) or len(channels) <= 1:
@@ -217,11 +223,11 @@ def _late_enhancement_channel(folder: Path, card: _Card) -> int:
     late = [number for number, name in channels.items() if name.lower() in LATE_ENHANCEMENT]
     if len(late) != 1:
         raise InputError(
-            f"{folder / 'dataset.json'}: it is not clear which of the channels {str(list(channels.values()))[:200]} is late enhancement; "
+            f"{place}: it is not clear which of the channels {str(list(channels.values()))[:200]} is late enhancement; "
             'name that channel "LGE"'
         )
     if not re.fullmatch(r"[0-9]{1,4}", late[0]):
-        raise InputError(f"{folder / 'dataset.json'}: the channel {late[0][:40]!r} must be a number from 0 to 9999; correct it")
+        raise InputError(f"{place}: the channel {late[0][:40]!r} must be a number from 0 to 9999; correct it")
     return int(late[0])
 
 
