@@ -40,12 +40,12 @@ class Level(StrEnum):
 
 def wall_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
     """Mask of the whole myocardium, of the same shape: healthy wall, scar and no-reflow together."""
-    return np.isin(labels, (Label.WALL, Label.SCAR, Label.NO_REFLOW))
+    return np.asarray((labels == Label.WALL) | (labels == Label.SCAR) | (labels == Label.NO_REFLOW))  # `isin` takes eight times the memory
 
 
 def scar_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
     """Mask of the infarct, of the same shape: scar and no-reflow together."""
-    return np.isin(labels, (Label.SCAR, Label.NO_REFLOW))
+    return np.asarray((labels == Label.SCAR) | (labels == Label.NO_REFLOW))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.data.inspection import verify
 from lgesynthnet.data.nifti_writing import write_slice_like
 from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.data.splits import read_splits
+from lgesynthnet.hosts.inspection import verify
 from lgesynthnet.records import Stack, scar_of, wall_of
 
 pytestmark = pytest.mark.real

@@ -52,9 +52,9 @@ def test_one_part_is_its_patients_and_an_unknown_one_is_refused_with_those_there
     [
         ('{"train": ["N1"], "test": ["Case_N1"]}', "N1 is in train and in test"),
         ('{"train": ["N1", "N1"]}', "N1 is twice in train"),
-        ('{"train": "N1"}', "must be a list"),
+        ('{"train": "N1"}', "train: Input should be a valid array"),
         ("[]", "JSON object"),
-        ("nonsense", "is not JSON"),
+        ("nonsense", "is not strict JSON"),
     ],
 )
 def test_split_files_that_make_no_sense_are_refused(tmp_path, text, says):

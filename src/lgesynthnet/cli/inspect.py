@@ -20,7 +20,7 @@ from lgesynthnet.files.names import checked_name
 from lgesynthnet.options import option
 
 if TYPE_CHECKING:
-    from lgesynthnet.data.inspection import VerifyReport
+    from lgesynthnet.hosts.inspection import VerifyReport
     from lgesynthnet.verification.folders import FolderReport
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
@@ -50,7 +50,7 @@ def verify(
     Of a run, an export, a model, a work folder or simulated patients it says what is damaged and how to repair it. The exit code is 2 if
     there are errors.
     """
-    from lgesynthnet.data.inspection import Severity
+    from lgesynthnet.hosts.inspection import Severity
     from lgesynthnet.files.manifest import FolderKind
 
     written = _verify_files(request.source.root)
@@ -79,8 +79,8 @@ def _verify_files(folder: Path) -> list[FolderReport]:
 
 
 def _verify_patients(request: VerifyRequest) -> VerifyReport:
-    from lgesynthnet.data.inspection import verify as check
     from lgesynthnet.data.splits import read_splits
+    from lgesynthnet.hosts.inspection import verify as check
 
     cohort = request.source.open()
     with console.bar("checking cases", len(cohort)) as advance:

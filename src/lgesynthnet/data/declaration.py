@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
 
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.errors import InputError
-from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.files.writing import write_bytes
 
 DECLARATION = "lgesynthnet.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Declaration:
+class Declaration(BaseModel):
     """What a folder states about itself.
 
     Attributes:
@@ -23,8 +24,14 @@ class Declaration:
         base_first: whether slice 0 is the base; None where it is not known.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     labels: str | None = None
     base_first: bool | None = None
+
+
+class _File(BaseModel):
+    lgesynthnet: Declaration
 
 
 def write_declaration(folder: Path, *, labels: str = "lgesynthnet", base_first: bool | None = None) -> Path:
@@ -52,14 +59,9 @@ def read_declaration(folder: Path) -> Declaration:
         InputError: the file exists and cannot be understood.
     """
     path = folder / DECLARATION
-    if not path.is_file():
+    if not os.path.lexists(path):
         return Declaration()
-    content = read_json(path).get("lgesynthnet")
-    if not isinstance(content, dict):
-        raise InputError(f'{path}: has no entry "lgesynthnet"; delete the file and state the labels with --dataset or --labels')
-    labels, base_first = content.get("labels"), content.get("base_first")
-    if (labels is not None and labels not in LABEL_MAPS) or base_first not in (None, True, False):
-        raise InputError(
-            f"{path}: labels must be one of {', '.join(LABEL_MAPS)}, and base_first must be true, false or null; correct the file"
-        )
-    return Declaration(labels=labels, base_first=base_first)
+    declaration = checked(_File, read_json(path), str(path)).lgesynthnet
+    if declaration.labels is not None and declaration.labels not in LABEL_MAPS:
+        raise InputError(f"{path}: lgesynthnet.labels must be one of {', '.join(LABEL_MAPS)}; correct the file")
+    return declaration

@@ -90,12 +90,12 @@ def find_duplicates(thumbnails: Sequence[Thumbnail]) -> list[Duplicate]:
         return []
     identical = _identical(thumbnails)
     vectors = _normalised(np.stack([small.crop.ravel() for small in thumbnails]))
-    likeness = vectors @ vectors.T
     duplicates = []
     for i, first in enumerate(names):
+        likeness = vectors[slices[first]] @ vectors.T  # one patient at a time: the whole table grows with the square of the cohort
         for second in names[i + 1 :]:
             same = identical.get((first, second), ())
-            correlation = _median_best(likeness[np.ix_(slices[first], slices[second])])
+            correlation = _median_best(likeness[:, slices[second]])
             if same or correlation > MIN_CORRELATION:
                 duplicates.append(Duplicate(first=first, second=second, correlation=round(correlation, 4), identical=same))
     return duplicates

@@ -30,6 +30,7 @@ _WORDS: dict[Label, tuple[str, ...]] = {
     Label.RV: ("rv", "right ventricle", "rv cavity", "rv blood pool", "right ventricular cavity"),
 }
 LABEL_WORDS: dict[str, Label] = {word: label for label, words in _WORDS.items() for word in words}
+LONGEST_ID = 9  # digits
 EXAMPLE = "--labels 1=cavity,2=wall,3=scar,4=no-reflow,5=rv"
 
 
@@ -48,7 +49,7 @@ def parse_label_map(text: str) -> dict[int, Label]:
     for item in filter(None, (part.strip() for part in text.split(","))):
         number, _, word = item.partition("=")
         label = label_of(word)
-        if not number.strip().isdecimal() or label is None:
+        if not _is_id(number.strip()) or label is None:
             known = ", ".join(words[0] for words in _WORDS.values())
             raise InputError(f"--labels {text}: '{item}' is not ID=WORD with a word of {known}; write e.g. {EXAMPLE}")
         if int(number) in labels:
@@ -90,8 +91,12 @@ def label_map_from_names(names: Mapping[str, object]) -> dict[int, Label] | None
     for key, value in names.items():
         word, number = (str(value), key) if key.isdecimal() else (key, value)
         label = label_of(word)
-        if label is None or isinstance(number, bool) or not str(number).isdecimal():  # a region is a list of ids
+        if label is None or not _is_id(str(number)):  # a region is a list of ids
             return None
         labels[int(str(number))] = label
     label_map = set(labels.values())
     return {0: Label.BACKGROUND, **labels} if {Label.CAVITY, Label.WALL} <= label_map else None
+
+
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) <= LONGEST_ID

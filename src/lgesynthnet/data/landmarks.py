@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import csv
-import math
+import io
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
 
 from lgesynthnet.data.layout import patient_name
 from lgesynthnet.errors import InputError
+from lgesynthnet.files.names import checked_name
+from lgesynthnet.files.reading import first_error, read_text
 
 COLUMNS = ("case", "slice", "anterior_deg", "inferior_deg")
+LIMIT_BYTES = 2**24
+LEAST_SEPTUM_DEG = 1.0  # nearer insertions are one point marked twice
+
+_Degrees = Annotated[float, Field(ge=-360, le=360, allow_inf_nan=False)]
+
+
+class _Mark(BaseModel):
+    """One line of the file."""
+
+    case: str
+    slice: int = Field(ge=0, lt=2**15)
+    anterior_deg: _Degrees
+    inferior_deg: _Degrees
+
+    @property
+    def septum_deg(self) -> float:
+        return (self.inferior_deg - self.anterior_deg) % 360
 
 
 def read_landmarks(path: Path) -> dict[str, dict[int, tuple[float, float]]]:
@@ -21,32 +43,33 @@ def read_landmarks(path: Path) -> dict[str, dict[int, tuple[float, float]]]:
     Returns:
         Patient -> slice index -> (anterior, inferior).
     Raises:
-        InputError: a column is missing, a value is not a number or not in [-360, 360], or a slice is listed twice.
+        InputError: the file is no CSV in UTF-8, a column is missing, a value is not a number or not in [-360, 360], the two angles are
+            less than 1 degree apart, or a slice is listed twice.
     """
     angles_of: dict[str, dict[int, tuple[float, float]]] = {}
+    rows = csv.DictReader(io.StringIO(read_text(path, LIMIT_BYTES), newline=""))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:  # spreadsheets begin the file with a byte-order mark
-            rows = csv.DictReader(stream)
-            lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-            if lacking:
-                raise InputError(f"{path}: has no column {', '.join(lacking)}; the first line must name {', '.join(COLUMNS)}")
-            for row in rows:
-                _add_row(angles_of, row, f"{path}: line {rows.line_num}")
-    except OSError as fault:
-        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
-    except (UnicodeDecodeError, csv.Error) as fault:
-        raise InputError(f"{path}: is not a CSV file in UTF-8 ({fault}); save it as CSV in UTF-8") from None
+        lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+        if lacking:
+            raise InputError(f"{path}: has no column {', '.join(lacking)}; the first line must name {', '.join(COLUMNS)}")
+        for row in rows:
+            _add_row(angles_of, row, f"{path}: line {rows.line_num}")
+    except csv.Error as fault:
+        raise InputError(f"{path}: is not a CSV file ({fault}); save it as CSV in UTF-8") from None
     return angles_of
 
 
 def _add_row(angles_of: dict[str, dict[int, tuple[float, float]]], row: dict[str, str], place: str) -> None:
     try:
-        index, angles = int(row["slice"]), (float(row["anterior_deg"]), float(row["inferior_deg"]))
-    except (TypeError, ValueError):
-        raise InputError(f"{place}: slice must be a whole number and both angles must be numbers of degrees; correct the line") from None
-    if index < 0 or not all(math.isfinite(angle) and abs(angle) <= 360 for angle in angles):
-        raise InputError(f"{place}: slices count from 0 and angles lie in [-360, 360] degrees, got {index} and {angles}; correct the line")
-    slices = angles_of.setdefault(patient_name(row["case"].strip()), {})
-    if index in slices:
-        raise InputError(f"{place}: slice {index} of {row['case']} is listed twice; keep one line")
-    slices[index] = angles
+        mark = _Mark.model_validate({column: row[column] for column in COLUMNS})
+    except ValidationError as fault:
+        raise InputError(f"{place}: {first_error(fault)}; correct the line") from None
+    if mark.septum_deg < LEAST_SEPTUM_DEG or mark.septum_deg > 360 - LEAST_SEPTUM_DEG:
+        raise InputError(
+            f"{place}: from the anterior to the inferior insertion are {mark.septum_deg:g} degrees counter-clockwise, which is no septum; "
+            "correct the line"
+        )
+    slices = angles_of.setdefault(checked_name(patient_name(mark.case.strip()), place), {})
+    if mark.slice in slices:
+        raise InputError(f"{place}: slice {mark.slice} of {mark.case.strip()} is listed twice; keep one line")
+    slices[mark.slice] = (mark.anterior_deg, mark.inferior_deg)

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel
 
 from lgesynthnet.data.label_maps import label_map_from_names
 from lgesynthnet.errors import InputError
-from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.names import checked_name
+from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.records import Label, Skipped
 
 ENDINGS = (".nii.gz", ".nii")
 # Endings of file names after the case name. The empty one comes last, so that X_gt is never taken for an image named X_gt.
 LABEL_SUFFIXES = ("_label", "_labels", "_gt", "_mask", "_seg")
 IMAGE_SUFFIXES = ("_image", "_img", "")
+MOST_ENTRIES = 100_000  # files and folders in one folder
 LATE_ENHANCEMENT = ("lge", "de", "lge-mri", "late enhancement", "late gadolinium enhancement", "psir")
+
+
+# nnU-Net's own environment variables are the only ones that paths in dataset.json may name: a file must not learn of others.
+_VARIABLE = re.compile(r"\$(?:\{(nnUNet_(?:raw|preprocessed|results))\}|(nnUNet_(?:raw|preprocessed|results))\b)")
 
 
 class Layout(StrEnum):
@@ -49,14 +59,43 @@ class FolderContent:
     skipped: list[Skipped] = field(default_factory=list)
     label_map: dict[int, Label] | None = None
 
-    def pair(self, case: str, image: Path | None, label: Path | None, *, patient: str | None = None) -> None:
-        """Add a case if both files exist; otherwise record which one is missing."""
+    def pair(self, case: str, image: Path | None, label: Path | None, *, patient: str | None = None, named_in: Path | None = None) -> None:
+        """Add a case if both files exist and its name can be used; otherwise record what is wrong.
+
+        Args:
+            patient: name of the patient; None takes it from the case.
+            named_in: the file that names the case; None where the image does.
+        """
         if image is not None and label is not None:
-            self.cases.append(CaseFiles(patient=patient_name(patient or case), image_path=image, label_path=label))
+            name = patient_name(patient or case)
+            if fault := _name_fault(name, named_in or image, image, label):
+                self.skip(case, fault)
+            else:
+                self.cases.append(CaseFiles(patient=name, image_path=image, label_path=label))
         elif image is not None:
-            self.skipped.append(Skipped(name=case, reason=f"{image}: its label file is missing; add it or move the image away"))
+            self.skip(case, f"{_printable(image)}: its label file is missing; add it or move the image away")
         elif label is not None:
-            self.skipped.append(Skipped(name=case, reason=f"{label}: its image file is missing; add it or move the label away"))
+            self.skip(case, f"{_printable(label)}: its image file is missing; add it or move the label away")
+
+    def skip(self, case: str, reason: str) -> None:
+        """Record a case that cannot be used."""
+        self.skipped.append(Skipped(name=_printable(case), reason=reason))
+
+
+class _ListedCase(BaseModel):
+    """An entry of "dataset" in dataset.json."""
+
+    images: list[str]
+    label: str
+
+
+class _Card(BaseModel):
+    """What is read of nnU-Net's dataset.json; it may hold more."""
+
+    labels: dict[str, int | str | list[int]] | None = None
+    channel_names: dict[str, str] | None = None
+    modality: dict[str, str] | str | None = None
+    dataset: dict[str, _ListedCase] | None = None
 
 
 def patient_name(case: str) -> str:
@@ -70,6 +109,8 @@ def find_cases(folder: Path) -> FolderContent:
     Raises:
         InputError: the folder does not exist, or nothing in it fits a layout; the message lists the layouts.
     """
+    if _printable(folder) != str(folder):
+        raise InputError(f"{_printable(folder)}: the path holds characters that cannot be printed; rename the folder")
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give the folder that holds the cases")
     try:
@@ -79,11 +120,32 @@ def find_cases(folder: Path) -> FolderContent:
     if content is None:
         raise InputError(f"{folder}: no cases were found; {_hint(folder)}the known layouts are: " + "; ".join(Layout))
     files_of = Counter(case.patient for case in content.cases)
-    for case in [case for case in content.cases if files_of[case.patient] > 1]:
-        content.cases.remove(case)
-        content.skipped.append(Skipped(name=case.patient, reason=f"{case.image_path}: another file names the same patient; rename one"))
-    content.cases.sort(key=lambda case: case.patient)
+    for case in content.cases:
+        if files_of[case.patient] > 1:
+            content.skip(case.patient, f"{case.image_path}: another file names the same patient; rename one")
+    content.cases = sorted((case for case in content.cases if files_of[case.patient] == 1), key=lambda case: case.patient)
+    for sub in _entries(folder):
+        if not sub.name.startswith(".") and sub.is_dir() and not _is_open(sub):
+            content.skip(sub.name, f"{_printable(sub)}: the folder cannot be read; check its permissions")
     return content
+
+
+def _name_fault(patient: str, place: Path, *paths: Path) -> str | None:
+    """Why a patient or its files cannot be used under these names; None where they can."""
+    unprintable = next((path for path in paths if _printable(path) != str(path)), None)
+    try:
+        checked_name(patient, _printable(place))
+    except InputError as fault:
+        return str(fault)
+    if unprintable is not None:
+        return f"{_printable(unprintable)}: the file name holds characters that cannot be printed; rename it"
+    return None
+
+
+def _printable(name: Path | str) -> str:
+    """The name in one line that every screen and file can hold: escapes for line breaks, and for bytes that are not UTF-8."""
+    text = str(name)
+    return repr(text) if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text) else text
 
 
 def _hint(folder: Path) -> str:
@@ -98,9 +160,10 @@ def _hint(folder: Path) -> str:
 
 
 def _detect(folder: Path) -> FolderContent | None:
-    card = read_json(folder / "dataset.json") if (folder / "dataset.json").is_file() else {}
+    place = folder / "dataset.json"
+    card = read_json(place) if os.path.lexists(place) else {}
     if _has(folder, "imagesTr") or isinstance(card.get("dataset"), dict):
-        return _nnunet(folder, card)
+        return _nnunet(folder, checked(_Card, card, str(place)))
     official = [sub for sub in (folder, *_folders(folder)) if _has(sub, "Images") or _has(sub, "Contours")]
     if official:
         return _emidec(official)
@@ -115,27 +178,36 @@ def _detect(folder: Path) -> FolderContent | None:
 def _emidec(folders: list[Path]) -> FolderContent:
     content = FolderContent(layout=Layout.EMIDEC)
     for case in folders:
-        image, label = (_only(case / part, case.name) for part in ("Images", "Contours"))
+        try:
+            image, label = (_only(case / part, case.name) for part in ("Images", "Contours"))
+        except (InputError, OSError) as fault:
+            content.skip(case.name, _reason(case, fault))
+            continue
         if image is None and label is None:
-            content.skipped.append(Skipped(name=case.name, reason=f"{case}: Images and Contours hold no {case.name}.nii.gz"))
+            content.skip(case.name, f"{_printable(case)}: Images and Contours hold no file named like the case")
         content.pair(case.name, image, label)
     return content
 
 
-def _nnunet(folder: Path, card: dict[str, Any]) -> FolderContent:
+def _reason(folder: Path, fault: Exception) -> str:
+    """Why the files of one patient cannot be listed. The others go on."""
+    return str(fault) if isinstance(fault, InputError) else f"{_printable(folder)}: cannot be read; check its permissions"
+
+
+def _nnunet(folder: Path, card: _Card) -> FolderContent:
     content = FolderContent(layout=Layout.NNUNET)
-    names = card.get("labels")
-    content.label_map = label_map_from_names(names) if isinstance(names, dict) else None
-    channel = _late_enhancement_channel(folder, card)
-    listed = card.get("dataset")
-    if isinstance(listed, dict):  # nnU-Net combines data sets in this way without copying files
-        for case, entry in listed.items():
-            try:
-                parts = (entry["images"][channel], entry["label"])
-            except (KeyError, IndexError, TypeError):
-                raise InputError(f'{folder / "dataset.json"}: "dataset" entry {case} needs "images": [...] and "label"') from None
-            paths = [folder / os.path.expandvars(str(part)) for part in parts]
-            content.pair(case, *(path if path.is_file() else None for path in paths))
+    content.label_map = label_map_from_names(card.labels) if card.labels is not None else None
+    place = folder / "dataset.json"
+    channel = _late_enhancement_channel(place, card)
+    if card.dataset is not None:  # nnU-Net combines data sets in this way without copying files; they may lie anywhere and are only read
+        for case, entry in card.dataset.items():
+            if len(entry.images) <= channel:
+                content.skip(case, f'{place}: the case lists no image of channel {channel}; correct "images"')
+                continue
+            image, label = (folder / _expanded(part) for part in (entry.images[channel], entry.label))
+            if not (_is_there(image) or _is_there(label)):
+                content.skip(case, f"{place}: neither {_printable(image)} nor {_printable(label)} is there; correct the entry")
+            content.pair(case, image if _is_there(image) else None, label if _is_there(label) else None, named_in=place)
         return content
     ending = f"_{channel:04d}"
     images = {stem.removesuffix(ending): path for stem, path in _by_stem(folder / "imagesTr").items() if stem.endswith(ending)}
@@ -143,18 +215,32 @@ def _nnunet(folder: Path, card: dict[str, Any]) -> FolderContent:
     return content
 
 
-def _late_enhancement_channel(folder: Path, card: dict[str, Any]) -> int:
+def _late_enhancement_channel(place: Path, card: _Card) -> int:
     """The channel to read: the only one, or the one that dataset.json names as late enhancement."""
-    channels = card.get("channel_names", card.get("modality", {"0": "only"}))
+    channels = card.channel_names if card.channel_names is not None else card.modality
     if not isinstance(channels, dict) or len(channels) <= 1:
         return 0
-    late = [int(number) for number, name in channels.items() if str(name).lower() in LATE_ENHANCEMENT]
+    late = [number for number, name in channels.items() if name.lower() in LATE_ENHANCEMENT]
     if len(late) != 1:
         raise InputError(
-            f"{folder / 'dataset.json'}: it is not clear which of the channels {list(channels.values())} is late enhancement; "
+            f"{place}: it is not clear which of the channels {str(list(channels.values()))[:200]} is late enhancement; "
             'name that channel "LGE"'
         )
-    return late[0]
+    if not re.fullmatch(r"[0-9]{1,4}", late[0]):
+        raise InputError(f"{place}: the channel {late[0][:40]!r} must be a number from 0 to 9999; correct it")
+    return int(late[0])
+
+
+def _expanded(path: str) -> str:
+    return _VARIABLE.sub(lambda found: os.environ.get(found[1] or found[2], found[0]), path)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something stands at this path; whether it can be read is found when it is read."""
+    try:
+        return os.path.lexists(path)
+    except ValueError:  # a null character
+        return False
 
 
 def _two_folders(folder: Path) -> FolderContent:
@@ -172,15 +258,17 @@ def _one_folder(folder: Path) -> FolderContent:
 def _patient_folders(folders: list[Path]) -> FolderContent:
     content = FolderContent(layout=Layout.PATIENT_FOLDERS)
     for folder in folders:
-        images, labels = _images_and_labels(folder)
+        try:
+            images, labels = _images_and_labels(folder)
+        except (InputError, OSError) as fault:
+            content.skip(folder.name, _reason(folder, fault))
+            continue
         whole = sorted(set(images) & set(labels))
         for case in sorted(set(images) | set(labels)):
             if case in whole[1:]:  # e.g. two heart phases: reading both would count one patient twice
-                content.skipped.append(
-                    Skipped(
-                        name=f"{folder.name}/{case}",
-                        reason=f"{folder}: holds several stacks and only the first one is read; move this one to a folder of its own",
-                    )
+                content.skip(
+                    f"{folder.name}/{case}",
+                    f"{_printable(folder)}: holds several stacks and only the first one is read; move this one to a folder of its own",
                 )
             else:
                 content.pair(f"{folder.name}/{case}" if case else folder.name, images.get(case), labels.get(case), patient=folder.name)
@@ -221,19 +309,34 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def _add_file(files: dict[str, Path], case: str, path: Path) -> None:
     if case in files:
-        raise InputError(f"{path}: {files[case].name} in the same folder is the same case; keep one of them")
+        raise InputError(f"{_printable(path)}: {_printable(files[case].name)} in the same folder is the same case; keep one of them")
     files[case] = path
 
 
 def _files(folder: Path) -> list[Path]:
-    """NIfTI files of a folder, sorted by name. Hidden files are leftovers of other programs and are ignored."""
+    """NIfTI files of a folder, sorted by name. Hidden files are leftovers of other programs and are ignored.
+
+    A pipe or a broken link with such a name counts: reading it fails, and the case is named.
+    """
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.name.endswith(ENDINGS) and not p.name.startswith(".") and p.is_file())
+    return sorted(p for p in _entries(folder) if p.name.endswith(ENDINGS) and not p.name.startswith(".") and not p.is_dir())
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    """The sub-folders that can be read, sorted by name."""
+    return sorted(p for p in _entries(folder) if p.is_dir() and not p.name.startswith(".") and _is_open(p))
+
+
+def _entries(folder: Path) -> list[Path]:
+    entries = list(islice(folder.iterdir(), MOST_ENTRIES + 1))
+    if len(entries) > MOST_ENTRIES:
+        raise InputError(f"{_printable(folder)}: holds more than {MOST_ENTRIES} files; divide it into several folders")
+    return entries
+
+
+def _is_open(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _has(folder: Path, name: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +22,21 @@ from jaxtyping import Float, Shaped
 from nibabel.spatialimages import HeaderDataError
 
 from lgesynthnet.errors import InputError
+from lgesynthnet.files.reading import open_regular
 
-MAX_BYTES = 2**30  # the most that the voxels of one file may take
+MAX_VOXELS = 2**25  # of one file: 32 slices of 1024 x 1024; short-axis stacks have a tenth of it
+LIMIT_OPTION = "LGESYNTHNET_MAX_VOXELS"  # environment variable that replaces `MAX_VOXELS`
 MAX_PADDING_BYTES = 2**20  # some programs pad the end of a file; a file that goes on after this is refused
 PIECE_BYTES = 2**24
-MAX_SIDE, MIN_SIDE = 2048, 32
+MAX_SIDE, MIN_SIDE, MAX_SLICES = 2048, 32, 512
 MAX_PIXEL_MM, MAX_STEP_MM = 10.0, 50.0
+MAX_FIELD_MM = 1000.0  # side of a slice; the bore of a scanner is narrower
+MAX_STRETCH = 5.0  # longer by shorter side of a pixel
+MAX_AFFINE = 1e6  # mm; what is larger comes from damage, and a sample's origin must fit float32
+MAX_QUATERNION = 1.02  # length of a unit quaternion after rounding by careless writers; what is longer is no rotation
 # A header begins with its own length in bytes.
 _HEADER_CLASSES: dict[int, type[nib.Nifti1Header]] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
+_QUATERNION = ("quatern_b", "quatern_c", "quatern_d")
 _TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}  # low bits of xyzt_units: unknown, metre, millimetre, micrometre
 
 
@@ -70,8 +78,8 @@ def read_volume(path: Path) -> Volume:
     """Read a 2-D or 3-D NIfTI file (.nii or gzipped). The header is checked before any memory is taken for voxels.
 
     Raises:
-        InputError: the file is missing, is not NIfTI, is truncated or damaged, has four dimensions, does not hold real
-            numbers, is too large or too small, or states a spacing that cannot be used.
+        InputError: the file is missing, is no regular file, is not NIfTI, is truncated or damaged, has four dimensions, does not
+            hold real numbers, is too large or too small, or states a spacing or a position that cannot be used.
     """
     with _opened(path) as stream:
         header = _parse_header(path, stream)
@@ -79,7 +87,9 @@ def read_volume(path: Path) -> Volume:
         size = math.prod(geometry.shape) * geometry.dtype.itemsize
         _read_exactly(path, stream, int(header["vox_offset"]) - header.sizeof_hdr)
         voxels = _read_exactly(path, stream, size)
-        if len(stream.read(MAX_PADDING_BYTES + 1)) > MAX_PADDING_BYTES:
+        # A file that goes on for long is not even unpacked; compression never makes a file twice as large.
+        goes_on = path.stat().st_size > 2 * (size + MAX_PADDING_BYTES) or len(stream.read(MAX_PADDING_BYTES + 1)) > MAX_PADDING_BYTES
+        if goes_on:
             raise InputError(f"{path}: holds far more than the {size} bytes that its header states; export it again")
         affine = affine_of(header, geometry.shape)
     stored = np.frombuffer(voxels, dtype=geometry.dtype).reshape(geometry.shape, order="F")
@@ -110,19 +120,23 @@ def affine_of(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> Float[np
 def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
     """The bytes of the file, decompressed where its content (not its name) is gzip. Faults become errors that name the file."""
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             compressed = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if compressed else path.open("rb") as stream:
-            yield stream
+            raw.seek(0)
+            if compressed:
+                with gzip.GzipFile(fileobj=raw) as stream:
+                    yield stream
+            else:
+                yield raw
     except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
         raise InputError(f"{path}: the compressed file is truncated or damaged ({fault}); copy or export it again") from None
     except OSError as fault:
         raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
-    except (HeaderDataError, ValueError, KeyError) as fault:
-        raise InputError(f"{path}: its NIfTI header cannot be understood ({fault}); export it again") from None
+    except (HeaderDataError, ValueError, KeyError, OverflowError) as fault:
+        raise InputError(f"{path}: its NIfTI header cannot be understood ({' '.join(str(fault).split())}); export it again") from None
 
 
-def _read_exactly(path: Path, stream: io.BufferedIOBase, count: int) -> bytes:
+def _read_exactly(path: Path, stream: io.BufferedIOBase, count: int) -> bytearray:
     """Read `count` bytes.
 
     nibabel would allocate the whole array first. Reading in pieces takes memory only for bytes that are really there, so
@@ -134,7 +148,7 @@ def _read_exactly(path: Path, stream: io.BufferedIOBase, count: int) -> bytes:
         if not piece:
             raise InputError(f"{path}: ends after {len(content)} of the {count} bytes that its header states; copy or export it again")
         content += piece
-    return bytes(content)
+    return content
 
 
 def _parse_header(path: Path, stream: io.BufferedIOBase) -> nib.Nifti1Header:
@@ -143,7 +157,7 @@ def _parse_header(path: Path, stream: io.BufferedIOBase) -> nib.Nifti1Header:
     if header_class is None:
         raise InputError(f"{path}: is not a NIfTI file; export the images as .nii.gz")
     # Without `check=False` nibabel would silently turn a spacing of 0 into 1 mm.
-    header = header_class(length + _read_exactly(path, stream, header_class.sizeof_hdr - 4), check=False)
+    header = header_class(length + bytes(_read_exactly(path, stream, header_class.sizeof_hdr - 4)), check=False)
     if not bytes(header["magic"]).startswith(header_class.single_magic):
         raise InputError(f"{path}: is an Analyze file or one half of a header/image pair; export it as one .nii.gz")
     first = header_class.sizeof_hdr + 4
@@ -151,12 +165,25 @@ def _parse_header(path: Path, stream: io.BufferedIOBase) -> nib.Nifti1Header:
         header["vox_offset"] = first
     if not first <= float(header["vox_offset"]) <= MAX_PADDING_BYTES:
         raise InputError(f"{path}: its header states that voxels start at byte {float(header['vox_offset']):g}; export it again")
+    _as_the_standard_reads_it(header)
     return header
 
 
+def _as_the_standard_reads_it(header: nib.Nifti1Header) -> None:
+    """Correct what nibabel refuses and other programs, which follow the reference implementation of NIfTI, read."""
+    if float(header["pixdim"][0]) not in (-1.0, 1.0):  # the sign of the quaternion's third axis; only a negative number turns it
+        header["pixdim"][0] = -1.0 if float(header["pixdim"][0]) < 0 else 1.0
+    for code in ("qform_code", "sform_code"):
+        header[code] = max(int(header[code]), 0)
+    length = math.sqrt(sum(float(header[key]) ** 2 for key in _QUATERNION))
+    if 1 < length <= MAX_QUATERNION:
+        for key in _QUATERNION:
+            header[key] = float(header[key]) / length
+
+
 def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
-    """Shape, data type and spacing of a header, after each was found usable."""
-    sides = header.get_data_shape()
+    """Shape, data type, spacing and position of a header, after each was found usable."""
+    sides = tuple(int(side) for side in header.get_data_shape())
     if len(sides) < 2 or min(sides) < 1:
         raise InputError(f"{path}: its header states the shape {sides}, but an image has rows and columns; export it again")
     if any(side > 1 for side in sides[3:]):
@@ -165,17 +192,45 @@ def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise InputError(f"{path}: holds {dtype} voxels; store it as integers or as float of at most 64 bit")
-    if columns * rows * slices * dtype.itemsize > MAX_BYTES:
-        raise InputError(f"{path}: its header states {columns} x {rows} x {slices} voxels of {dtype}, over the limit of 1 GiB; crop it")
+    if columns * rows * slices > (limit := _most_voxels()):
+        raise InputError(
+            f"{path}: its header states {columns} x {rows} x {slices} voxels, over the limit of {limit}; crop it, "
+            f"or raise the limit with the environment variable {LIMIT_OPTION}"
+        )
+    if slices > MAX_SLICES:
+        raise InputError(
+            f"{path}: its header states {slices} slices, at most {MAX_SLICES} are read; store the axes in the order (column, row, slice)"
+        )
     if min(columns, rows) < MIN_SIDE or max(columns, rows) > MAX_SIDE:
         raise InputError(
             f"{path}: its slices are {rows} x {columns} pixels, usable are {MIN_SIDE} to {MAX_SIDE}; "
             "store the axes in the order (column, row, slice)"
         )
-    return Geometry(shape=(columns, rows, slices), dtype=dtype, pixel_mm=_spacing(path, header, slices))
+    shape = (columns, rows, slices)
+    _require_position(path, header, shape)
+    return Geometry(shape=shape, dtype=dtype, pixel_mm=_spacing(path, header, shape))
 
 
-def _spacing(path: Path, header: nib.Nifti1Header, slices: int) -> tuple[float, float, float]:
+def _most_voxels() -> int:
+    stated = os.environ.get(LIMIT_OPTION)
+    if stated is None:
+        return MAX_VOXELS
+    if not (stated.isdecimal() and 0 < len(stated) <= 12):
+        raise InputError(f"{LIMIT_OPTION}={stated[:40]!r}: must be a whole number of voxels; correct or unset it")
+    return int(stated)
+
+
+def _require_position(path: Path, header: nib.Nifti1Header, shape: tuple[int, int, int]) -> None:
+    """Both ways in which a header can state a position must be usable: a sample inherits both."""
+    affines = {"affine": affine_of(header, shape)}
+    if int(header["qform_code"]) > 0:
+        affines["qform"] = header.get_qform()
+    for name, affine in affines.items():
+        if not (np.isfinite(affine).all() and np.abs(affine).max() < MAX_AFFINE):
+            raise InputError(f"{path}: its {name} holds NaN, Inf or numbers above {MAX_AFFINE:g}; correct the header or export it again")
+
+
+def _spacing(path: Path, header: nib.Nifti1Header, shape: tuple[int, int, int]) -> tuple[float, float, float]:
     scale = _TO_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     across, down, step = (float(length) * scale for length in header["pixdim"][1:4])
     for name, pixel in (("columns", across), ("rows", down)):
@@ -183,8 +238,17 @@ def _spacing(path: Path, header: nib.Nifti1Header, slices: int) -> tuple[float, 
             raise InputError(
                 f"{path}: the pixel spacing along {name} is {pixel:g} mm in pixdim, must lie in (0, {MAX_PIXEL_MM:g}]; correct the header"
             )
+    if max(across, down) > MAX_STRETCH * min(across, down):
+        raise InputError(
+            f"{path}: its pixels are {down:g} x {across:g} mm (row, column) in pixdim; store the axes in the order (column, row, slice)"
+        )
+    if max(across * shape[0], down * shape[1]) > MAX_FIELD_MM:
+        raise InputError(
+            f"{path}: its slices are {down * shape[1]:g} x {across * shape[0]:g} mm by pixdim, more than any scanner sees; "
+            "correct the header"
+        )
     if not 0 < step <= MAX_STEP_MM:
-        if slices > 1:
+        if shape[2] > 1:
             raise InputError(f"{path}: the slice spacing is {step:g} mm in pixdim, must lie in (0, {MAX_STEP_MM:g}]; correct the header")
         step = 0.0
     return across, down, step

@@ -7,13 +7,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from pydantic import RootModel
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import patient_name
 from lgesynthnet.errors import InputError
-from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.names import checked_name
+from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import OnCase, Skipped, scar_of
+
+
+class _Splits(RootModel[dict[str, list[str]]]):
+    """Part -> names of its patients."""
 
 
 def read_splits(path: Path) -> dict[str, list[str]]:
@@ -22,10 +28,9 @@ def read_splits(path: Path) -> dict[str, list[str]]:
     Raises:
         InputError: the file is not a splits file, or a patient is listed twice.
     """
-    content = read_json(path)
-    for part, names in content.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise InputError(f'{path}: part "{part}" must be a list of patient names; correct the file')
+    content = checked(_Splits, read_json(path), str(path)).root
+    for name in (*content, *(name for names in content.values() for name in names)):
+        checked_name(name, str(path))
     return checked_splits({part: [patient_name(name) for name in names] for part, names in content.items()}, place=str(path))
 
 

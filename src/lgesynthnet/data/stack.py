@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -90,34 +91,35 @@ def _rounded(numbers: Shaped[np.ndarray, "*shape"]) -> str:
 def _require_finite(image: Volume) -> None:
     if image.stored.dtype.kind != "f":
         return
-    broken = ~np.isfinite(image.stored)
-    if broken.any():
-        slices = np.flatnonzero(broken.any(axis=(0, 1)))
-        count = int(broken[:, :, slices[0]].sum())
+    broken = [int((~np.isfinite(image.stored[:, :, index])).sum()) for index in range(image.stored.shape[2])]
+    slices = np.flatnonzero(broken)
+    if slices.size:
+        count = broken[slices[0]]
         more = f" (and {len(slices) - 1} more slices)" if len(slices) > 1 else ""
         raise InputError(f"{image.path}: slice {slices[0]} holds NaN or Inf in {count} pixels{more}; replace them, e.g. by 0")
 
 
 def _translate_labels(label: Volume, label_map: Mapping[int, Label]) -> UInt8[np.ndarray, "columns rows slices"]:
     """Label ids of the file to `Label`. Floats are accepted where they are whole numbers, as in the files of EMIDEC."""
-    values: Float[np.ndarray, "columns rows slices"] | Shaped[np.ndarray, "columns rows slices"] = label.stored
-    if (label.slope, label.inter) != (1.0, 0.0):
-        values = values.astype(np.float64) * label.slope + label.inter
-    present = np.unique(values)
-    labels = np.zeros(values.shape, dtype=np.uint8)
-    for value in present:
-        here = values == value
-        if not np.isfinite(value) or value != round(float(value)) or int(value) not in label_map:
-            _refuse_label(label.path, float(value), here if np.isfinite(value) else ~np.isfinite(values), label_map)
-        labels[here] = label_map[int(value)]
+    labels = np.zeros(label.stored.shape, dtype=np.uint8)
+    for index in range(label.stored.shape[2]):  # one slice at a time, because scaled numbers take eight bytes
+        values: Float[np.ndarray, "columns rows"] | Shaped[np.ndarray, "columns rows"] = label.stored[:, :, index]
+        if (label.slope, label.inter) != (1.0, 0.0):
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = values.astype(np.float64) * label.slope + label.inter
+        for value in np.unique(values):
+            here = values == value
+            if not np.isfinite(value) or value != np.rint(value) or int(value) not in label_map:
+                count = int(here.sum() if np.isfinite(value) else (~np.isfinite(values)).sum())
+                raise _unknown_label(label.path, index, float(value), count, label_map)
+            labels[:, :, index][here] = label_map[int(value)]
     return labels
 
 
-def _refuse_label(path: Path, value: float, here: Shaped[np.ndarray, "columns rows slices"], label_map: Mapping[int, Label]) -> None:
-    index = int(np.flatnonzero(here.any(axis=(0, 1)))[0])
-    count = int(here[:, :, index].sum())
+def _unknown_label(path: Path, index: int, value: float, count: int, label_map: Mapping[int, Label]) -> InputError:
     known = ",".join(f"{number}={label.name.lower().replace('_', '-')}" for number, label in label_map.items())
-    kind = f"label id {value:g}" if value == value // 1 else f"the label value {value:g}, which is not a whole number,"
-    raise InputError(
+    whole = math.isfinite(value) and value == value // 1
+    kind = f"label id {value:g}" if whole else f"the label value {value:g}, which is not a whole number,"
+    return InputError(
         f"{path}: slice {index} holds {kind} in {count} pixels; the known ids are {known}; name it with --labels, e.g. {EXAMPLE}"
     )

@@ -8,6 +8,7 @@ import os
 import stat
 from dataclasses import dataclass
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,27 +23,38 @@ LONGEST_NUMBER = 400  # characters; the shortest text that gives back any float 
 T = TypeVar("T")
 
 
-def read_bytes(path: Path, limit_bytes: int) -> bytes:
-    """The content of a regular file of at most `limit_bytes` bytes.
-
-    A named pipe or a device is refused before anything is read from it, so that nothing can wait for ever.
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading. A named pipe or a device is refused at once, because reading it could wait for ever.
 
     Raises:
-        InputError: the file is missing, is no regular file, cannot be read, or is larger.
+        InputError: the file is missing, is no regular file, or cannot be opened.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise InputError(f"{path}: is not a regular file; replace it by one")
-            if about.st_size > limit_bytes:
-                raise InputError(f"{path}: has {about.st_size} bytes, which is more than the {limit_bytes} allowed here; replace it")
-            content = file.read(limit_bytes + 1)
     except OSError as fault:
         raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
     except ValueError:  # a null character in the name
         raise InputError(f"{str(path)!r}: is not a file name; correct it") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{path}: is not a regular file; replace it by one")
+    return open(descriptor, "rb")
+
+
+def read_bytes(path: Path, limit_bytes: int) -> bytes:
+    """The content of a regular file of at most `limit_bytes` bytes.
+
+    Raises:
+        InputError: see `open_regular`; or the file cannot be read, or is larger.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit_bytes:
+            raise InputError(f"{path}: has {size} bytes, which is more than the {limit_bytes} allowed here; replace it")
+        try:
+            content = file.read(limit_bytes + 1)
+        except OSError as fault:
+            raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
     if len(content) > limit_bytes:
         raise InputError(f"{path}: grew beyond {limit_bytes} bytes while it was read; try again")
     return content
@@ -120,8 +132,14 @@ def _adapter(kind: Any) -> Any:  # a TypeAdapter; the checker of types in the te
 def first_error(fault: ValidationError) -> str:
     """The first thing that is wrong with a record, in one line."""
     first = fault.errors(include_url=False)[0]
-    where = ".".join(map(str, first["loc"])) or "the record"
+    where = ".".join(map(_key, first["loc"])) or "the record"
     return f"{where}: {first['msg']}, got {_short(first.get('input'))}"
+
+
+def _key(part: object) -> str:
+    """A key of a record, which may hold anything, as one short word."""
+    text = str(part)
+    return text if text.isprintable() and len(text) <= 40 else _short(text)
 
 
 def _short(value: object) -> str:

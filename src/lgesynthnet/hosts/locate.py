@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from lgesynthnet.anatomy.frame import HeartFrame, compute_heart_frame
 from lgesynthnet.anatomy.orientation import StackOrder, assign_levels, find_all_insertions, order_stack
-from lgesynthnet.anatomy.septum_evidence import Evidence
-from lgesynthnet.errors import AnatomyError
+from lgesynthnet.anatomy.septum_evidence import ANGLES_DEG, ARCS_DEG, Evidence
+from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Stack
 
 
@@ -54,4 +56,7 @@ def _read_septum(slice_: ShortAxisSlice) -> Evidence:
     # Torch is loaded only for hosts that have neither landmarks nor an RV label.
     from lgesynthnet.segmenter.septum import read_septum
 
-    return read_septum(slice_)
+    try:
+        return read_septum(slice_)
+    except InputError:  # a flat slice, which is no host itself, says nothing about its neighbours
+        return np.zeros((ANGLES_DEG.size, ARCS_DEG.size))

@@ -7,29 +7,46 @@ of these is simply not found, and its orientation is estimated anew.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, Field
 
 from lgesynthnet import __version__
 from lgesynthnet.anatomy.orientation import OrderSource, StackOrder, assign_levels
+from lgesynthnet.errors import InputError
+from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
 from lgesynthnet.records import Insertions, Source, Stack
 
-SIZE_LIMIT = 64 * 2**20  # bytes; 10,000 patients need less than a tenth of it
+_Degrees = Annotated[float, Field(ge=-720, le=720)]
+_Confidence = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Entry(BaseModel):
+    """One stack: (base first, confidence, source), and for each slice (anterior, inferior, source, confidence)."""
+
+    order: tuple[bool, _Confidence, OrderSource]
+    insertions: list[tuple[_Degrees, _Degrees, Source, _Confidence] | None]
+
+
+class _File(BaseModel):
+    version: str
+    stacks: dict[str, _Entry]
 
 
 class OrientationCache:
     """Orientation of stacks by their content. A file that cannot be read is an empty cache: it only saves time."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._entries: dict[str, Any] = _read(path) if path is not None else {}
+        self._entries = _read(path) if path is not None else {}
         self._used: dict[str, Any] = {}
 
     def locate(self, stack: Stack) -> LocatedStack:
         """The same as `locate_stack`, from the cache where the stack is known."""
-        key = _key(stack)
+        key = content_of(stack)
         located = _restored(stack, self._entries.get(key))
         if located is None:
             located = locate_stack(stack)
@@ -45,12 +62,13 @@ class OrientationCache:
         write_json(path, {"version": __version__, "stacks": self._used})
 
 
-def _key(stack: Stack) -> str:
+def content_of(stack: Stack) -> str:
+    """Hash of everything that was read of a stack. Nothing in it is computed, so it is the same on every processor."""
     content = hashlib.sha256()
-    about = (stack.image.dtype.str, stack.image.shape, stack.spacing_mm, stack.slice_step_mm, stack.base_first)
+    about = (stack.image.dtype.str, stack.image.shape, stack.spacing_mm, stack.slice_step_mm, stack.base_first, stack.flip)
     content.update(repr((*about, sorted(stack.insertions_deg.items()))).encode())
     for voxels in (stack.image, stack.labels):
-        content.update(voxels.tobytes())
+        content.update(np.ascontiguousarray(voxels).data)
     return content.hexdigest()
 
 
@@ -65,30 +83,21 @@ def _record(located: LocatedStack) -> dict[str, Any]:
     }
 
 
-def _restored(stack: Stack, entry: Any) -> LocatedStack | None:
-    try:
-        base_first, confidence, source = entry["order"]
-        order = StackOrder(base_first=bool(base_first), confidence=float(confidence), source=OrderSource(source))
-        insertions = [
-            None
-            if place is None
-            else Insertions(anterior_deg=float(place[0]), inferior_deg=float(place[1]), source=Source(place[2]), confidence=float(place[3]))
-            for place in entry["insertions"]
-        ]
-    except (KeyError, TypeError, ValueError, IndexError):
+def _restored(stack: Stack, entry: _Entry | None) -> LocatedStack | None:
+    if entry is None or len(entry.insertions) != len(stack):
         return None
-    if len(insertions) != len(stack):
-        return None
+    base_first, confidence, source = entry.order
+    order = StackOrder(base_first=base_first, confidence=confidence, source=source)
+    insertions = [
+        None if place is None else Insertions(anterior_deg=place[0], inferior_deg=place[1], source=place[2], confidence=place[3])
+        for place in entry.insertions
+    ]
     return LocatedStack(stack=stack, order=order, levels=assign_levels(stack, order), insertions=insertions)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, _Entry]:
     try:
-        if path.stat().st_size > SIZE_LIMIT:
-            return {}
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        file = checked(_File, read_json(path), str(path))
+    except InputError:
         return {}
-    if not isinstance(content, dict) or content.get("version") != __version__ or not isinstance(content.get("stacks"), dict):
-        return {}
-    return dict(content["stacks"])
+    return file.stacks if file.version == __version__ else {}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +18,17 @@ from lgesynthnet.anatomy.orientation import StackOrder
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import CaseFiles
-from lgesynthnet.data.ring import Fault, find_fault
-from lgesynthnet.errors import InputError
-from lgesynthnet.hosts.orientation_cache import OrientationCache
-from lgesynthnet.records import Insertions, Level, OnCase, ShortAxisSlice, Skipped, Stack
+from lgesynthnet.data.nifti import read_header
+from lgesynthnet.data.ring import Fault
+from lgesynthnet.errors import AnatomyError, InputError
+from lgesynthnet.hosts.orientation_cache import OrientationCache, content_of
+from lgesynthnet.hosts.suitability import find_host_fault
+from lgesynthnet.records import Insertions, Level, OnCase, Skipped, Stack
 
-STACKS_IN_MEMORY = 32
+STACK_BYTES_IN_MEMORY = 2**29  # 512 MiB, or a single stack that is larger
+LARGE_VOXELS = 2**23  # stacks above are read one at a time, whatever the number of workers
 MOST_WORKERS = 8  # threads that orient hearts; reading the files is the limit beyond that
+_LARGE = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +51,11 @@ class HostPool:
     """The usable hosts of a cohort, by patient and slice index.
 
     Attributes:
-        fingerprint: hash of everything in the hosts that decides a pixel: images, labels, spacing, levels, insertions.
+        fingerprint: hash of everything that was read of the hosts: images, labels, spacing, order and landmarks. What is computed from
+            them, such as the insertions, is not in it, because its last digits depend on the processor.
         skipped: cases and slices that cannot be used, with reasons; slices that nobody labelled are not among them.
         orientation: how each stack is oriented, to be kept beside a run.
+        contents: patient -> hash of what was read of the stack, see `content_of`.
     """
 
     cohort: Cohort
@@ -54,6 +63,7 @@ class HostPool:
     skipped: list[Skipped]
     fingerprint: str
     orientation: OrientationCache = field(default_factory=OrientationCache, repr=False)
+    contents: dict[str, str] = field(default_factory=dict, repr=False)
     _stacks: OrderedDict[str, Stack] = field(default_factory=OrderedDict, repr=False)
 
     def fetch(self, entry: HostEntry) -> Host:
@@ -67,11 +77,19 @@ class HostPool:
         return Host(slice_=slice_, frame=compute_heart_frame(slice_, entry.level, entry.insertions))
 
     def _stack(self, case: CaseFiles) -> Stack:
-        stack = self._stacks.pop(case.patient, None) or self.cohort.read(case)
+        stack = self._stacks.pop(case.patient, None)
+        if stack is None:
+            stack = self.cohort.read(case)
+            if content_of(stack) != self.contents.get(case.patient):
+                raise InputError(f"{case.image_path}: it or its labels changed after the hosts were listed; give the same command again")
         self._stacks[case.patient] = stack  # the most recent one stands last
-        if len(self._stacks) > STACKS_IN_MEMORY:
+        while len(self._stacks) > 1 and sum(map(_bytes_of, self._stacks.values())) > STACK_BYTES_IN_MEMORY:
             self._stacks.popitem(last=False)
         return stack
+
+
+def _bytes_of(stack: Stack) -> int:
+    return stack.image.nbytes + stack.labels.nbytes
 
 
 def find_hosts(
@@ -96,13 +114,12 @@ def find_hosts(
     content = hashlib.sha256()
     _refuse_if(strict, pool.skipped)
     for done, hosts in enumerate(_hosts_by_case(cohort, with_scar, pool.orientation), start=1):
-        for host in hosts:
-            if isinstance(host, Skipped):
-                pool.skipped.append(host)
-            else:
-                entry, digest = host
-                pool.entries.append(entry)
-                content.update(digest)
+        pool.skipped.extend(hosts.skipped)
+        if hosts.entries:
+            patient = hosts.case.patient
+            pool.entries.extend(hosts.entries)
+            pool.contents[patient] = hosts.content
+            content.update(f"{patient} {hosts.content} {[entry.index for entry in hosts.entries]}\n".encode())
         _refuse_if(strict, pool.skipped)
         if on_case is not None:
             on_case(done, len(cohort.cases))
@@ -112,13 +129,20 @@ def find_hosts(
     return pool
 
 
-_Hosts = list[tuple[HostEntry, bytes] | Skipped]  # with each entry, what it adds to the fingerprint
+@dataclass(kw_only=True)
+class _CaseHosts:
+    """The hosts of one case, and the hash of what was read."""
+
+    case: CaseFiles
+    entries: list[HostEntry] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    content: str = ""
 
 
-def _hosts_by_case(cohort: Cohort, with_scar: bool, orientation: OrientationCache) -> Iterator[_Hosts]:
+def _hosts_by_case(cohort: Cohort, with_scar: bool, orientation: OrientationCache) -> Iterator[_CaseHosts]:
     """The hosts of every case, in order. A few cases are read and oriented at once: a network that runs on one thread leaves cores idle."""
     workers = min(os.cpu_count() or 1, MOST_WORKERS)
-    waiting: deque[Future[_Hosts]] = deque()
+    waiting: deque[Future[_CaseHosts]] = deque()
     with ThreadPoolExecutor(workers) as threads:
         try:
             for case in cohort.cases:
@@ -132,40 +156,37 @@ def _hosts_by_case(cohort: Cohort, with_scar: bool, orientation: OrientationCach
                 hosts.cancel()
 
 
-def _hosts_of_case(cohort: Cohort, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> _Hosts:
+def _hosts_of_case(cohort: Cohort, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> _CaseHosts:
+    hosts = _CaseHosts(case=case)
     try:
-        stack = cohort.read(case)
-    except InputError as fault:
-        return [Skipped(name=case.patient, reason=str(fault))]
-    return list(_hosts_of(stack, case, with_scar, orientation))
+        with _LARGE if _is_large(case) else nullcontext():
+            _list_hosts(hosts, cohort.read(case), with_scar, orientation)
+    except (InputError, AnatomyError) as fault:
+        return _CaseHosts(case=case, skipped=[Skipped(name=case.patient, reason=str(fault))])
+    return hosts
 
 
-def _hosts_of(stack: Stack, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> Iterator[tuple[HostEntry, bytes] | Skipped]:
+def _is_large(case: CaseFiles) -> bool:
+    return math.prod(read_header(case.image_path)[1].shape) > LARGE_VOXELS
+
+
+def _list_hosts(hosts: _CaseHosts, stack: Stack, with_scar: bool, orientation: OrientationCache) -> None:
     usable: list[int] = []
     for slice_ in stack:
-        fault = find_fault(slice_)
+        fault = find_host_fault(slice_)
         if fault is None:
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # slices beyond base and apex have no labels
-            yield Skipped(name=slice_.name, reason=f"{slice_.image_path}: slice {slice_.index}: {fault}")
+            hosts.skipped.append(Skipped(name=slice_.name, reason=f"{slice_.image_path}: slice {slice_.index}: {fault}"))
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
         return
     hearts = orientation.locate(stack)
+    hosts.content = content_of(stack)
     for index in wanted:
         level, insertions = hearts.levels[index], hearts.insertions[index]
         if level is not None and insertions is not None:
-            entry = HostEntry(case=case, index=index, level=level, order=hearts.order, insertions=insertions)
-            yield entry, _content(stack[index], entry)
-
-
-def _content(slice_: ShortAxisSlice, entry: HostEntry) -> bytes:
-    place = entry.insertions
-    header = (
-        f"{slice_.name} {slice_.image.dtype.str} {slice_.image.shape} {slice_.spacing_mm} {entry.level} "
-        f"{place.anterior_deg:.4f} {place.inferior_deg:.4f}"
-    )
-    return header.encode() + hashlib.sha256(slice_.image.tobytes()).digest() + hashlib.sha256(slice_.labels.tobytes()).digest()
+            hosts.entries.append(HostEntry(case=hosts.case, index=index, level=level, order=hearts.order, insertions=insertions))
 
 
 def _refuse_if(strict: bool, skipped: list[Skipped]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, heart_radius_px, make_thumbnail
-from lgesynthnet.data.ring import Fault, find_fault
+from lgesynthnet.data.ring import Fault
 from lgesynthnet.errors import InputError
+from lgesynthnet.hosts.suitability import find_host_fault
 from lgesynthnet.records import Label, OnCase, Stack, scar_of, wall_of
 
 UNUSUAL_BURDEN = 0.6  # share of the wall of a whole heart; the largest infarcts of patients stay below
@@ -44,7 +45,7 @@ class CaseReport:
 
     Attributes:
         slices: number of slices; 0 for a case that cannot be read.
-        usable: indices of the slices that can be used.
+        usable: indices of the slices that can be used: a scar can be painted into them.
         with_scar: indices of the usable slices that hold scar.
         spacing_mm: pixel size in mm as (row, column); None for a case that cannot be read.
     """
@@ -147,7 +148,7 @@ def check_stack(stack: Stack) -> CaseReport:
     problems: list[Problem] = []
     usable: list[int] = []
     for slice_ in stack:
-        fault = find_fault(slice_)
+        fault = find_host_fault(slice_)
         if fault is None:
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # slices above the base and below the apex have no labels

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.data.inspection import Severity, verify
 from lgesynthnet.data.label_maps import parse_label_map
+from lgesynthnet.hosts.inspection import Severity, verify
 
 
 def chest(seed: int, shape=(64, 64, 3)) -> np.ndarray:
