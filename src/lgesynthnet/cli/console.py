@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import typer
+
+INTERRUPTED = 130  # exit code
+
 
 @dataclass
 class Settings:
@@ -32,6 +36,26 @@ def note(text: str) -> None:
     """Print a note to stderr, unless -q is given."""
     if not settings.quiet:
         print(text, file=sys.stderr)
+
+
+def written_again(files: list[str]) -> str:
+    """The note on files that were missing or damaged."""
+    named = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+    return f"missing or damaged, and written again: {named}"
+
+
+@contextmanager
+def interruptible(what_then: str) -> Iterator[None]:
+    """End the command with exit code 130 and one line when Ctrl-C is pressed inside the block.
+
+    Args:
+        what_then: how the user goes on, after "interrupted; ".
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"interrupted; {what_then}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from lgesynthnet.cli import console
 from lgesynthnet.cli.options import Seed
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.data.source import CohortSource
-from lgesynthnet.errors import RunError
 from lgesynthnet.options import option
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
@@ -70,8 +69,6 @@ def split(
     """Divide patients into parts with equal shares of patients with scar. Do this once, before any training, and keep the file."""
     from lgesynthnet.data.splits import split_cohort, write_splits
 
-    if out.exists():
-        raise RunError(f"{out}: already exists, and trained models may depend on it; choose another --out")
     cohort = request.source.open()
     with console.bar("reading labels", len(cohort)) as advance:
         parts = split_cohort(cohort, request.seed, _shares(request.shares), on_case=advance)
@@ -100,18 +97,15 @@ def phantom(
     ] = 0.125,
 ) -> None:
     """Simulate patients with and without infarcts: LGE stacks with labels, and a table of the true values. Uses no real data."""
-    from lgesynthnet.phantom.cohort import simulate_patients
+    from lgesynthnet.phantom.cohort import CohortSettings, write_cohort
 
-    with console.bar("simulating patients", patients) as advance:
-        simulate_patients(
-            out,
-            patients=patients,
-            seed=seed,
-            positive=positive,
-            non_ischaemic=non_ischaemic,
-            workers=os.cpu_count() or 1,
-            on_progress=advance,
-        )
+    settings = CohortSettings(patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic)
+    with console.interruptible(f"the same command makes {out} complete"), console.bar("simulating patients", patients) as advance:
+        damaged = write_cohort(out, settings, workers=os.cpu_count() or 1, on_progress=advance)
+    if damaged == []:
+        console.note(f"{out} holds these patients already, so nothing was written")
+    elif damaged is not None:
+        console.note(console.written_again(damaged))
     typer.echo(f"{patients} simulated patients in {out}")
 
 

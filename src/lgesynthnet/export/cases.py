@@ -16,7 +16,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.data.layout import CaseFiles
 from lgesynthnet.data.nifti import read_volume
-from lgesynthnet.data.nifti_writing import write_copied_slice, write_slice_like
+from lgesynthnet.data.nifti_writing import copied_slice, gzip_bytes, slice_like
 from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
@@ -174,10 +174,11 @@ def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values
             write_bytes(image_out, source.read_bytes())
         except OSError as fault:
             raise InputError(f"{source}: cannot be read: {fault.strerror or fault}") from None
-        write_slice_like(label_out, stored, source, index, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
-        return
-    write_copied_slice(image_out, image, source, index)
-    write_copied_slice(label_out, stored, source, index, dtype=np.uint8)
+        label = slice_like(stored, source, index, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
+    else:
+        write_bytes(image_out, gzip_bytes(copied_slice(image, source, index)))
+        label = copied_slice(stored, source, index, dtype=np.uint8)
+    write_bytes(label_out, gzip_bytes(label))
 
 
 def _properties(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:
