@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+SECONDS_TO_END = 5.0
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -40,6 +41,8 @@ def worker_processes(count: int) -> Iterator[Workers]:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        for process in processes:  # what they write must not meet what the command writes at its end
+            process.join(SECONDS_TO_END)
         raise
     pool.shutdown()
 

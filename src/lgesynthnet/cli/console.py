@@ -38,12 +38,6 @@ def note(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def written_again(files: list[str]) -> str:
-    """The note on files that were missing or damaged."""
-    named = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
-    return f"missing or damaged, and written again: {named}"
-
-
 @contextmanager
 def interruptible(what_then: str) -> Iterator[None]:
     """End the command with exit code 130 and one line when Ctrl-C is pressed inside the block.

@@ -97,6 +97,7 @@ def phantom(
     ] = 0.125,
 ) -> None:
     """Simulate patients with and without infarcts: LGE stacks with labels, and a table of the true values. Uses no real data."""
+    from lgesynthnet.files.owned import written_again
     from lgesynthnet.phantom.cohort import CohortSettings, write_cohort
 
     settings = CohortSettings(patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic)
@@ -105,7 +106,7 @@ def phantom(
     if damaged == []:
         console.note(f"{out} holds these patients already, so nothing was written")
     elif damaged is not None:
-        console.note(console.written_again(damaged))
+        console.note(written_again(damaged))
     typer.echo(f"{patients} simulated patients in {out}")
 
 

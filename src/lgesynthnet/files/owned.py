@@ -90,6 +90,12 @@ def damaged_files(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | 
     return [name for name in sorted(manifest.files) if not manifest.is_whole(name)]
 
 
+def written_again(files: list[str]) -> str:
+    """A note on files that were missing or damaged."""
+    named = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+    return f"missing or damaged, and written again: {named}"
+
+
 def owner_of(path: Path) -> tuple[Path, Manifest] | None:
     """The nearest folder above a path that carries the program's list, and its list; None where there is none.
 

@@ -12,6 +12,7 @@ from lgesynthnet.evaluate.utility.detection import of_patients, of_slices, youde
 from lgesynthnet.evaluate.utility.metrics import BALANCED, DICE, FALSE_POSITIVE_RATE, METRICS, quarters
 from lgesynthnet.evaluate.utility.paired import Resampling, _by_threshold, at_matched_false_positive_rate, patient_changes, signed_rank
 from lgesynthnet.evaluate.utility.scores import HALF, THRESHOLDS, RunScores, SliceScore, per_patient, scar_volume_ml
+from lgesynthnet.files.reading import checked
 
 
 def row(patient, index, truth, found, overlap, evidence=None, hd=None):
@@ -221,4 +222,4 @@ def test_a_bolder_reader_gains_dice_and_none_of_it_at_equal_false_alarm_but_a_be
 
 
 def test_a_reading_survives_its_record():
-    assert RunScores.of_record(ONE.record()) == replace(ONE, slices=list(ONE.slices))
+    assert checked(RunScores, ONE.record(), "record.json") == replace(ONE, slices=list(ONE.slices))

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.errors import RunError
-from lgesynthnet.files.reading import read_json
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.run.plan import short
 from lgesynthnet.terms import Arm, Prior
@@ -88,7 +89,7 @@ def store_or_compare_settings(settings: Mapping[str, object], folder: Path) -> N
     record = json.loads(json.dumps(dict(settings)))
     path = folder / SETTINGS
     if path.is_file():
-        before = read_json(path)
+        before = read_record(path, dict[str, Any])
         for name, value in record.items():
             if before.get(name) != value:
                 raise RunError(

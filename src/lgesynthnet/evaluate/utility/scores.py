@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -38,8 +37,8 @@ class SliceScore:
     hd95_mm: float | None
     expected_scar_mm2: float
     step_mm: float
-    predicted_at_mm2: Sequence[float] = ()
-    overlap_at_mm2: Sequence[float] = ()
+    predicted_at_mm2: tuple[float, ...] = ()
+    overlap_at_mm2: tuple[float, ...] = ()
 
     @property
     def dice(self) -> float:
@@ -69,16 +68,6 @@ class RunScores:
     def record(self) -> dict[str, object]:
         """The fields as JSON values."""
         return asdict(self)
-
-    @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> RunScores:
-        """The scores that `record` wrote; other keys are ignored."""
-        rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in record["slices"]]
-        return cls(
-            slices=[SliceScore(**row) for row in rows],
-            slice_cut_mm2=float(record["slice_cut_mm2"]),
-            patient_cut_ml=float(record["patient_cut_ml"]),
-        )
 
 
 def per_patient(slices: Sequence[SliceScore]) -> dict[str, list[SliceScore]]:
