@@ -23,16 +23,18 @@ def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     Returns:
         The table with `\n` at the end of every line, the last one included. The same values give the same bytes on every system.
     """
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows([_shielded(cell) for cell in row] for row in rows)
-    return text.getvalue()
+    return "".join(map(_line, (columns, *rows)))
 
 
 def original_cell(cell: str) -> str:
     """The text that `csv_text` was given, from a cell that was read back."""
     return cell[1:] if _SHIELDED.match(cell) else cell
+
+
+def _line(row: Iterable[object]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(map(_shielded, row))  # so that a cell with either character is quoted
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _shielded(cell: object) -> object:

@@ -55,7 +55,7 @@ def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None =
             manifest, was_finished = _begin(folder, place, kind, settings)
             try:
                 yield manifest
-                manifest.add({"finished": finishes or was_finished})
+                manifest.finished = finishes or was_finished  # the compact list says so: no crash comes between the two
             finally:
                 _end(place, manifest, is_new=is_new)
     finally:
