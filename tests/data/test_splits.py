@@ -8,7 +8,7 @@ import pytest
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.splits import part_of, read_splits, split_cohort, split_patients, write_splits
-from lgesynthnet.errors import InputError
+from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.phantom.cohort import simulate_patients
 
 NAMES = [f"P{i:03d}" for i in range(75)]
@@ -37,6 +37,19 @@ def test_splits_survive_the_file_and_lose_the_case_prefix(tmp_path):
     assert read_splits(tmp_path / "s.json") == parts
     (tmp_path / "s.json").write_text(json.dumps({"train": ["Case_N006", "samplePositive"]}))
     assert read_splits(tmp_path / "s.json") == {"train": ["N006", "samplePositive"]}
+
+
+def test_only_an_equal_file_stands_in_the_way_of_no_split(tmp_path):
+    write_splits(tmp_path / "new" / "s.json", {"train": ["N1"]})
+    write_splits(tmp_path / "new" / "s.json", {"train": ["N1"]})
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "linked").symlink_to(tmp_path / "new" / "s.json")
+    for place in ("new/s.json", "new", "link", "linked"):
+        with pytest.raises(RunError, match="exists already"):
+            write_splits(tmp_path / place, {"train": ["N2"]})
+    assert read_splits(tmp_path / "new" / "s.json") == {"train": ["N1"]}
+    assert not (tmp_path / "nowhere").exists()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["link", "linked", "new", "s.json"]
 
 
 def test_one_part_is_its_patients_and_an_unknown_one_is_refused_with_those_there_are(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -10,9 +11,9 @@ import pytest
 from factories import write_patient
 
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.errors import RunError
+from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase, Origin, real_cases, synthetic_case, write_case
-from lgesynthnet.export.folder import atomic_folder
+from lgesynthnet.export.folder import ExportContent, write_export
 from lgesynthnet.export.nnunet import label_coding
 from lgesynthnet.records import Label, Skipped
 from lgesynthnet.terms import Classes, LabelKind
@@ -108,12 +109,21 @@ def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save
         synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **sample)
 
 
-def test_an_interrupted_export_leaves_nothing(tmp_path):
-    def interrupted() -> None:
-        with atomic_folder(tmp_path / "raw" / "Dataset501_X") as partial:
-            (partial / "half").write_text("")
-            raise KeyboardInterrupt
+@pytest.mark.parametrize("name", ["../../../climbed", "a/b", "a\\b", "..", ".hidden", "", "a\nb", "\udcff", "x" * 200])
+def test_a_patient_s_name_that_cannot_be_part_of_a_file_s_is_refused(name):
+    """Names come from folders, from dataset.json of other programs, and from samples.csv; all become file names of an export."""
+    with pytest.raises(InputError, match="the name"):
+        replace(case_of(Origin.REAL, set()), patient=name)
+    with pytest.raises(InputError, match="the name"):
+        synthetic_case(Path("i"), sample_id=name, patient="A", slice_index=0, kind=LabelKind.INTENDED, row={})
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert list((tmp_path / "raw").iterdir()) == []
+
+def test_a_case_whose_name_leads_out_of_the_export_is_not_written(tmp_path, patient):
+    """A second barrier: whatever a case is called, nothing is written outside the folder."""
+    cohort = open_cohort(tmp_path / "hosts")
+    case = next(iter(real_cases(cohort, cohort.cases[0])))
+    files = {case.id: ("../../climbed.nii.gz", "l.nii.gz")}
+    content = ExportContent(cases=[case], files=files, texts={}, record={})
+    with pytest.raises(RunError, match=r"leads out of|without \.\."):
+        write_export(tmp_path / "deep" / "out", content)
+    assert not list(tmp_path.rglob("climbed*"))

@@ -19,11 +19,13 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import LGESynthNetError, RunError
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
 from lgesynthnet.export.run import export_nifti, export_nnunet
+from lgesynthnet.files.manifest import MANIFEST
 from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.records import Label
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
+from lgesynthnet.tables import csv_text
 from lgesynthnet.terms import Classes, LabelKind, Prior
 
 
@@ -177,20 +179,54 @@ def test_the_same_export_twice_is_the_same_folder_and_another_one_is_refused(req
     elsewhere = export_nnunet(request_for(out=tmp_path / "other")).folder
     assert files_of(elsewhere) == files_of(folder) == before
     for change, named in (
-        ({"classes": Classes.SCAR}, "holds another export"),
-        ({"synthetic_share": 0.1}, "holds another export"),
+        ({"classes": Classes.SCAR}, "classes was all and is now scar"),
+        ({"synthetic_share": 0.1}, "synthetic_share was None and is now 0.1"),
         ({"name": "Second"}, "already has the number 501"),
     ):
         with pytest.raises(RunError, match=named):
             export_nnunet(request_for(**change))
-    (folder / "labelsTr" / "real_N003_s00.nii.gz").unlink()
-    with pytest.raises(RunError, match=r"real_N003_s00\.nii\.gz is missing"):
+
+
+def test_missing_and_damaged_files_of_an_export_are_written_again_and_foreign_ones_stay(request_for):
+    folder = export_nnunet(request_for()).folder
+    before = files_of(folder)
+    label, image = folder / "labelsTr/real_N003_s00.nii.gz", folder / "imagesTr/real_N003_s00_0000.nii.gz"
+    label.unlink()
+    image.write_bytes(image.read_bytes()[:-9] + b"corrupted")
+    (folder / "notes.txt").write_text("mine")
+    [note] = [note for note in export_nnunet(request_for()).notes if "missing or damaged" in note]
+    assert "imagesTr/real_N003_s00_0000.nii.gz, labelsTr/real_N003_s00.nii.gz" in note
+    after = files_of(folder)
+    assert after.pop("notes.txt") == b"mine"
+    assert after.pop("imagesTr/real_N003_s00_0000.nii.gz.set-aside").endswith(b"corrupted")
+    assert after == before
+
+
+def test_a_folder_that_version_010_exported_is_refused_with_the_reason(request_for):
+    folder = export_nnunet(request_for()).folder
+    (folder / MANIFEST).unlink()
+    before = files_of(folder)
+    with pytest.raises(RunError, match=r"was written by version 0\.1\.0"):
         export_nnunet(request_for())
-    shutil.rmtree(folder)
-    folder.mkdir()
-    with pytest.raises(RunError, match="was not created by lgesynthnet export"):
-        export_nnunet(request_for())
-    assert list(folder.iterdir()) == []
+    assert files_of(folder) == before
+
+
+@pytest.mark.parametrize("column", ["host", "id", "file"])
+@pytest.mark.parametrize("name", ["../../../climbed", "/climbed", "..", "a/b", "", "a\tb", "x" * 300])
+def test_names_in_the_table_of_a_run_cannot_lead_out_of_the_export(painted, tmp_path, column, name):
+    run = shutil.copytree(painted, tmp_path / "deep" / "run")
+    with (run / "samples.csv").open(newline="", encoding="utf-8") as lines:
+        table = list(csv.DictReader(lines))
+    if column == "file":
+        name += ".nii.gz" if name else "../x"
+    table[0][column] = name
+    (run / "samples.csv").write_text(csv_text(tuple(table[0]), [row.values() for row in table]))
+    around = {path for path in tmp_path.rglob("*") if run not in path.parents}
+    for export in (lambda: export_nifti(ExportRequest(run=run, no_real=True), tmp_path / "deep" / "out"),
+                   lambda: export_nnunet(NnunetRequest(run=run, no_real=True, out=tmp_path / "deep" / "out", dataset_id=3))):  # fmt: skip
+        with pytest.raises(LGESynthNetError):
+            export()
+    assert {path for path in tmp_path.rglob("*") if run not in path.parents} == around
 
 
 def test_cases_that_no_fold_uses_are_left_out(request_for):

@@ -92,6 +92,6 @@ def test_bad_orders_are_refused(tmp_path):
         simulate_patients(tmp_path / "x", patients=0)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.docx").write_text("mine")
-    with pytest.raises(RunError, match="holds no phantom"):
+    with pytest.raises(RunError, match="was not made by this program"):
         simulate_patients(tmp_path / "full", patients=1)
     assert Tissue.SCAR in Tissue

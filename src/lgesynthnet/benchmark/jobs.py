@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from lgesynthnet.errors import RunError
+from lgesynthnet.workers import worker_processes
 
 
 @runtime_checkable
@@ -52,33 +50,8 @@ def executor(workers: int = 1, *, ray: str | None = None) -> Iterator[Executor]:
         with _ray_executor(workers, ray) as on_ray:
             yield on_ray
         return
-    # Spawned and not forked: a fork copies torch's threads and locks in whatever state they are.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent)
-    try:
-        yield pool
-    except BaseException:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        raise
-    pool.shutdown()
-
-
-def _follow_parent() -> None:
-    """Ignore Ctrl-C, which the parent handles, and exit when the parent exits.
-
-    A job that outlived its parent would keep writing while the resumed command writes to the same files.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def exit_with_parent() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=exit_with_parent, daemon=True).start()
+    with worker_processes(workers) as processes:
+        yield processes
 
 
 @contextmanager

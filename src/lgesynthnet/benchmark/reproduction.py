@@ -6,12 +6,14 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image as Picture
+from pydantic import BaseModel, ConfigDict
 
+from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.trained_methods import OnProgress, TrainedMethods
 from lgesynthnet.conditioning.intensity import HeartWindow, to_grey
 from lgesynthnet.conditioning.repaint_region import hidden_region
@@ -21,10 +23,11 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.alignment import Scores, compared, score
 from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.independence import require_independent
-from lgesynthnet.evaluate.intervals import Interval, mean
+from lgesynthnet.evaluate.intervals import mean
 from lgesynthnet.evaluate.realism import realism
 from lgesynthnet.evaluate.result_rows import Goal, ResultRow
-from lgesynthnet.files.reading import read_json
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
 from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.hosts.own_scar import own_scar
@@ -66,6 +69,21 @@ class MethodResult:
     method: str
     fingerprint: str
     tables: Mapping[str, list[ResultRow]]
+
+
+class StoredResult(BaseModel):
+    """The result of one method as it is stored, with all that it depends on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    generator_fingerprint: str
+    auditor_fingerprint: str
+    slices: list[str]
+    tables: dict[Literal["repaint", "novel", "realism"], list[ResultRow]]
+
+    @property
+    def identity(self) -> dict[str, object]:
+        return self.model_dump(exclude={"tables"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +128,27 @@ def compare(
     """
     if part not in methods.splits:
         raise InputError(f"--part {part}: the splits have no such part; choose one of {', '.join(methods.splits)}")
-    for stage in methods.missing(chosen):
-        note(f"training {stage}; checkpoints are in {methods.work}")
-        methods.train(stage, on_progress)
-    auditor = _auditor(methods)
+    with claimed(out, FolderKind.BENCHMARK):
+        for stage in methods.missing(chosen):
+            note(f"training {stage}; checkpoints are in {methods.work}")
+            methods.train(stage, on_progress)
+        auditor = _auditor(methods)
+        evaluator = _evaluator(methods, out, auditor, part=part, every=every, on_progress=on_progress)
+        note(f"{len(evaluator.tasks[REPAINT])} slices with scar, {len(evaluator.tasks[NOVEL])} without; auditor {auditor.fingerprint}")
+        results = []
+        for method in chosen:
+            generator = methods.generator(method)
+            tables = evaluator.stored(method, generator.fingerprint)
+            if tables is None:
+                note(f"painting and scoring {method}")
+                tables = evaluator.evaluate(method, generator)
+            results.append(MethodResult(method=method.value, fingerprint=generator.fingerprint, tables=tables))
+    return Comparison(part=part, auditor=auditor.fingerprint, real=evaluator.real_scores, results=results)
+
+
+def _evaluator(
+    methods: TrainedMethods, out: Path, auditor: TrainedScarSegmenter, *, part: str, every: int, on_progress: OnProgress
+) -> MethodEvaluator:
     pool = find_hosts(methods.cohort, with_scar=True)
     hosts = [pool.fetch(entry) for entry in pool.entries if entry.patient in methods.splits[part]][::every]
     evaluator = MethodEvaluator.of(hosts, methods.scar_levels(), auditor, out, on_progress)
@@ -121,16 +156,7 @@ def compare(
         raise InputError(
             f"{methods.cohort.root}: part {part} has no slice with scar, so there is nothing to repaint; choose another --part"
         )
-    note(f"{len(evaluator.real)} slices with scar, {len(hosts) - len(evaluator.real)} without; auditor {auditor.fingerprint}")
-    results = []
-    for method in chosen:
-        generator = methods.generator(method)
-        tables = evaluator.stored(method, generator.fingerprint)
-        if tables is None:
-            note(f"painting and scoring {method}")
-            tables = evaluator.evaluate(method, generator)
-        results.append(MethodResult(method=method.value, fingerprint=generator.fingerprint, tables=tables))
-    return Comparison(part=part, auditor=auditor.fingerprint, real=evaluator.real_scores, results=results)
+    return evaluator
 
 
 def _auditor(methods: TrainedMethods) -> TrainedScarSegmenter:
@@ -226,14 +252,17 @@ class MethodEvaluator:
         return tables
 
     def stored(self, method: Method, fingerprint: str) -> dict[str, list[ResultRow]] | None:
-        """The stored result of an earlier call. None if there is none, or if the generator, the auditor or the slices have changed."""
+        """The stored result of an earlier call. None if there is none, or if the generator, the auditor or the slices have changed.
+
+        Raises:
+            InputError: it is damaged.
+        """
         if not self._path(method).is_file():
             return None
-        record = read_json(self._path(method))
-        identity = self._identity(fingerprint)
-        if {key: record.get(key) for key in identity} != identity:
+        record = read_record(self._path(method), StoredResult)
+        if record.identity != self._identity(fingerprint):
             return None
-        return {table: [_result_row(row) for row in rows] for table, rows in record["tables"].items()}
+        return {str(table): rows for table, rows in record.tables.items()}
 
     def _path(self, method: Method) -> Path:
         return self.out / "methods" / f"{method.value}.json"
@@ -269,9 +298,3 @@ def _change_outside(samples: Sequence[SyntheticSample]) -> ResultRow:
         goal=Goal.ZERO,
         note="value: largest over the samples; interval: of the mean",
     )
-
-
-def _result_row(record: dict[str, Any]) -> ResultRow:
-    """The inverse of `asdict`."""
-    intervals = {key: Interval(**record[key]) if record[key] is not None else None for key in ("value", "real")}
-    return ResultRow(**record | intervals | {"goal": Goal(record["goal"])})

@@ -12,6 +12,8 @@ from lgesynthnet.evaluate.alignment import ABOVE, DICE, SEGMENTS
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.realism import C2ST
 from lgesynthnet.evaluate.result_rows import COLUMNS, cells
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.report.html import data_uri, fill_template
@@ -114,8 +116,6 @@ def to_csv(comparison: Comparison) -> str:
 
 def write(comparison: Comparison, out: Path) -> Path:
     """Write `published.csv`, `published.md` and `published.html`; returns the path of the page."""
-    write_bytes(out / "published.csv", to_csv(comparison).encode("utf-8"))
-    write_bytes(out / "published.md", markdown(comparison).encode("utf-8"))
     pictures = {
         method: [data_uri(path.read_bytes(), "png") for path in sorted((out / "pictures" / method).glob("*.png"))]
         for method in (REAL, *(result.method for result in comparison.results))
@@ -131,5 +131,8 @@ def write(comparison: Comparison, out: Path) -> Path:
         body=body,
         pictures=pictures,
     )
-    write_bytes(out / "published.html", page.encode("utf-8"))
+    texts = {"published.csv": to_csv(comparison), "published.md": markdown(comparison), "published.html": page}
+    with claimed(out, FolderKind.BENCHMARK):
+        for name, text in texts.items():
+            write_bytes(out / name, text.encode("utf-8"))
     return out / "published.html"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,9 +14,18 @@ from lgesynthnet.benchmark.methods import STAGES, STAGES_OF_METHOD
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError
+from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import part_folder, weights_folder
 from lgesynthnet.terms import Context, Method, Role, Stage
+
+
+@dataclass(frozen=True)
+class _Conditioning:
+    """What `conditioning.json` of a model says, as far as it is read here."""
+
+    scar_levels: tuple[float, ...]
+
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, and how many steps of how many are done."""
@@ -138,7 +146,8 @@ class TrainedMethods:
             folder for folder in (self.folder_of("lgesynthnet"), self.folder_of("controlnet"), weights_folder() / "phantom") if folder
         )
         files = (folder / place / "conditioning.json" for folder in folders for place in ("inpainter", "."))
-        return np.asarray(json.loads(next(path for path in files if path.is_file()).read_text())["scar_levels"])
+        path = next(path for path in files if path.is_file())
+        return np.asarray(checked(_Conditioning, read_json(path), str(path)).scar_levels)
 
     def generator(self, method: Method) -> Generator:
         """The generator of a method, loaded.

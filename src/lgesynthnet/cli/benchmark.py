@@ -47,7 +47,7 @@ def published(
     if dry_run:
         console.result(json.dumps({"train": trained.missing(chosen), "methods": chosen, "part": part}))
         return
-    with console.bar("comparing") as advance:
+    with console.interruptible("the same command continues"), console.bar("comparing") as advance:
         comparison = compare(
             trained,
             out,
@@ -129,8 +129,6 @@ def utility(
     from lgesynthnet.benchmark.utility.pools import SamplePools
     from lgesynthnet.benchmark.utility.settings import ExperimentSettings
     from lgesynthnet.benchmark.utility.setup import UtilityExperiment
-    from lgesynthnet.files.manifest import FolderKind
-    from lgesynthnet.files.owned import claimed
 
     trained = _trained_methods(request, work or out / "work")
     settings = ExperimentSettings(
@@ -153,7 +151,7 @@ def utility(
 
         console.result(estimate(experiment, workers=workers))
         return
-    with claimed(out, FolderKind.BENCHMARK), console.bar("pools and runs") as advance:
+    with console.interruptible("the same command continues"), console.bar("pools and runs") as advance:
 
         def on_job(progress: Progress) -> None:
             advance(progress.done, progress.total)

@@ -15,6 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import typer
+
+INTERRUPTED = 130  # exit code
+
 
 @dataclass
 class Settings:
@@ -87,6 +91,20 @@ def to_stderr(line: str) -> None:
     """Print one line to stderr."""
     if sys.stderr is not None:  # None where the caller closed it; `print` would then write to stdout
         print(printable(line), file=sys.stderr)
+
+
+@contextmanager
+def interruptible(what_then: str) -> Iterator[None]:
+    """End the command with exit code 130 and one line when Ctrl-C is pressed inside the block.
+
+    Args:
+        what_then: how the user goes on, after "interrupted; ".
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"interrupted; {what_then}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def alignment(request: EvaluationRequest) -> None:
     """
     from lgesynthnet.evaluate.run import evaluate_alignment
 
-    with console.bar("judging alignment") as advance:
+    with console.interruptible("the same command begins again"), console.bar("judging alignment") as advance:
         evaluation = evaluate_alignment(request, on_case=advance)
     _print(evaluation)
 
@@ -39,7 +39,7 @@ def realism(request: EvaluationRequest) -> None:
     """
     from lgesynthnet.evaluate.run import evaluate_realism
 
-    with console.bar("judging realism") as advance:
+    with console.interruptible("the same command begins again"), console.bar("judging realism") as advance:
         evaluation = evaluate_realism(request, on_case=advance)
     _print(evaluation)
 

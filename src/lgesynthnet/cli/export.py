@@ -26,7 +26,7 @@ def nnunet(request: NnunetRequest) -> None:
     """
     from lgesynthnet.export.run import export_nnunet
 
-    with console.bar("exporting") as advance:
+    with console.interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
         result = export_nnunet(request, on_case=advance)
     _print(result)
 
@@ -43,7 +43,7 @@ def nifti(
     """
     from lgesynthnet.export.run import export_nifti
 
-    with console.bar("exporting") as advance:
+    with console.interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
         result = export_nifti(request, out, on_case=advance)
     _print(result)
 

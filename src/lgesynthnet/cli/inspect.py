@@ -50,8 +50,8 @@ def verify(
     Of a run, an export, a model, a work folder or simulated patients it says what is damaged and how to repair it. The exit code is 2 if
     there are errors.
     """
-    from lgesynthnet.hosts.inspection import Severity
     from lgesynthnet.files.manifest import FolderKind
+    from lgesynthnet.hosts.inspection import Severity
 
     written = _verify_files(request.source.root)
     lines = [line for report in written for line in report.lines()]
@@ -108,8 +108,6 @@ def split(
     from lgesynthnet.data.splits import split_cohort, write_splits
 
     shares = _shares(request.shares)
-    if out.exists():
-        raise RunError(f"{out}: already exists, and trained models may depend on it; choose another --out")
     cohort = request.source.open()
     with console.bar("reading labels", len(cohort)) as advance:
         parts = split_cohort(cohort, request.seed, shares, on_case=advance)
@@ -145,18 +143,16 @@ def phantom(
     ] = 0.125,
 ) -> None:
     """Simulate patients with and without infarcts: LGE stacks with labels, and a table of the true values. Uses no real data."""
-    from lgesynthnet.phantom.cohort import simulate_patients
+    from lgesynthnet.files.owned import written_again
+    from lgesynthnet.phantom.cohort import CohortSettings, write_cohort
 
-    with console.bar("simulating patients", patients) as advance:
-        simulate_patients(
-            out,
-            patients=patients,
-            seed=seed,
-            positive=positive,
-            non_ischaemic=non_ischaemic,
-            workers=os.cpu_count() or 1,
-            on_progress=advance,
-        )
+    settings = CohortSettings(patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic)
+    with console.interruptible(f"the same command makes {out} complete"), console.bar("simulating patients", patients) as advance:
+        damaged = write_cohort(out, settings, workers=os.cpu_count() or 1, on_progress=advance)
+    if damaged == []:
+        console.note(f"{out} holds these patients already, so nothing was written")
+    elif damaged is not None:
+        console.note(written_again(damaged))
     console.result(f"{patients} simulated patients in {out}")
 
 

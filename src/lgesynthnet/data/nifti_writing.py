@@ -29,10 +29,32 @@ def write_slice_like(
     dtype: DType | None = None,
     descrip: str = _MARK,
 ) -> None:
-    """Write one synthetic slice of shape (columns, rows, 1) that lies where slice `index` of the host file lies.
+    """Write one synthetic slice, see `slice_like`; a name that ends in .gz is compressed.
 
-    The header says that the slice is synthetic. The bytes depend only on the input: the gzip header has no time stamp and
-    no file name. Header extensions of the host are dropped, because they may hold a patient's data.
+    Raises:
+        InputError: see `slice_like`; or `out_path` is no .nii or .nii.gz.
+        RunError: the file cannot be written. Nothing is left behind.
+        ValueError: see `slice_like`.
+    """
+    ending = out_path.suffix.lower()
+    if ending not in (".gz", ".nii"):
+        raise InputError(f"{out_path}: slices are written as .nii.gz or .nii; change the ending of the file name")
+    content = slice_like(pixels, like_path, index, flip, dtype, descrip)
+    write_bytes(out_path, content if ending == ".nii" else gzip_bytes(content))
+
+
+def slice_like(
+    pixels: Shaped[np.ndarray, "rows cols"],
+    like_path: Path,
+    index: int,
+    flip: tuple[bool, bool] = (False, False),
+    dtype: DType | None = None,
+    descrip: str = _MARK,
+) -> bytes:
+    """A NIfTI file of one synthetic slice of shape (columns, rows, 1) that lies where slice `index` of the host file lies.
+
+    The header says that the slice is synthetic. The bytes depend only on the input. Header extensions of the host are dropped, because
+    they may hold a patient's data.
 
     Args:
         pixels: (rows, cols), stored numbers (unscaled), in the view that `flip` made of the file; the flip is undone here.
@@ -43,49 +65,39 @@ def write_slice_like(
             the host's own, nothing is scaled.
         descrip: free text of the header, at most 79 ASCII characters; SYNTHETIC is put in front where it is missing.
     Raises:
-        InputError: the host cannot be read, has no such slice, or has another size; or `out_path` is no .nii or .nii.gz.
-        RunError: the file cannot be written. Nothing is left behind.
+        InputError: the host cannot be read, has no such slice, or has another size.
         ValueError: a pixel does not fit the data type exactly; the caller has to round and clip.
     """
-    header, stored = _slice_of(out_path, pixels, like_path, index, flip, dtype)
+    header, stored = _slice_of(pixels, like_path, index, flip, dtype)
     header["descrip"] = (descrip if descrip.startswith(_MARK) else f"{_MARK} {descrip}").encode("ascii", "replace")[:79]
     header["intent_name"], header["aux_file"] = _MARK.encode(), _MARK.encode()
-    _write_slice(out_path, header, stored)
+    return _slice_bytes(header, stored)
 
 
-def write_copied_slice(
-    out_path: Path,
-    pixels: Shaped[np.ndarray, "rows cols"],
-    like_path: Path,
-    index: int,
-    dtype: DType | None = None,
-) -> None:
-    """Write a copy of slice `index` of a file, or labels for it, of shape (columns, rows, 1).
+def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like_path: Path, index: int, dtype: DType | None = None) -> bytes:
+    """A NIfTI file with a copy of slice `index` of a file, or with labels for it, of shape (columns, rows, 1).
 
-    Unlike `write_slice_like` this leaves the texts of the header as they are, so a real slice is not called synthetic and a
-    synthetic slice stays marked.
+    Unlike `slice_like` this leaves the texts of the header as they are, so a real slice is not called synthetic.
 
     Args:
         pixels: (rows, cols), stored numbers in the file's own view.
     Raises:
-        InputError, RunError, ValueError: see `write_slice_like`.
+        InputError, ValueError: see `slice_like`.
     """
-    _write_slice(out_path, *_slice_of(out_path, pixels, like_path, index, (False, False), dtype))
+    return _slice_bytes(*_slice_of(pixels, like_path, index, (False, False), dtype))
 
 
-def write_stack(stack: Stack, image_path: Path, label_path: Path, *, descrip: str) -> None:
-    """Write the image (in its own data type) and the labels (uint8) of a stack made here, with one geometry.
+def stack_files(stack: Stack, *, descrip: str) -> tuple[bytes, bytes]:
+    """The two .nii.gz files of a stack made here: the image in its own data type, and the labels (uint8), with one geometry.
 
-    The file axes are (column, row, slice); pixdim and the affine both hold the spacing. Missing folders are made.
+    The file axes are (column, row, slice); pixdim and the affine both hold the spacing.
 
     Args:
         descrip: free text of the header, at most 79 ASCII characters.
-    Raises:
-        RunError: the files cannot be written.
     """
     affine = np.diag([stack.spacing_mm[1], stack.spacing_mm[0], stack.slice_step_mm, 1.0])
-    for path, pixels in ((image_path, stack.image), (label_path, stack.labels.astype(np.uint8))):
-        write_bytes(path, gzip_bytes(_nifti_bytes(pixels, affine, descrip)))
+    image, labels = (gzip_bytes(_nifti_bytes(pixels, affine, descrip)) for pixels in (stack.image, stack.labels.astype(np.uint8)))
+    return image, labels
 
 
 def gzip_bytes(content: bytes) -> bytes:
@@ -97,16 +109,9 @@ def gzip_bytes(content: bytes) -> bytes:
 
 
 def _slice_of(
-    out_path: Path,
-    pixels: Shaped[np.ndarray, "rows cols"],
-    like_path: Path,
-    index: int,
-    flip: tuple[bool, bool],
-    dtype: DType | None,
+    pixels: Shaped[np.ndarray, "rows cols"], like_path: Path, index: int, flip: tuple[bool, bool], dtype: DType | None
 ) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "columns rows"]]:
-    """Header and voxels of a slice that lies where slice `index` of the host lies; see `write_slice_like`."""
-    if out_path.suffix.lower() not in (".gz", ".nii"):
-        raise InputError(f"{out_path}: slices are written as .nii.gz or .nii; change the ending of the file name")
+    """Header and voxels of a slice that lies where slice `index` of the host lies; see `slice_like`."""
     header, geometry = read_header(like_path)
     columns, rows, slices = geometry.shape
     if not 0 <= index < slices or pixels.shape != (rows, columns):
@@ -123,7 +128,7 @@ def _slice_of(
     stored = in_file_view.T.astype(disk)
     if not np.array_equal(stored.T, in_file_view, equal_nan=pixels.dtype.kind == "f"):
         raise ValueError(
-            f"{out_path.name}: pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
+            f"{like_path.name}: new pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
         )
     _keep_one_slice(header, geometry.shape, index)
     return header, stored
@@ -145,11 +150,10 @@ def _keep_one_slice(header: nib.Nifti1Header, shape: tuple[int, int, int], index
             header[key] = [*affine[i, :3], origin[i]]
 
 
-def _write_slice(out_path: Path, header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows"]) -> None:
+def _slice_bytes(header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows"]) -> bytes:
     start = header.sizeof_hdr + 4
     header["vox_offset"] = start
-    content = header.binaryblock.ljust(start, b"\0") + stored.tobytes(order="F")
-    write_bytes(out_path, content if out_path.suffix.lower() == ".nii" else gzip_bytes(content))
+    return bytes(header.binaryblock.ljust(start, b"\0") + stored.tobytes(order="F"))
 
 
 def _nifti_bytes(pixels: Shaped[np.ndarray, "rows cols slices"], affine: Float[np.ndarray, "4 4"], descrip: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from lgesynthnet.evaluate.independence import auditor_of
 from lgesynthnet.evaluate.request import EvaluationRequest
 from lgesynthnet.evaluate.result_rows import ResultRow, to_csv, to_markdown
 from lgesynthnet.evaluate.run_cases import painted_cases, real_cases
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed, is_owned
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.prescription.strata import ALL
 from lgesynthnet.records import OnCase
@@ -63,26 +67,45 @@ def evaluate_alignment(request: EvaluationRequest, *, on_case: OnCase | None = N
     Raises:
         LGESynthNetError: something that the user can mend: no run, hosts that changed, an auditor that took part in the run.
     """
-    cases = gather_cases(replace(request, training_part=None), on_case)
-    from lgesynthnet.evaluate.alignment import compared, score
+    with _added_to(request.run):
+        cases = gather_cases(replace(request, training_part=None), on_case)
+        from lgesynthnet.evaluate.alignment import compared, score
 
-    total = len(cases.painted) + len(cases.real)
-    scores = []
-    for done, case in enumerate([*cases.painted, *cases.real], start=1):
-        scores.append(score(case, cases.auditor))
-        if on_case is not None:
-            on_case(done, total)
-    rows = compared(scores[: len(cases.painted)], scores[len(cases.painted) :])
-    return _written(cases, "alignment", rows)
+        total = len(cases.painted) + len(cases.real)
+        scores = []
+        for done, case in enumerate([*cases.painted, *cases.real], start=1):
+            scores.append(score(case, cases.auditor))
+            if on_case is not None:
+                on_case(done, total)
+        rows = compared(scores[: len(cases.painted)], scores[len(cases.painted) :])
+        return _written(cases, "alignment", rows)
 
 
 def evaluate_realism(request: EvaluationRequest, *, on_case: OnCase | None = None) -> Evaluation:
     """Do the painted regions look like a scan? Writes `realism.csv` and `realism.md`; otherwise like `evaluate_alignment`."""
-    cases = gather_cases(request, on_case)
-    from lgesynthnet.evaluate.realism import realism
+    with _added_to(request.run):
+        cases = gather_cases(request, on_case)
+        from lgesynthnet.evaluate.realism import realism
 
-    rows = realism(cases.painted, cases.real, auditor=cases.auditor, training=cases.training, on_case=on_case)
-    return _written(cases, "realism", rows)
+        rows = realism(cases.painted, cases.real, auditor=cases.auditor, training=cases.training, on_case=on_case)
+        return _written(cases, "realism", rows)
+
+
+@contextmanager
+def _added_to(folder: Path) -> Iterator[None]:
+    """Hold a run, to which tables are added.
+
+    Raises:
+        RunError: it is no run, or was written by version 0.1.0; or see `claimed`.
+    """
+    run = RunFolder.open(folder)
+    if not is_owned(folder, FolderKind.RUN):
+        again = run.plan.command(folder.with_name(f"{run.name}-again"))
+        raise RunError(
+            f"{folder}: was written by version 0.1.0, or its list of files is lost, so no tables can be added; paint it again: {again}"
+        )
+    with claimed(folder, FolderKind.RUN, finishes=False):
+        yield
 
 
 def gather_cases(request: EvaluationRequest, on_case: OnCase | None = None) -> EvaluationCases:

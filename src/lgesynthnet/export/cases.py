@@ -16,16 +16,20 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.data.layout import CaseFiles
 from lgesynthnet.data.nifti import read_volume
-from lgesynthnet.data.nifti_writing import write_copied_slice, write_slice_like
+from lgesynthnet.data.nifti_writing import copied_slice, gzip_bytes, slice_like
 from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.files.names import checked_name
+from lgesynthnet.files.reading import read_bytes
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Image, Label, Labels, ShortAxisSlice, Skipped, scar_of
 from lgesynthnet.run.sample_files import LABELS, READ, path_of
 from lgesynthnet.terms import LabelKind
 
 ENDING = ".nii.gz"
+IMAGE_BYTES = 2**28  # no slice is larger
+LONGEST_ID = 220  # bytes; file systems allow 255, and the layouts add their endings
 UNCHANGED = np.arange(len(Label), dtype=np.uint8)
 # Nobody labels slices beyond base and apex. Such a slice would teach a network that the heart is background.
 UNUSABLE = (Fault.UNLABELLED, Fault.EMPTY)
@@ -55,6 +59,9 @@ class ExportCase:
         step_mm: distance between slices in mm; 0 if unknown.
         digest: hash of image and labels. A changed file gives another export.
         row: more columns of the table of cases, by name.
+
+    Raises:
+        InputError: the patient has a name that cannot be part of a file's.
     """
 
     id: str
@@ -71,6 +78,11 @@ class ExportCase:
     step_mm: float = 0.0
     digest: str = ""
     row: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked_name(self.patient, str(self.image_path))  # it becomes a part of file names
+        if len(self.id.encode()) > LONGEST_ID:
+            raise InputError(f"{self.image_path}: the name {self.id[:60]!r}... is too long for a file; shorten the name of the patient")
 
     @property
     def has_scar(self) -> bool:
@@ -130,8 +142,10 @@ def synthetic_case(
         kind: whether the label holds the intended scar or the scar that the filter read.
         row: more columns of the table of cases, by name.
     Raises:
+        InputError: the sample or the patient has a name that cannot be part of a file's.
         RunError: one of its files is missing, damaged or lies on another grid.
     """
+    checked_name(sample_id, str(image_path))
     label_path, read_path = path_of(image_path, LABELS), path_of(image_path, READ)
     try:
         stack = read_stack(image_path, label_path, patient, LABEL_MAPS["lgesynthnet"])
@@ -170,14 +184,12 @@ def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values
     image, labels = case.pixels()
     stored = stored_values[labels]
     if case.origin is Origin.SYNTHETIC:
-        try:
-            write_bytes(image_out, source.read_bytes())
-        except OSError as fault:
-            raise InputError(f"{source}: cannot be read: {fault.strerror or fault}") from None
-        write_slice_like(label_out, stored, source, index, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
-        return
-    write_copied_slice(image_out, image, source, index)
-    write_copied_slice(label_out, stored, source, index, dtype=np.uint8)
+        write_bytes(image_out, read_bytes(source, IMAGE_BYTES))
+        label = slice_like(stored, source, index, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
+    else:
+        write_bytes(image_out, gzip_bytes(copied_slice(image, source, index)))
+        label = copied_slice(stored, source, index, dtype=np.uint8)
+    write_bytes(label_out, gzip_bytes(label))
 
 
 def _properties(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.source import CohortSource
-from lgesynthnet.errors import InputError
+from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
 from lgesynthnet.export.request import ExportRequest
+from lgesynthnet.files.names import is_inside
 from lgesynthnet.records import OnCase, Skipped
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import Licence, host_licence, licence_of_weights
@@ -102,6 +103,8 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) 
 
 
 def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
+    if not is_inside(row.file):
+        raise RunError(f"{run.table}: {row.id[:60]!r} names the file {row.file[:60]!r}, which is not in the run; was the table edited?")
     columns = {
         "sample": row.id,
         "caption": row.caption,

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ENDING, UNCHANGED, ExportCase, Origin
-from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, atomic_folder, export_identity, is_same_export, write_cases, write_readable_json
+from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, ExportContent, case_table, counts, export_identity, readable_json, write_export
 from lgesynthnet.export.folds import CaseLists
 from lgesynthnet.records import Label, OnCase
 from lgesynthnet.terms import Classes
@@ -96,14 +96,15 @@ def label_coding(classes: Classes, cases: Sequence[ExportCase]) -> LabelCoding:
     return LabelCoding(names=names, order=[int(label) for label in kept if label], stored_values=stored_values, lost_rv=lost)
 
 
-def write_nnunet(dataset: NnunetDataset, out: Path, on_case: OnCase | None = None) -> tuple[Path, bool]:
-    """Write `OUT/DatasetXXX_NAME`, completely or not at all.
+def write_nnunet(dataset: NnunetDataset, out: Path, on_case: OnCase | None = None) -> tuple[Path, list[str] | None]:
+    """Write `OUT/DatasetXXX_NAME`.
 
     Args:
         out: the folder that nnU-Net calls nnUNet_raw.
         on_case: gets (done, total) after each case.
     Returns:
-        The folder, and whether the same export existed already; then nothing is written.
+        The folder; and what was missing or damaged in the same, finished export and is written again, None for one that was new or
+        interrupted.
     Raises:
         RunError: another data set has the number, the folder holds something else, or it cannot be written.
         InputError: a file cannot be read, or nnU-Net would mistake another axis for the slice axis.
@@ -115,22 +116,18 @@ def write_nnunet(dataset: NnunetDataset, out: Path, on_case: OnCase | None = Non
         _check_step(case)
     dataset_json = _dataset_json(dataset)
     files = {case.id: (f"{IMAGES}/{case.id}_0000{ENDING}", f"{LABELS}/{case.id}{ENDING}") for case in dataset.cases}
-    required = [
-        DATASET_JSON,
-        TABLE,
-        NOTICE,
-        *(name for pair in files.values() for name in pair),
-        *([SPLITS] if dataset.lists is not None else []),
-    ]
-    if is_same_export(target, DATASET_JSON, dataset_json[ENTRY]["identity"], required):
-        return target, True
-    stored_values = label_coding(dataset.classes, dataset.cases).stored_values
-    with atomic_folder(target) as partial:
-        write_cases(partial, dataset.cases, files, notice=dataset.notice, stored_values=stored_values, on_case=on_case)
-        if dataset.lists is not None:
-            write_readable_json(partial / SPLITS, [{"train": lists.train, "val": lists.val} for lists in dataset.lists])
-        write_readable_json(partial / DATASET_JSON, dataset_json)
-    return target, False
+    texts = {TABLE: case_table(dataset.cases, files), NOTICE: dataset.notice}
+    if dataset.lists is not None:
+        texts[SPLITS] = readable_json([{"train": lists.train, "val": lists.val} for lists in dataset.lists])
+    texts[DATASET_JSON] = readable_json(dataset_json)
+    content = ExportContent(
+        cases=dataset.cases,
+        files=files,
+        texts=texts,
+        stored_values=label_coding(dataset.classes, dataset.cases).stored_values,
+        record=dataset.provenance | counts(dataset.cases) | {"classes": dataset.classes.value, "identity": dataset_json[ENTRY]["identity"]},
+    )
+    return target, write_export(target, content, on_case)
 
 
 def _dataset_json(dataset: NnunetDataset) -> dict[str, Any]:

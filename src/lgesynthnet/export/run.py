@@ -17,6 +17,7 @@ from lgesynthnet.export.nnunet import SPLITS, NnunetDataset, check_name, label_c
 from lgesynthnet.export.notice import notice
 from lgesynthnet.export.pairs import write_pairs
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
+from lgesynthnet.files.owned import written_again
 from lgesynthnet.records import Label, OnCase
 from lgesynthnet.terms import Classes
 
@@ -60,12 +61,12 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
         provenance=provenance,
         notice=notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence),
     )
-    folder, existed = write_nnunet(dataset, request.out, on_case)
+    folder, damaged = write_nnunet(dataset, request.out, on_case)
     notes = [*_count_notes(cases), *gathered.notes, *_fold_notes(lists, cases, mix)]
     if label_coding(request.classes, cases).lost_rv:
         notes.append("only the real slices or only the synthetic ones have an RV label, so the RV became background in all")
     notes += _no_reflow_note(request.classes, cases)
-    return ExportResult(folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists), *_existed_note(existed)))
+    return ExportResult(folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists), *_written_notes(damaged)))
 
 
 def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = None) -> ExportResult:
@@ -74,8 +75,8 @@ def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = 
     cases = [*gathered.real, *gathered.synthetic]
     provenance = _provenance(request, gathered, {})
     text = notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence)
-    existed = write_pairs(cases, out, provenance=provenance, notice=text, on_case=on_case)
-    return ExportResult(folder=out, cases=len(cases), notes=(*_count_notes(cases), *gathered.notes, *_existed_note(existed)))
+    damaged = write_pairs(cases, out, provenance=provenance, notice=text, on_case=on_case)
+    return ExportResult(folder=out, cases=len(cases), notes=(*_count_notes(cases), *gathered.notes, *_written_notes(damaged)))
 
 
 def _with_splits_of_run(request: NnunetRequest, gathered: GatheredCases) -> NnunetRequest:
@@ -171,8 +172,10 @@ def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str,
     }
 
 
-def _existed_note(existed: bool) -> list[str]:
-    return ["the same export existed already, so nothing was written"] if existed else []
+def _written_notes(damaged: list[str] | None) -> list[str]:
+    if damaged is None:
+        return []
+    return [written_again(damaged)] if damaged else ["the same export existed already, so nothing was written"]
 
 
 def _count_notes(cases: list[ExportCase]) -> list[str]:

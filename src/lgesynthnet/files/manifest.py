@@ -141,6 +141,13 @@ class Manifest:
                 os.fsync(file.fileno())
         self.refresh()
 
+    def is_whole(self, name: str) -> bool:
+        """Whether a file is listed, and is there with the content that the list says; a file that grows only has to be there."""
+        listed, path = self.files.get(name), self.path.parent / name
+        if listed is None or path.is_symlink() or not path.is_file():
+            return False
+        return listed.grows or (path.stat().st_size == listed.bytes and digest(path.read_bytes()) == listed.sha256)
+
     def compact(self) -> None:
         """Write the list anew, sorted and with one line for each file, so that equal folders have equal lists."""
         lines = [self.header.model_dump(mode="json")]

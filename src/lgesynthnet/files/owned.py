@@ -29,14 +29,14 @@ _guard = threading.RLock()
 
 
 @contextmanager
-def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None = None, adds_only: bool = False) -> Iterator[Manifest]:
+def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None = None, finishes: bool = True) -> Iterator[Manifest]:
     """Make a folder or continue one that the program made, and keep other processes out of it for as long as the block runs.
 
     A folder may be claimed again inside the block. A folder that is new and still empty when the block fails is removed.
 
     Args:
         settings: what decides the content of the folder, where it is for one content only.
-        adds_only: the block adds to a folder that another command completes, so it says nothing of whether the folder is finished.
+        finishes: whether the folder is finished at the end of the block; False adds something to it and leaves that as it was.
     Raises:
         RunError: the folder holds files but not the program's list, another kind of content, or content of other settings; another
             process holds it; or it cannot be written.
@@ -52,13 +52,10 @@ def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None =
             return
         is_new = _check_before_lock(folder, place, kind, settings)
         with locked(place, shown_as=folder):
-            manifest = _begin(folder, place, kind, settings)
-            finished = manifest.finished
-            if not adds_only:
-                manifest.add({"finished": False})
+            manifest, was_finished = _begin(folder, place, kind, settings)
             try:
                 yield manifest
-                manifest.add({"finished": finished or not adds_only})
+                manifest.finished = finishes or was_finished  # the compact list says so: no crash comes between the two
             finally:
                 _end(place, manifest, is_new=is_new)
     finally:
@@ -67,6 +64,36 @@ def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None =
             if not _held[place]:
                 del _held[place]
                 _manifests.pop(place, None)
+
+
+def require_claimable(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None = None) -> None:
+    """Check that `claimed` would not refuse a folder for what it holds; nothing is written.
+
+    Raises:
+        RunError: see `claimed`.
+    """
+    _check_before_lock(folder, _resolved(folder), kind, settings)
+
+
+def damaged_files(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None = None) -> list[str] | None:
+    """The listed files of a finished folder that are missing or have changed; None where no such folder is finished. Nothing is written.
+
+    Raises:
+        RunError: the list cannot be read.
+    """
+    if not (folder / MANIFEST).is_file():
+        return None
+    manifest = Manifest(_resolved(folder))
+    header = manifest.header
+    if header.kind is not kind or (settings is not None and header.settings != settings) or not manifest.finished:
+        return None
+    return [name for name in sorted(manifest.files) if not manifest.is_whole(name)]
+
+
+def written_again(files: list[str]) -> str:
+    """A note on files that were missing or damaged."""
+    named = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+    return f"missing or damaged, and written again: {named}"
 
 
 def owner_of(path: Path) -> tuple[Path, Manifest] | None:
@@ -154,7 +181,7 @@ def _checked(folder: Path, place: Path, kind: FolderKind, settings: dict[str, An
     manifest = manifest_of(place)
     header = manifest.header
     if header.kind is not kind:
-        raise RunError(f"{folder}: holds a {header.kind} of this program, not a {kind}; choose another folder")
+        raise RunError(f"{folder}: holds {_with_article(header.kind)} of this program, not {_with_article(kind)}; choose another folder")
     if settings is not None and header.settings != settings:
         names = sorted(name for name in settings.keys() | header.settings if settings.get(name) != header.settings.get(name))
         was = ", ".join(f"{name} was {header.settings.get(name)} and is now {settings.get(name)}" for name in names)
@@ -162,19 +189,25 @@ def _checked(folder: Path, place: Path, kind: FolderKind, settings: dict[str, An
     return manifest
 
 
-def _begin(folder: Path, place: Path, kind: FolderKind, settings: dict[str, Any] | None) -> Manifest:
+def _with_article(kind: FolderKind) -> str:
+    return f"an {kind}" if kind is FolderKind.EXPORT else f"a {kind}"
+
+
+def _begin(folder: Path, place: Path, kind: FolderKind, settings: dict[str, Any] | None) -> tuple[Manifest, bool]:
     try:
         if not (place / MANIFEST).exists():
             _check_before_lock(folder, place, kind, settings)  # somebody may have written into it meanwhile
             manifest = Manifest.create(place, kind, settings or {})
             with _guard:
                 _manifests[place] = manifest
-            return manifest
+            return manifest, False
         manifest = _checked(folder, place, kind, settings)
+        was_finished = manifest.finished
         _recover(place)
-        if not manifest.finished:
+        if not was_finished:
             _settle(place, manifest)
-        return manifest
+        manifest.add({"finished": False})
+        return manifest, was_finished
     except OSError as fault:
         raise RunError(f"{folder}: cannot be written ({fault.strerror or fault}); choose a writable folder") from None
 

@@ -220,10 +220,39 @@ def _write_new(path: Path, content: bytes) -> None:
             return
         raise RunError(f"{path}: exists already, and is not replaced; choose another name, or move it away")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _aside(path.parent) as partial:
-        _write(partial, content, sync=True)
-        os.replace(partial, path)
+    if not _wrote_unnamed(path, content):
+        with _aside(path.parent) as partial:
+            _write(partial, content, sync=True)
+            os.replace(partial, path)
     sync_folder(path.parent)
+
+
+def _wrote_unnamed(path: Path, content: bytes) -> bool:
+    """Write a file that gets its name when it is complete, so that a killed command leaves nothing in a folder of somebody else.
+
+    Returns:
+        Whether that was possible; it needs Linux and most of its file systems.
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    try:
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except OSError:
+        return False
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+        root = os.open("/", os.O_RDONLY)  # with the descriptor of a folder, Python follows the link to the unnamed file
+        try:
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=root, follow_symlinks=True)
+        except FileExistsError:
+            raise RunError(f"{path}: exists already, and is not replaced; choose another name, or move it away") from None
+        except OSError:  # no /proc
+            return False
+        finally:
+            os.close(root)
+    return True
 
 
 @contextmanager

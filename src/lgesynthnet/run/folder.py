@@ -22,6 +22,7 @@ from lgesynthnet.run.ledger import TABLE, Ledger
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.sample_files import ENDING, IMAGES, PARTS, StoredSample, folder_of, path_of, read_sample, write_sample
 from lgesynthnet.run.sample_row import SampleRow
+from lgesynthnet.tables import original_cell
 
 PLAN = "plan.json"
 REPORT = "report.html"
@@ -86,7 +87,7 @@ class RunFolder:
         Raises:
             RunError: another process is writing to it, or it cannot be written into, as where version 0.1.0 made it.
         """
-        with claimed(self.path, FolderKind.RUN, adds_only=True):
+        with claimed(self.path, FolderKind.RUN, finishes=False):
             yield
 
     @property
@@ -226,7 +227,7 @@ def read_rows(table: Path) -> Iterator[SampleRow]:
     try:
         with table.open(newline="", encoding="utf-8") as lines:
             for cells in csv.DictReader(lines):
-                yield SampleRow.of_cells(cells)
+                yield SampleRow.of_cells({name: original_cell(cell) if isinstance(cell, str) else cell for name, cell in cells.items()})
     except OSError as fault:
         raise RunError(f"{table}: cannot be read ({fault.strerror}); give the folder that `lgesynthnet synthesize --out` wrote") from None
     except (csv.Error, UnicodeDecodeError) as fault:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from lgesynthnet.data.source import CohortSource
-from lgesynthnet.errors import RunError
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import require_claimable
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.synthesis.planning import plan_synthesis
@@ -14,23 +14,19 @@ from lgesynthnet.synthesis.synthesize import OnAttempt, RunResult, synthesize
 from lgesynthnet.terms import Prior
 
 PATIENTS = 4
+RUN = "run"
 
 
 def simulated_hosts(out: Path, *, seed: int = 0, on_host: OnCase | None = None) -> Path:
-    """The folder `OUT/hosts`, made once and found again by a second demo; it is complete or not there."""
+    """The folder `OUT/hosts`, made once and found again by a second demo with the same seed.
+
+    Raises:
+        RunError: `OUT/hosts` or `OUT/run` was not made by a demo, or with another seed; then nothing is written.
+    """
     from lgesynthnet.phantom.cohort import simulate_patients
 
-    hosts, making = out / "hosts", out / ".hosts.partial"
-    if hosts.is_dir():
-        return hosts
-    try:
-        shutil.rmtree(making, ignore_errors=True)
-        making.parent.mkdir(parents=True, exist_ok=True)
-        simulate_patients(making, patients=PATIENTS, seed=seed, positive=0.0, on_progress=on_host)
-        making.replace(hosts)
-    except OSError as fault:
-        raise RunError(f"{out}: cannot be written ({fault.strerror or fault}); choose a writable --out folder") from None
-    return hosts
+    require_claimable(out / RUN, FolderKind.RUN)
+    return simulate_patients(out / "hosts", patients=PATIENTS, seed=seed, positive=0.0, on_progress=on_host)
 
 
 def paint_into(
@@ -50,5 +46,5 @@ def paint_into(
         LGESynthNetError: see `plan_synthesis` and `synthesize`.
     """
     request = SynthesisRequest(hosts=CohortSource(root=hosts), model=model, count=count, prior=Prior.ISCHAEMIC, seed=seed)
-    run = out / "run"
+    run = out / RUN
     return synthesize(plan_synthesis(request, run=run), run, on_attempt=on_attempt)

@@ -17,18 +17,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.experiment import run_experiment
 from lgesynthnet.benchmark.utility.leaks import check_for_leaks
 from lgesynthnet.benchmark.utility.plan import Run, choose_patients, plan_experiment
 from lgesynthnet.benchmark.utility.pools import SamplePools
+from lgesynthnet.benchmark.utility.results import StoredRun
 from lgesynthnet.benchmark.utility.runs import training_set
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.evaluate.utility.scores import HALF, RunScores
+from lgesynthnet.evaluate.utility.scores import HALF
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom.cohort import simulate_patients
@@ -110,7 +112,7 @@ def test_the_same_command_does_nothing_twice_and_writes_the_same_bytes(finished)
 def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_finds_no_more(finished):
     done, _, _ = finished
     for path in done.out.rglob("record.json"):
-        for row in RunScores.of_record(json.loads(path.read_text())).slices:
+        for row in read_record(path, StoredRun).slices:
             assert row.predicted_at_mm2[HALF] == pytest.approx(row.predicted_mm2, rel=0.02, abs=10)
             assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.02, abs=10)
             assert sorted(row.predicted_at_mm2, reverse=True) == list(row.predicted_at_mm2)

@@ -13,6 +13,7 @@ from lgesynthnet.evaluate.utility.detection import of_patients, of_slices, youde
 from lgesynthnet.evaluate.utility.metrics import BALANCED, DICE, FALSE_POSITIVE_RATE, METRICS, quarters
 from lgesynthnet.evaluate.utility.paired import Resampling, _by_threshold, at_matched_false_positive_rate, patient_changes, signed_rank
 from lgesynthnet.evaluate.utility.scores import HALF, THRESHOLDS, RunScores, SliceScore, per_patient, scar_volume_ml
+from lgesynthnet.files.reading import checked
 
 
 def row(patient, index, truth, found, overlap, evidence=None, hd=None):
@@ -222,7 +223,7 @@ def test_a_bolder_reader_gains_dice_and_none_of_it_at_equal_false_alarm_but_a_be
 
 
 def test_a_reading_survives_its_record():
-    assert RunScores.of_record(ONE.record()) == replace(ONE, slices=list(ONE.slices))
+    assert checked(RunScores, ONE.record(), "record.json") == replace(ONE, slices=list(ONE.slices))
 
 
 @pytest.mark.parametrize(
@@ -239,6 +240,6 @@ def test_a_reading_survives_its_record():
 )
 def test_a_record_that_is_not_sound_is_named(change):
     with pytest.raises(InputError, match=r"record\.json: .*slice"):
-        RunScores.of_record({**ONE.record(), **change}, "record.json")
+        checked(RunScores, {**ONE.record(), **change}, "record.json")
     with pytest.raises(InputError, match=r"record\.json: slices"):
-        RunScores.of_record({}, "record.json")
+        checked(RunScores, {}, "record.json")

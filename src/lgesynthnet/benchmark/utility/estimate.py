@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,6 +31,13 @@ def estimate(experiment: UtilityExperiment, *, workers: int) -> str:
         RunError, InputError: see `UtilityExperiment.check` and `check_for_leaks`.
     """
     experiment.check()
+    if experiment.real_slices_path.is_file():
+        return _estimate(experiment, workers)
+    with tempfile.TemporaryDirectory() as scratch:  # nothing is written to OUT
+        return _estimate(replace(experiment, prepared=Path(scratch)), workers)
+
+
+def _estimate(experiment: UtilityExperiment, workers: int) -> str:
     plan = experiment.plan()
     stages = missing_stages(experiment, plan)
     provenance = [] if stages else check_for_leaks(experiment, plan.pools)

@@ -10,9 +10,12 @@ from pathlib import Path
 from lgesynthnet.benchmark.jobs import Executor, executor
 from lgesynthnet.benchmark.utility.leaks import check_for_leaks
 from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
+from lgesynthnet.benchmark.utility.results import finished_runs
 from lgesynthnet.benchmark.utility.runs import fill_pool, train_and_test
 from lgesynthnet.benchmark.utility.settings import store_or_compare_settings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
 from lgesynthnet.terms import Arm
 
 
@@ -54,18 +57,20 @@ def run_experiment(
     from lgesynthnet.benchmark.utility.page import write
 
     experiment.check()
-    plan = experiment.plan()
-    methods = experiment.pools.methods
-    for stage in missing_stages(experiment, plan):
-        note(f"training {stage}; checkpoints are in {methods.work}")
-        methods.train(stage, lambda stage, done, total: None)
-    provenance = check_for_leaks(experiment, plan.pools)
-    try:
-        with executor(workers, ray=ray) as processes:
-            run_jobs(experiment, plan, processes, on_job=on_job)
-    finally:  # an interrupted experiment has tables of its finished runs
-        page = write(experiment, provenance)
-    return (experiment.folder / "utility.md").read_text(), page
+    with claimed(experiment.out, FolderKind.BENCHMARK):
+        plan = experiment.plan()
+        finished_runs(experiment)  # a damaged record is reported now, and not after hours of work
+        methods = experiment.pools.methods
+        for stage in missing_stages(experiment, plan):
+            note(f"training {stage}; checkpoints are in {methods.work}")
+            methods.train(stage, lambda stage, done, total: None)
+        provenance = check_for_leaks(experiment, plan.pools)
+        try:
+            with executor(workers, ray=ray) as processes:
+                run_jobs(experiment, plan, processes, on_job=on_job)
+        finally:  # an interrupted experiment has tables of its finished runs
+            page = write(experiment, provenance)
+        return (experiment.folder / "utility.md").read_text(encoding="utf-8"), page
 
 
 def missing_stages(experiment: UtilityExperiment, plan: UtilityPlan) -> list[str]:

@@ -12,12 +12,14 @@ import numpy as np
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.plan import Pool
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.errors import RunError
+from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.files.manifest import FolderKind, digest
+from lgesynthnet.files.owned import damaged_files, manifest_of, owner_of
 from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.run.folder import PLAN, RunFolder
 from lgesynthnet.run.request import SynthesisRequest
-from lgesynthnet.run.sample_files import READ
+from lgesynthnet.run.sample_files import ENDING, READ
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import Painter, load_painter
 from lgesynthnet.synthesis.planning import plan_synthesis
@@ -65,10 +67,10 @@ class SamplePools:
             self._simulate(pool)
             return
         self._paint(pool)
-        source = f"{pool.name}: {len(self.samples(pool.name))} samples"
+        source = f"{pool.name}: {len(self.samples(pool.name))} samples, {_content_of(self.folder(pool.name))}"
         for labels in label_kinds:
             path = self.prepared_path(pool.name, labels)
-            if not path.is_file() or PreparedFile(path).source != source:
+            if not _is_prepared(path, source):
                 write_slice_dataset(self._stacks(pool.name, labels), path, source=source, place=str(self.folder(pool.name)))
 
     def slices(self, pool: str, size: int, *, kept: bool, labels: LabelKind = LabelKind.INTENDED) -> SliceDataset:
@@ -102,6 +104,8 @@ class SamplePools:
             samples = self.samples(pool.name)
             kept = sum(samples.values())
             if len(samples) >= pool.count and kept >= pool.kept:
+                if damaged_files(self.folder(pool.name), FolderKind.RUN) != []:  # or interrupted at its end
+                    self._synthesize(pool, painter or self._painter(pool), len(samples))
                 return
             if pool.kept and len(samples) >= max(100, pool.count) and kept < LOWEST_PASS_RATE * len(samples):
                 raise RunError(
@@ -142,13 +146,13 @@ class SamplePools:
         return Painter(name=method.value, generator=methods.generator(method), filter=segmenter)
 
     def _simulate(self, pool: Pool) -> None:
-        path, source = self.prepared_path(pool.name, LabelKind.INTENDED), f"{pool.name}: {pool.count} slices"
-        if path.is_file() and PreparedFile(path).source == source:
-            return
         patients = math.ceil(pool.count / SCARRED_SLICES_PER_PATIENT) + 2
-        folder = simulate_patients(self.folder(pool.name), patients=patients, seed=self.seed, positive=1.0)
-        stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
-        write_slice_dataset(stacks, path, source=source, place=str(folder))
+        # A cohort never grows, so that a larger pool is a cohort of its own.
+        folder = simulate_patients(self.folder(f"{pool.name}-{patients}"), patients=patients, seed=self.seed, positive=1.0)
+        path, source = self.prepared_path(pool.name, LabelKind.INTENDED), f"{pool.name}: {pool.count} slices, {_content_of(folder)}"
+        if not _is_prepared(path, source):
+            stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
+            write_slice_dataset(stacks, path, source=source, place=str(folder))
 
     def _stacks(self, pool: str, labels: LabelKind) -> Iterator[Stack]:
         cohort = open_cohort(self.folder(pool))
@@ -159,3 +163,20 @@ class SamplePools:
                 healed = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)
                 stack = replace(stack, labels=np.where(scar_of(by_filter), by_filter, healed).astype(np.uint8))
             yield stack
+
+
+def _content_of(folder: Path) -> str:
+    """Fingerprint of the slices of a pool: the checksums of its files, as the folder's list has them."""
+    files = manifest_of(folder).files
+    return digest("".join(f"{name} {files[name].sha256}\n" for name in sorted(files) if name.endswith(ENDING)).encode())[:16]
+
+
+def _is_prepared(path: Path, source: str) -> bool:
+    """Whether a file of prepared slices is there, whole, and made of this source."""
+    owned = owner_of(path)
+    if owned is None or not owned[1].is_whole(path.relative_to(owned[0]).as_posix()):
+        return False
+    try:
+        return PreparedFile(path).source == source
+    except InputError:
+        return False

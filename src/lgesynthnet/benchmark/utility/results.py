@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
+from pydantic import BaseModel, Field
+
+from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.utility.plan import TrainingSet
 from lgesynthnet.benchmark.utility.setup import RECORD, UtilityExperiment
+from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.intervals import Interval, estimate
 from lgesynthnet.evaluate.utility.metrics import Metric
 from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate
-from lgesynthnet.evaluate.utility.scores import RunScores, per_patient
-from lgesynthnet.files.reading import read_json
+from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient
 from lgesynthnet.terms import Arm
+
+
+class StoredRun(BaseModel):
+    """The record of a run, as far as it is read back."""
+
+    arm: Arm
+    size: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)]
+    patient_count: int | None
+    slices: list[SliceScore]
+    slice_cut_mm2: float
+    patient_cut_ml: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +102,20 @@ def finished_runs(experiment: UtilityExperiment) -> list[FinishedRun]:
     shared = experiment.out / experiment.settings.without_samples.variant
     paths = {path for folder in (experiment.folder, shared) for path in folder.glob(f"runs/*/{RECORD}")}
     runs = []
-    for path in paths:
-        record = read_json(path)
-        if record["seed"] < experiment.settings.seeds and (path.is_relative_to(experiment.folder) or not record["size"]):
-            run = FinishedRun(
-                arm=Arm(record["arm"]),
-                size=record["size"],
-                patient_count=record["patient_count"],
-                seed=record["seed"],
-                name=path.parent.name,
-                scores=RunScores.of_record(record, str(path)),
-            )
-            runs.append(run)
+    for path in sorted(paths):
+        record = read_record(path, StoredRun)
+        if record.seed < experiment.settings.seeds and (path.is_relative_to(experiment.folder) or not record.size):
+            runs.append(_finished_run(record, path, experiment))
     return sorted(runs, key=lambda run: (run.sort_key, run.seed))
+
+
+def _finished_run(record: StoredRun, path: Path, experiment: UtilityExperiment) -> FinishedRun:
+    scores = RunScores(slices=record.slices, slice_cut_mm2=record.slice_cut_mm2, patient_cut_ml=record.patient_cut_ml)
+    if set(per_patient(scores.slices)) != set(experiment.tested):
+        raise InputError(f"{path}: was tested on other patients than the splits name; delete it, and the same command makes it again")
+    return FinishedRun(
+        arm=record.arm, size=record.size, patient_count=record.patient_count, seed=record.seed, name=path.parent.name, scores=scores
+    )
 
 
 def group_runs(experiment: UtilityExperiment, runs: Sequence[FinishedRun], provenance: Sequence[str]) -> ExperimentResults:

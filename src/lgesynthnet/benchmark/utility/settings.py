@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
+
+from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.errors import RunError
-from lgesynthnet.files.reading import read_json
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.run.plan import short
 from lgesynthnet.terms import Arm, Prior
@@ -79,6 +81,12 @@ class ExperimentSettings:
         return {name: getattr(self, name) for name in names}
 
 
+class _StoredSettings(BaseModel):
+    """Any settings: which there are depends on the folder, and they are compared one by one."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 def store_or_compare_settings(settings: Mapping[str, object], folder: Path) -> None:
     """Write `experiment.json` into the folder, or check that the file there has the same settings.
 
@@ -88,7 +96,7 @@ def store_or_compare_settings(settings: Mapping[str, object], folder: Path) -> N
     record = json.loads(json.dumps(dict(settings)))
     path = folder / SETTINGS
     if path.is_file():
-        before = read_json(path)
+        before = read_record(path, _StoredSettings).model_extra or {}
         for name, value in record.items():
             if before.get(name) != value:
                 raise RunError(

@@ -22,11 +22,13 @@ class UtilityExperiment:
 
     Attributes:
         unchecked: accept models without a record of their training patients.
+        prepared: folder of the training patients' prepared slices; None for `OUT/prepared`.
     """
 
     pools: SamplePools
     settings: ExperimentSettings
     unchecked: bool = False
+    prepared: Path | None = None
 
     @property
     def out(self) -> Path:
@@ -60,7 +62,7 @@ class UtilityExperiment:
     @property
     def real_slices_path(self) -> Path:
         """File of the training patients' prepared slices."""
-        return self.out / "prepared" / "real.safetensors"
+        return (self.prepared or self.out / "prepared") / "real.safetensors"
 
     def check(self) -> None:
         """Check the settings before anything is trained or painted.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float
-
-from lgesynthnet.files.reading import checked
 
 # How often each patient counts in each bootstrap draw; row 0 is the sample itself.
 Weights = Float[np.ndarray, "draws patients"]
@@ -42,8 +39,8 @@ class SliceScore:
     hd95_mm: float | None
     expected_scar_mm2: float
     step_mm: float
-    predicted_at_mm2: Sequence[float] = ()
-    overlap_at_mm2: Sequence[float] = ()
+    predicted_at_mm2: tuple[float, ...] = ()
+    overlap_at_mm2: tuple[float, ...] = ()
 
     @property
     def dice(self) -> float:
@@ -55,10 +52,6 @@ class SliceScore:
     def has_scar(self) -> bool:
         """Whether the labels hold scar."""
         return self.truth_mm2 > 0
-
-    def with_tuples(self) -> SliceScore:
-        """The same score, which cannot be changed, after it was read from JSON."""
-        return replace(self, predicted_at_mm2=tuple(self.predicted_at_mm2), overlap_at_mm2=tuple(self.overlap_at_mm2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,19 +70,6 @@ class RunScores:
     def record(self) -> dict[str, object]:
         """The fields as JSON values."""
         return asdict(self)
-
-    @classmethod
-    def of_record(cls, record: Mapping[str, Any], place: str = "record of a run") -> RunScores:
-        """The scores that `record` wrote; other keys are ignored.
-
-        Args:
-            place: the file that the record comes from; it begins the error message.
-        Raises:
-            InputError: a value is missing, or has another type.
-        """
-        own = {field.name: record[field.name] for field in fields(cls) if field.name in record}
-        scores = checked(cls, own, place)
-        return replace(scores, slices=[row.with_tuples() for row in scores.slices])
 
 
 def per_patient(slices: Sequence[SliceScore]) -> dict[str, list[SliceScore]]:
