@@ -4,7 +4,6 @@ import torch
 from lgesynthnet.devices import check_device_name, usable_device
 from lgesynthnet.errors import InputError
 
-
 NO_DEVICES = ["xyz", "", "gpus", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda:99999", "CUDA", "meta", "cuda:0\n", "auto "]
 
 
