@@ -6,9 +6,11 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,27 +22,43 @@ LONGEST_NUMBER = 400  # characters; the shortest text that gives back any float 
 T = TypeVar("T")
 
 
-def read_bytes(path: Path, limit_bytes: int) -> bytes:
-    """The content of a regular file of at most `limit_bytes` bytes.
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, open for reading; an error of the operating system inside the block is the file's.
 
     A named pipe or a device is refused before anything is read from it, so that nothing can wait for ever.
 
     Raises:
-        InputError: the file is missing, is no regular file, cannot be read, or is larger.
+        InputError: the file is missing, is no regular file, or cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise InputError(f"{path}: is not a regular file; replace it by one")
-            if about.st_size > limit_bytes:
-                raise InputError(f"{path}: has {about.st_size} bytes, which is more than the {limit_bytes} allowed here; replace it")
-            content = file.read(limit_bytes + 1)
-    except OSError as fault:
-        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
     except ValueError:  # a null character in the name
         raise InputError(f"{str(path)!r}: is not a file name; correct it") from None
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{path}: is not a regular file; replace it by one")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
+    finally:
+        os.close(descriptor)
+
+
+def read_bytes(path: Path, limit_bytes: int) -> bytes:
+    """The content of a regular file of at most `limit_bytes` bytes.
+
+    Raises:
+        InputError: the file is missing, is no regular file, cannot be read, or is larger.
+    """
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit_bytes:
+            raise InputError(f"{path}: has {size} bytes, which is more than the {limit_bytes} allowed here; replace it")
+        content = file.read(limit_bytes + 1)
     if len(content) > limit_bytes:
         raise InputError(f"{path}: grew beyond {limit_bytes} bytes while it was read; try again")
     return content
