@@ -62,6 +62,19 @@ def exists(path: Path) -> bool:
         return False
 
 
+def config_of(folder: Path, what: str) -> Path:
+    """The file with the settings of the network in a folder.
+
+    Args:
+        what: the kind of network, for the error message.
+    Raises:
+        ModelError: there is no such file.
+    """
+    if not exists(folder / "config.json"):
+        raise ModelError(f"{folder}: no usable {what}, for it has no config.json; give the folder that `lgesynthnet train` wrote")
+    return folder / "config.json"
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """A JSON file of a model, of at most 1 MB.
 

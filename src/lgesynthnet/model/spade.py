@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from monai.networks.nets import PatchDiscriminator
 from monai.networks.nets.spade_network import SPADENetResBlock
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,7 +24,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
-from lgesynthnet.model_store import exists, read_settings
+from lgesynthnet.model_store import config_of, read_settings
 from lgesynthnet.stored_weights import read_weights, shapes_of
 from lgesynthnet.terms import Context
 
@@ -67,6 +67,12 @@ class SpadeSettings(BaseModel, extra="forbid"):
     widths: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=7)]
     hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=7)]
     noise: Annotated[int, Field(ge=1, le=4096)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> SpadeSettings:
+        if len(self.widths) != len(self.hidden):
+            raise ValueError("widths and hidden must have the same length")
+        return self
 
 
 class Spade(nn.Module):
@@ -146,10 +152,7 @@ def load_spade(folder: Path, context: Context | None = None) -> Spade:
     Raises:
         ModelError: a file is missing or damaged, or the generator has another context.
     """
-    path = folder / "config.json"
-    if not exists(path):
-        raise ModelError(f"{folder}: no SPADE generator; train one with `lgesynthnet train spade`")
-    settings = read_settings(path, SpadeSettings)
+    settings = read_settings(config_of(folder, "SPADE generator"), SpadeSettings)
     size = SpadeSize(context=settings.context, widths=settings.widths, hidden=settings.hidden, noise=settings.noise)
     if context is not None and size.context is not context:
         raise ModelError(f"{folder}: was trained with --context {size.context.value}, not {context.value}; give the other folder")

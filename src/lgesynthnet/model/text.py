@@ -176,6 +176,8 @@ def _fetched(name: str, *, allow_download: bool) -> Path:
 
 def _load(weights: Path, words: Path, *, with_heads: bool) -> tuple[BertModel, BertTokenizerFast]:
     path = weights / "config.json"
+    if not exists(path):
+        raise ModelError(f"{weights}: not the folder of a BERT, for it has no config.json; give another folder")
     kind = read_record(path).get("model_type")
     if kind != "bert":
         raise ModelError(f"{path}: a network of the kind {str(kind)[:60]}, not a BERT; give the folder of a BERT")

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
-from lgesynthnet.model_store import fingerprint, read_record, read_settings
+from lgesynthnet.model_store import config_of, fingerprint, read_record, read_settings
 from lgesynthnet.records import Image, Label, Labels
 from lgesynthnet.segmenter.densenet import SKIPS, STRIDE, DenseNetUNet
 from lgesynthnet.segmenter.networks import read_networks, weights_of
@@ -83,7 +83,7 @@ class HeartSegmenter:
         Raises:
             ModelError: a file is missing or damaged, or holds another kind of model.
         """
-        path = folder / "config.json"
+        path = config_of(folder, "heart segmenter")
         if (role := read_record(path).get("role")) != ROLE:
             raise ModelError(f"{folder}: holds a {str(role)[:60]}, not a {ROLE}; train one with `lgesynthnet train heart-segmenter`")
         settings = read_settings(path, HeartSegmenterSettings)

@@ -17,7 +17,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
-from lgesynthnet.model_store import fingerprint, read_settings
+from lgesynthnet.model_store import config_of, fingerprint, read_settings
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
 from lgesynthnet.segmenter.networks import build_network, read_networks, weights_of
 from lgesynthnet.segmenter.symmetry import SYMMETRIES, turned, turned_back
@@ -68,7 +68,7 @@ class TrainedScarSegmenter:
         Raises:
             ModelError: a file is missing or damaged, or the segmenter was trained for another role.
         """
-        settings = read_settings(folder / "config.json", ScarSegmenterSettings)
+        settings = read_settings(config_of(folder, "scar segmenter"), ScarSegmenterSettings)
         if settings.role is not role:
             raise ModelError(f"{folder}: this segmenter's role is {settings.role}, not {role}; its role must not change")
         prefixes = [""] if settings.members is None else [f"{i}." for i in range(settings.members)]
