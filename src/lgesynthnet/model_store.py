@@ -1,15 +1,104 @@
-"""Model folders: where they are, their licence, and the fingerprint of their weights."""
+"""Model folders: where they are, their licence, the fingerprint of their weights, and their settings, which hold words and numbers only."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
-from lgesynthnet.errors import LicenceNotice, ModelError
+from lgesynthnet.errors import InputError, LicenceNotice, ModelError
+from lgesynthnet.files.reading import checked, opened, read_json, read_text
 
 OWN_LICENCE = "apache-2.0"
+CARD_BYTES = 2**20
+SETTINGS_BYTES = 2**20  # the largest settings of a network have 2 kB
+REPORT_BYTES = 2**26
+REMEDY = "copy the model again from where it came, or train it again"
+# Keys by which libraries load Python code that comes with a model.
+CODE = frozenset({"auto_map", "trust_remote_code", "custom_pipelines", "custom_generate"})
+
+# Every file of a network's folder that decides what the network does, by the network's role; `fingerprint` hashes these and no others.
+_SEGMENTER_FILES = ("calibration.json", "config.json", "model.safetensors")
+_FILES_OF = {
+    "autoencoder": ("config.json", "diffusion_pytorch_model.safetensors"),
+    "inpainter": (
+        "conditioning.json",
+        *(f"{part}/{name}" for part in ("controlnet", "unet", "vae") for name in ("config.json", "diffusion_pytorch_model.safetensors")),
+        "scheduler/scheduler_config.json",
+        *(f"text_encoder/{name}" for name in ("config.json", "model.safetensors", "projection.safetensors")),
+        *(f"tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json")),
+    ),
+}
+
+T = TypeVar("T")
+
+
+@contextmanager
+def model_faults() -> Iterator[None]:
+    """Inside, a file that cannot be used is a fault of the model, and nobody mends a model's files by hand."""
+    try:
+        yield
+    except InputError as fault:
+        cause = str(fault).rpartition("; ")[0] or str(fault)
+        raise ModelError(f"{cause}; {REMEDY}") from None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of this name; no name is too strange to ask for."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def exists(path: Path) -> bool:
+    """Whether something of this name is there, usable or not, so that a damaged part is never taken for one that is not there."""
+    try:
+        return path.is_symlink() or path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def config_of(folder: Path, what: str) -> Path:
+    """The file with the settings of the network in a folder.
+
+    Args:
+        what: the kind of network, for the error message.
+    Raises:
+        ModelError: there is no such file.
+    """
+    if not exists(folder / "config.json"):
+        raise ModelError(f"{folder}: no usable {what}, for it has no config.json; give the folder that `lgesynthnet train` wrote")
+    return folder / "config.json"
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A JSON file of a model, of at most 1 MB.
+
+    Raises:
+        ModelError: it is missing or no strict JSON, or it names Python code to load with the model.
+    """
+    with model_faults():
+        record = read_json(path, SETTINGS_BYTES)
+    if code := sorted(CODE & record.keys()):
+        raise ModelError(f"{path}: names code of the model's own ({code[0]}), and none is ever run; use a model without it")
+    return record
+
+
+def read_settings(path: Path, kind: type[T]) -> T:
+    """The settings of a network.
+
+    Args:
+        kind: the pydantic model that gives every setting its type and range.
+    Raises:
+        ModelError: see `read_record`; or a setting has another type or is out of range.
+    """
+    record = read_record(path)
+    with model_faults():
+        return checked(kind, record, str(path))
 
 
 def weights_folder() -> Path:
@@ -20,15 +109,20 @@ def weights_folder() -> Path:
 def shipped_or_path(model: str | Path) -> Path:
     """The folder of a shipped model, given its name; else the path itself. It may not exist."""
     shipped = weights_folder() / model
-    return shipped if str(model) and Path(model).name == str(model) and shipped.is_dir() else Path(model)
+    return shipped if str(model) and Path(model).name == str(model) and is_folder(shipped) else Path(model)
 
 
 def licence_of(model: Path) -> str | None:
-    """The licence that the model folder's card (README.md) names in its header, in lower case; None where there is none."""
+    """The licence that the model folder's card (README.md) names in its header, in lower case; None where there is none.
+
+    Raises:
+        ModelError: the card cannot be read as text.
+    """
     card = model / "README.md"
-    if not card.is_file():
+    if not exists(card):
         return None
-    head = card.read_text()[:2000].split("---")
+    with model_faults():
+        head = read_text(card, CARD_BYTES)[:2000].split("---")
     lines = head[1].splitlines() if len(head) > 2 and not head[0].strip() else []
     return next((line.partition(":")[2].strip().lower() for line in lines if line.startswith("license:")), None)
 
@@ -53,25 +147,37 @@ def part_folder(model: str | Path, part: str) -> Path:
     """
     folder = shipped_or_path(model)
     inside = (folder / part, folder / f"scar-segmenter-{part}" / "model", folder / part / "model")
-    return next((place for place in inside if (place / "config.json").is_file()), folder)
+    return next((place for place in inside if exists(place / "config.json")), folder)
 
 
 def fingerprint(folder: Path, *, role: str) -> str:
-    """`ROLE-` and 12 hexadecimal digits, a hash of every weight and config file of the folder."""
+    """`ROLE-` and 12 hexadecimal digits, a hash of the names and the content of the files that a network of this role is made of.
+
+    Raises:
+        ModelError: such a file cannot be read.
+    """
     digest = hashlib.sha256(role.encode())
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
+    with model_faults():
+        for path in sorted(folder / name for name in _FILES_OF.get(role, _SEGMENTER_FILES)):
+            if not exists(path):
+                continue
+            digest.update(path.relative_to(folder).as_posix().encode())
+            with opened(path) as file:
+                while piece := file.read(2**20):
+                    digest.update(piece)
     return f"{role}-{digest.hexdigest()[:12]}"
 
 
 def segmenter_fingerprint(folder: Path) -> str | None:
-    """Fingerprint of a segmenter's folder, in the role that its config names; None where there is no segmenter."""
-    try:
-        role = json.loads((folder / "config.json").read_text())["role"]
-    except (OSError, ValueError, KeyError, TypeError):
+    """Fingerprint of a segmenter's folder, in the role that its config names; None where there is no segmenter.
+
+    Raises:
+        ModelError: its config is damaged.
+    """
+    if not exists(folder / "config.json"):
         return None
-    return fingerprint(folder, role=str(role))
+    role = read_record(folder / "config.json").get("role")
+    return fingerprint(folder, role=role) if isinstance(role, str) else None
 
 
 def read_report(path: Path) -> dict[str, object]:
@@ -80,14 +186,12 @@ def read_report(path: Path) -> dict[str, object]:
     Raises:
         ModelError: the file is damaged.
     """
-    if not path.is_file():
+    if not exists(path):
         return {}
     try:
-        reports = json.loads(path.read_text())
-    except (OSError, ValueError) as fault:
-        why = f"cannot be read ({fault}), so the patients that this model was trained on are unknown; restore the file"
-        raise ModelError(f"{path}: {why}") from None
-    return reports if isinstance(reports, dict) else {}
+        return read_json(path, REPORT_BYTES)
+    except InputError as fault:
+        raise ModelError(f"{fault}; without it the patients that this model was trained on are unknown: restore the file") from None
 
 
 AUDITOR = "scar-segmenter-auditor"

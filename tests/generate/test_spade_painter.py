@@ -109,7 +109,7 @@ def test_a_folder_comes_back_as_it_was_saved_and_another_is_refused(host, tmp_pa
     with pytest.raises(ModelError, match="--context full, not limited"):
         load_spade(tmp_path / "spade-full", Context.LIMITED)
     (tmp_path / "spade-full" / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="no usable SPADE generator"):
+    with pytest.raises(ModelError, match="no complete safetensors file"):
         SpadePainter.from_pretrained(tmp_path, Context.FULL)
     with pytest.raises(ModelError, match="1 to 7 widths"):
         SpadeSize(context=Context.FULL, widths=(8, 8), hidden=(8,), noise=4)

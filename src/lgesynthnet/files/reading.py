@@ -6,11 +6,13 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -41,20 +43,31 @@ def open_regular(path: Path) -> BufferedReader:
     return open(descriptor, "rb")
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, open for reading; an error of the operating system inside the block is the file's.
+
+    Raises:
+        InputError: see `open_regular`; or the file cannot be read.
+    """
+    with open_regular(path) as file:
+        try:
+            yield file
+        except OSError as fault:
+            raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
+
+
 def read_bytes(path: Path, limit_bytes: int) -> bytes:
     """The content of a regular file of at most `limit_bytes` bytes.
 
     Raises:
-        InputError: see `open_regular`; or the file cannot be read, or is larger.
+        InputError: the file is missing, is no regular file, cannot be read, or is larger.
     """
-    with open_regular(path) as file:
+    with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit_bytes:
             raise InputError(f"{path}: has {size} bytes, which is more than the {limit_bytes} allowed here; replace it")
-        try:
-            content = file.read(limit_bytes + 1)
-        except OSError as fault:
-            raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
+        content = file.read(limit_bytes + 1)
     if len(content) > limit_bytes:
         raise InputError(f"{path}: grew beyond {limit_bytes} bytes while it was read; try again")
     return content

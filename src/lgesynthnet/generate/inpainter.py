@@ -17,6 +17,7 @@ from torch import Tensor
 from lgesynthnet.conditioning.condition import Condition, Template, build_condition
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.devices import usable_device
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import SampleOrigin, composite_roi
@@ -26,7 +27,7 @@ from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.model_store import fingerprint as fingerprint_of
-from lgesynthnet.model_store import notice_licence, shipped_or_path
+from lgesynthnet.model_store import is_folder, notice_licence, shipped_or_path
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
@@ -107,22 +108,27 @@ class LGESynthNet(Generator):
         device: str = "auto",
         sampling: Sampling | None = None,
         templates: Sequence[Template] = (),
+        base: bool = False,
     ) -> LGESynthNet:
         """Load a shipped model by name, a model folder by path, or the folder `WORK/STAGE/model` of a training stage.
 
         Args:
             device: auto, cpu, cuda, cuda:N or mps (gpu means cuda).
             templates: of training patients, for a model of `train control --template`; the seed chooses one of another patient.
+            base: whether a model without a control branch will do, as the training stage `base` leaves one.
         Raises:
             ModelError: there is no such model, or a part is missing or damaged.
+            InputError: this machine has no such device.
         """
+        usable = usable_device(device)
         folder = shipped_or_path(model)
-        part = next((place for place in (folder / "inpainter", folder) if (place / "unet").is_dir()), None)
+        part = next((place for place in (folder / "inpainter", folder) if is_folder(place / "unet")), None)
         if part is None:
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists the shipped models")
         notice_licence(folder)
+        loaded = load_inpainter(part, base=base)
         own = fingerprint_of(part, role="inpainter")
-        return cls(load_inpainter(part), fingerprint=own, sampling=sampling, device=_device(device), templates=templates)
+        return cls(loaded, fingerprint=own, sampling=sampling, device=str(usable), templates=templates)
 
     @property
     def fingerprint(self) -> str:
@@ -194,9 +200,3 @@ class LGESynthNet(Generator):
                     v = uncaptioned + self.sampling.guidance * (captioned - uncaptioned)
                 latent = schedule.step(v, step, latent).prev_sample
         return latent
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name.replace("gpu", "cuda") if name.startswith("gpu") else name

@@ -13,6 +13,7 @@ from torch import Tensor
 from lgesynthnet.conditioning.condition import Condition, build_condition
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.devices import usable_device
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import SampleOrigin, composite_roi
 from lgesynthnet.generate.grain import VERSION, matched_noise
@@ -48,11 +49,13 @@ class SpadePainter(Generator):
 
         Raises:
             ModelError: it is missing or damaged, or has another context.
+            InputError: this machine has no such device.
         """
+        usable = usable_device(device)
         place = Path(folder) if context is None else part_folder(folder, spade_part(context))
         model = load_spade(place, context)
         notice_licence(place, place.parent)
-        return cls(model, fingerprint=fingerprint(place, role=spade_part(model.size.context)), keep_host=keep_host, device=device)
+        return cls(model, fingerprint=fingerprint(place, role=spade_part(model.size.context)), keep_host=keep_host, device=str(usable))
 
     @property
     def fingerprint(self) -> str:

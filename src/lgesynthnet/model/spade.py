@@ -7,16 +7,16 @@ the published one sees a smaller image.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from monai.networks.nets import PatchDiscriminator
 from monai.networks.nets.spade_network import SPADENetResBlock
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from pydantic import BaseModel, Field, model_validator
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
@@ -24,6 +24,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
+from lgesynthnet.model_store import config_of, read_settings
+from lgesynthnet.stored_weights import read_weights, shapes_of
 from lgesynthnet.terms import Context
 
 MAP_CHANNELS = {Context.LIMITED: 4, Context.FULL: 6}  # of `conditioning.condition.semantic_map`
@@ -55,6 +57,22 @@ class SpadeSize:
     def coarsest(self) -> int:
         """Side of the coarsest resolution in pixels."""
         return SIZE >> (len(self.widths) - 1)
+
+
+class SpadeSettings(BaseModel, extra="forbid"):
+    """`config.json` of a SPADE generator; see `SpadeSize`."""
+
+    kind: Literal["spade"] = "spade"
+    context: Context
+    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=7)]
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=7)]
+    noise: Annotated[int, Field(ge=1, le=4096)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> SpadeSettings:
+        if len(self.widths) != len(self.hidden):
+            raise ValueError("widths and hidden must have the same length")
+        return self
 
 
 class Spade(nn.Module):
@@ -134,17 +152,13 @@ def load_spade(folder: Path, context: Context | None = None) -> Spade:
     Raises:
         ModelError: a file is missing or damaged, or the generator has another context.
     """
-    try:
-        record = json.loads((folder / "config.json").read_text())
-        size = SpadeSize(
-            context=Context(record["context"]), widths=tuple(record["widths"]), hidden=tuple(record["hidden"]), noise=int(record["noise"])
-        )
-        model = Spade(size)
-        model.load_state_dict({name: value.float() for name, value in load_file(folder / "model.safetensors").items()})
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as fault:
-        raise ModelError(
-            f"{folder}: no usable SPADE generator ({str(fault).splitlines()[0]}); train one with `lgesynthnet train spade`"
-        ) from None
+    settings = read_settings(config_of(folder, "SPADE generator"), SpadeSettings)
+    size = SpadeSize(context=settings.context, widths=settings.widths, hidden=settings.hidden, noise=settings.noise)
     if context is not None and size.context is not context:
         raise ModelError(f"{folder}: was trained with --context {size.context.value}, not {context.value}; give the other folder")
+    with torch.device("meta"):  # without memory for the weights, until the file is known to hold them
+        shapes = shapes_of(Spade(size))
+    weights = read_weights(folder / "model.safetensors", shapes)
+    model = Spade(size)
+    model.load_state_dict(weights)
     return model.eval()

@@ -7,25 +7,32 @@ import string
 from pathlib import Path
 
 import torch
+from accelerate import init_empty_weights
+from huggingface_hub import snapshot_download
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoTokenizer, BertConfig
+from transformers import BertConfig
 from transformers import BertModel as BertModel  # passed on: no other module imports transformers
 from transformers import BertTokenizerFast as BertTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from lgesynthnet.errors import ModelError
+from lgesynthnet.model.settings import MAX_TOKENS as MAX_TOKENS
+from lgesynthnet.model.settings import BertSettings
+from lgesynthnet.model.tokenizer_files import read_tokenizer
+from lgesynthnet.model_store import REMEDY, exists, is_folder, read_record, read_settings
 from lgesynthnet.prescription.grammar.language import every_caption_word, every_report_word
+from lgesynthnet.stored_weights import names_in, read_weights, shapes_of
 
-MAX_TOKENS = 48
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 BIOMEDBERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext"  # Gu et al. (2021)
+FETCHED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+_FORMERLY = {"gamma": ".LayerNorm.weight", "beta": ".LayerNorm.bias"}
 _ID = re.compile(r"[\w.-]+(/[\w.-]+)?")  # OWNER/NAME on the Hugging Face hub
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
@@ -116,9 +123,16 @@ def build_text_encoder(width: int, layers: int = 2) -> TextEncoder:
 
 
 def save_bert(bert: BertModel, tokenizer: BertTokenizerFast, folder: Path) -> None:
-    """Write `FOLDER/text_encoder/` and `FOLDER/tokenizer/`, which `load_text_encoder` reads."""
+    """Write `FOLDER/text_encoder/` and `FOLDER/tokenizer/`, which `load_text_encoder` reads.
+
+    The tokenizer's file does not depend on how the tokenizer was used before, so that the same encoder has the same fingerprint again.
+    """
     bert.save_pretrained(folder / "text_encoder")
-    tokenizer.save_pretrained(folder / "tokenizer")
+    words = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    words.enable_truncation(MAX_TOKENS)
+    words.enable_padding(length=MAX_TOKENS, pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
+    as_loaded = {"is_local": True, "local_files_only": True}  # as the library wrote of a loaded tokenizer, so that fingerprints stay
+    BertTokenizerFast(tokenizer_object=words, **_special_tokens(tokenizer), **as_loaded).save_pretrained(folder / "tokenizer")
 
 
 def load_text_encoder(folder: Path) -> tuple[BertModel, BertTokenizerFast]:
@@ -127,12 +141,7 @@ def load_text_encoder(folder: Path) -> tuple[BertModel, BertTokenizerFast]:
     Raises:
         ModelError: a part is missing or damaged, or exists only as a pickle.
     """
-    try:
-        bert = _bert(folder / "text_encoder", local=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
-        raise ModelError(f"{folder}: no usable text encoder{_why(fault)}") from None
-    return bert, tokenizer
+    return _load(folder / "text_encoder", folder / "tokenizer", with_heads=False)
 
 
 def load_external(name: str | Path, *, allow_download: bool = False) -> tuple[BertModel, BertTokenizerFast]:
@@ -141,38 +150,73 @@ def load_external(name: str | Path, *, allow_download: bool = False) -> tuple[Be
     Args:
         name: a folder that `save_pretrained` or `save_bert` wrote, or an id on the Hugging Face hub, such as `BIOMEDBERT`, that was
             downloaded before.
-        allow_download: download the id where it is not on this machine yet.
+        allow_download: download the id where it is not on this machine yet; without it nothing is asked over the network.
     Raises:
         ModelError: there is no such folder, the id is not on this machine, it is no BERT, or its weights exist only as a pickle.
     """
     folder = Path(name).expanduser()
-    if (folder / "text_encoder").is_dir():
+    if is_folder(folder / "text_encoder"):
         return load_text_encoder(folder)
-    if not folder.is_dir() and (isinstance(name, Path) or not _ID.fullmatch(name)):
+    if is_folder(folder):
+        return _load(folder, folder, with_heads=True)
+    if isinstance(name, Path) or not _ID.fullmatch(name):
         raise ModelError(f"{name}: no such folder; give the folder of a BERT or an id such as {BIOMEDBERT}")
-    source, local = str(folder if folder.is_dir() else name), folder.is_dir() or not allow_download
+    fetched = _fetched(name, allow_download=allow_download)
+    return _load(fetched, fetched, with_heads=True)
+
+
+def _fetched(name: str, *, allow_download: bool) -> Path:
+    """The folder in the hub's cache that holds a model's words and weights; no other file of it is fetched."""
     try:
-        kind = AutoConfig.from_pretrained(source, local_files_only=local).model_type
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
-    except (OSError, ValueError) as fault:
-        fetch = f"fetch it beforehand with `hf download {source}` (earlier: `huggingface-cli download`), or --allow-download"
-        lack = "not the folder of a BERT" if folder.is_dir() else f"not on this machine; {fetch}"
-        raise ModelError(f"{source}: {lack}{_why(fault)}") from None
+        return Path(snapshot_download(name, allow_patterns=list(FETCHED), local_files_only=not allow_download))
+    except Exception as fault:  # the hub's client passes on the errors of whatever it fetches with
+        fetch = f"fetch it beforehand with `hf download {name}` (earlier: `huggingface-cli download`), or --allow-download"
+        raise ModelError(f"{name}: not on this machine; {fetch}{_why(fault)}") from None
+
+
+def _load(weights: Path, words: Path, *, with_heads: bool) -> tuple[BertModel, BertTokenizerFast]:
+    path = weights / "config.json"
+    if not exists(path):
+        raise ModelError(f"{weights}: not the folder of a BERT, for it has no config.json; give another folder")
+    kind = read_record(path).get("model_type")
     if kind != "bert":
-        raise ModelError(f"{source}: a network of the kind {kind}, not a BERT")
-    try:
-        return _bert(source, local=local), tokenizer
-    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
+        raise ModelError(f"{path}: a network of the kind {str(kind)[:60]}, not a BERT; give the folder of a BERT")
+    settings = read_settings(path, BertSettings)
+    tokens, special = read_tokenizer(words)
+    if max(tokens.get_vocab(with_added_tokens=True).values()) >= settings.vocab_size:
+        raise ModelError(f"{words}: has more tokens than the text encoder knows ({settings.vocab_size}); {REMEDY}")
+    with init_empty_weights(include_buffers=False):
+        bert = BertModel(
+            BertConfig(**settings.model_dump(exclude={"model_type", "position_embedding_type"}), dtype="float32"), add_pooling_layer=False
+        )
+    bert.load_state_dict(_weights(weights, shapes_of(bert), with_heads=with_heads), assign=True)
+    return bert.eval(), BertTokenizerFast(tokenizer_object=tokens, **special)
+
+
+def _weights(folder: Path, shapes: dict[str, torch.Size], *, with_heads: bool) -> dict[str, Tensor]:
+    path = folder / "model.safetensors"
+    if not exists(path):
         raise ModelError(
-            f"{source}: no usable safetensors weights, and pickled ones (*.bin) are never read; if you trust their maker, convert them: "
-            f"python -c \"from transformers import AutoModel as M, AutoTokenizer as T; n='{source}'; "
-            f"[X.from_pretrained(n).save_pretrained('FOLDER') for X in (M, T)]\", then give FOLDER{_why(fault)}"
-        ) from None
+            f"{folder}: no usable safetensors weights, and pickled ones (*.bin) are never read; if you trust their maker, convert them: "
+            f"python -c \"from transformers import AutoModel as M, AutoTokenizer as T; n='{folder}'; "
+            f"[X.from_pretrained(n).save_pretrained('FOLDER') for X in (M, T)]\", then give FOLDER"
+        )
+    if not with_heads:
+        return read_weights(path, shapes)
+    stored = names_in(path)
+    body = {_own_name(name): name for name in stored if _own_name(name).startswith(("embeddings.", "encoder."))}
+    heads = (stored - set(body.values())) | {name for name in stored if name.endswith("embeddings.position_ids")}
+    found = read_weights(path, {body.get(name, name): shape for name, shape in shapes.items()}, ignored=heads)
+    return {_own_name(name): value for name, value in found.items()}
 
 
-def _bert(source: str | Path, *, local: bool) -> BertModel:
-    bert = BertModel.from_pretrained(source, use_safetensors=True, local_files_only=local, add_pooling_layer=False, dtype=torch.float32)
-    return bert.eval()
+def _own_name(name: str) -> str:
+    """The name in our BERT of a tensor of any BERT: those with a head begin with `bert.`, and the oldest have two other names."""
+    return re.sub(r"\.LayerNorm\.(gamma|beta)$", lambda old: _FORMERLY[old[1]], name.removeprefix("bert."))
+
+
+def _special_tokens(tokenizer: BertTokenizerFast) -> dict[str, str]:
+    return {name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
 
 
 def _why(fault: Exception) -> str:

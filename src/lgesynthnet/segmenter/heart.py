@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Shaped, UInt8
 from monai.networks.nets import DynUNet
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from pydantic import BaseModel, Field, model_validator
+from safetensors.torch import save
 from scipy import ndimage
 from torch import nn
 from torch.nn import functional
 
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
-from lgesynthnet.model_store import fingerprint
+from lgesynthnet.model_store import config_of, fingerprint, read_record, read_settings
 from lgesynthnet.records import Image, Label, Labels
-from lgesynthnet.segmenter.densenet import STRIDE, DenseNetUNet
-from lgesynthnet.segmenter.networks import fill, weights_of
+from lgesynthnet.segmenter.densenet import SKIPS, STRIDE, DenseNetUNet
+from lgesynthnet.segmenter.networks import read_networks, weights_of
 from lgesynthnet.threads import one_thread
 
 PIXEL_MM = 1.5  # half of the thinnest infarcted wall; a finer grid costs time and finds no more
@@ -37,6 +37,21 @@ class Kind(StrEnum):
 
     DYNUNET = "dynunet"
     DENSENET121 = "densenet121"
+
+
+class HeartSegmenterSettings(BaseModel, extra="forbid"):
+    """`config.json` of a heart segmenter; see `HeartSegmenter`."""
+
+    role: Literal["heart-segmenter"]
+    filters: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=8)]
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    network: Kind = Kind.DYNUNET
+
+    @model_validator(mode="after")
+    def _fits(self) -> HeartSegmenterSettings:
+        if self.network is Kind.DENSENET121 and len(self.filters) != len(SKIPS):
+            raise ValueError(f"filters must be {len(SKIPS)} numbers for {self.network}")
+        return self
 
 
 class HeartSegmenter:
@@ -68,18 +83,13 @@ class HeartSegmenter:
         Raises:
             ModelError: a file is missing or damaged, or holds another kind of model.
         """
-        try:
-            settings = json.loads((folder / "config.json").read_text())
-            if settings["role"] != ROLE:
-                raise ModelError(f"{folder}: holds a {settings['role']}, not a {ROLE}; train one with `lgesynthnet train heart-segmenter`")
-            filters = tuple(int(f) for f in settings["filters"])
-            kind = Kind(settings.get("network", Kind.DYNUNET))
-            network = build_heart_segmenter(filters, kind)
-            fill(network, load_file(folder / "model.safetensors"))
-            threshold = float(settings["threshold"])
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as fault:
-            raise ModelError(f"{folder}: no usable heart segmenter ({str(fault).splitlines()[0]})") from None
-        return cls(network, filters, kind=kind, threshold=threshold, fingerprint=fingerprint(folder, role=ROLE))
+        path = config_of(folder, "heart segmenter")
+        if (role := read_record(path).get("role")) != ROLE:
+            raise ModelError(f"{folder}: holds a {str(role)[:60]}, not a {ROLE}; train one with `lgesynthnet train heart-segmenter`")
+        settings = read_settings(path, HeartSegmenterSettings)
+        filters, kind = settings.filters, settings.network
+        [network] = read_networks(folder / "model.safetensors", lambda: build_heart_segmenter(filters, kind))
+        return cls(network, filters, kind=kind, threshold=settings.threshold, fingerprint=fingerprint(folder, role=ROLE))
 
     def save(self, folder: Path, *, half: bool = False) -> None:
         """Write `config.json` and `model.safetensors`; with `half`, weights as float16 (round them first with `checkpoint.halve`)."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from monai.networks.nets import DynUNet, SegResNet, UNet
 from torch import Tensor, nn
 
+from lgesynthnet.stored_weights import read_weights
 from lgesynthnet.terms import Role
 
 IN_CHANNELS = 3  # image in heart units, cavity, wall; the intended scar is never an input
@@ -64,21 +66,30 @@ def build_network(role: Role, width: int) -> nn.Module:
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
     """A network's weights for a file, each once; the state of MONAI's DynUNet lists every tensor twice."""
-    return {name: value.detach().cpu().contiguous() for name, value in network.named_parameters()}
+    return {name: value.detach().cpu().contiguous() for name, value in _stored(network).items()}
 
 
-def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copy weights from `weights_of` into a network of the same architecture and size.
+def read_networks(path: Path, build: Callable[[], nn.Module], prefixes: Sequence[str] = ("",)) -> list[nn.Module]:
+    """Networks of one architecture and size with the weights that a file holds.
 
+    Args:
+        build: makes one network with random weights.
+        prefixes: what the names of each network's weights begin with in the file.
     Raises:
-        KeyError: a name is missing, or there is one too many.
-        RuntimeError: a shape differs.
+        ModelError: a weight is missing or not needed, has another shape or is not finite; see `stored_weights.read_weights`.
     """
-    own = dict(network.named_parameters())
-    if set(own) != set(weights):
-        raise KeyError(f"weights of {len(weights)} names, {len(own)} are needed")
+    with torch.device("meta"):  # without memory for the weights, until the file is known to hold them
+        shapes = {name: value.shape for name, value in _stored(build()).items()}
+    weights = read_weights(path, {prefix + name: shape for prefix in prefixes for name, shape in shapes.items()})
+    networks = [build() for _ in prefixes]
     with torch.no_grad():
-        for name, parameter in own.items():
-            if weights[name].shape != parameter.shape:
-                raise RuntimeError(f"{name} has another shape than its settings say")
-            parameter.copy_(weights[name])
+        for prefix, network in zip(prefixes, networks, strict=True):
+            for name, own in _stored(network).items():
+                own.copy_(weights[prefix + name])
+    return networks
+
+
+def _stored(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters, and the running means of batch normalisation where there are any."""
+    buffers = {name: value for name, value in network.named_buffers() if value.is_floating_point()}
+    return dict(network.named_parameters()) | buffers

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from pydantic import BaseModel, Field
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
-from lgesynthnet.model_store import fingerprint
+from lgesynthnet.model_store import config_of, fingerprint, read_settings
 from lgesynthnet.records import Label, Labels, ShortAxisSlice
-from lgesynthnet.segmenter.networks import build_network, fill, weights_of
+from lgesynthnet.segmenter.networks import build_network, read_networks, weights_of
 from lgesynthnet.segmenter.symmetry import SYMMETRIES, turned, turned_back
 from lgesynthnet.terms import Role
 from lgesynthnet.threads import one_thread
+
+
+class ScarSegmenterSettings(BaseModel, extra="forbid"):
+    """`config.json` of a scar segmenter; see `TrainedScarSegmenter`. The oldest have one member, whose weights have no prefix."""
+
+    role: Role
+    width: Annotated[int, Field(ge=1, le=128)]
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    members: Annotated[int, Field(ge=1, le=16)] | None = None
+    views: Annotated[int, Field(ge=1, le=SYMMETRIES)] = 1
 
 
 class TrainedScarSegmenter:
@@ -58,20 +68,13 @@ class TrainedScarSegmenter:
         Raises:
             ModelError: a file is missing or damaged, or the segmenter was trained for another role.
         """
-        try:
-            settings = json.loads((folder / "config.json").read_text())
-            own_role, width = Role(settings["role"]), int(settings["width"])
-            networks = [build_network(own_role, width) for _ in range(int(settings.get("members", 1)))]
-            weights = load_file(folder / "model.safetensors")
-            for i, network in enumerate(networks):
-                prefix = f"{i}." if "members" in settings else ""
-                fill(network, {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
-            threshold, views = float(settings["threshold"]), int(settings.get("views", 1))
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as fault:
-            raise ModelError(f"{folder}: no usable scar segmenter ({str(fault).splitlines()[0]})") from None
-        if own_role is not role:
-            raise ModelError(f"{folder}: this segmenter's role is {own_role}, not {role}; its role must not change")
-        return cls(networks, role, width=width, threshold=threshold, views=views, fingerprint=fingerprint(folder, role=role.value))
+        settings = read_settings(config_of(folder, "scar segmenter"), ScarSegmenterSettings)
+        if settings.role is not role:
+            raise ModelError(f"{folder}: this segmenter's role is {settings.role}, not {role}; its role must not change")
+        prefixes = [""] if settings.members is None else [f"{i}." for i in range(settings.members)]
+        networks = read_networks(folder / "model.safetensors", lambda: build_network(role, settings.width), prefixes)
+        own = fingerprint(folder, role=role.value)
+        return cls(networks, role, width=settings.width, threshold=settings.threshold, views=settings.views, fingerprint=own)
 
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors`; weights as float16, so round them before scoring (`model.checkpoint.halve`)."""

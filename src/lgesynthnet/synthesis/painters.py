@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lgesynthnet.devices import check_device_name
 from lgesynthnet.errors import ModelError
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path, weights_folder
+from lgesynthnet.model_store import fingerprint, is_folder, part_folder, shipped_or_path, weights_folder
 from lgesynthnet.segmenter.base import ScarSegmenter
 from lgesynthnet.terms import Role
 
@@ -42,7 +43,9 @@ def load_painter(model: str, device: str = "auto", filter_folder: Path | None = 
 
     Raises:
         ModelError: no such model or filter, or a folder is incomplete.
+        InputError: there is no such device.
     """
+    check_device_name(device)
     if model == BASELINE:
         from lgesynthnet.generate.paste import IntensityPaste
         from lgesynthnet.segmenter.threshold import ThresholdScarSegmenter
@@ -74,10 +77,10 @@ def model_folder(model: str) -> Path:
         ModelError: neither; or the folder lacks the generator or the filter.
     """
     folder = shipped_or_path(model)
-    if not folder.is_dir():
+    if not is_folder(folder):
         known = ", ".join([BASELINE, *(found.name for found in _shipped_folders())])
         raise ModelError(f"--model {model}: neither a folder nor a known name; known are {known}")
-    lacking = [part for part in ("inpainter", "filter") if not (folder / part).is_dir()]
+    lacking = [part for part in ("inpainter", "filter") if not is_folder(folder / part)]
     if lacking:
         raise ModelError(f"{folder}: has no folder {' and no '.join(lacking)}; give the folder that `lgesynthnet train all --out` wrote")
     return folder

@@ -20,10 +20,10 @@ from lgesynthnet.conditioning.working_grid import SIZE
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.model.autoencoder import features
-from lgesynthnet.model.checkpoint import halve
+from lgesynthnet.model.checkpoint import halve, load_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade, noise_of, save_spade, spade_part
 from lgesynthnet.model.tensors import images, to_maps
-from lgesynthnet.model_store import fingerprint, part_folder, shipped_or_path
+from lgesynthnet.model_store import exists, fingerprint, part_folder, shipped_or_path
 from lgesynthnet.segmenter.symmetry import SYMMETRIES, turned
 from lgesynthnet.terms import Context
 from lgesynthnet.train.batches import drawn_from, normal
@@ -246,8 +246,7 @@ def load_perceptual_encoder(model: Path | None, work: Path) -> tuple[Autoencoder
         places = [work / AUTOENCODER_PLACES[0], shipped_or_path("phantom") / AUTOENCODER_PLACES[1]]
     else:
         places = [shipped_or_path(model) / place for place in AUTOENCODER_PLACES]
-    folder = next((place for place in places if (place / "diffusion_pytorch_model.safetensors").is_file()), None)
+    folder = next((place for place in places if exists(place / "diffusion_pytorch_model.safetensors")), None)
     if folder is None:
         raise ModelError(f"{model or work}: holds no autoencoder for the perceptual loss; give a model folder, a work folder, or `phantom`")
-    autoencoder = AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32)
-    return autoencoder, fingerprint(folder, role="autoencoder")
+    return load_autoencoder(folder), fingerprint(folder, role="autoencoder")

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from lgesynthnet.errors import ModelError
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.autoencoder import build_autoencoder, fit_scale
-from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
+from lgesynthnet.model.checkpoint import halve, load_autoencoder, load_inpainter, save_inpainter
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet, with_template
 from lgesynthnet.model.schedule import build_schedule
 from lgesynthnet.model.text import BertModel, BertTokenizerFast, TextEncoder, build_bert, load_external, load_text_encoder, save_bert
@@ -27,7 +27,7 @@ from lgesynthnet.train.previews import Previews
 def train_autoencoder(job: GeneratorJob, examples: Examples) -> dict[str, object]:
     """Train the autoencoder into `WORK/autoencoder/model`."""
     folder, start = job.work / Stage.AUTOENCODER.value, job.start()
-    autoencoder = build_autoencoder(job.sizes.autoencoder_width) if start is None else load_inpainter(start).autoencoder
+    autoencoder = build_autoencoder(job.sizes.autoencoder_width) if start is None else load_inpainter(start, base=True).autoencoder
     report = job.fit(AutoencoderTask(autoencoder, examples), Stage.AUTOENCODER)
     halve(autoencoder)
     chosen = np.random.default_rng(job.request.seed).permutation(len(examples))[:64]
@@ -55,7 +55,7 @@ def train_base(job: GeneratorJob, examples: Examples) -> dict[str, object]:
     if start is not None and text is not None:
         raise ModelError("--text is for a model from random weights; a model to start from has its own text encoder, which its U-Net needs")
     if start is not None:
-        model = load_inpainter(start)
+        model = load_inpainter(start, base=True)
         model.control = None  # it fits the former U-Net only
         if own is not None:
             model.autoencoder = _load_autoencoder(own)
@@ -84,7 +84,7 @@ def train_control(job: GeneratorJob, examples: Examples) -> dict[str, object]:
         if model.control is not None and template and not model.templated:
             model.control = with_template(model.control)
     else:
-        model = load_inpainter(job.needed(Stage.BASE))
+        model = load_inpainter(job.needed(Stage.BASE), base=True)
         # The branch is copied after the trained weights are loaded, or it would be a copy of random ones.
         model.control = build_control(model.unet, template=template)
     origin = f"{job.origin} template" if template else None
@@ -125,4 +125,4 @@ def _load_bert(job: GeneratorJob) -> tuple[BertModel, BertTokenizerFast]:
 
 
 def _load_autoencoder(folder: Path) -> AutoencoderKL:
-    return AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    return load_autoencoder(folder)
