@@ -111,6 +111,8 @@ class Manifest:
 
     def refresh(self) -> None:
         """Read what other processes have added."""
+        if not self.path.is_file():  # opening a named pipe would wait for ever
+            raise RunError(f"{self.path}: is not a regular file; {REPAIR}")
         with self.path.open("rb") as file:
             about = os.fstat(file.fileno())
             if about.st_size > LARGEST:
@@ -138,6 +140,13 @@ class Manifest:
             if sync:
                 os.fsync(file.fileno())
         self.refresh()
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a file is listed, and is there with the content that the list says; a file that grows only has to be there."""
+        listed, path = self.files.get(name), self.path.parent / name
+        if listed is None or path.is_symlink() or not path.is_file():
+            return False
+        return listed.grows or (path.stat().st_size == listed.bytes and digest(path.read_bytes()) == listed.sha256)
 
     def compact(self) -> None:
         """Write the list anew, sorted and with one line for each file, so that equal folders have equal lists."""
