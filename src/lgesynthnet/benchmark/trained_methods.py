@@ -14,6 +14,8 @@ from lgesynthnet.benchmark.methods import STAGES, STAGES_OF_METHOD
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
 from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.model_store import part_folder, weights_folder
@@ -74,6 +76,10 @@ class TrainedMethods:
 
     def train(self, stage: str, on_progress: OnProgress) -> None:
         """Train one stage, or resume its training."""
+        with claimed(self.work, FolderKind.WORK):  # of a stage in a folder of its own inside it, too
+            self._train(stage, on_progress)
+
+    def _train(self, stage: str, on_progress: OnProgress) -> None:
         from lgesynthnet.train.generator.job import GeneratorOptions
         from lgesynthnet.train.request import TrainingData, TrainingRequest
         from lgesynthnet.train.segmenters.scar import train_scar_segmenter, training_patients

@@ -175,12 +175,18 @@ def everything(
     With --init, autoencoder, text encoder and base model are taken from the given model; the rest is fine-tuned. The auditor is not
     included: use `train scar-segmenter --role auditor`.
     """
-    for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL) if options.init is None else (Stage.CONTROL,):
-        _train(stage, options, _generator(stage))
-    for role in (Role.REWARD, Role.FILTER):
-        _train(Stage.SCAR_SEGMENTER, options, _scar_segmenter(role), role=role)
-    _train(Stage.REWARD, options, _generator(Stage.REWARD))
-    pack(options.work, out)
+    from lgesynthnet.files.manifest import FolderKind
+    from lgesynthnet.files.owned import claimed
+    from lgesynthnet.train.work import claimed_work, require_apart
+
+    require_apart(options.work, out)  # before a day of training, and not after it
+    with _stoppable(options.work), claimed_work(options.work), claimed(out, FolderKind.MODEL):
+        for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL) if options.init is None else (Stage.CONTROL,):
+            _train(stage, options, _generator(stage))
+        for role in (Role.REWARD, Role.FILTER):
+            _train(Stage.SCAR_SEGMENTER, options, _scar_segmenter(role), role=role)
+        _train(Stage.REWARD, options, _generator(Stage.REWARD))
+        pack(options.work, out)
 
 
 @app.command()
@@ -188,8 +194,9 @@ def pack(work: Work, out: Out) -> None:
     """Collect a finished work folder as a model folder."""
     from lgesynthnet.train.packing import pack as collect
 
-    card = f"# {out.name}\n\nA model of lgesynthnet, made by `lgesynthnet {shlex.join(sys.argv[1:])}`. Scores: `reports.json`.\n"
-    console.result(f"model: {collect(work, out, card=card)}")
+    card = f"# {out.resolve().name}\n\nA model of lgesynthnet, made by `lgesynthnet {shlex.join(sys.argv[1:])}`. Scores: `reports.json`.\n"
+    with _stoppable(work, "the same command packs"):
+        console.result(f"model: {collect(work, out, card=card)}")
 
 
 @app.command("pack-parts")
@@ -197,7 +204,8 @@ def pack_parts(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help
     """Collect whatever is trained, in one folder each. Other files in --out (a card, a licence) stay."""
     from lgesynthnet.train.packing import pack_parts as collect
 
-    console.result(f"parts: {collect(work, out)}")
+    with _stoppable(work, "the same command packs"):
+        console.result(f"parts: {collect(work, out)}")
 
 
 def _generator(stage: Stage, **options: Any) -> Callable[[TrainingRequest], dict[str, object]]:
@@ -233,10 +241,10 @@ def _train(
     precision: Precision = Precision.NO,
 ) -> None:
     """Read the data, train, and print the report's numbers."""
-    from lgesynthnet.train.request import TrainingRequest
-
     trained_on_data = options if isinstance(options, TrainingOptions) and stage is not Stage.TEXT else None
     with _stoppable(options.work), console.bar(f"training {stage}") as advance:
+        from lgesynthnet.train.request import TrainingRequest
+
         report = train(
             TrainingRequest(
                 work=options.work,
@@ -248,6 +256,7 @@ def _train(
                 init=options.init if isinstance(options, TrainingOptions) else None,
                 resume=options.resume,
                 on_progress=lambda name, done, total, loss: advance(done, total),
+                on_note=console.note,
             )
         )
     console.result(f"{stage}: " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | float | str)))
@@ -275,8 +284,13 @@ def _training_data(stage: Stage, options: TrainingOptions, role: Role, parts: li
 
 
 @contextmanager
-def _stoppable(work: Path) -> Iterator[None]:
+def _stoppable(work: Path, then: str = "the same command continues from the last checkpoint in") -> Iterator[None]:
+    """End with exit code 130 and one line on Ctrl-C.
+
+    Args:
+        then: what the same command does then, before the name of the work folder.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        raise InterruptionError(f"the same command continues from the last checkpoint in {work}") from None
+        raise InterruptionError(f"{then} {work}") from None

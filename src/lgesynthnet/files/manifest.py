@@ -113,6 +113,8 @@ class Manifest:
 
     def refresh(self) -> None:
         """Read what other processes have added."""
+        if not self.path.is_file():  # opening a named pipe would wait for ever
+            raise RunError(f"{self.path}: is not a regular file; {REPAIR}")
         with faults_named(self.path), self.path.open("rb") as file:
             about = os.fstat(file.fileno())
             if about.st_size > LARGEST:

@@ -21,6 +21,7 @@ from lgesynthnet.files.owned import UNFINISHED, old_place, owner_of, require_ins
 
 SET_ASIDE = ".set-aside"  # added to the name of a listed file that somebody has changed, before the program writes it again
 _numbers = itertools.count()
+_unnamed: set[Path] = set()  # folders of an open `replaced_folder` that lie outside the program's folders
 _unsynced: ContextVar[list[Path] | None] = ContextVar("unsynced", default=None)  # files of an open `synced_together`
 
 
@@ -51,10 +52,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     with faults_named(path):
         owned = owner_of(path)
         if owned is None:
-            _write_new(path, content)
+            if _unnamed.intersection(path.parents):
+                _write_over(path, content)
+            else:
+                _write_new(path, content)
             return
         owner, manifest = owned
         relative = require_inside(owner, path)
+        if relative.startswith(f"{UNFINISHED}/"):  # in a new folder, which is listed as a whole
+            _write_over(path, content)
+            return
         _make_room(path, manifest.files.get(relative), content)
         later = _unsynced.get()
         manifest.add({"file": relative, "bytes": len(content), "sha256": digest(content)}, sync=later is None)
@@ -134,6 +141,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         room.mkdir(parents=True, exist_ok=True)
         new = room / f".{folder.name}.{_unique()}.partial"
         new.mkdir()
+        _unnamed.add(new)
         try:
             yield new
             if owned is not None:
@@ -143,6 +151,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
                 os.replace(new, folder)
             sync_folder(folder.parent)
         finally:
+            _unnamed.discard(new)
             shutil.rmtree(new, ignore_errors=True)
 
 
@@ -200,7 +209,7 @@ def _is_ours(place: Path, listed: ListedFile) -> bool:
 
 def _is_torn(place: Path, content: bytes) -> bool:
     """Whether a file is a piece of what is to be written, as a crash leaves it: cut off, or with zeros for its end."""
-    if place.stat().st_size > len(content):
+    if not place.is_file() or place.stat().st_size > len(content):
         return False
     return content.startswith(place.read_bytes().rstrip(b"\0"))
 
@@ -212,6 +221,11 @@ def _aside_name(path: Path) -> Path:
         free = path.with_name(f"{path.name}{SET_ASIDE}-{number}")
         number += 1
     return free
+
+
+def _write_over(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -23,5 +23,5 @@ def about_training(request: TrainingRequest, stage: str, examples: Examples | No
     }
     if examples is not None:
         names = sorted(set(examples.patients))
-        record |= {"examples": len(examples), "patients": len(names), "names": names}
+        record |= {"examples": len(examples), "patients": len(names), "names": names, "data": examples.fingerprint}
     return record

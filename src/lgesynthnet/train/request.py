@@ -46,6 +46,7 @@ class TrainingRequest:
             model folder, a work folder, or the folder of the network itself. None starts from random weights.
         resume: False refuses a stage whose folder exists already.
         on_progress: called after every step.
+        on_note: called with what the user should know, such as that data are prepared again.
     """
 
     work: Path
@@ -57,6 +58,7 @@ class TrainingRequest:
     init: Path | None = None
     resume: bool = True
     on_progress: Progress | None = None
+    on_note: Callable[[str], None] | None = None
 
     def data_for(self, stage: str) -> TrainingData:
         """The patients to learn from.

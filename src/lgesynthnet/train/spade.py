@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from torch.nn import functional
 from lgesynthnet.conditioning.condition import Condition, inner_edges
 from lgesynthnet.conditioning.intensity import to_grey
 from lgesynthnet.conditioning.working_grid import SIZE
+from lgesynthnet.devices import usable_device
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files.writing import write_bytes, write_json
+from lgesynthnet.files.reading import checked, parse_json, read_text
+from lgesynthnet.files.writing import replaced_folder, write_bytes, write_json
 from lgesynthnet.model.autoencoder import features
 from lgesynthnet.model.checkpoint import halve, load_autoencoder
 from lgesynthnet.model.spade import Discriminator, Spade, SpadeSize, load_spade, noise_of, save_spade, spade_part
@@ -31,11 +34,13 @@ from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.generator.autoencoder import PATCH
 from lgesynthnet.train.generator.diffusion import HEALTHY_DRAWS
+from lgesynthnet.train.generator.monitor import Record
 from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.previews import COUNT, EVERY, write_sheet
 from lgesynthnet.train.recipes import recipe_named
 from lgesynthnet.train.report import about_training
 from lgesynthnet.train.request import NO_SCAR, TrainingRequest
+from lgesynthnet.train.work import MODEL, REPORT, claimed_work, finished_report, require_whole
 
 FEATURE_WEIGHT = 10.0  # as published
 PERCEPTUAL_WEIGHT = 10.0  # as published
@@ -145,10 +150,7 @@ class SpadeMonitor:
         self.task, self.folder = task, folder
         chosen = rng.choice(np.flatnonzero(task.examples.scarred), COUNT)
         self.conditions = [task.examples.condition(int(i), rng) for i in chosen]
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "monitor.jsonl"
+        self.records = self._earlier_records()
 
     @torch.no_grad()
     def __call__(self, step: int) -> None:
@@ -158,16 +160,25 @@ class SpadeMonitor:
         terms = self.task.terms(semantic, real, fake, np.random.default_rng(0))
         hidden = torch.from_numpy(np.stack([condition.hidden for condition in self.conditions]))[:, None].to(device)
         terms["error_in_hidden"] = (fake - real).abs()[hidden].mean()
-        line = json.dumps({"step": step} | {name: round(float(value), 4) for name, value in terms.items()}) + "\n"
-        write_bytes(self.log, (self.log.read_bytes() if self.log.exists() else b"") + line.encode())
+        self.records = [record for record in self.records if record["step"] < step]  # a resumed training comes by some steps again
+        self.records.append({"step": step} | {name: round(float(value), 4) for name, value in terms.items()})
+        write_bytes(self.folder / "monitor.jsonl", "".join(json.dumps(record) + "\n" for record in self.records).encode())
         rendered = fake[:, 0].cpu().numpy()
         columns = [_column(condition, image, size.context) for condition, image in zip(self.conditions, rendered, strict=True)]
         write_sheet(columns, self.folder, step)
 
     def last_record(self) -> dict[str, object]:
         """The terms of the last line of the log."""
-        record = json.loads(self.log.read_text().splitlines()[-1])
-        return {name: value for name, value in record.items() if name != "step"}
+        return {name: value for name, value in self.records[-1].items() if name != "step"}
+
+    def _earlier_records(self) -> list[dict[str, int | float]]:
+        """The lines that an earlier call wrote; of a damaged log the lines before the damage. Nothing depends on them."""
+        records: list[dict[str, int | float]] = []
+        path = self.folder / "monitor.jsonl"
+        with suppress(InputError):
+            for line in read_text(path).splitlines() if path.is_file() else ():
+                records.append(checked(Record, parse_json(line, str(path)), str(path)).root)
+        return records
 
 
 def _column(condition: Condition, rendered: np.ndarray, context: Context) -> np.ndarray:
@@ -193,33 +204,45 @@ def train_spade(request: TrainingRequest, context: Context, *, autoencoder: Path
         ModelError: `init` or `autoencoder` does not fit.
         RunError: the work folder was begun with other data or settings, or must not be resumed.
     """
+    usable_device(request.device)
+    with claimed_work(request.work):
+        return _train_spade(request, context, autoencoder)
+
+
+def _train_spade(request: TrainingRequest, context: Context, autoencoder: Path | None) -> dict[str, object]:
     part, recipe = spade_part(context), recipe_named(request.recipe).spade
     data, folder = request.data_for(part), request.folder(part)
     torch.manual_seed(request.seed)
-    examples = ExampleFile(request.work / "examples.safetensors").load_or_build(data.cohort, data.patients, request.on_progress)
+    file = ExampleFile(request.work / "examples.safetensors")
+    examples = file.load_or_build(data.cohort, data.patients, request.on_progress, request.on_note)
     if not examples.scarred.any():
         raise InputError(f"{data.cohort.root}: {NO_SCAR}")
     size = SpadeSize(context=context, widths=recipe.widths, hidden=recipe.hidden, noise=recipe.noise)
     generator, started_from = _first_generator(size, request.init)
     perceptual_encoder, encoder_fingerprint = load_perceptual_encoder(autoencoder, request.work)
+    loop = recipe.train if request.init is None else recipe.finetune
+    settings = LoopSettings(
+        seed=request.seed,
+        origin=f"{started_from} {encoder_fingerprint}",
+        decides={"data": examples.fingerprint, "size": asdict(size), "discriminator": recipe.discriminator},
+        device=request.device,
+        precision=request.precision,
+    )
+    finished = finished_report(folder, settings.digest(loop))
+    if finished is not None:
+        return finished
     task = SpadeTask(generator, Discriminator(context, recipe.discriminator), examples, perceptual_encoder)
     monitor = SpadeMonitor(task, folder)
-    origin = f"{started_from} {encoder_fingerprint}"
-    report = fit(
-        task,
-        recipe.train if request.init is None else recipe.finetune,
-        folder,
-        LoopSettings(seed=request.seed, origin=origin, device=request.device, precision=request.precision),
-        on_progress=request.progress_of(part),
-        monitor=monitor,
-        monitor_every=EVERY,
-    )
+    report = fit(task, loop, folder, settings, on_progress=request.progress_of(part), monitor=monitor, monitor_every=EVERY)
+    if not monitor.records:  # the log of a finished training is lost: its last line can be had again
+        monitor(loop.steps)
     halve(generator.cpu())
-    save_spade(generator, folder / "model")
+    with replaced_folder(folder / MODEL) as new:
+        save_spade(generator, new)
     parameters = sum(p.numel() for p in generator.parameters())
     report |= about_training(request, part, examples) | monitor.last_record()
     report |= {"started_from": started_from, "perceptual_encoder": encoder_fingerprint, "parameters": parameters}
-    write_json(folder / "report.json", report)
+    write_json(folder / REPORT, report)
     return report
 
 
@@ -228,6 +251,7 @@ def _first_generator(size: SpadeSize, init: Path | None) -> tuple[Spade, str | N
     if init is None:
         return Spade(size), None
     folder = part_folder(init, spade_part(size.context))
+    require_whole(folder, f"spade --context {size.context.value}")
     start = load_spade(folder, size.context)
     if start.size != size:
         raise ModelError(f"{init}: has another size than this recipe trains; choose the --recipe it was made with")
@@ -249,4 +273,5 @@ def load_perceptual_encoder(model: Path | None, work: Path) -> tuple[Autoencoder
     folder = next((place for place in places if exists(place / "diffusion_pytorch_model.safetensors")), None)
     if folder is None:
         raise ModelError(f"{model or work}: holds no autoencoder for the perceptual loss; give a model folder, a work folder, or `phantom`")
+    require_whole(folder, "autoencoder")
     return load_autoencoder(folder), fingerprint(folder, role="autoencoder")

@@ -192,6 +192,6 @@ def test_the_base_stage_takes_any_bert_freezes_it_and_refuses_to_go_on_with_anot
     for name, parameter in bert.named_parameters():
         torch.testing.assert_close(model.text.bert.get_parameter(name), parameter.half().float(), rtol=0, atol=0, msg=name)
     train_generator(tiny_request(work), Stage.TEXT)
-    with pytest.raises(RunError, match="another origin"):
+    with pytest.raises(RunError, match="another text"):
         train_generator(tiny_request(work, cohort), Stage.BASE)
     assert train_generator(tiny_request(work, cohort), Stage.CONTROL)["steps"] == 4

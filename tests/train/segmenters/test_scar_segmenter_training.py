@@ -9,6 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from lgesynthnet.errors import InputError, ModelError, RunError
+from lgesynthnet.files.manifest import MANIFEST, FolderKind
+from lgesynthnet.files.owned import claimed
+from lgesynthnet.files.writing import write_json
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.networks import build_network
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
@@ -186,17 +189,18 @@ def test_a_start_from_other_weights_starts_there_and_is_remembered(examples, tmp
 
 
 def test_packed_segmenters_keep_their_fingerprints_and_the_folder_its_licence(examples, tmp_path):
+    work, out = tmp_path / "work", tmp_path / "out"
     with pytest.raises(ModelError, match="nothing is trained yet"):
-        pack_parts(tmp_path, tmp_path / "out")
+        pack_parts(work, out)
     for role in (Role.REWARD, Role.AUDITOR):
-        report = fit_scar_segmenter(examples, tmp_path / scar_segmenter_folder(role), settings(role))
-        (tmp_path / scar_segmenter_folder(role) / "report.json").write_text(json.dumps(report))
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "LICENSE").write_text("of the data")
-    (tmp_path / "out" / "reports.json").write_text('{"control": {"steps": 3}}')  # of the model that the segmenters join
-    out = pack_parts(tmp_path, tmp_path / "out")
-    assert {path.name for path in out.iterdir()} == {"LICENSE", "reports.json", "reward", "auditor"}
+        report = fit_scar_segmenter(examples, work / scar_segmenter_folder(role), settings(role))
+        (work / scar_segmenter_folder(role) / "report.json").write_text(json.dumps(report))
+    with claimed(out, FolderKind.MODEL):
+        write_json(out / "reports.json", {"control": {"steps": 3}})  # of the model that the segmenters join
+    (out / "LICENSE").write_text("of the data")
+    pack_parts(work, out)
+    assert {path.name for path in out.iterdir() if path.name != ".lock"} == {"LICENSE", "reports.json", "reward", "auditor", MANIFEST}
     assert set(json.loads((out / "reports.json").read_text())) == {"control", "scar-segmenter-reward", "scar-segmenter-auditor"}
     for role in (Role.REWARD, Role.AUDITOR):
-        trained = TrainedScarSegmenter.from_pretrained(tmp_path / scar_segmenter_folder(role) / "model", role)
+        trained = TrainedScarSegmenter.from_pretrained(work / scar_segmenter_folder(role) / "model", role)
         assert TrainedScarSegmenter.from_pretrained(out / role.value, role).fingerprint == trained.fingerprint

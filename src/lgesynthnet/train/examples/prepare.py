@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float32
+from pydantic import BaseModel
 from safetensors.numpy import save
 
 from lgesynthnet.anatomy.frame import HeartFrame
@@ -25,11 +26,25 @@ from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
 from lgesynthnet.prescription.grammar.writing import write_caption
 from lgesynthnet.records import Label, OnCase, ShortAxisSlice, Skipped, Stack
-from lgesynthnet.train.examples.files import PreparedFile, source_of
+from lgesynthnet.train.examples.files import OnNote, PreparedFile, fingerprint_of, source_of
 from lgesynthnet.train.examples.roi import WORDINGS, Examples
 from lgesynthnet.train.request import Progress
 
+_ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+    "image": (np.float16, (SIZE, SIZE)),
+    "labels": (np.uint8, (SIZE, SIZE)),
+    "nominal_deg": (np.float16, (SIZE, SIZE)),
+    "brightness": (np.float32, ()),
+    "scar_levels": (np.float32, ()),
+}
 QUANTILES = 21  # of the scars' mean intensity, from the darkest to the brightest scar
+
+
+class _Words(BaseModel):
+    captions: list[str]
+    wordings: list[list[str]]
+    levels: list[str]
+    patients: list[str]
 
 
 class ExampleFile(PreparedFile):
@@ -44,6 +59,7 @@ class ExampleFile(PreparedFile):
         Raises:
             InputError: the cohort has no usable slice.
         """
+        fingerprint = fingerprint_of(cohort, patients)  # first: what changes while it is read is then seen the next time
         rows: list[_Row] = []
         for done, stack in enumerate(cohort.stacks(), start=1):
             if not isinstance(stack, Skipped) and (patients is None or stack.patient in patients):
@@ -67,29 +83,49 @@ class ExampleFile(PreparedFile):
             "levels": json.dumps(levels),
             "patients": json.dumps(names),
             "source": source_of(cohort, patients),
+            "fingerprint": fingerprint,
         }
         write_bytes(self.path, save(arrays, metadata=words))
         return self.read()
 
-    def load_or_build(self, cohort: Cohort, patients: list[str] | None, on_progress: Progress | None = None) -> Examples:
-        """The examples of the file where it exists; else build it.
+    def load_or_build(
+        self, cohort: Cohort, patients: list[str] | None, on_progress: Progress | None = None, on_note: OnNote | None = None
+    ) -> Examples:
+        """The examples of the file where it was made of these patients as they are now; else build it.
 
         Raises:
-            RunError: the file was made of other patients.
+            RunError: the file was made of other patients, or before their files changed, and a training depends on it.
             InputError: the cohort has no usable slice.
         """
-        if self.path.exists():
-            self.require_source(cohort, patients)
-            return self.read()
+        if self.is_of(cohort, patients, may_change=True, on_note=on_note):
+            try:
+                return self.read()
+            except InputError as fault:
+                if on_note is not None:
+                    on_note(f"{fault}; it is prepared again")
         on_case = None if on_progress is None else (lambda done, total: on_progress("prepare", done, total, 0.0))
         return self.build(cohort, patients=patients, on_case=on_case)
 
     def read(self) -> Examples:
-        """What `build` wrote."""
-        words, arrays = self.contents()
-        captions, wordings, levels, patients = (json.loads(words[name]) for name in ("captions", "wordings", "levels", "patients"))
-        source = words.get("source", "unknown")
-        return Examples(captions=captions, wordings=wordings, levels=levels, patients=patients, source=source, **arrays)
+        """What `build` wrote.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        words, arrays = self.contents(_ARRAYS)
+        count = len(arrays["image"])
+        lists = self.lists(words, _Words, count)
+        if any(len(array) != (QUANTILES if name == "scar_levels" else count) for name, array in arrays.items()):
+            raise InputError(f"{self.path}: is damaged (its arrays have different lengths)")
+        return Examples(
+            captions=lists.captions,
+            wordings=lists.wordings,
+            levels=lists.levels,
+            patients=lists.patients,
+            source=words.get("source", "unknown"),
+            fingerprint=words.get("fingerprint", ""),
+            **arrays,
+        )
 
 
 # Image, labels, AHA angle, mean scar intensity in heart units, caption, other wordings of it, level, patient.

@@ -59,6 +59,7 @@ class Examples:
         levels: n values of `Level`.
         scar_levels: 21 quantiles of the scars' mean intensity in heart units, which the ranks stand for.
         source: the cohort's folder, and which of its patients were used.
+        fingerprint: of the files that they were made of, see `train.examples.files.fingerprint_of`.
     """
 
     image: Float16[np.ndarray, "n 128 128"]
@@ -71,6 +72,7 @@ class Examples:
     patients: list[str]
     scar_levels: Float32[np.ndarray, " quantiles"]
     source: str
+    fingerprint: str = ""
 
     @cached_property
     def scarred(self) -> Bool[np.ndarray, " n"]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
+from pydantic import BaseModel
 from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
@@ -16,8 +17,14 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Label, Labels, OnCase, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.heart import CLASSES, grey, to_grid
-from lgesynthnet.train.examples.files import PreparedFile, source_of
+from lgesynthnet.train.examples.files import OnNote, PreparedFile, content_of, fingerprint_of, source_of
 
+_ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+    "image": (np.uint8, (224, 224)),
+    "labels": (np.uint8, (224, 224)),
+    "centre": (np.float32, (2,)),
+    "has_rv": (np.bool_, ()),
+}
 CANVAS = 224  # 336 mm; larger images lose their margin, smaller ones are padded
 
 
@@ -32,6 +39,7 @@ class SliceDataset:
         has_rv: (n,) whether the patient's RV is labelled; where it is not, background may be RV.
         patients: n names.
         source: the cohort's folder, and which of its patients were used.
+        fingerprint: of what the file was made of.
     """
 
     image: UInt8[np.ndarray, "n 224 224"]
@@ -40,6 +48,7 @@ class SliceDataset:
     has_rv: Bool[np.ndarray, " n"]
     patients: list[str]
     source: str
+    fingerprint: str = ""
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -53,7 +62,13 @@ class SliceDataset:
             has_rv=self.has_rv[index],
             patients=[self.patients[int(i)] for i in index],
             source=self.source,
+            fingerprint=self.fingerprint,
         )
+
+    @property
+    def content(self) -> str:
+        """Fingerprint of the slices themselves."""
+        return content_of({"image": self.image, "labels": self.labels, "centre": self.centre, "has_rv": self.has_rv})
 
     @property
     def scarred(self) -> Bool[np.ndarray, " n"]:
@@ -61,20 +76,39 @@ class SliceDataset:
         return np.asarray(scar_of(self.labels).any(axis=(1, 2)))
 
 
-def slice_dataset(cohort: Cohort, path: Path, *, patients: list[str] | None = None, on_case: OnCase | None = None) -> SliceDataset:
-    """The slices in `path`; where it does not exist yet, the cohort is read and written there first. Flat slices are left out.
+class _Words(BaseModel):
+    patients: list[str]
+
+
+def slice_dataset(
+    cohort: Cohort,
+    path: Path,
+    *,
+    patients: list[str] | None = None,
+    on_case: OnCase | None = None,
+    may_change: bool = False,
+    on_note: OnNote | None = None,
+) -> SliceDataset:
+    """The slices in `path`; where it does not exist yet or is damaged, the cohort is read and written there. Flat slices are left out.
 
     Args:
         patients: only these patients of the cohort (a split); None takes all.
         on_case: called after every patient with the patients done and the patients in all.
+        may_change: whether a file of other patients is made anew where no checkpoint in its folder depends on it.
+        on_note: told why the file is made anew.
     Raises:
         InputError: no usable slice.
-        RunError: `path` was made of other patients.
+        RunError: `path` was made of other patients, or before their files changed.
     """
-    if not path.exists():
-        chosen = (stack for stack in _read(cohort, on_case) if patients is None or stack.patient in patients)
-        write_slice_dataset(chosen, path, source=source_of(cohort, patients), place=str(cohort.root))
-    PreparedFile(path).require_source(cohort, patients)
+    if PreparedFile(path).is_of(cohort, patients, may_change=may_change, on_note=on_note):
+        try:
+            return read_slice_dataset(path)
+        except InputError as fault:
+            if on_note is not None:
+                on_note(f"{fault}; it is prepared again")
+    fingerprint = fingerprint_of(cohort, patients)  # first: what changes while it is read is then seen the next time
+    chosen = (stack for stack in _read(cohort, on_case) if patients is None or stack.patient in patients)
+    write_slice_dataset(chosen, path, source=source_of(cohort, patients), place=str(cohort.root), fingerprint=fingerprint)
     return read_slice_dataset(path)
 
 
@@ -87,16 +121,25 @@ def _read(cohort: Cohort, on_case: OnCase | None) -> Iterator[Stack]:
 
 
 def read_slice_dataset(path: Path) -> SliceDataset:
-    """What `write_slice_dataset` wrote."""
-    words, arrays = PreparedFile(path).contents()
-    return SliceDataset(patients=json.loads(words["patients"]), source=words["source"], **arrays)
+    """What `write_slice_dataset` wrote.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    file = PreparedFile(path)
+    words, arrays = file.contents(_ARRAYS)
+    count = len(arrays["image"])
+    if any(len(array) != count for array in arrays.values()):
+        raise InputError(f"{path}: is damaged (its arrays have different lengths)")
+    lists = file.lists(words, _Words, count)
+    return SliceDataset(patients=lists.patients, source=words.get("source", "unknown"), fingerprint=words.get("fingerprint", ""), **arrays)
 
 
-def write_slice_dataset(stacks: Iterable[Stack], path: Path, *, source: str, place: str) -> None:
+def write_slice_dataset(stacks: Iterable[Stack], path: Path, *, source: str, place: str, fingerprint: str = "") -> None:
     """Put stacks on the canvas and write them.
 
     Args:
-        source: what they are, in words; recorded in the file.
+        source: what they are, in words; recorded in the file, as `fingerprint` is.
         place: where they come from, for the error message.
     Raises:
         InputError: no usable slice.
@@ -113,7 +156,7 @@ def write_slice_dataset(stacks: Iterable[Stack], path: Path, *, source: str, pla
         raise InputError(f"{place}: no usable slice to train on; `lgesynthnet verify {place}` says why")
     image, labels, centre = (np.stack(part) for part in zip(*rows, strict=True))
     arrays = {"image": image, "labels": labels, "centre": centre, "has_rv": np.asarray(has_rv)}
-    write_bytes(path, save(arrays, metadata={"patients": json.dumps(names), "source": source}))
+    write_bytes(path, save(arrays, metadata={"patients": json.dumps(names), "source": source, "fingerprint": fingerprint}))
 
 
 def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from lgesynthnet.train.loop import LoopSettings, Task, fit
 from lgesynthnet.train.previews import EVERY
 from lgesynthnet.train.recipes import Recipe, RewardRecipe, StageRecipe, recipe_named
 from lgesynthnet.train.request import TrainingRequest
+from lgesynthnet.train.work import MODEL, finished_report, is_finished, require_finished, require_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +60,6 @@ class GeneratorJob:
         """The loop of a stage: from random weights, or the fine-tuning of `init`."""
         return (self.sizes.stages if self.request.init is None else self.sizes.finetune)[stage]
 
-    def settings(self, origin: str | None) -> LoopSettings:
-        """The loop's settings; `origin` is the fingerprint of the first weights."""
-        request = self.request
-        return LoopSettings(seed=request.seed, origin=origin, device=request.device, precision=request.precision)
-
     @property
     def reward(self) -> RewardRecipe:
         """The recipe of the reward with the chosen weight, window and kind."""
@@ -79,16 +75,17 @@ class GeneratorJob:
         """The generator's folder in `init`; None where the training starts from random weights.
 
         Raises:
-            ModelError: `init` holds no generator.
+            ModelError: `init` holds no generator, or a damaged one.
         """
         init = self.request.init
         if init is None:
             return None
         folder = shipped_or_path(init)
-        inside = (folder / "inpainter", *(folder / stage / "model" for stage in (Stage.REWARD, Stage.CONTROL)), folder)
+        inside = (folder / "inpainter", *(folder / stage / MODEL for stage in (Stage.REWARD, Stage.CONTROL)), folder)
         place = next((place for place in inside if (place / "unet").is_dir()), None)
         if place is None:
             raise ModelError(f"{init}: holds no generator to start from; give a model folder, a work folder, or `phantom`")
+        require_whole(place, place.parent.name if place.name == MODEL else "pack")
         return place
 
     @property
@@ -98,50 +95,71 @@ class GeneratorJob:
         return None if start is None else fingerprint(start, role="inpainter")
 
     def trained(self, stage: Stage) -> Path | None:
-        """The folder of a finished stage in the work folder; None where it is not finished."""
-        folder = self.work / stage.value / "model"
-        return folder if folder.is_dir() else None
-
-    def needed(self, stage: Stage) -> Path:
-        """The folder of a finished stage.
+        """The folder of the network of a finished stage in the work folder; None where it is not finished.
 
         Raises:
-            ModelError: the stage is not finished.
+            ModelError: it is damaged.
         """
-        return require_finished(self.work / stage.value / "model", stage.value)
+        folder = self.work / stage.value
+        return require_finished(folder, stage.value) if is_finished(folder) else None
 
-    def fit(
-        self, task: Task, stage: Stage, *, origin: str | None = None, monitor: Callable[[int], None] | None = None
-    ) -> dict[str, object]:
-        """Train a stage in its folder and return the loop's report.
+    def needed(self, stage: Stage) -> Path:
+        """The folder of the network of a finished stage.
+
+        Raises:
+            ModelError: the stage is not finished, or damaged.
+        """
+        return require_finished(self.work / stage.value, stage.value)
+
+    def settings(self, stage: Stage, decides: Mapping[str, object]) -> LoopSettings:
+        """The loop's settings.
 
         Args:
-            origin: what the first weights depend on, in place of the fingerprint of `init`.
+            decides: what decides the weights beside the request: fingerprints of the data and of the networks that were read.
         """
-        return fit(
-            task,
-            self.recipe(stage),
-            self.work / stage.value,
-            self.settings(origin or self.origin),
+        request, sizes = self.request, self.sizes
+        widths = {"autoencoder": sizes.autoencoder_width, "unet": sizes.unet_widths, "text": (sizes.text_width, sizes.text_layers)}
+        return LoopSettings(
+            seed=request.seed,
+            origin=self.origin,
+            stage=self.work / stage.value,
+            decides={"widths": widths, **decides},
+            device=request.device,
+            precision=request.precision,
+        )
+
+    def train(
+        self,
+        task: Callable[[], Task],
+        stage: Stage,
+        decides: Mapping[str, object],
+        save: Callable[[], dict[str, object]],
+        monitor: Callable[[], Callable[[int], None]] | None = None,
+    ) -> dict[str, object]:
+        """Train a stage in its folder and write its network, or find it finished; returns its report.
+
+        Args:
+            task: makes the task; not called where the stage is finished.
+            decides: see `settings`.
+            save: writes the network after the training and returns further results.
+            monitor: makes the monitor, likewise.
+        """
+        folder, recipe, settings = self.work / stage.value, self.recipe(stage), self.settings(stage, decides)
+        finished = finished_report(folder, settings.digest(recipe))
+        if finished is not None:
+            return finished
+        report = fit(
+            task(),
+            recipe,
+            folder,
+            settings,
             on_progress=self.request.progress_of(stage.value),
-            monitor=monitor,
+            monitor=None if monitor is None else monitor(),
             monitor_every=EVERY,
         )
+        return report | save()
 
 
 def scar_segmenter_folder(role: Role) -> str:
     """Name of the folder, inside a work folder, where the scar segmenter of a role is trained."""
     return f"{Stage.SCAR_SEGMENTER}-{role}"
-
-
-def require_finished(folder: Path, command: str) -> Path:
-    """The folder of a finished stage.
-
-    Args:
-        command: the rest of `lgesynthnet train`, for the error message.
-    Raises:
-        ModelError: it does not exist.
-    """
-    if not folder.is_dir():
-        raise ModelError(f"{folder}: not trained yet; run `lgesynthnet train {command}` first")
-    return folder

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save
+from pydantic import RootModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from lgesynthnet.conditioning.condition import Condition
+from lgesynthnet.errors import InputError, ModelError
+from lgesynthnet.files.reading import checked, parse_json, read_text
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
 from lgesynthnet.model.inpainter import Inpainter
@@ -25,6 +30,9 @@ from lgesynthnet.train.examples.roi import Dropout, Examples
 from lgesynthnet.train.generator.novel import novel_condition
 from lgesynthnet.train.generator.penalties import brightness_penalty, context_penalty, prescribed_brightness
 from lgesynthnet.train.generator.reward import CORE_DROP, moved_to_trained
+from lgesynthnet.train.work import damaged_file
+
+BEST = "best.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +48,10 @@ class MonitorSettings:
     steps: int
     levels: Float[np.ndarray, " quantiles"]
     count: int = 16
+
+
+class Record(RootModel[dict[str, int | float]]):
+    """One line of the log of a monitor."""
 
 
 class RewardMonitor:
@@ -94,13 +106,12 @@ class RewardMonitor:
         mean_dice = (scores["filter_dice"] + scores["caption_dice"]) / 2
         scores["score"] = mean_dice - scores["brightness_penalty"] - scores["context_penalty"]
         record = {name: round(value, 4) for name, value in scores.items()}
-        best = max((earlier["score"] for earlier in self.records() if earlier["step"] < step), default=-np.inf)
+        earlier = [line for line in self.records() if line["step"] < step]  # a resumed training comes by some steps again
+        best = max((line["score"] for line in earlier), default=-np.inf)
         if record["score"] > best:
             weights = {name: value.detach().cpu().contiguous() for name, value in self.trained.state_dict().items()}
-            write_bytes(self.folder / "best.safetensors", save(weights, metadata={"step": str(step)}))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+            write_bytes(self.folder / BEST, save(weights, metadata={"step": str(step)}))
+        write_bytes(self.log, "".join(json.dumps(line) + "\n" for line in [*earlier, record]).encode())
 
     def _paint(self, conditions: list[Condition]) -> tuple[Float[Tensor, "b 1 128 128"], Target]:
         device = moved_to_trained(self.model, self.trained)
@@ -109,13 +120,56 @@ class RewardMonitor:
         return target.painted(decode(self.model.autoencoder, latent)), target
 
     def records(self) -> list[dict[str, float]]:
-        """The records of the log, oldest first."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        """The records of the log, oldest first.
+
+        Raises:
+            ModelError: the log is damaged.
+        """
+        if not os.path.lexists(self.log):
+            return []
+        try:
+            self._require_whole(self.log)
+            lines = read_text(self.log).splitlines()
+            return [checked(Record, parse_json(line, f"line {i}"), f"line {i}").root for i, line in enumerate(lines, start=1)]
+        except InputError as fault:
+            raise self._damaged(self.log, fault) from None
+
+    def require_records_until(self, step: int, every: int) -> None:
+        """A training that goes on at a step needs the records of the steps before it, to know the best weights.
+
+        Raises:
+            ModelError: one is missing.
+        """
+        steps = {int(record["step"]) for record in self.records()}
+        if missing := sorted({*range(0, step, every)} - steps):
+            raise self._damaged(self.log, f"the record of step {missing[0]} is missing")
 
     def load_best(self) -> dict[str, float]:
-        """Put the best weights in place and return their record; of equal scores the earliest wins."""
-        self.trained.load_state_dict(load_file(self.folder / "best.safetensors"))
-        return max(self.records(), key=lambda record: (record["score"], -record["step"]))
+        """Put the best weights in place and return their record; of equal scores the earliest wins.
+
+        Raises:
+            ModelError: the weights are missing or damaged.
+        """
+        best, path = max(self.records(), key=lambda record: (record["score"], -record["step"])), self.folder / BEST
+        try:
+            self._require_whole(path)
+            with safe_open(path, "pt") as file:
+                weights, step = {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get("step")  # noqa: SIM118
+            if step != str(int(best["step"])) or not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+                raise InputError(f"it holds other weights than those of step {int(best['step'])}")
+            self.trained.load_state_dict(weights)
+        except (OSError, SafetensorError, RuntimeError, InputError) as fault:
+            raise self._damaged(path, str(fault).splitlines()[0]) from None
+        return best
+
+    def _require_whole(self, path: Path) -> None:
+        if not path.is_file():
+            raise InputError("it is missing, or no regular file")
+        if damaged_file(path.absolute()) is not None:
+            raise InputError("its bytes are not those that were written")
+
+    def _damaged(self, path: Path, why: object) -> ModelError:
+        return ModelError(f"{path}: is damaged ({why}); delete {self.folder} and the same command trains this half of the stage again")
 
 
 def _appearance(image: Float[Tensor, "b 1 128 128"], target: Target) -> dict[str, float]:

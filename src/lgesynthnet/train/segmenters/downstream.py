@@ -6,7 +6,7 @@ The number of steps is the same for every training set.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lgesynthnet.devices import usable_device
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
@@ -26,6 +27,7 @@ from lgesynthnet.train.examples.slices import SliceDataset
 from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters.heart import heart_segmentation_loss
+from lgesynthnet.train.work import owned_work, require_whole
 
 ANOTHER_SEED = 1_000_003  # added to the seed for the batches of the last phase on real slices
 
@@ -209,7 +211,12 @@ def train_downstream(
     network, origin = _first_network(settings)
     count = 0 if synthetic is None else len(synthetic)
     same = settings.same_prevalence
-    origin = f"{origin}, {len(real)} + {count}{', same prevalence' if same else ''}"
+    usable_device(settings.device)
+    decides = {
+        "data": real.content,
+        "added": None if synthetic is None else synthetic.content,
+        "network": [recipe.kind, recipe.filters],
+    }
     phases = [(synthetic, recipe.loop, folder, origin)]
     if settings.real_last:
         phases = [(synthetic, recipe.loop, folder / "mixed", origin)]
@@ -222,9 +229,12 @@ def train_downstream(
         jaccard=recipe.jaccard,
         same_prevalence=same,
     )
-    for i, (added, steps, place, started_from) in enumerate(phases):
-        loop = LoopSettings(seed=settings.seed + i * ANOTHER_SEED, origin=started_from, device=settings.device)
-        fit(MixedTask(network, real, added, mixing), steps, place, loop, on_progress=on_progress)
+    decides |= asdict(mixing)
+    with owned_work(folder):
+        for i, (added, steps, place, started_from) in enumerate(phases):
+            seed = settings.seed + i * ANOTHER_SEED
+            loop = LoopSettings(seed=seed, origin=started_from, stage=folder, decides=decides, device=settings.device)
+            fit(MixedTask(network, real, added, mixing), steps, place, loop, on_progress=on_progress)
     halve(network.cpu())
     return HeartSegmenter(network, recipe.filters, kind=recipe.kind)
 
@@ -236,7 +246,8 @@ def _first_network(settings: DownstreamSettings) -> tuple[nn.Module, str]:
     network = build_heart_segmenter(recipe.filters, recipe.kind)
     if init is None:
         return network, "random weights"
-    start = HeartSegmenter.from_pretrained(part_folder(init, ROLE))
+    require_whole(place := part_folder(init, ROLE), ROLE)
+    start = HeartSegmenter.from_pretrained(place)
     if (start.filters, start.kind) != (recipe.filters, recipe.kind):
         raise ModelError(f"{init}: has filters {start.filters}, wanted are {recipe.filters}; give another --init or --downstream")
     network.load_state_dict(start.network.state_dict())

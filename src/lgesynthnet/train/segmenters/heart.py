@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.devices import usable_device
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files.writing import write_json
+from lgesynthnet.files.writing import replaced_folder, write_json
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label, Skipped, Stack
@@ -19,10 +20,12 @@ from lgesynthnet.segmenter.scoring import best_threshold, score, summary
 from lgesynthnet.terms import Stage
 from lgesynthnet.train.augment.slices import randomised_crop
 from lgesynthnet.train.batches import drawn_from
+from lgesynthnet.train.examples.files import fingerprint_of
 from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset
 from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.recipes import recipe_named
-from lgesynthnet.train.request import NO_SCAR, TrainingRequest
+from lgesynthnet.train.request import NO_SCAR, TrainingData, TrainingRequest
+from lgesynthnet.train.work import MODEL, REPORT, claimed_work, digest_of, finished_report, require_whole
 
 CLASS_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 4.0, 1.0)  # scar covers 0.3 % of an image
 SCARRED_SHARE = 0.6  # share of slices with scar in a batch
@@ -83,24 +86,35 @@ def train_heart_segmenter(request: TrainingRequest) -> dict[str, object]:
         ModelError: `init` is no heart segmenter, or has another size.
         RunError: the work folder was begun with other data or settings, or must not be resumed.
     """
+    usable_device(request.device)
+    with claimed_work(request.work):
+        return _train_heart_segmenter(request)
+
+
+def _train_heart_segmenter(request: TrainingRequest) -> dict[str, object]:
     stage, recipe = Stage.HEART_SEGMENTER.value, recipe_named(request.recipe)
     data, folder = request.data_for(stage), request.folder(stage)
     torch.manual_seed(request.seed)
-    on_prepare = request.progress_of("prepare")
-    on_case = None if on_prepare is None else (lambda done, total: on_prepare(done, total, 0.0))
-    slices = slice_dataset(data.cohort, request.work / "whole.safetensors", patients=data.patients, on_case=on_case)
+    slices = _slices(request, data)
     if not slices.scarred.any():
         raise InputError(f"{data.cohort.root}: {NO_SCAR}")
     filters, origin = recipe.heart_segmenter_filters, None
     network = build_heart_segmenter(filters)
     if request.init is not None:
-        start = HeartSegmenter.from_pretrained(part_folder(request.init, ROLE))
+        require_whole(place := part_folder(request.init, ROLE), stage)
+        start = HeartSegmenter.from_pretrained(place)
         if start.filters != filters:
             raise ModelError(f"{request.init}: has filters {start.filters}, recipe {request.recipe} wants {filters}; use its own recipe")
         network.load_state_dict(start.network.state_dict())
         origin = start.fingerprint
     loop = recipe.heart_segmenter if request.init is None else recipe.heart_segmenter_finetune
-    settings = LoopSettings(seed=request.seed, origin=origin, device=request.device, precision=request.precision)
+    decides = {"data": slices.fingerprint, "filters": filters}
+    settings = LoopSettings(seed=request.seed, origin=origin, decides=decides, device=request.device, precision=request.precision)
+    held_out_data = None if data.validation is None else fingerprint_of(data.validation, data.validation_patients)
+    digest = digest_of({**settings.plan(loop), "held_out": held_out_data})
+    finished = finished_report(folder, digest)
+    if finished is not None:
+        return finished
     report = fit(HeartSegmenterTask(network, slices), loop, folder, settings, on_progress=request.progress_of(stage))
     halve(network.cpu())
     segmenter = HeartSegmenter(network, filters)
@@ -108,12 +122,25 @@ def train_heart_segmenter(request: TrainingRequest) -> dict[str, object]:
         held_out = _stacks(data.validation, data.validation_patients)
         segmenter.threshold = best_threshold(segmenter, held_out)
         report |= {"threshold": segmenter.threshold, **summary([score(segmenter, stack) for stack in held_out])}
-    segmenter.save(folder / "model", half=True)
+    with replaced_folder(folder / MODEL) as new:
+        segmenter.save(new, half=True)
     names = sorted(set(slices.patients))
     report |= {"stage": stage, "recipe": request.recipe, "seed": request.seed, "slices": len(slices), "patients": len(names)}
-    report |= {"started_from": origin, "names": names}
-    write_json(folder / "report.json", report)
+    report |= {"started_from": origin, "names": names, "settings": digest}
+    write_json(folder / REPORT, report)
     return report
+
+
+def _slices(request: TrainingRequest, data: TrainingData) -> SliceDataset:
+    on_prepare = request.progress_of("prepare")
+    return slice_dataset(
+        data.cohort,
+        request.work / "whole.safetensors",
+        patients=data.patients,
+        on_case=None if on_prepare is None else (lambda done, total: on_prepare(done, total, 0.0)),
+        may_change=True,
+        on_note=request.on_note,
+    )
 
 
 def _stacks(cohort: Cohort, patients: list[str] | None) -> list[Stack]:

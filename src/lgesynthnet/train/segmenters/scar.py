@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lgesynthnet.conditioning.working_grid import PIXEL_MM
+from lgesynthnet.devices import usable_device
 from lgesynthnet.errors import InputError, ModelError
-from lgesynthnet.files.writing import write_json
+from lgesynthnet.files.writing import replaced_folder, write_json
 from lgesynthnet.model.checkpoint import halve
 from lgesynthnet.model_store import part_folder
 from lgesynthnet.records import Label
@@ -25,14 +26,15 @@ from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Precision, Role, Stage
 from lgesynthnet.train.augment.roi import augmented
 from lgesynthnet.train.batches import drawn_from
-from lgesynthnet.train.examples.files import source_of
+from lgesynthnet.train.examples.files import fingerprint_of
 from lgesynthnet.train.examples.prepare import ExampleFile
 from lgesynthnet.train.examples.roi import Examples
 from lgesynthnet.train.generator.job import scar_segmenter_folder
 from lgesynthnet.train.loop import LoopSettings, fit
 from lgesynthnet.train.recipes import ScarSegmenterRecipe, recipe_named
 from lgesynthnet.train.report import about_training
-from lgesynthnet.train.request import NO_SCAR, TrainingRequest
+from lgesynthnet.train.request import NO_SCAR, TrainingData, TrainingRequest
+from lgesynthnet.train.work import MODEL, REPORT, claimed_work, digest_of, finished_report, owned_work, require_whole
 
 SCARRED_SHARE = 0.5  # share of slices with scar in a batch; the others teach what is no scar
 PARTS_OF = {Role.REWARD: ("train",), Role.FILTER: ("train",), Role.AUDITOR: ("train", "audit")}
@@ -94,19 +96,25 @@ def train_scar_segmenter(request: TrainingRequest, role: Role = Role.FILTER, *, 
         ModelError: `init` does not fit.
         RunError: the work folder was begun with other data or settings, or must not be resumed.
     """
+    usable_device(request.device)
+    with claimed_work(request.work):
+        return _train_scar_segmenter(request, role, members)
+
+
+def _train_scar_segmenter(request: TrainingRequest, role: Role, members: int) -> dict[str, object]:
     name = scar_segmenter_folder(role)
     data, folder = request.data_for(name), request.folder(name)
     shared = ExampleFile(request.work / "examples.safetensors")
     # A scar segmenter may learn from other patients than the generator in the same work folder (decision 0008).
-    own = shared.path.exists() and shared.source != source_of(data.cohort, data.patients)
+    own = _is_of_others(shared, data)
     file = ExampleFile(folder / "examples.safetensors") if own else shared
-    examples = file.load_or_build(data.cohort, data.patients, request.on_progress)
+    examples = file.load_or_build(data.cohort, data.patients, request.on_progress, request.on_note)
     if not examples.scarred.any():
         raise InputError(f"{data.cohort.root}: {NO_SCAR}")
     held_out = None
     if data.validation is not None:
         validation = ExampleFile(request.work / "validation.safetensors")
-        held_out = validation.load_or_build(data.validation, data.validation_patients, request.on_progress)
+        held_out = validation.load_or_build(data.validation, data.validation_patients, request.on_progress, request.on_note)
     settings = ScarSegmenterSettings(
         role=role,
         recipe=recipe_named(request.recipe).scar_segmenters[role],
@@ -119,8 +127,17 @@ def train_scar_segmenter(request: TrainingRequest, role: Role = Role.FILTER, *, 
     on_progress = request.progress_of(Stage.SCAR_SEGMENTER.value)
     report = fit_scar_segmenter(examples, folder, settings, held_out=held_out, on_progress=on_progress)
     report |= about_training(request, Stage.SCAR_SEGMENTER.value, examples)
-    write_json(folder / "report.json", report)
+    write_json(folder / REPORT, report)
     return report
+
+
+def _is_of_others(shared: ExampleFile, data: TrainingData) -> bool:
+    """Whether the file that the stages share was made of other patients, and some stage needs it as it is."""
+    try:
+        fingerprint = shared.fingerprint
+    except InputError:
+        return False  # missing or damaged
+    return fingerprint != fingerprint_of(data.cohort, data.patients)
 
 
 def fit_scar_segmenter(
@@ -139,29 +156,60 @@ def fit_scar_segmenter(
         ModelError: `init` has another role or width.
         RunError: `folder` was begun from another scar segmenter, or with other settings.
     """
+    with owned_work(folder):
+        return _fit_members(examples, folder, settings, held_out, on_progress)
+
+
+def _fit_members(
+    examples: Examples,
+    folder: Path,
+    settings: ScarSegmenterSettings,
+    held_out: Examples | None,
+    on_progress: Callable[[int, int, float], None] | None,
+) -> dict[str, object]:
     role, recipe, init = settings.role, settings.recipe, settings.init
-    start = None if init is None else TrainedScarSegmenter.from_pretrained(part_folder(init, role.value), role)
+    start = None
+    if init is not None:
+        require_whole(place := part_folder(init, role.value), f"scar-segmenter --role {role}")
+        start = TrainedScarSegmenter.from_pretrained(place, role)
     if start is not None and start.width != recipe.width:
         raise ModelError(f"{init}: has width {start.width}, this recipe trains width {recipe.width}; choose the --recipe it was made with")
     origin = None if start is None else start.fingerprint
+    steps = recipe.train if start is None else recipe.finetune
+    loops = [replace(_loop_settings(settings, examples, origin, i), stage=folder) for i in range(settings.members)]
+    of_calibration = {"views": recipe.views, "held_out": None if held_out is None else held_out.fingerprint}
+    digest = digest_of({"members": [loop.plan(steps) for loop in loops], **of_calibration})
+    finished = finished_report(folder, digest)
+    if finished is not None:
+        return finished
     networks, reports = [], []
-    for i in range(settings.members):
-        seed = settings.seed + i
-        torch.manual_seed(seed)
+    for i, loop in enumerate(loops):
+        torch.manual_seed(loop.seed)
         network = build_network(role, recipe.width)
         if start is not None:
             network.load_state_dict(start.networks[i % len(start.networks)].state_dict())
         task = ScarSegmenterTask(network, examples, strength=recipe.augmentation)
-        loop = LoopSettings(seed=seed, origin=origin, device=settings.device, precision=settings.precision)
-        steps = recipe.train if start is None else recipe.finetune
         reports.append(fit(task, steps, folder / f"member-{i}", loop, on_progress=on_progress))
         networks.append(halve(network.cpu()))
     segmenter = TrainedScarSegmenter(networks, role, width=recipe.width, views=recipe.views)
     calibration = calibrate(segmenter, held_out or examples) | {"on": "validation" if held_out else "training"}
-    segmenter.save(folder / "model")
-    write_json(folder / "model" / "calibration.json", calibration)
+    with replaced_folder(folder / MODEL) as new:
+        segmenter.save(new)
+        write_json(new / "calibration.json", calibration)
     scores = {name: value for name, value in calibration.items() if name != "reliability"}
-    return {"role": role.value, "members": settings.members, "loop": reports, "started_from": origin} | scores
+    about = {"role": role.value, "members": settings.members, "loop": reports, "started_from": origin, "settings": digest}
+    return about | scores
+
+
+def _loop_settings(settings: ScarSegmenterSettings, examples: Examples, origin: str | None, member: int) -> LoopSettings:
+    sizes = {"width": settings.recipe.width, "augmentation": settings.recipe.augmentation, "role": settings.role}
+    return LoopSettings(
+        seed=settings.seed + member,
+        origin=origin,
+        decides={"data": examples.fingerprint, **sizes},
+        device=settings.device,
+        precision=settings.precision,
+    )
 
 
 class ScarSegmenterTask:
