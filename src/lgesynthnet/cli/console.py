@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 
+LONGEST_MESSAGE = 2000  # characters
+
+
 @dataclass
 class Settings:
     """The global options -v and -q."""
@@ -74,7 +77,10 @@ def fail(message: str, fault: BaseException) -> None:
     """Print an error as one line, with -v after its traceback."""
     if settings.verbose:
         traceback.print_exception(fault, file=sys.stderr)
-    to_stderr("error: " + " ".join(message.split()))
+    line = " ".join(message.split())
+    if len(line) > LONGEST_MESSAGE:  # a name of thousands of characters; the remedy stands at the end
+        line = f"{line[: LONGEST_MESSAGE // 2]} ... {line[-LONGEST_MESSAGE // 2 :]}"
+    to_stderr(f"error: {line}")
 
 
 def note(text: str) -> None:
