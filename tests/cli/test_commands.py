@@ -129,7 +129,9 @@ class TestPrescribe:
 
 class TestSynthesize:
     def words(self, hosts, out, *more):
-        return ("synthesize", "--hosts", hosts, "--model", "paste", "--count", 2, "--out", out, *more)
+        defaults = {"--model": "paste", "--count": 2}
+        own = [word for option, value in defaults.items() if option not in more for word in (option, value)]
+        return ("synthesize", "--hosts", hosts, *own, "--out", out, *more)
 
     def test_a_dry_run_prints_the_plan_and_writes_nothing(self, hosts, tmp_path):
         write_hosts(tmp_path / "hosts", 2)
@@ -190,7 +192,7 @@ class TestSynthesize:
     def test_only_patients_of_the_chosen_part_are_painted_into(self, tmp_path):
         simulate_patients(tmp_path / "hosts", patients=3, seed=4, positive=0.0)
         (tmp_path / "splits.json").write_text(json.dumps({"train": ["Case_N001", "N003"], "test": ["N002"]}))
-        more = ("--prior", "uniform", "--keep-all", "-n", 12, "--splits", tmp_path / "splits.json")
+        more = ("--prior", "uniform", "--keep-all", "--count", 12, "--splits", tmp_path / "splits.json")
         for part, chosen, painted in (("train", (), {"N001", "N003"}), ("test", ("--part", "test"), {"N002"})):
             done = run(*self.words(tmp_path / "hosts", tmp_path / part, *more, *chosen))
             assert done.returncode == 0, done.stderr

@@ -35,7 +35,6 @@ def start(*words: object, **settings: object) -> subprocess.Popen[bytes]:
         (["prescribe", "--prior", "uniform", "--seed", str(2**64)], "--seed"),
         (["prescribe", "--prior", "uniform", "--count", "1_0"], "--count 1_0: must be a whole number"),
         (["prescribe", "--prior", "uniform", "--count", "٣"], "--count"),
-        (["prescribe", "--prior", "uniform", "--prior", "ischaemic"], "--prior: is given more than once"),
         (["prescribe", "--text", ""], "--text: is empty"),
         (["prescribe", "--text", "n\udcffme"], "--text 'n\\udcffme': is not UTF-8 text"),
         (["synthesize", "--hosts", "x", "-n", "1", "--prior", "uniform", "--out="], "--out: is empty"),

@@ -44,6 +44,7 @@ ODD = (
     *("", " ", f"1/{10**30}", str(2**63 - 1), str(2**63), str(2**64), str(10**12), "9" * 5000, "a" * 300, "b" * 5000),
     *("d/" * 3000, "x\0y", "\x1b[31mred", "a\nb", "a\rb", "\u202eabc", "n\udcffme"),
 )
+SLOW = ("phantom", "demo", "train text")  # they need nothing but a folder, so they keep the one that cannot be made
 SWITCHES = ("--help", "-v", "--dry-run", "--json", "--explain", "--balance", "--keep-all", "--strict", "--bogus")
 
 
@@ -81,7 +82,7 @@ def command_lines(draw) -> list[str]:
     for _ in range(draw(st.integers(1, 2))):
         odd = draw(st.sampled_from(ODD) | st.text(max_size=6))
         match draw(st.integers(0, 5)):
-            case 0 | 1 if words:
+            case 0 | 1 if words and name not in SLOW:
                 words[draw(st.integers(0, len(words) - 1))] = odd
             case 2:
                 words.append(draw(st.sampled_from((odd, *SWITCHES))))
@@ -104,7 +105,7 @@ def check(words: list[str]) -> None:
     report_of_verify = words[0] == "verify" and done.stdout
     assert len(errors) == (done.returncode == 2 and not report_of_verify), (words, done)
     assert not errors or lines[-1] == errors[0]
-    assert all(len(line) < 6000 for line in errors)
+    assert all(len(line) < 2100 or "\\u" in line for line in errors)
 
 
 def fuzz(place: Path, monkeypatch, examples: int) -> None:
@@ -116,9 +117,9 @@ def fuzz(place: Path, monkeypatch, examples: int) -> None:
 
 
 def test_any_option(place, monkeypatch):
-    fuzz(place, monkeypatch, 25)
+    fuzz(place, monkeypatch, 20)
 
 
 @pytest.mark.long
 def test_any_option_of_many(place, monkeypatch):
-    fuzz(place, monkeypatch, 400)
+    fuzz(place, monkeypatch, 120)

@@ -285,6 +285,7 @@ def test_a_name_of_a_patient_with_markup_is_shown_as_text(run):
     name = "<img src=x onerror=alert(1)> & N001"
     ledger = Ledger(run, "plan")
     ledger.record(3, sample_row(3, host=name, file="", kept=False, reason="unpaintable", why=HOSTILE, dice=None, seconds=None))
+    (run / "samples.csv").unlink()
     ledger.write_table(run)
     ledger.close()
     page = write_report(run).read_text(encoding="utf-8")

@@ -15,8 +15,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNOR
 
 
 def strict(command: Any) -> Any:
-    """The same command, which then refuses a value that is empty or no text, a number that is not plain and finite, and an option
-    that is given twice but counts once.
+    """The same command, which then refuses a value that is empty or no text, and a number that is not plain and finite.
 
     Args:
         command: of click, with all of its subcommands; typer brings its own copy of click, so that there is no type to name.
@@ -26,13 +25,10 @@ def strict(command: Any) -> Any:
     def parse_args(context: Any, words: list[str]) -> Any:
         if context.resilient_parsing or not words:  # the shell completes a command, or no word is there
             return parse(context, words)
-        typed, _, order = command.make_parser(context).parse_args(list(words))
+        typed, _, _ = command.make_parser(context).parse_args(list(words))
         for parameter in command.params:
             for value in _texts(typed.get(parameter.name)):
                 _check_text(_label(parameter), value)
-            counts_once = not getattr(parameter, "multiple", False) and not getattr(parameter, "is_flag", False)
-            if counts_once and order.count(parameter) > 1:
-                raise InputError(f"{_label(parameter)}: is given more than once; keep one")
         rest = parse(context, words)
         for parameter in command.params:
             for value in _texts(typed.get(parameter.name)):

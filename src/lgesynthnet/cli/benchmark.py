@@ -10,6 +10,7 @@ import typer
 
 from lgesynthnet.benchmark.request import ComparisonRequest
 from lgesynthnet.cli import console
+from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.terms import Arm, Method, Prior
 
@@ -47,7 +48,7 @@ def published(
     if dry_run:
         console.result(json.dumps({"train": trained.missing(chosen), "methods": chosen, "part": part}))
         return
-    with console.interruptible("the same command continues"), console.bar("comparing") as advance:
+    with interruptible("the same command continues"), console.bar("comparing") as advance:
         comparison = compare(
             trained,
             out,
@@ -151,7 +152,7 @@ def utility(
 
         console.result(estimate(experiment, workers=workers))
         return
-    with console.interruptible("the same command continues"), console.bar("pools and runs") as advance:
+    with interruptible("the same command continues"), console.bar("pools and runs") as advance:
 
         def on_job(progress: Progress) -> None:
             advance(progress.done, progress.total)

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import typer
+from lgesynthnet.cli.signals import InterruptionError
 
-INTERRUPTED = 130  # exit code
+LONGEST_MESSAGE = 2000  # characters
 
 
 @dataclass
@@ -78,7 +78,10 @@ def fail(message: str, fault: BaseException) -> None:
     """Print an error as one line, with -v after its traceback."""
     if settings.verbose:
         traceback.print_exception(fault, file=sys.stderr)
-    to_stderr("error: " + " ".join(message.split()))
+    line = " ".join(message.split())
+    if len(line) > LONGEST_MESSAGE:  # a name of thousands of characters; the remedy stands at the end
+        line = f"{line[: LONGEST_MESSAGE // 2]} ... {line[-LONGEST_MESSAGE // 2 :]}"
+    to_stderr(f"error: {line}")
 
 
 def note(text: str) -> None:
@@ -95,7 +98,7 @@ def to_stderr(line: str) -> None:
 
 @contextmanager
 def interruptible(what_then: str) -> Iterator[None]:
-    """End the command with exit code 130 and one line when Ctrl-C is pressed inside the block.
+    """End the command with one line when a signal comes inside the block.
 
     Args:
         what_then: how the user goes on, after "interrupted; ".
@@ -103,8 +106,7 @@ def interruptible(what_then: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        note(f"interrupted; {what_then}")
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptionError(what_then) from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lgesynthnet.cli import console
+from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.evaluate.request import EvaluationRequest
 
@@ -25,7 +26,7 @@ def alignment(request: EvaluationRequest) -> None:
     """
     from lgesynthnet.evaluate.run import evaluate_alignment
 
-    with console.interruptible("the same command begins again"), console.bar("judging alignment") as advance:
+    with interruptible("the same command begins again"), console.bar("judging alignment") as advance:
         evaluation = evaluate_alignment(request, on_case=advance)
     _print(evaluation)
 
@@ -39,7 +40,7 @@ def realism(request: EvaluationRequest) -> None:
     """
     from lgesynthnet.evaluate.run import evaluate_realism
 
-    with console.interruptible("the same command begins again"), console.bar("judging realism") as advance:
+    with interruptible("the same command begins again"), console.bar("judging realism") as advance:
         evaluation = evaluate_realism(request, on_case=advance)
     _print(evaluation)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lgesynthnet.cli import console
+from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
 
@@ -26,7 +27,7 @@ def nnunet(request: NnunetRequest) -> None:
     """
     from lgesynthnet.export.run import export_nnunet
 
-    with console.interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
+    with interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
         result = export_nnunet(request, on_case=advance)
     _print(result)
 
@@ -43,7 +44,7 @@ def nifti(
     """
     from lgesynthnet.export.run import export_nifti
 
-    with console.interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
+    with interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
         result = export_nifti(request, out, on_case=advance)
     _print(result)
 

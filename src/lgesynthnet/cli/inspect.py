@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lgesynthnet.cli import console
+from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.options import Seed
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.data.source import CohortSource
@@ -147,7 +148,7 @@ def phantom(
     from lgesynthnet.phantom.cohort import CohortSettings, write_cohort
 
     settings = CohortSettings(patients=patients, seed=seed, positive=positive, non_ischaemic=non_ischaemic)
-    with console.interruptible(f"the same command makes {out} complete"), console.bar("simulating patients", patients) as advance:
+    with interruptible(f"the same command makes {out} complete"), console.bar("simulating patients", patients) as advance:
         damaged = write_cohort(out, settings, workers=os.cpu_count() or 1, on_progress=advance)
     if damaged == []:
         console.note(f"{out} holds these patients already, so nothing was written")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lgesynthnet.cli import console
+from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.options import Seed
-from lgesynthnet.cli.signals import InterruptionError
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.run.request import SynthesisRequest
 
@@ -43,11 +43,11 @@ def synthesize(
         return
     for skipped in planned.plan.skipped:
         console.note(f"skipped {skipped.name}: {skipped.reason}")
-    try:
-        with console.bar("keeping samples", planned.plan.quota) as advance:
-            result = run_plan(planned, out, on_attempt=lambda kept, attempted: advance(kept, f"of {attempted} attempts"))
-    except KeyboardInterrupt:
-        raise InterruptionError(f"the samples so far are in {out}, and the same command continues") from None
+    with (
+        interruptible(f"the samples so far are in {out}, and the same command continues"),
+        console.bar("keeping samples", planned.plan.quota) as advance,
+    ):
+        result = run_plan(planned, out, on_attempt=lambda kept, attempted: advance(kept, f"of {attempted} attempts"))
     if planned.plan.patients is None:
         console.note("no --splits: every patient was painted into, so the samples may not train a model that is tested on one of them")
     _finish(result)
@@ -62,7 +62,7 @@ def demo(
     """Simulate hearts, paint scars into them, and write a report. Takes about a minute and needs no data."""
     from lgesynthnet.synthesis.demo import paint_into, simulated_hosts
 
-    try:
+    with interruptible(f"the same command continues in {out}"):
         with console.bar("simulating patients") as advance:
             hosts = simulated_hosts(out, seed=seed, on_host=advance)
         with console.bar("keeping samples", count) as advance:
@@ -74,8 +74,6 @@ def demo(
                 seed=seed,
                 on_attempt=lambda kept, attempted: advance(kept, f"of {attempted} attempts"),
             )
-    except KeyboardInterrupt:
-        raise InterruptionError(f"the same command continues in {out}") from None
     _finish(result)
 
 

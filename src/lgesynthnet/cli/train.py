@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lgesynthnet.cli import console
-from lgesynthnet.cli.signals import InterruptionError
+from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.terms import Context, Precision, RewardKind, Role, Stage, Window
 from lgesynthnet.train.options import TrainingOptions, ValidatedOptions, WorkOptions
@@ -180,7 +180,11 @@ def everything(
     from lgesynthnet.train.work import claimed_work, require_apart
 
     require_apart(options.work, out)  # before a day of training, and not after it
-    with _stoppable(options.work), claimed_work(options.work), claimed(out, FolderKind.MODEL):
+    with (
+        interruptible(f"the same command continues from the last checkpoint in {options.work}"),
+        claimed_work(options.work),
+        claimed(out, FolderKind.MODEL),
+    ):
         for stage in (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL) if options.init is None else (Stage.CONTROL,):
             _train(stage, options, _generator(stage))
         for role in (Role.REWARD, Role.FILTER):
@@ -195,7 +199,7 @@ def pack(work: Work, out: Out) -> None:
     from lgesynthnet.train.packing import pack as collect
 
     card = f"# {out.resolve().name}\n\nA model of lgesynthnet, made by `lgesynthnet {shlex.join(sys.argv[1:])}`. Scores: `reports.json`.\n"
-    with _stoppable(work, "the same command packs"):
+    with interruptible(f"the same command packs {work}"):
         console.result(f"model: {collect(work, out, card=card)}")
 
 
@@ -204,7 +208,7 @@ def pack_parts(work: Work, out: Annotated[Path, typer.Option("--out", "-o", help
     """Collect whatever is trained, in one folder each. Other files in --out (a card, a licence) stay."""
     from lgesynthnet.train.packing import pack_parts as collect
 
-    with _stoppable(work, "the same command packs"):
+    with interruptible(f"the same command packs {work}"):
         console.result(f"parts: {collect(work, out)}")
 
 
@@ -242,7 +246,10 @@ def _train(
 ) -> None:
     """Read the data, train, and print the report's numbers."""
     trained_on_data = options if isinstance(options, TrainingOptions) and stage is not Stage.TEXT else None
-    with _stoppable(options.work), console.bar(f"training {stage}") as advance:
+    with (
+        interruptible(f"the same command continues from the last checkpoint in {options.work}"),
+        console.bar(f"training {stage}") as advance,
+    ):
         from lgesynthnet.train.request import TrainingRequest
 
         report = train(
@@ -283,14 +290,5 @@ def _training_data(stage: Stage, options: TrainingOptions, role: Role, parts: li
     return TrainingData(cohort=cohort, patients=patients)
 
 
-@contextmanager
-def _stoppable(work: Path, then: str = "the same command continues from the last checkpoint in") -> Iterator[None]:
-    """End with exit code 130 and one line on Ctrl-C.
-
-    Args:
-        then: what the same command does then, before the name of the work folder.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptionError(f"{then} {work}") from None
+def _stoppable(work: Path) -> AbstractContextManager[None]:
+    return interruptible(f"the same command continues from the last checkpoint in {work}")
