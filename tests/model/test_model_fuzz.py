@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def load(folder: Path, file: str) -> str:
             return LGESynthNet.from_pretrained(folder).fingerprint
 
 
+@cache
+def undamaged(folder: Path, part: str) -> str:
+    """The fingerprints of the sound model."""
+    return load(folder, part)
+
+
 @contextmanager
 def limited():
     """No hang, and no large memory."""
@@ -108,7 +115,7 @@ def check(tiny: Path, place: Path, seed: int) -> str:
     assert not mutation.fatal, mutation
     is_used = mutation.file not in ("README.md", "reports.json")
     is_same = (tiny / mutation.file).read_bytes() == (folder / mutation.file).read_bytes() if (folder / mutation.file).is_file() else False
-    assert (own != load(tiny, mutation.file)) == (is_used and not is_same), mutation
+    assert (own != undamaged(tiny, mutation.file.split("/")[0])) == (is_used and not is_same), mutation
     return "loaded"
 
 
@@ -116,7 +123,7 @@ def fuzz(examples: int):
     return settings(max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
-@fuzz(40)
+@fuzz(30)
 @given(seed=st.integers(0, 10**9))
 def test_a_damaged_model_is_refused_in_one_line_or_has_another_fingerprint(tiny, tmp_path_factory, seed):
     check(tiny, tmp_path_factory.getbasetemp(), seed)
@@ -124,7 +131,7 @@ def test_a_damaged_model_is_refused_in_one_line_or_has_another_fingerprint(tiny,
 
 @pytest.mark.long
 def test_four_hundred_damaged_models(tiny, tmp_path):
-    outcomes = [check(tiny, tmp_path, seed) for seed in range(450)]
+    outcomes = [check(tiny, tmp_path, seed) for seed in range(420)]
     assert outcomes.count("refused") > 250
     assert outcomes.count("loaded") > 30  # or everything is refused, the sound ones too
 
