@@ -171,6 +171,12 @@ def test_a_sparse_file_of_many_zeros_is_refused_by_its_settings(model):
     refused(model, "unet")
 
 
+def test_an_endless_file_that_is_not_read_but_counted_is_refused(model):
+    with (model / "conditioning.json").open("wb") as file:
+        file.truncate(50 * 2**30)
+    refused(model, "conditioning.json", "which is more than")
+
+
 @pytest.mark.parametrize("name", ["unet/config.json", "vae/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json"])
 def test_a_named_pipe_is_refused_at_once(model, name):
     (model / name).unlink()
