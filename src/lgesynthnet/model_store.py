@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ _FILES_OF = {
         *(f"tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json")),
     ),
 }
+
+_MOST_BYTES = {".json": 2**24, ".safetensors": 2**32}
 
 T = TypeVar("T")
 
@@ -163,6 +166,8 @@ def fingerprint(folder: Path, *, role: str) -> str:
                 continue
             digest.update(path.relative_to(folder).as_posix().encode())
             with opened(path) as file:
+                if (size := os.fstat(file.fileno()).st_size) > _MOST_BYTES[path.suffix]:
+                    raise InputError(f"{path}: has {size} bytes, which is more than {_MOST_BYTES[path.suffix]}; {REMEDY}")
                 while piece := file.read(2**20):
                     digest.update(piece)
     return f"{role}-{digest.hexdigest()[:12]}"

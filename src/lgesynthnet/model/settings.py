@@ -102,12 +102,16 @@ def require_same_settings(record: dict[str, Any], network: Any, path: Path) -> N
     """
     kind = type(network)
     if record.get("_class_name") != kind.__name__:
-        raise ModelError(f"{path}: describes {str(record.get('_class_name'))[:60]!r}, not {kind.__name__}; {REMEDY}")
+        raise ModelError(f"{path}: describes {_short(record.get('_class_name'))!r}, not {kind.__name__}; {REMEDY}")
     defaults = {name: parameter.default for name, parameter in inspect.signature(kind.__init__).parameters.items()}
     for name, own in network.config.items():
         if name[0] != "_" and _plain(record.get(name, defaults.get(name))) != _plain(own):
-            said = "nothing" if name not in record else str(record[name])[:60]
-            raise ModelError(f"{path}: {name} must be {own}, as in every network of this program, but the file says {said}; {REMEDY}")
+            said = "nothing" if name not in record else _short(record[name])
+            raise ModelError(f"{path}: {name} must be {_short(own)} in this model, not {said}; {REMEDY}")
+
+
+def _short(value: object) -> str:
+    return str(value)[:60]
 
 
 def _plain(value: object) -> str:

@@ -141,7 +141,7 @@ def load_text_encoder(folder: Path) -> tuple[BertModel, BertTokenizerFast]:
     Raises:
         ModelError: a part is missing or damaged, or exists only as a pickle.
     """
-    return _load(folder / "text_encoder", folder / "tokenizer", with_heads=False)
+    return _load(folder / "text_encoder", folder / "tokenizer", external=False)
 
 
 def load_external(name: str | Path, *, allow_download: bool = False) -> tuple[BertModel, BertTokenizerFast]:
@@ -158,11 +158,11 @@ def load_external(name: str | Path, *, allow_download: bool = False) -> tuple[Be
     if is_folder(folder / "text_encoder"):
         return load_text_encoder(folder)
     if is_folder(folder):
-        return _load(folder, folder, with_heads=True)
+        return _load(folder, folder, external=True)
     if isinstance(name, Path) or not _ID.fullmatch(name):
         raise ModelError(f"{name}: no such folder; give the folder of a BERT or an id such as {BIOMEDBERT}")
     fetched = _fetched(name, allow_download=allow_download)
-    return _load(fetched, fetched, with_heads=True)
+    return _load(fetched, fetched, external=True)
 
 
 def _fetched(name: str, *, allow_download: bool) -> Path:
@@ -174,7 +174,7 @@ def _fetched(name: str, *, allow_download: bool) -> Path:
         raise ModelError(f"{name}: not on this machine; {fetch}{_why(fault)}") from None
 
 
-def _load(weights: Path, words: Path, *, with_heads: bool) -> tuple[BertModel, BertTokenizerFast]:
+def _load(weights: Path, words: Path, *, external: bool) -> tuple[BertModel, BertTokenizerFast]:
     path = weights / "config.json"
     if not exists(path):
         raise ModelError(f"{weights}: not the folder of a BERT, for it has no config.json; give another folder")
@@ -182,18 +182,18 @@ def _load(weights: Path, words: Path, *, with_heads: bool) -> tuple[BertModel, B
     if kind != "bert":
         raise ModelError(f"{path}: a network of the kind {str(kind)[:60]}, not a BERT; give the folder of a BERT")
     settings = read_settings(path, BertSettings)
-    tokens, special = read_tokenizer(words)
+    tokens, special = read_tokenizer(words, external=external)
     if max(tokens.get_vocab(with_added_tokens=True).values()) >= settings.vocab_size:
         raise ModelError(f"{words}: has more tokens than the text encoder knows ({settings.vocab_size}); {REMEDY}")
     with init_empty_weights(include_buffers=False):
         bert = BertModel(
             BertConfig(**settings.model_dump(exclude={"model_type", "position_embedding_type"}), dtype="float32"), add_pooling_layer=False
         )
-    bert.load_state_dict(_weights(weights, shapes_of(bert), with_heads=with_heads), assign=True)
+    bert.load_state_dict(_weights(weights, shapes_of(bert), external=external), assign=True)
     return bert.eval(), BertTokenizerFast(tokenizer_object=tokens, **special)
 
 
-def _weights(folder: Path, shapes: dict[str, torch.Size], *, with_heads: bool) -> dict[str, Tensor]:
+def _weights(folder: Path, shapes: dict[str, torch.Size], *, external: bool) -> dict[str, Tensor]:
     path = folder / "model.safetensors"
     if not exists(path):
         raise ModelError(
@@ -201,7 +201,7 @@ def _weights(folder: Path, shapes: dict[str, torch.Size], *, with_heads: bool) -
             f"python -c \"from transformers import AutoModel as M, AutoTokenizer as T; n='{folder}'; "
             f"[X.from_pretrained(n).save_pretrained('FOLDER') for X in (M, T)]\", then give FOLDER"
         )
-    if not with_heads:
+    if not external:
         return read_weights(path, shapes)
     stored = names_in(path)
     body = {_own_name(name): name for name in stored if _own_name(name).startswith(("embeddings.", "encoder."))}

@@ -77,15 +77,18 @@ class _TokenizerFile(BaseModel):
     model: _WordPiece
 
 
-def read_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, str]]:
+def read_tokenizer(folder: Path, *, external: bool) -> tuple[Tokenizer, dict[str, str]]:
     """The tokenizer in a folder, and which special token has which name (`pad_token` and the like).
 
+    Args:
+        external: whether older forms will do, which this program does not write: `vocab.txt`, or no `tokenizer_config.json`.
     Raises:
         ModelError: it is missing, damaged or of another kind than BERT's.
     """
-    settings = _settings(folder)
+    path = folder / "tokenizer_config.json"
+    settings = read_settings(path, TokenizerSettings) if exists(path) or not external else TokenizerSettings()
     path = folder / "tokenizer.json"
-    if exists(path) or not exists(folder / "vocab.txt"):
+    if exists(path) or not external or not exists(folder / "vocab.txt"):
         tokenizer = _from_json(path)
     else:
         path = folder / "vocab.txt"
@@ -95,11 +98,6 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, str]]:
         if tokenizer.token_to_id(token) is None:
             raise ModelError(f"{path}: lacks the {name} {token[:40]!r}; {REMEDY}")
     return tokenizer, special
-
-
-def _settings(folder: Path) -> TokenizerSettings:
-    path = folder / "tokenizer_config.json"
-    return read_settings(path, TokenizerSettings) if exists(path) else TokenizerSettings()
 
 
 def _from_json(path: Path) -> Tokenizer:

@@ -43,7 +43,7 @@ class HeartSegmenterSettings(BaseModel, extra="forbid"):
     """`config.json` of a heart segmenter; see `HeartSegmenter`."""
 
     role: Literal["heart-segmenter"]
-    filters: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=8)]
+    filters: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=3, max_length=8)]
     threshold: Annotated[float, Field(ge=0, le=1)]
     network: Kind = Kind.DYNUNET
 

@@ -29,7 +29,7 @@ class ScarSegmenterSettings(BaseModel, extra="forbid"):
     """`config.json` of a scar segmenter; see `TrainedScarSegmenter`. The oldest have one member, whose weights have no prefix."""
 
     role: Role
-    width: Annotated[int, Field(ge=1, le=128)]
+    width: Annotated[int, Field(ge=4, le=128, multiple_of=4)]
     threshold: Annotated[float, Field(ge=0, le=1)]
     members: Annotated[int, Field(ge=1, le=16)] | None = None
     views: Annotated[int, Field(ge=1, le=SYMMETRIES)] = 1
