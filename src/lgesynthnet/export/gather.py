@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.source import CohortSource
@@ -24,6 +25,7 @@ class GatheredCases:
     Attributes:
         run: the run folder.
         real_licence: licence and credit of the real slices.
+        real_root: folder of the real patients; None where they are left out.
         notes: one sentence each; later steps add theirs.
     """
 
@@ -31,6 +33,7 @@ class GatheredCases:
     synthetic: list[ExportCase]
     real: list[ExportCase]
     real_licence: Licence
+    real_root: Path | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -70,7 +73,7 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
     if not request.no_real:
         source = request.data or _hosts_of(run)
-        gathered.real_licence = host_licence(source)
+        gathered.real_licence, gathered.real_root = host_licence(source), source.root
         _read_real(source.open(), gathered, on_case)
     return gathered
 
