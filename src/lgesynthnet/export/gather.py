@@ -10,7 +10,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
 from lgesynthnet.export.request import ExportRequest
-from lgesynthnet.files.names import is_inside
+from lgesynthnet.files.names import checked_name, is_inside
 from lgesynthnet.records import OnCase, Skipped
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import Licence, host_licence, licence_of_weights
@@ -106,6 +106,8 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) 
 
 
 def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
+    for name in (row.id, row.host):
+        checked_name(name, str(run.table))
     if not is_inside(row.file):
         raise RunError(f"{run.table}: {row.id[:60]!r} names the file {row.file[:60]!r}, which is not in the run; was the table edited?")
     columns = {
