@@ -88,8 +88,8 @@ def main() -> None:
             alone = replace(sampling, guidance=defaults.words_guidance, edges=False, whole_wall=True)
             words = as_numbers(experiment.words(LGESynthNet.from_pretrained(folder, sampling=alone)))
             results[name] |= {f"words: {key}": value for key, value in words.items()}
-        if options.out:
-            write_json(options.out, results)
+    if options.out:
+        write_json(options.out, results)
 
 
 def sampling_of(settings: str) -> Sampling:

@@ -20,6 +20,8 @@ from pathlib import Path
 from real_data import add_data_option
 
 from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.checkpoint import halve, load_inpainter, save_inpainter
 from lgesynthnet.model_store import fingerprint, part_folder
@@ -51,6 +53,11 @@ def main() -> None:
     parser.add_argument("--scar-segmenters", type=Path, default=Path("weights/emidec"))
     add_data_option(parser)
     options = parser.parse_args()
+    with claimed(options.work, FolderKind.WORK):
+        train_arms(options)
+
+
+def train_arms(options: argparse.Namespace) -> None:
     splits = json.loads((options.data / "emidec" / "splits.json").read_text())
     file = ExampleFile(options.work / "examples.safetensors")
     examples = file.load_or_build(open_cohort(options.data / "emidec"), splits["train"]).in_all_views()

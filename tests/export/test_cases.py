@@ -38,8 +38,9 @@ def test_real_slices_keep_their_bits_and_position_and_are_not_marked_synthetic(t
     assert [case.id for case in cases] == ["real_P001_s00", "real_P001_s01"]
     stack, labels = nib.load(patient), nib.load(tmp_path / "hosts/Case_P001/Contours/Case_P001.nii.gz")
     for index, case in enumerate(cases):
-        write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz")
-        image, label = nib.load(tmp_path / "i.nii.gz"), nib.load(tmp_path / "l.nii.gz")
+        files = (tmp_path / f"i{index}.nii.gz", tmp_path / f"l{index}.nii.gz")
+        write_case(case, *files)
+        image, label = map(nib.load, files)
         assert image.shape == label.shape == (64, 64, 1)
         np.testing.assert_array_equal(image.affine, label.affine)
         np.testing.assert_allclose(image.affine @ (5, 7, 0, 1), stack.affine @ (5, 7, index, 1), atol=1e-4)

@@ -2,6 +2,11 @@
 
 import csv
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +17,9 @@ from lgesynthnet.anatomy.insertions import insertions_from_rv_label
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.ring import usable_slices
 from lgesynthnet.errors import RunError
+from lgesynthnet.files.manifest import MANIFEST
 from lgesynthnet.phantom.body import Tissue
-from lgesynthnet.phantom.cohort import simulate_patients
+from lgesynthnet.phantom.cohort import CohortSettings, simulate_patients, write_cohort
 from lgesynthnet.phantom.patient import simulate
 from lgesynthnet.records import Label, Skipped
 
@@ -95,3 +101,73 @@ def test_bad_orders_are_refused(tmp_path):
     with pytest.raises(RunError, match="was not made by this program"):
         simulate_patients(tmp_path / "full", patients=1)
     assert Tissue.SCAR in Tissue
+
+
+START = "import sys\nfrom lgesynthnet.cli.app import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
+
+
+def begun(out: Path, tmp_path: Path) -> subprocess.Popen[str]:
+    """`phantom` with two processes, after its first patient was written."""
+    (tmp_path / "start.py").write_text("import os\nos.cpu_count = lambda: 2\n" + START)
+    command = [sys.executable, str(tmp_path / "start.py"), "phantom", str(out), "--patients", "40"]
+    # A shell that starts the tests in the background has SIGINT ignored, and Python inherits that.
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not list(out.glob("Case_*/Contours/*.nii.gz")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    return process
+
+
+def group_is_empty(group: int) -> bool:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_ctrl_c_ends_all_processes_with_one_line_and_the_workers_of_a_killed_command_end_too(tmp_path):
+    process = begun(tmp_path / "one", tmp_path)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines() == [f"interrupted; the same command makes {tmp_path / 'one'} complete"]
+    assert group_is_empty(process.pid)
+    process = begun(tmp_path / "two", tmp_path)
+    process.kill()
+    process.wait()
+    assert group_is_empty(process.pid)
+
+
+def test_a_cohort_is_continued_mended_and_never_mixed(tmp_path):
+    whole = simulate_patients(tmp_path / "whole", patients=2, seed=5)
+    other = tmp_path / "other"
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate_patients(other, patients=2, seed=5, on_progress=stop)
+    (other / "notes.txt").write_text("mine")
+    settings = CohortSettings(patients=2, seed=5)
+    assert write_cohort(other, settings) is None
+    assert write_cohort(other, settings) == []
+    image = other / "Case_P001/Images/Case_P001.nii.gz"
+    image.write_bytes(image.read_bytes()[:500])
+    (other / "truth.csv").unlink()
+    assert write_cohort(other, settings) == ["Case_P001/Images/Case_P001.nii.gz", "truth.csv"]
+    assert (other / "notes.txt").read_text() == "mine"
+    (other / "notes.txt").unlink()
+    assert digest(other) == digest(whole)
+    for change in ({"seed": 6}, {"patients": 3}, {"positive": 0.1}, {"non_ischaemic": 0.9}):
+        with pytest.raises(RunError, match=f"{next(iter(change))} was"):
+            simulate_patients(other, **({"patients": 2, "seed": 5} | change))
+    (other / MANIFEST).unlink()
+    with pytest.raises(RunError, match=r"version 0\.1\.0"):
+        simulate_patients(other, patients=2, seed=5)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
 from lgesynthnet.export.request import ExportRequest
-from lgesynthnet.files.names import is_inside
+from lgesynthnet.files.names import checked_name, is_inside
 from lgesynthnet.records import OnCase, Skipped
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import Licence, host_licence, licence_of_weights
@@ -24,6 +25,7 @@ class GatheredCases:
     Attributes:
         run: the run folder.
         real_licence: licence and credit of the real slices.
+        real_root: folder of the real patients; None where they are left out.
         notes: one sentence each; later steps add theirs.
     """
 
@@ -31,6 +33,7 @@ class GatheredCases:
     synthetic: list[ExportCase]
     real: list[ExportCase]
     real_licence: Licence
+    real_root: Path | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -70,7 +73,7 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
     if not request.no_real:
         source = request.data or _hosts_of(run)
-        gathered.real_licence = host_licence(source)
+        gathered.real_licence, gathered.real_root = host_licence(source), source.root
         _read_real(source.open(), gathered, on_case)
     return gathered
 
@@ -103,6 +106,8 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) 
 
 
 def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
+    for name in (row.id, row.host):
+        checked_name(name, str(run.table))
     if not is_inside(row.file):
         raise RunError(f"{run.table}: {row.id[:60]!r} names the file {row.file[:60]!r}, which is not in the run; was the table edited?")
     columns = {

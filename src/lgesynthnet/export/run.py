@@ -17,7 +17,7 @@ from lgesynthnet.export.nnunet import SPLITS, NnunetDataset, check_name, label_c
 from lgesynthnet.export.notice import notice
 from lgesynthnet.export.pairs import write_pairs
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
-from lgesynthnet.files.owned import written_again
+from lgesynthnet.files.owned import require_outside, written_again
 from lgesynthnet.records import Label, OnCase
 from lgesynthnet.terms import Classes
 
@@ -45,6 +45,7 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
     check_name(request.dataset_id, request.name)
     mix = Mix(share=request.synthetic_share, repeat=request.repeat, seed=request.seed)
     gathered = gather(request, on_case)
+    _require_elsewhere(request.out, gathered)
     request = _with_splits_of_run(request, gathered)
     parts = read_splits(request.splits) if request.splits is not None else None
     if parts is not None:
@@ -72,11 +73,23 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
 def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = None) -> ExportResult:
     """Write image and label side by side into `out`, with `cases.csv`; otherwise like `export_nnunet`."""
     gathered = gather(request, on_case)
+    _require_elsewhere(out, gathered)
     cases = [*gathered.real, *gathered.synthetic]
     provenance = _provenance(request, gathered, {})
     text = notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence)
     damaged = write_pairs(cases, out, provenance=provenance, notice=text, on_case=on_case)
     return ExportResult(folder=out, cases=len(cases), notes=(*_count_notes(cases), *gathered.notes, *_written_notes(damaged)))
+
+
+def _require_elsewhere(out: Path, gathered: GatheredCases) -> None:
+    """An export is never written among the samples of the run or among the patients that it copies.
+
+    Raises:
+        RunError: see `require_outside`.
+    """
+    require_outside(out, "run", gathered.run.path)
+    if gathered.real_root is not None:
+        require_outside(out, "patients", gathered.real_root)
 
 
 def _with_splits_of_run(request: NnunetRequest, gathered: GatheredCases) -> NnunetRequest:

@@ -75,13 +75,25 @@ def require_claimable(folder: Path, kind: FolderKind, *, settings: dict[str, Any
     _check_before_lock(folder, _resolved(folder), kind, settings)
 
 
+def require_outside(folder: Path, what: str, source: Path) -> None:
+    """Check that a folder to write does not lie in a folder that is read.
+
+    Args:
+        what: what is read there, for the message.
+    Raises:
+        RunError: it does.
+    """
+    if _resolved(folder).is_relative_to(_resolved(source)):
+        raise RunError(f"{folder}: lies in the folder of the {what}, {source}, which is only read; choose a folder elsewhere")
+
+
 def damaged_files(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None = None) -> list[str] | None:
     """The listed files of a finished folder that are missing or have changed; None where no such folder is finished. Nothing is written.
 
     Raises:
         RunError: the list cannot be read.
     """
-    if not (folder / MANIFEST).is_file():
+    if not os.path.isfile(folder / MANIFEST):  # also where the path is too long, or no path at all
         return None
     manifest = Manifest(_resolved(folder))
     header = manifest.header
@@ -102,7 +114,7 @@ def owner_of(path: Path) -> tuple[Path, Manifest] | None:
     Links on the way are not followed here, so that `require_inside` can see them.
     """
     for folder in path.parents:
-        if (folder / MANIFEST).is_file():
+        if os.path.isfile(folder / MANIFEST):
             return folder, manifest_of(folder)
     return None
 
@@ -129,7 +141,7 @@ def is_owned(folder: Path, kind: FolderKind | None = None) -> bool:
     Raises:
         RunError: see `Manifest`.
     """
-    return (folder / MANIFEST).is_file() and (kind is None or Manifest(folder).header.kind is kind)
+    return os.path.isfile(folder / MANIFEST) and (kind is None or Manifest(folder).header.kind is kind)
 
 
 def require_inside(owner: Path, path: Path) -> str:

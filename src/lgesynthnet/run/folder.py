@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class RunFolder:
         Raises:
             RunError: the folder holds no plan, or one that this version cannot read.
         """
-        if not (path / PLAN).is_file():
+        if not os.path.isfile(path / PLAN):  # also where the path is too long
             raise RunError(f"{path}: is not a run folder (it has no {PLAN}); give the folder that `lgesynthnet synthesize --out` wrote")
         return cls(path, SynthesisPlan.read(path / PLAN))
 

@@ -13,15 +13,17 @@ import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
+from crash_points import crash_points, killed_at
 
 from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.experiment import run_experiment
 from lgesynthnet.benchmark.utility.leaks import check_for_leaks
-from lgesynthnet.benchmark.utility.plan import Run, choose_patients, plan_experiment
+from lgesynthnet.benchmark.utility.plan import Pool, Run, choose_patients, plan_experiment
 from lgesynthnet.benchmark.utility.pools import SamplePools
 from lgesynthnet.benchmark.utility.results import StoredRun
 from lgesynthnet.benchmark.utility.runs import training_set
@@ -31,8 +33,11 @@ from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility.scores import HALF
+from lgesynthnet.files.manifest import MANIFEST, FolderKind
+from lgesynthnet.files.owned import claimed
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.model_store import patients_behind, weights_folder
+from lgesynthnet.phantom import cohort as cohort_module
 from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.terms import Arm, Prior
 
@@ -259,6 +264,61 @@ def test_what_a_killed_command_left_out_is_made_again_with_the_same_tables(data,
     run_quietly(resumed)
     for name in TABLES:
         assert (resumed.folder / name).read_bytes() == (done.folder / name).read_bytes()
+
+
+@pytest.mark.usefixtures("jobs_in_this_process")
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"arm": "real"}', b"[]", b'{"seed": 1e999}'])
+@pytest.mark.parametrize("name", ["tiny/experiment.json", "experiment.json", "record.json"])
+def test_a_damaged_record_is_one_line_and_its_remedy_works(data, finished, tmp_path, name, damage):
+    done, tables, _ = finished
+    out = shutil.copytree(done.out, tmp_path / "run")
+    path = next(iter(sorted(out.glob("tiny/runs/*/record.json")))) if name == "record.json" else out / name
+    path.write_bytes(damage)
+    damaged = experiment(data, out, low_data=(2,))
+    if name.endswith("experiment.json") and damage.startswith(b'{"arm'):
+        with pytest.raises(RunError, match=r"experiment was begun with"):
+            run_quietly(damaged)
+    else:
+        with pytest.raises(InputError, match=rf"{path.name}: .*; delete it, and the same command makes it again$"):
+            run_quietly(damaged)
+    if damage == b"{":
+        path.unlink()
+        assert run_quietly(damaged)[0] == tables
+
+
+def test_a_pool_that_was_killed_or_damaged_is_filled_again_with_the_same_bytes(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(cohort_module, "simulate", lru_cache(cohort_module.simulate))
+    pool = Pool(name="phantom", method=None, count=2)
+
+    def fill(out):
+        with claimed(out, FolderKind.BENCHMARK):
+            experiment(data, out).pools.fill(pool)
+
+    def tree(out):
+        contents = {
+            path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".lock"
+        }
+        prepared = contents.pop("prepared/phantom.safetensors")  # its words come in any order
+        words = json.loads(prepared[8 : 8 + int.from_bytes(prepared[:8], "little")])
+        names = sorted(json.loads(line).get("file", "") for line in contents.pop(MANIFEST).splitlines())
+        return contents | {"prepared": (words, prepared[8 + int.from_bytes(prepared[:8], "little") :]), "listed": names}
+
+    fill(tmp_path / "whole")
+    wanted = tree(tmp_path / "whole")
+    points = crash_points(lambda: fill(tmp_path / "listed"), tmp_path / "listed")
+    for number in range(0, len(points), len(points) // 5):
+        out = tmp_path / str(number)
+        assert killed_at(lambda out=out: fill(out), out, number) is not None
+        fill(out)
+        assert tree(out) == wanted, points[number]
+    out = tmp_path / "listed"
+    prepared = out / "prepared" / "phantom.safetensors"
+    next(out.glob("pools/*/Case_P001/Images/*.gz")).unlink()
+    prepared.write_bytes(prepared.read_bytes()[:1000])
+    fill(out)
+    assert tree(out) == wanted
+    experiment(data, out).pools.fill(replace(pool, count=9))  # a larger pool, which has more patients
+    assert len(list(out.glob("pools/phantom-*"))) == 2
 
 
 @pytest.mark.long
