@@ -1,4 +1,4 @@
-# make demo | test | test-long | lint | docs | wheel-check | clean | help
+# make demo | test | test-long | lint | docs | wheel-check | gpu-check | clean | help
 #
 # Everything lands in .venv, build and runs of this folder: also the caches of pip, matplotlib and the model libraries.
 # Other Python: make PYTHON=python3.12 ...   More options for pip: make PIP_ARGS="--find-links /my/wheels" ...
@@ -25,7 +25,7 @@ export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
 export HF_HOME = $(CURDIR)/$(VENV)/cache/huggingface
 export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: help demo test test-long lint docs wheel-check clean distclean
+.PHONY: help demo test test-long lint docs wheel-check gpu-check clean distclean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -59,6 +59,11 @@ docs: $(DOCS) ## build the documentation site into build/docs, strictly and offl
 
 wheel-check: $(DEV) ## build the wheel, install it into an empty environment and use it from another folder
 	@PYTHON=$(BIN)/python PIP_ARGS="$(PIP_ARGS)" scripts/wheel_check.sh
+
+# Nothing is installed: the interpreter of .venv where there is one, else $(PYTHON), must have what the program needs.
+GPU_CHECK_ARGS ?=
+gpu-check: ## every training stage, synthesis and evaluation on a GPU, compared with the CPU (GPU_CHECK_ARGS="--device cuda:1")
+	@PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) scripts/gpu_check.py $(GPU_CHECK_ARGS)
 
 clean: ## remove what builds and tools leave behind; .venv and runs stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
