@@ -1,4 +1,4 @@
-# make demo | test | test-long | lint | docs | wheel-check | audit | sbom | clean | help
+# make demo | test | test-long | lint | docs | wheel-check | gpu-check | audit | sbom | clean | help
 #
 # Everything lands in .venv, build and runs of this folder: also the caches of pip, matplotlib and the model libraries.
 # Other Python: make PYTHON=python3.12 ...   More options for pip: make PIP_ARGS="--find-links /my/wheels" ...
@@ -26,7 +26,7 @@ export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
 export HF_HOME = $(CURDIR)/$(VENV)/cache/huggingface
 export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: help demo test test-long lint docs wheel-check audit sbom clean distclean
+.PHONY: help demo test test-long lint docs wheel-check gpu-check audit sbom clean distclean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -70,6 +70,11 @@ sbom: $(CORE) $(SECURITY) ## write the software bill of materials of what is ins
 	@mkdir -p build
 	@$(VENV)/security/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --mc-type library -o build/sbom.json $(BIN)/python
 	@echo "software bill of materials: build/sbom.json"
+
+# Nothing is installed: the interpreter of .venv where there is one, else $(PYTHON), must have what the program needs.
+GPU_CHECK_ARGS ?=
+gpu-check: ## every training stage, synthesis and evaluation on a GPU, compared with the CPU (GPU_CHECK_ARGS="--device cuda:1")
+	@PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) scripts/gpu_check.py $(GPU_CHECK_ARGS)
 
 clean: ## remove what builds and tools leave behind; .venv and runs stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -10,7 +10,7 @@ import pytest
 from lgesynthnet.errors import RunError
 from lgesynthnet.files.manifest import MANIFEST, FolderKind, Manifest
 from lgesynthnet.files.owned import UNFINISHED, claimed
-from lgesynthnet.files.writing import SET_ASIDE, remove_file, replaced_folder, synced_together, will_grow, write_bytes
+from lgesynthnet.files.writing import SET_ASIDE, remove_file, remove_folder, replaced_folder, synced_together, will_grow, write_bytes
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -89,6 +89,18 @@ def test_a_replaced_folder_keeps_foreign_and_changed_files(tmp_path: Path) -> No
     assert content.pop(MANIFEST)
     assert content == {"filter/config.json": b"2", f"filter/config.json{SET_ASIDE}": b"edited", "filter/notes.txt": b"mine"}
     assert set(Manifest(out).files) == {"filter/config.json"}
+
+
+def test_a_removed_folder_keeps_foreign_files_and_is_gone_without_them(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with claimed(out, FolderKind.MODEL):
+        for name in ("filter", "auditor"):
+            write_bytes(out / name / "deep" / "config.json", b"1")
+        (out / "filter" / "deep" / "notes.txt").write_text("mine")
+        for name in ("filter", "auditor", "nowhere"):
+            remove_folder(out / name)
+    assert sorted(tree(out)) == ["filter/deep/notes.txt", MANIFEST]
+    assert not (out / "auditor").exists()
 
 
 def test_a_failure_while_a_folder_is_replaced_changes_nothing(tmp_path: Path) -> None:

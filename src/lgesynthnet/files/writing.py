@@ -124,6 +124,27 @@ def remove_file(path: Path) -> None:
         manifest.add({"removed": relative})
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove the listed files of a folder, as `remove_file` does, and the folders that are empty then.
+
+    Raises:
+        RunError: the folder is read-only.
+    """
+    owned = owner_of(folder)
+    if owned is None:
+        return
+    owner, manifest = owned
+    inside = f"{require_inside(owner, folder)}/"
+    for name in [name for name in manifest.files if name.startswith(inside)]:
+        remove_file(owner / name)
+    for path in sorted(folder.rglob("*"), reverse=True) if folder.is_dir() and not folder.is_symlink() else ():
+        if path.is_dir() and not path.is_symlink():
+            with suppress(OSError):
+                path.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
+
+
 @contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write into, by any library; at the end it stands in place of `folder`, or nothing has changed.

@@ -12,7 +12,7 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed, is_owned
 from lgesynthnet.files.reading import read_json
-from lgesynthnet.files.writing import remove_file, replaced_folder, write_bytes, write_json
+from lgesynthnet.files.writing import remove_folder, replaced_folder, write_bytes, write_json
 from lgesynthnet.model.checkpoint import load_inpainter, save_inpainter
 from lgesynthnet.model.spade import load_spade, spade_part
 from lgesynthnet.segmenter.heart import ROLE as HEART_SEGMENTER
@@ -46,9 +46,8 @@ def pack(work: Path, out: Path, *, card: str) -> Path:
             write_json(out / REPORTS, reports)
             write_bytes(out / CARD, card.encode())
             parts = {"inpainter", *(_part_of(stage) for stage in reports)}
-            for name in sorted(manifest.files):
-                if name not in (REPORTS, CARD) and name.split("/")[0] not in parts:  # of a former model, which had more parts
-                    remove_file(out / name)
+            for name in {name.split("/")[0] for name in manifest.files if "/" in name} - parts:  # of a former model, which had more parts
+                remove_folder(out / name)
     return out
 
 

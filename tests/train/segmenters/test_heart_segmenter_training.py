@@ -128,10 +128,13 @@ def test_a_segmenter_is_trained_resumed_and_refined(cohort, tmp_path):
 
 
 def test_other_data_in_the_same_work_folder_is_refused_and_scar_is_needed(cohort, tmp_path):
+    notes = []
     with pytest.raises(InputError, match="no slice with scar"):
         train_heart_segmenter(tiny_request(tmp_path, cohort, patients=["N003"]))
-    with pytest.raises(RunError, match=r"was made of .*N003; choose another --work"):
-        train_heart_segmenter(tiny_request(tmp_path, cohort))
+    train_heart_segmenter(tiny_request(tmp_path, cohort, on_note=notes.append))  # nothing depended on the slices of N003
+    assert "N003; it is prepared again" in notes[0]
+    with pytest.raises(RunError, match=r"was made of .*all patients; choose another --work .*or delete .*heart-segmenter"):
+        train_heart_segmenter(tiny_request(tmp_path, cohort, patients=["N003", "P001"]))
 
 
 def test_scores_are_by_patient_for_the_heart_by_slice_for_scar_and_in_square_millimetres(ring):
