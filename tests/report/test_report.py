@@ -19,6 +19,8 @@ from PIL import Image
 
 from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.errors import RunError
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, Source
 from lgesynthnet.report.data_card import write_card
@@ -67,16 +69,18 @@ def run(tmp_path, save, ring, host_image) -> Path:
     scar = (labels == 2) & (np.mgrid[:SIDE, :SIDE][0] < SIDE // 2 - 8)  # the upper wall: lower row numbers
     painted, labelled = np.where(scar, 2000, host_image).astype(np.int16), np.where(scar, 3, labels).astype(np.uint8)
     read = np.where(scar, 3, 0).astype(np.uint8)
+    with claimed(run, FolderKind.RUN):  # only a folder of the program gets pages
+        pass
     for k, folder in ((0, run), (1, run / "rejected")):
         for part, pixels in (("images", painted), ("labels", labelled), ("read", read), ("intended", read), ("hidden", read)):
             save(folder / part / f"s7_{k:06d}.nii.gz", pixels.T[:, :, None], SPACING_MM)
     write_plan(run, hosts={"root": str(hosts), "dataset": "emidec"})
     ledger = Ledger(run, "plan")
-    ledger.record(0, sample_row(0, caption=HOSTILE))
-    ledger.record(1, sample_row(1, file="rejected/images/s7_000001.nii.gz", kept=False, reason="missed", why="rejected, missed: Dice 0.31",
-                             insertion_source=Source.ASSUMED, insertion_confidence=0.0, level_source=OrderSource.ASSUMED))  # fmt: skip
+    ledger.record({0: sample_row(0, caption=HOSTILE)})
+    ledger.record({1: sample_row(1, file="rejected/images/s7_000001.nii.gz", kept=False, reason="missed", why="rejected, missed: Dice 0.31",
+                             insertion_source=Source.ASSUMED, insertion_confidence=0.0, level_source=OrderSource.ASSUMED)})  # fmt: skip
     ledger.record(
-        2, sample_row(2, file="", kept=False, reason="unpaintable", why=f"no wall: {HOSTILE}", dice=None, seconds=None, segments=None)
+        {2: sample_row(2, file="", kept=False, reason="unpaintable", why=f"no wall: {HOSTILE}", dice=None, seconds=None, segments=None)}
     )
     ledger.write_table(run)
     ledger.close()
@@ -284,7 +288,7 @@ def test_the_card_names_the_licence_of_the_weights_where_it_is_not_the_program_s
 def test_a_name_of_a_patient_with_markup_is_shown_as_text(run):
     name = "<img src=x onerror=alert(1)> & N001"
     ledger = Ledger(run, "plan")
-    ledger.record(3, sample_row(3, host=name, file="", kept=False, reason="unpaintable", why=HOSTILE, dice=None, seconds=None))
+    ledger.record({3: sample_row(3, host=name, file="", kept=False, reason="unpaintable", why=HOSTILE, dice=None, seconds=None)})
     (run / "samples.csv").unlink()
     ledger.write_table(run)
     ledger.close()

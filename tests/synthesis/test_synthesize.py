@@ -359,7 +359,7 @@ class TestBadInput:
 
     def test_a_folder_of_other_things_is_left_alone(self, request_, tmp_path):
         (tmp_path / "thesis.txt").write_text("years of work")
-        with pytest.raises(RunError, match="not a run folder"):
+        with pytest.raises(RunError, match="not made by this program"):
             make(request_, tmp_path)
         assert [p.name for p in tmp_path.iterdir() if p.name != ".lock"] == ["thesis.txt"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
-from lgesynthnet.errors import AnatomyError, PrescriptionError, RunError
+from lgesynthnet.errors import AnatomyError, InputError, PrescriptionError, RunError
 from lgesynthnet.files.writing import synced_together
 from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
@@ -195,10 +195,10 @@ def _make(planned: PlannedRun, run: RunFolder, attempt: Attempt, places: Remaini
     began = time.monotonic()
     plan, painter = planned.plan, planned.painter
     row = _described(plan, attempt)
+    host = planned.hosts.fetch(attempt.entry)  # fails where a file has changed; once that is mended, the same command goes on
     try:
-        host = planned.hosts.fetch(attempt.entry)
         sample = painter.generator.inpaint(host, attempt.prescription, seed=attempt.seed)
-    except (PrescriptionError, AnatomyError) as fault:
+    except (PrescriptionError, AnatomyError, InputError) as fault:
         return replace(row, reason=UNPAINTABLE, why=str(fault))
     _check_contract(sample)
     read = read_back(painter.filter, sample)
