@@ -20,6 +20,10 @@ from lgesynthnet.phantom.cohort import simulate_patients
 # Given the folder with everything and the value of --out, the words of each command that writes.
 COMMANDS: dict[str, Callable[[Path, Path], tuple[object, ...]]] = {
     "phantom": lambda world, out: ("phantom", out, "--patients", 1, "--seed", 2),
+    "synthesize": lambda world, out: (
+        *("synthesize", "--hosts", world / "patients", "--model", "paste", "-n", 1, "--prior", "uniform", "--seed", 3, "--out", out),
+    ),
+    "train text": lambda world, out: ("train", "text", "--recipe", "tiny", "--work", out),
     "split": lambda world, out: ("split", world / "patients", "--shares", "train=1", "--out", out),
     "demo": lambda world, out: ("demo", "--model", "paste", "--count", 1, "--out", out),
     "export nifti": lambda world, out: ("export", "nifti", world / "run", out),
@@ -50,7 +54,7 @@ VALUES: dict[str, Callable[[Path], Path]] = {
     "a name that is too long": lambda world: world / ("x" * 300),
 }
 SIMULATE = lru_cache(cohort.simulate)
-LONG_WORK = ("benchmark utility", "benchmark published")  # what these accept takes minutes; other tests do that
+LONG_WORK = ("train text", "benchmark utility", "benchmark published")  # what these accept takes minutes; other tests do that
 
 
 def benchmark(name: str, world: Path, out: Path) -> tuple[object, ...]:

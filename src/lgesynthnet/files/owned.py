@@ -41,7 +41,7 @@ def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None =
         RunError: the folder holds files but not the program's list, another kind of content, or content of other settings; another
             process holds it; or it cannot be written.
     """
-    place = _resolved(folder)
+    place = resolved(folder)
     with _guard:
         again = place in _held
         _held[place] = _held.get(place, 0) + 1
@@ -72,7 +72,7 @@ def require_claimable(folder: Path, kind: FolderKind, *, settings: dict[str, Any
     Raises:
         RunError: see `claimed`.
     """
-    _check_before_lock(folder, _resolved(folder), kind, settings)
+    _check_before_lock(folder, resolved(folder), kind, settings)
 
 
 def require_outside(folder: Path, what: str, source: Path) -> None:
@@ -83,7 +83,7 @@ def require_outside(folder: Path, what: str, source: Path) -> None:
     Raises:
         RunError: it does.
     """
-    if _resolved(folder).is_relative_to(_resolved(source)):
+    if resolved(folder).is_relative_to(resolved(source)):
         raise RunError(f"{folder}: lies in the folder of the {what}, {source}, which is only read; choose a folder elsewhere")
 
 
@@ -95,7 +95,7 @@ def damaged_files(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | 
     """
     if not os.path.isfile(folder / MANIFEST):  # also where the path is too long, or no path at all
         return None
-    manifest = Manifest(_resolved(folder))
+    manifest = Manifest(resolved(folder))
     header = manifest.header
     if header.kind is not kind or (settings is not None and header.settings != settings) or not manifest.finished:
         return None
@@ -125,7 +125,7 @@ def manifest_of(folder: Path) -> Manifest:
     Raises:
         RunError: see `Manifest`.
     """
-    place = _resolved(folder)
+    place = resolved(folder)
     with _guard:
         manifest = _manifests.get(place)
         if manifest is None:
@@ -159,7 +159,12 @@ def require_inside(owner: Path, path: Path) -> str:
     return relative.as_posix()
 
 
-def _resolved(folder: Path) -> Path:
+def resolved(folder: Path) -> Path:
+    """The path without links.
+
+    Raises:
+        RunError: links lead in a circle, or the path holds a null character.
+    """
     try:
         return folder.resolve()
     except (OSError, RuntimeError, ValueError) as fault:  # a circle of links; a null character

@@ -15,7 +15,7 @@ from lgesynthnet.data.declaration import DECLARATION, write_declaration
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind
-from lgesynthnet.files.owned import claimed, fault_of, manifest_of
+from lgesynthnet.files.owned import claimed, fault_of, is_owned, manifest_of
 from lgesynthnet.files.writing import remove_file, write_bytes
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Labels, OnCase
@@ -67,19 +67,14 @@ class RunFolder:
         Raises:
             RunError: another process holds the folder; it holds other things or another plan; or it is read-only or full.
         """
+        if is_owned(path, FolderKind.RUN):  # before the list says that a command is at work here
+            _require_same_plan(path, plan)
         with claimed(path, FolderKind.RUN):
-            cls._prepare(path, plan)
+            _require_same_plan(path, plan)
+            write_bytes(path / PLAN, (plan.to_json() + "\n").encode())
+            if not (path / DECLARATION).exists():
+                write_declaration(path, labels="lgesynthnet")
             yield cls(path, plan)
-
-    @staticmethod
-    def _prepare(path: Path, plan: SynthesisPlan) -> None:
-        if (path / PLAN).exists():
-            difference = SynthesisPlan.read(path / PLAN).difference(plan)
-            if difference is not None:
-                raise RunError(f"{path}: this run was begun with another plan: {difference}; choose another --out, or delete the folder")
-        write_bytes(path / PLAN, (plan.to_json() + "\n").encode())
-        if not (path / DECLARATION).exists():
-            write_declaration(path, labels="lgesynthnet")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -216,6 +211,11 @@ class RunFolder:
         for name in sorted(manifest_of(self.path).files.keys() - recorded):
             if Path(name).parent.name in PARTS:
                 remove_file(self.path / name)
+
+
+def _require_same_plan(path: Path, plan: SynthesisPlan) -> None:
+    if (path / PLAN).exists() and (difference := SynthesisPlan.read(path / PLAN).difference(plan)) is not None:
+        raise RunError(f"{path}: this run was begun with another plan: {difference}; choose another --out, or delete the folder")
 
 
 def read_rows(table: Path) -> Iterator[SampleRow]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.files.manifest import MANIFEST, FolderKind
-from lgesynthnet.files.owned import claimed, owner_of
+from lgesynthnet.files.owned import claimed, owner_of, resolved
 from lgesynthnet.files.reading import read_json
 
 MODEL = "model"  # folder of the finished network, in the folder of its stage
@@ -22,13 +22,14 @@ STATE = "state.safetensors"
 
 @contextmanager
 def claimed_work(work: Path) -> Iterator[None]:
-    """Hold a work folder for a block; one that lies in another folder of the program is held together with that.
+    """Hold a work folder for a block; one that lies in another work folder or in a benchmark is held together with that.
 
     Raises:
         RunError: see `claimed`.
     """
-    owned = owner_of(work.absolute() / MANIFEST) or owner_of(work.resolve() / MANIFEST)
-    folder, kind = (work, FolderKind.WORK) if owned is None else (owned[0], owned[1].header.kind)
+    owned = owner_of(work.absolute() / MANIFEST) or owner_of(resolved(work) / MANIFEST)
+    holders = (FolderKind.WORK, FolderKind.BENCHMARK)
+    folder, kind = (owned[0], owned[1].header.kind) if owned and owned[1].header.kind in holders else (work, FolderKind.WORK)
     with claimed(folder, kind):
         yield
 
@@ -49,7 +50,7 @@ def require_apart(work: Path, out: Path) -> None:
     Raises:
         RunError: they are the same folder, or one holds the other.
     """
-    ours, theirs = work.resolve(), out.resolve()
+    ours, theirs = resolved(work), resolved(out)
     if ours == theirs:
         raise RunError(f"--out {out}: is the work folder itself; choose another folder")
     if ours in theirs.parents:
