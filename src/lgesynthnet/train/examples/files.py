@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, RunError
@@ -25,6 +26,16 @@ PREPARATION = 1  # part of the fingerprint; raise it when the same patients are 
 Lists = TypeVar("Lists", bound=BaseModel)
 OnNote = Callable[[str], None]
 """Called with a sentence for the user."""
+
+
+class Words(RootModel[dict[str, str]]):
+    """The words of a prepared file, by name."""
+
+
+def prepared_bytes(arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> bytes:
+    """The content of a prepared file; equal examples give equal bytes."""
+    # All words in one, because safetensors writes several in any order.
+    return save(dict(arrays), metadata={"words": json.dumps(words, sort_keys=True)})
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,8 @@ class PreparedFile:
         self._require_whole()
         try:
             with safe_open(self.path, "np") as file:
-                return dict(file.metadata() or {})
+                words = (file.metadata() or {}).get("words", "")
+            return checked(Words, parse_json(words, str(self.path)), str(self.path)).root
         except (OSError, SafetensorError) as fault:
             raise self._damaged(fault) from None
 

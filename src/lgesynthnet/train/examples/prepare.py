@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float32
 from pydantic import BaseModel
-from safetensors.numpy import save
 
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
@@ -26,7 +25,7 @@ from lgesynthnet.prescription.grammar.language import NO_ENHANCEMENT
 from lgesynthnet.prescription.grammar.paraphrasing import paraphrase
 from lgesynthnet.prescription.grammar.writing import write_caption
 from lgesynthnet.records import Label, OnCase, ShortAxisSlice, Skipped, Stack
-from lgesynthnet.train.examples.files import OnNote, PreparedFile, fingerprint_of, source_of
+from lgesynthnet.train.examples.files import OnNote, PreparedFile, fingerprint_of, prepared_bytes, source_of
 from lgesynthnet.train.examples.roi import WORDINGS, Examples
 from lgesynthnet.train.request import Progress
 
@@ -85,7 +84,7 @@ class ExampleFile(PreparedFile):
             "source": source_of(cohort, patients),
             "fingerprint": fingerprint,
         }
-        write_bytes(self.path, save(arrays, metadata=words))
+        write_bytes(self.path, prepared_bytes(arrays, words))
         return self.read()
 
     def load_or_build(

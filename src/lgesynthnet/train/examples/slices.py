@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
 from pydantic import BaseModel
-from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Label, Labels, OnCase, Skipped, Stack, scar_of
 from lgesynthnet.segmenter.heart import CLASSES, grey, to_grid
-from lgesynthnet.train.examples.files import OnNote, PreparedFile, content_of, fingerprint_of, source_of
+from lgesynthnet.train.examples.files import OnNote, PreparedFile, content_of, fingerprint_of, prepared_bytes, source_of
 
 _ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "image": (np.uint8, (224, 224)),
@@ -156,7 +155,7 @@ def write_slice_dataset(stacks: Iterable[Stack], path: Path, *, source: str, pla
         raise InputError(f"{place}: no usable slice to train on; `lgesynthnet verify {place}` says why")
     image, labels, centre = (np.stack(part) for part in zip(*rows, strict=True))
     arrays = {"image": image, "labels": labels, "centre": centre, "has_rv": np.asarray(has_rv)}
-    write_bytes(path, save(arrays, metadata={"patients": json.dumps(names), "source": source, "fingerprint": fingerprint}))
+    write_bytes(path, prepared_bytes(arrays, {"patients": json.dumps(names), "source": source, "fingerprint": fingerprint}))
 
 
 def _rows(stack: Stack) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
