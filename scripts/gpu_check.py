@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 STEPS = 3
-SAMPLES = 16
 PATIENTS = 4
 # A GPU adds numbers in another order and may round products to 10 bits (TF32), and four sampling steps carry that on.
 MEAN_TOLERANCE, LARGEST_TOLERANCE = 0.005, 0.10  # of the range of grey values of the slice
@@ -28,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, mps, or cpu for a test of this script (default: cuda)")
     parser.add_argument("--recipe", action="append", help="only this recipe; give it again for more (default: all; on the CPU, tiny)")
+    parser.add_argument("--samples", type=int, default=16, help="number of samples to paint (default: 16)")
     options = parser.parse_args()
     from lgesynthnet.devices import usable_device
     from lgesynthnet.errors import LGESynthNetError
@@ -40,7 +40,7 @@ def main() -> int:
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="gpu-check-"))
     try:
-        failures = Check(folder, device).run(options.recipe or (["tiny"] if device == "cpu" else ["tiny", "cpu", "gpu"]))
+        failures = Check(folder, device, options.samples).run(options.recipe or (["tiny"] if device == "cpu" else ["tiny", "cpu", "gpu"]))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{'FAILED: ' + ', '.join(failures) if failures else 'all is well'} on {device}, in {time.monotonic() - began:.0f} s")
@@ -50,11 +50,11 @@ def main() -> int:
 class Check:
     """The check on one device, with everything in one folder."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, samples: int) -> None:
         from lgesynthnet.data.cohort import open_cohort
         from lgesynthnet.phantom.cohort import simulate_patients
 
-        self.folder, self.device = folder, device
+        self.folder, self.device, self.samples = folder, device, samples
         simulate_patients(folder / "patients", patients=PATIENTS, seed=1, positive=0.5)
         self.cohort = open_cohort(folder / "patients")
         self.failures: list[str] = []
@@ -118,8 +118,8 @@ class Check:
         for name, device in (("device", self.device), ("cpu", "cpu")):
             self.forget_peak()
             seconds[name] = self.paint(self.folder / name, device)
-            print(f"{SAMPLES} samples on {device:14} {SAMPLES / seconds[name]:6.2f} samples a second {self.peak_mb():>8} MB")
-        mean, largest = difference(self.folder / "device", self.folder / "cpu")
+            print(f"{self.samples} samples on {device:14} {self.samples / seconds[name]:6.2f} samples a second {self.peak_mb():>8} MB")
+        mean, largest = difference(self.folder / "device", self.folder / "cpu", self.samples)
         print(f"pixels differ from those of the CPU by {mean:.2%} on average, by {largest:.2%} at most (of the range of the slice)")
         if mean > MEAN_TOLERANCE or largest > LARGEST_TOLERANCE:
             self.failures.append(f"pixels differ by more than {MEAN_TOLERANCE:.1%} on average or {LARGEST_TOLERANCE:.0%} at most")
@@ -138,7 +138,7 @@ class Check:
 
         source = CohortSource(root=self.folder / "patients")
         request = SynthesisRequest(
-            hosts=source, count=SAMPLES, prior=Prior.ISCHAEMIC, keep_all=True, max_attempts=SAMPLES, seed=1, device=device
+            hosts=source, count=self.samples, prior=Prior.ISCHAEMIC, keep_all=True, max_attempts=self.samples, seed=1, device=device
         )
         plan = plan_synthesis(request, run=run)
         began = time.monotonic()
@@ -178,14 +178,14 @@ def shortened(recipe: Any) -> Any:
     return recipe
 
 
-def difference(one: Path, other: Path) -> tuple[float, float]:
+def difference(one: Path, other: Path, samples: int) -> tuple[float, float]:
     """Mean and largest difference of the images of two runs, as shares of the range of each image."""
     import nibabel as nib
     import numpy as np
 
     names = sorted(path.name for path in (one / "images").glob("*.nii.gz"))
-    if len(names) < SAMPLES or names != sorted(path.name for path in (other / "images").glob("*.nii.gz")):
-        raise RuntimeError(f"the runs hold {len(names)} images or other ones, and not the same {SAMPLES}")
+    if len(names) < samples or names != sorted(path.name for path in (other / "images").glob("*.nii.gz")):
+        raise RuntimeError(f"the runs hold {len(names)} images or other ones, and not the same {samples}")
     shares = []
     for name in names:
         a, b = (np.asarray(nib.load(run / "images" / name).dataobj, np.float64) for run in (one, other))

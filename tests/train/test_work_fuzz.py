@@ -93,7 +93,7 @@ class Trainings:
         if "move it away" in message:
             os.rename(path := message.split(": ")[0], f"{path}.away")
             done = True
-        if command := re.search(r"run `lgesynthnet train (\S+)", message):
+        if command := re.search(r"run `lgesynthnet train ([a-z-]+)", message):
             self.ends_well(lambda: self.train(command[1]))
             done = True
         assert done, f"no advice: {message}"
@@ -148,4 +148,4 @@ def test_a_damaged_work_folder_gives_a_result_or_one_line_that_helps(finished, c
 
 @pytest.mark.long
 def test_many_damaged_work_folders_give_a_result_or_one_line_that_helps(finished, cohort, tmp_path):
-    fuzz(finished, cohort, tmp_path, 60)
+    fuzz(finished, cohort, tmp_path, 50)

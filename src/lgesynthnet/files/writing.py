@@ -205,6 +205,8 @@ def _keep_foreign(place: Path, new: Path, relative: str, manifest: Manifest) -> 
         listed = manifest.files.get(f"{relative}/{name}")
         if listed is not None and (listed.grows or (not path.is_symlink() and _is_ours(path, listed))):
             continue
+        if not path.is_file() and not path.is_symlink():
+            raise RunError(f"{path}: is no regular file, so it cannot be kept beside what is to be written; move it away")
         to = new / name
         if listed is not None or os.path.lexists(to):
             to = _aside_name(to)
