@@ -24,7 +24,7 @@ class Declaration(BaseModel):
         base_first: whether slice 0 is the base; None where it is not known.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # an export also records here what it was made of
 
     labels: str | None = None
     base_first: bool | None = None

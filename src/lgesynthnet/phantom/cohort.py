@@ -90,9 +90,9 @@ def simulate_patients(
 
     The same arguments give the same bytes with any number of workers, and memory does not grow with the number of patients. A cohort that
     was interrupted is begun again; in a finished one, files that are missing or damaged are written again.
+    `CohortSettings` explains the numbers.
 
     Args:
-        patients, seed, positive, non_ischaemic: see `CohortSettings`.
         workers: number of processes.
         on_progress: called with (patients done, patients in all).
     Raises:

@@ -187,7 +187,7 @@ def test_the_base_stage_takes_any_bert_freezes_it_and_refuses_to_go_on_with_anot
         train_generator(tiny_request(work, cohort), Stage.BASE)
     report = train_generator(tiny_request(work, cohort), Stage.BASE, GeneratorOptions(text=tmp_path / "other"))
     assert report["text"] == str(tmp_path / "other")
-    model = load_inpainter(work / "base" / "model")
+    model = load_inpainter(work / "base" / "model", base=True)
     assert model.text.projection.in_features == 24
     for name, parameter in bert.named_parameters():
         torch.testing.assert_close(model.text.bert.get_parameter(name), parameter.half().float(), rtol=0, atol=0, msg=name)
