@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lgesynthnet.errors import InputError, LicenceNotice, ModelError
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import is_owned, manifest_of
 from lgesynthnet.files.reading import checked, opened, read_json, read_text
 
 OWN_LICENCE = "apache-2.0"
@@ -143,12 +145,26 @@ def notice_licence(weights: Path, *beside: Path) -> None:
             warnings.warn(notice, LicenceNotice, stacklevel=3)
 
 
+def require_complete(folder: Path) -> None:
+    """Refuse a model folder whose packing did not end: its parts may come from two models.
+
+    Raises:
+        ModelError: the list of files in the folder says so.
+    """
+    if is_owned(folder, FolderKind.MODEL) and not manifest_of(folder).finished:
+        raise ModelError(f"{folder}: is being packed, or packing it was interrupted; give the command that packed it again")
+
+
 def part_folder(model: str | Path, part: str) -> Path:
     """Folder of one part (such as `filter`) of a shipped model, a model folder or a work folder; or the given folder itself.
 
     It may not exist.
+
+    Raises:
+        ModelError: see `require_complete`.
     """
     folder = shipped_or_path(model)
+    require_complete(folder)
     inside = (folder / part, folder / f"scar-segmenter-{part}" / "model", folder / part / "model")
     return next((place for place in inside if exists(place / "config.json")), folder)
 

@@ -117,7 +117,7 @@ def fuzz(place: Path, monkeypatch, examples: int) -> None:
 
 
 def test_any_option(place, monkeypatch):
-    fuzz(place, monkeypatch, 20)
+    fuzz(place, monkeypatch, 12)
 
 
 @pytest.mark.long

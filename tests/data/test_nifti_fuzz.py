@@ -31,7 +31,7 @@ def fuzz(examples: int) -> settings:
     return settings(max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=quiet, phases=phases)
 
 
-@fuzz(50)
+@fuzz(40)
 @given(patients)
 def test_mutated_files_are_read_or_refused_and_usable_ones_are_painted(patient):
     check(patient)

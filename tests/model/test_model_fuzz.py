@@ -123,7 +123,7 @@ def fuzz(examples: int):
     return settings(max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
-@fuzz(30)
+@fuzz(20)
 @given(seed=st.integers(0, 10**9))
 def test_a_damaged_model_is_refused_in_one_line_or_has_another_fingerprint(tiny, tmp_path_factory, seed):
     check(tiny, tmp_path_factory.getbasetemp(), seed)

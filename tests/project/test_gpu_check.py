@@ -19,6 +19,7 @@ def check(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=900)
 
 
+@pytest.mark.long
 def test_the_check_runs_on_the_cpu():
     done = check("--device", "cpu", "--samples", "2")
     assert done.returncode == 0, done.stdout + done.stderr

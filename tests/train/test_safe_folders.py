@@ -13,9 +13,12 @@ from factories import run_command, write_patient
 from training_requests import tiny_request
 
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.errors import RunError
-from lgesynthnet.files.manifest import MANIFEST
+from lgesynthnet.errors import ModelError, RunError
+from lgesynthnet.files.manifest import MANIFEST, FolderKind, Manifest
 from lgesynthnet.files.owned import claimed
+from lgesynthnet.generate.inpainter import LGESynthNet
+from lgesynthnet.model_store import weights_folder
+from lgesynthnet.synthesis.painters import load_filter
 from lgesynthnet.terms import Stage
 from lgesynthnet.train.packing import pack, pack_parts
 from lgesynthnet.train.stages import train_generator
@@ -133,3 +136,14 @@ def test_out_is_held_by_the_model_alone(tiny_stages, tmp_path):
         pack_parts(tiny_stages.work, tmp_path / "run")
     with pytest.raises(RunError, match="is the work folder itself"):
         pack(tiny_stages.work, tiny_stages.work, card="")
+
+
+def test_a_model_whose_packing_was_interrupted_is_refused_until_it_is_packed_again(tmp_path):
+    out = tmp_path / "model"
+    shutil.copytree(weights_folder() / "phantom", out)
+    Manifest.create(out, FolderKind.MODEL, {})  # a list that says nothing of an end
+    for load in (lambda: LGESynthNet.from_pretrained(out), lambda: load_filter(out)):
+        with pytest.raises(ModelError, match="packing it was interrupted; give the command that packed it again"):
+            load()
+    Manifest(out).add({"finished": True})
+    assert LGESynthNet.from_pretrained(out).fingerprint == LGESynthNet.from_pretrained("phantom").fingerprint

@@ -143,7 +143,7 @@ def fuzz(finished: Path, cohort, tmp_path: Path, examples: int) -> None:
 
 
 def test_a_damaged_work_folder_gives_a_result_or_one_line_that_helps(finished, cohort, tmp_path):
-    fuzz(finished, cohort, tmp_path, 8)
+    fuzz(finished, cohort, tmp_path, 5)
 
 
 @pytest.mark.long

@@ -27,7 +27,7 @@ from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.model_store import fingerprint as fingerprint_of
-from lgesynthnet.model_store import is_folder, notice_licence, shipped_or_path
+from lgesynthnet.model_store import is_folder, notice_licence, require_complete, shipped_or_path
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
@@ -125,6 +125,7 @@ class LGESynthNet(Generator):
         part = next((place for place in (folder / "inpainter", folder) if is_folder(place / "unet")), None)
         if part is None:
             raise ModelError(f"{model}: neither a shipped model nor a model folder; `lgesynthnet info` lists the shipped models")
+        require_complete(folder)
         notice_licence(folder)
         loaded = load_inpainter(part, base=base)
         own = fingerprint_of(part, role="inpainter")
