@@ -27,5 +27,13 @@ class RunError(LGESynthNetError):
     """Output cannot be written or a run cannot be resumed: another plan, a read-only folder, a full disk."""
 
 
-class LicenceNotice(UserWarning):
+class Notice(UserWarning):
+    """Something that the user should know and that is no error. The command line prints the message alone."""
+
+
+class LicenceNotice(Notice):
     """The loaded weights are under another licence than the program."""
+
+
+class SetAsideNotice(Notice):
+    """A file that somebody had changed was renamed before the program wrote it again."""

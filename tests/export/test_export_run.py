@@ -206,7 +206,7 @@ def test_a_folder_that_version_010_exported_is_refused_with_the_reason(request_f
     folder = export_nnunet(request_for()).folder
     (folder / MANIFEST).unlink()
     before = files_of(folder)
-    with pytest.raises(RunError, match=r"was written by version 0\.1\.0"):
+    with pytest.raises(RunError, match=r"version 0\.1\.0 wrote none"):
         export_nnunet(request_for())
     assert files_of(folder) == before
 

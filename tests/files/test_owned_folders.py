@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from lgesynthnet.errors import RunError
+from lgesynthnet.errors import RunError, SetAsideNotice
 from lgesynthnet.files.manifest import MANIFEST, FolderKind, Manifest
 from lgesynthnet.files.owned import UNFINISHED, claimed
-from lgesynthnet.files.writing import SET_ASIDE, remove_file, remove_folder, replaced_folder, synced_together, will_grow, write_bytes
+from lgesynthnet.files.writing import (
+    SET_ASIDE,
+    remove_file,
+    remove_folder,
+    replaced_folder,
+    synced_together,
+    will_grow,
+    write_bytes,
+    write_new,
+)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -51,7 +62,10 @@ def test_only_listed_and_unchanged_files_are_replaced(tmp_path: Path) -> None:
         remove_file(out / "notes.txt")
     assert (out / "notes.txt").read_text() == "mine"
     (out / "card.md").write_text("corrected by hand")
-    with claimed(out, FolderKind.WORK):
+    with (
+        claimed(out, FolderKind.WORK),
+        pytest.warns(SetAsideNotice, match=r"card\.md: had been changed; what it held is in card\.md\.set-aside"),
+    ):
         write_bytes(out / "card.md", b"three")
     assert (out / "card.md").read_bytes() == b"three"
     assert (out / f"card.md{SET_ASIDE}").read_text() == "corrected by hand"
@@ -186,3 +200,58 @@ def test_a_file_that_was_listed_but_never_written_is_forgotten(tmp_path: Path) -
     with claimed(out, FolderKind.WORK):
         write_bytes(out / "a", b"new")
     assert sorted(tree(out)) == ["a", MANIFEST]
+
+
+class TestFoldersFromOthers:
+    """A folder that somebody hands over may hold links and names that lead out of it."""
+
+    @pytest.fixture
+    def victim(self, tmp_path: Path) -> Path:
+        (tmp_path / "victim").mkdir()
+        (tmp_path / "victim" / "thesis.tex").write_text("years")
+        return tmp_path / "victim"
+
+    @pytest.fixture
+    def out(self, tmp_path: Path) -> Path:
+        with claimed(tmp_path / "out", FolderKind.RUN):
+            write_bytes(tmp_path / "out" / "card.md", b"one")
+            will_grow(tmp_path / "out" / "log")
+            (tmp_path / "out" / "log").write_text("x")
+        return tmp_path / "out"
+
+    def write_all(self, out: Path) -> None:
+        with claimed(out, FolderKind.RUN):
+            will_grow(out / "log")
+            write_bytes(out / "card.md", b"two")
+
+    @pytest.mark.parametrize("name", [f".{MANIFEST}.new", MANIFEST, "log", ".lock", UNFINISHED])
+    def test_a_link_in_place_of_a_file_of_the_program_is_refused(self, victim: Path, out: Path, name: str) -> None:
+        target = victim if name == UNFINISHED else victim / "thesis.tex"
+        if name == MANIFEST:
+            shutil.move(out / MANIFEST, victim / "list.jsonl")
+            target = victim / "list.jsonl"
+        (out / name).unlink(missing_ok=True)
+        (out / name).symlink_to(target)
+        before = tree(victim)
+        with pytest.raises(RunError):
+            self.write_all(out)
+        assert tree(victim) == before
+        assert (out / name).is_symlink()
+
+    @pytest.mark.parametrize("absolute", [False, True])
+    def test_a_folder_that_waits_to_be_put_back_stays_inside(self, victim: Path, out: Path, absolute: bool) -> None:
+        place = str(victim / "pwned") if absolute else "../victim/pwned"
+        waiting = out / UNFINISHED / "old" / quote(place, safe="")
+        waiting.mkdir(parents=True)
+        (waiting / "x").write_text("evil")
+        self.write_all(out)
+        assert sorted(tree(victim)) == ["thesis.tex"]
+
+    def test_a_path_through_a_folder_that_does_not_exist_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="leads through"), claimed(tmp_path / "nowhere" / ".." / "out", FolderKind.RUN):
+            pytest.fail("claimed")
+        assert not any(tmp_path.iterdir())
+
+    def test_a_file_that_the_user_named_is_the_user_s(self, out: Path) -> None:
+        write_new(out / "splits.json", b"{}")
+        assert "splits.json" not in Manifest(out).files

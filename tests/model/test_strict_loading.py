@@ -258,3 +258,13 @@ def test_a_device_that_is_none_fails_before_anything_is_read():
 def test_a_card_that_is_not_there_is_an_error_of_one_line(model):
     with pytest.raises(InputError, match="--device cuda"):
         LGESynthNet.from_pretrained(model, device="cuda")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"scar_levels": [0, 1], "scar_levels": [0, 2]}', "{}", '{"scar_levels": [0, "1"]}', '{"scar_levels": [NaN, 1]}', "[]"]
+)
+def test_damaged_conditioning_is_refused(tmp_path, text):
+    model = shutil.copytree(weights_folder() / "phantom", tmp_path / "model")
+    (model / "inpainter" / "conditioning.json").write_text(text)
+    with pytest.raises(ModelError, match=r"conditioning\.json"):
+        LGESynthNet.from_pretrained(model)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
-from factories import write_hosts, write_patient
+from factories import run_command, write_hosts, write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource
@@ -372,3 +372,13 @@ class TestBadInput:
     def test_a_shard_that_is_none(self, request_, shard):
         with pytest.raises(RunError, match="i/n"):
             plan_synthesis(replace(request_, shard=shard))
+
+
+def test_a_run_inside_the_folder_of_its_hosts_is_refused_without_a_trace(tmp_path):
+    hosts = write_hosts(tmp_path / "hosts", 1, rv=True)
+    before = sorted(hosts.rglob("*"))
+    for out in (hosts / "run", hosts / "Case_N001" / "run", hosts):
+        done = run_command("synthesize", "--hosts", hosts, "--model", "paste", "-n", 1, "--prior", "uniform", "--out", out)
+        assert done.returncode == 2
+        assert "lies in the folder of the patients" in done.stderr
+    assert sorted(hosts.rglob("*")) == before

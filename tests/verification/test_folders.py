@@ -109,7 +109,7 @@ def test_a_run_without_a_list_is_not_continued(run, labelled_hosts):
     words = ("--hosts", labelled_hosts, "--model", "paste", "--count", 3, "--prior", "ischaemic", "--out", run)
     refused = run_command("synthesize", *words)
     assert refused.returncode == 2
-    assert "was written by version 0.1.0" in refused.stderr
+    assert "version 0.1.0 wrote none, and what it wrote is read but not continued" in refused.stderr
 
 
 def test_the_folders_inside_a_folder_are_checked_together(run):

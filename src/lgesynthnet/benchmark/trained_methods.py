@@ -16,18 +16,9 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed
-from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.generate.base import Generator
-from lgesynthnet.model_store import part_folder, weights_folder
+from lgesynthnet.model_store import part_folder, read_settings, weights_folder
 from lgesynthnet.terms import Context, Method, Role, Stage
-
-
-@dataclass(frozen=True)
-class _Conditioning:
-    """What `conditioning.json` of a model says, as far as it is read here."""
-
-    scar_levels: tuple[float, ...]
-
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, and how many steps of how many are done."""
@@ -151,9 +142,11 @@ class TrainedMethods:
         folders = (
             folder for folder in (self.folder_of("lgesynthnet"), self.folder_of("controlnet"), weights_folder() / "phantom") if folder
         )
+        from lgesynthnet.model.settings import Conditioning
+
         files = (folder / place / "conditioning.json" for folder in folders for place in ("inpainter", "."))
         path = next(path for path in files if path.is_file())
-        return np.asarray(checked(_Conditioning, read_json(path), str(path)).scar_levels)
+        return np.asarray(read_settings(path, Conditioning).scar_levels)
 
     def generator(self, method: Method) -> Generator:
         """The generator of a method, loaded.

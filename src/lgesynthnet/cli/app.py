@@ -12,7 +12,7 @@ import typer
 from lgesynthnet import __version__
 from lgesynthnet.cli import benchmark, console, evaluate, export, failures, inspect, prescribe, signals, synthesize, train
 from lgesynthnet.cli.arguments import strict
-from lgesynthnet.errors import LicenceNotice
+from lgesynthnet.errors import Notice
 
 app = typer.Typer(
     name="lgesynthnet",
@@ -65,7 +65,7 @@ def main() -> int:
         message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
     ) -> None:
         # On the command line the notice itself matters, not the line of code that it came from.
-        if category is LicenceNotice:
+        if issubclass(category, Notice):
             console.note(str(message))
         else:
             shown(message, category, filename, lineno, file, line)

@@ -16,7 +16,7 @@ from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.options import Seed
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.data.source import CohortSource
-from lgesynthnet.errors import RunError
+from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.options import option
 
@@ -58,11 +58,17 @@ def verify(
     lines = [line for report in written for line in report.lines()]
     record: dict[str, Any] = {"folders": [report.record() for report in written]} if written else {}
     failed = any(report.damages for report in written)
-    if not written or written[0].kind is FolderKind.COHORT:  # patients, whoever wrote them
-        patients = _verify_patients(request)
-        lines += patients.lines()
-        record |= patients.record()
-        failed |= bool(patients.count(Severity.ERROR))
+    itself = next((report for report in written if report.root == request.source.root), None)
+    if not written or (itself is not None and itself.kind is FolderKind.COHORT):  # patients, whoever wrote them
+        try:
+            patients = _verify_patients(request)
+            lines += patients.lines()
+            record |= patients.record()
+            failed |= bool(patients.count(Severity.ERROR))
+        except InputError as fault:
+            if not failed:  # the damage that was found already says why there is no patient
+                raise
+            lines.append(f"error: {fault}")
     console.result(json.dumps(record, indent=1) if as_json else "\n".join(lines))
     if failed:
         raise typer.Exit(2)

@@ -36,7 +36,7 @@ def synthesize(
     from lgesynthnet.synthesis.planning import plan_synthesis
     from lgesynthnet.synthesis.synthesize import synthesize as run_plan
 
-    with console.bar("reading hosts") as advance:
+    with interruptible("nothing was written"), console.bar("reading hosts") as advance:
         planned = plan_synthesis(request, on_case=advance, run=out)
     if dry_run:
         console.result(planned.plan.to_json())

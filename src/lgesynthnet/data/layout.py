@@ -112,7 +112,8 @@ def find_cases(folder: Path) -> FolderContent:
     if _printable(folder) != str(folder):
         raise InputError(f"{_printable(folder)}: the path holds characters that cannot be printed; rename the folder")
     if not folder.is_dir():
-        raise InputError(f"{folder}: is not a folder; give the folder that holds the cases")
+        why = "is not a folder" if os.path.lexists(folder) else "does not exist"
+        raise InputError(f"{folder}: {why}; give the folder that holds the cases")
     try:
         content = _detect(folder)
     except OSError as fault:

@@ -14,7 +14,7 @@ from lgesynthnet.data.layout import patient_name
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import checked, read_json
-from lgesynthnet.files.writing import write_bytes
+from lgesynthnet.files.writing import write_new
 from lgesynthnet.records import OnCase, Skipped, scar_of
 
 
@@ -52,7 +52,7 @@ def write_splits(path: Path, splits: Mapping[str, Iterable[str]]) -> None:
     Raises:
         RunError: the file cannot be written.
     """
-    write_bytes(path, (json.dumps({part: list(names) for part, names in splits.items()}, indent=1) + "\n").encode())
+    write_new(path, (json.dumps({part: list(names) for part, names in splits.items()}, indent=1) + "\n").encode())
 
 
 def split_patients(names: Iterable[str], seed: int, fractions: Mapping[str, float]) -> dict[str, list[str]]:

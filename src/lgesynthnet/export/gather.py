@@ -71,6 +71,8 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     run = RunFolder.open(request.run)
     synthetic = [_synthetic(run, row, request.label) for row in run.painted(kept_only=not request.all_samples)]
     gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
+    if not run.is_finished:
+        gathered.notes.append(f"{run.path}: the command that paints this run has not ended, so only what is painted so far is exported")
     if not request.no_real:
         source = request.data or _hosts_of(run)
         gathered.real_licence, gathered.real_root = host_licence(source), source.root

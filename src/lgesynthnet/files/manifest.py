@@ -113,8 +113,8 @@ class Manifest:
 
     def refresh(self) -> None:
         """Read what other processes have added."""
-        if not self.path.is_file():  # opening a named pipe would wait for ever
-            raise RunError(f"{self.path}: is not a regular file; {REPAIR}")
+        if self.path.is_symlink() or not self.path.is_file():  # a link could lead to a file of the user, and a named pipe nowhere
+            raise RunError(f"{self.path}: is a link or no file, and only a file can be the list; {REPAIR}")
         with faults_named(self.path), self.path.open("rb") as file:
             about = os.fstat(file.fileno())
             if about.st_size > LARGEST:
@@ -193,13 +193,17 @@ def _replace(path: Path, lines: list[dict[str, Any]]) -> None:
     beside = path.with_name(BESIDE)
     try:
         with faults_named(path):
-            with beside.open("wb") as file:
+            if beside.is_symlink():
+                raise RunError(f"{beside}: is a link, and the program made none; move it away")
+            beside.unlink(missing_ok=True)  # left by a command that was killed
+            with beside.open("xb") as file:
                 file.write(b"".join(map(_encoded, lines)))
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        if not beside.is_symlink():
+            beside.unlink(missing_ok=True)
         raise
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 from lgesynthnet.errors import RunError
 from lgesynthnet.files.lock import LOCK, locked
 from lgesynthnet.files.manifest import BESIDE, MANIFEST, FolderKind, ListedFile, Manifest, file_digest
+from lgesynthnet.files.names import is_inside
 
 UNFINISHED = ".lgesynthnet-unfinished"  # inside a folder of the program: what is being written
 OLD = "old"  # inside UNFINISHED: folders that are being replaced, named after the place they stood in
@@ -174,24 +175,25 @@ def resolved(folder: Path) -> Path:
 def _check_before_lock(folder: Path, place: Path, kind: FolderKind, settings: dict[str, Any] | None) -> bool:
     """Check everything that can be checked without writing; returns whether the folder is new."""
     try:
+        for number, part in enumerate(folder.parts):
+            if part == ".." and not Path(*folder.parts[:number]).is_dir():
+                raise RunError(f"{folder}: leads through {Path(*folder.parts[:number])}, which is no folder; write the path without it")
         if not place.exists():
             return True
         if not place.is_dir():
             raise RunError(f"{folder}: is not a folder; choose another place to write to")
         present = {entry.name for entry in place.iterdir()}
+        for name in (BESIDE, UNFINISHED):
+            if (place / name).is_symlink():
+                raise RunError(f"{folder / name}: is a link, and the program made none; move it away")
         if MANIFEST in present:
             _checked(folder, place, kind, settings)
         elif present - IGNORED:
-            raise RunError(f"{folder}: {_why_foreign(present)}; choose another folder, which is new or empty")
+            why = f"it has no {MANIFEST}; version 0.1.0 wrote none, and what it wrote is read but not continued"
+            raise RunError(f"{folder}: is not empty, and was not made by this program ({why}); choose a folder that is new or empty")
         return False
     except OSError as fault:
         raise RunError(f"{folder}: cannot be used ({fault.strerror or fault}); choose another folder") from None
-
-
-def _why_foreign(present: set[str]) -> str:
-    if present & {"plan.json", "truth.csv", "reports.json", "cases.csv", "examples.safetensors"}:
-        return f"was written by version 0.1.0, or its {MANIFEST} is lost, so it can be read but not continued"
-    return f"is not empty, and was not made by this program (it has no {MANIFEST})"
 
 
 def _checked(folder: Path, place: Path, kind: FolderKind, settings: dict[str, Any] | None) -> Manifest:
@@ -235,8 +237,11 @@ def _recover(place: Path) -> None:
     if unfinished.is_symlink() or not unfinished.is_dir():
         return
     for old in (unfinished / OLD).iterdir() if (unfinished / OLD).is_dir() else ():
+        if not is_inside(unquote(old.name)):
+            continue
         stood = place / unquote(old.name)
-        if not stood.exists():
+        require_inside(place, stood)
+        if not os.path.lexists(stood):
             stood.parent.mkdir(parents=True, exist_ok=True)
             old.replace(stood)
     shutil.rmtree(unfinished)
@@ -275,13 +280,13 @@ def fault_of(folder: Path, name: str, listed: ListedFile | None) -> str | None:
     if listed is None:
         return "is not in the list of files"
     if path.is_symlink() or not path.is_file():
-        return "is missing" if not os.path.lexists(path) else "is no regular file any more"
+        return "is missing" if not os.path.lexists(path) else "is no longer a file"
     if listed.grows:
         return None
     size = path.stat().st_size
     if size != listed.bytes:
-        return f"has {size} bytes and was written with {listed.bytes}"
-    return None if file_digest(path) == listed.sha256 else "has another content than was written"
+        return f"has {size} bytes instead of {listed.bytes}"
+    return None if file_digest(path) == listed.sha256 else "has changed"
 
 
 def old_place(owner: Path, relative: str) -> Path:

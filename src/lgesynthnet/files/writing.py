@@ -10,12 +10,13 @@ import itertools
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from lgesynthnet.errors import RunError
+from lgesynthnet.errors import RunError, SetAsideNotice
 from lgesynthnet.files.manifest import MANIFEST, ListedFile, Manifest, digest, faults_named, file_digest
 from lgesynthnet.files.owned import UNFINISHED, old_place, owner_of, require_inside, sync_folder
 
@@ -96,10 +97,10 @@ def will_grow(path: Path) -> None:
             raise RunError(f"{path.parent}: carries no {MANIFEST}, so nothing can be added to it; choose another folder")
         owner, manifest = owned
         relative = require_inside(owner, path)
+        if os.path.lexists(path) and (relative not in manifest.files or path.is_symlink() or not path.is_file()):
+            raise RunError(f"{path}: was not written by this program; move it away")
         if relative in manifest.files:
             return
-        if os.path.lexists(path):
-            raise RunError(f"{path}: was not written by this program; move it away")
         path.parent.mkdir(parents=True, exist_ok=True)
         manifest.add({"file": relative, "bytes": None, "sha256": None})
 
@@ -220,9 +221,11 @@ def _make_room(place: Path, listed: ListedFile | None, content: bytes) -> None:
         return
     if listed is None or (place.is_dir() and not place.is_symlink()):
         raise RunError(f"{place}: was not written by this program; move it away")
-    if listed.grows or (not place.is_symlink() and (_is_ours(place, listed) or _is_torn(place, content))):
+    if not place.is_symlink() and (listed.grows or _is_ours(place, listed) or _is_torn(place, content)):
         return
-    os.replace(place, _aside_name(place))
+    aside = _aside_name(place)
+    os.replace(place, aside)
+    warnings.warn(f"{place}: had been changed; what it held is in {aside.name}", SetAsideNotice, stacklevel=2)
 
 
 def _is_ours(place: Path, listed: ListedFile) -> bool:
@@ -249,6 +252,16 @@ def _aside_name(path: Path) -> Path:
 def _write_over(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that the user named, wherever it is to stand; it is the user's from then on, and no list names it.
+
+    Raises:
+        RunError: a file with another content stands there, the folder is read-only, or the disk is full.
+    """
+    with faults_named(path):
+        _write_new(path, content)
 
 
 def _write_new(path: Path, content: bytes) -> None:
@@ -295,6 +308,8 @@ def _wrote_unnamed(path: Path, content: bytes) -> bool:
 @contextmanager
 def _aside(room: Path) -> Iterator[Path]:
     """The name of a file in `room` that does not exist; whatever is left of it at the end is removed."""
+    if room.is_symlink():
+        raise RunError(f"{room}: is a link, and the program made none; move it away")
     room.mkdir(exist_ok=True)
     partial = room / f".{_unique()}.partial"
     try:

@@ -16,7 +16,7 @@ from lgesynthnet.files.writing import write_json
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.inpainter import CONTROL_CHANNELS, Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule
-from lgesynthnet.model.settings import AutoencoderSettings, ControlSettings, UnetSettings, require_same_settings
+from lgesynthnet.model.settings import AutoencoderSettings, Conditioning, ControlSettings, UnetSettings, require_same_settings
 from lgesynthnet.model.text import TextEncoder, load_text_encoder, save_bert
 from lgesynthnet.model_store import exists, is_folder, read_record, read_settings
 from lgesynthnet.stored_weights import fill_empty, read_weights, shapes_of
@@ -53,6 +53,8 @@ def load_inpainter(folder: Path, *, base: bool = False) -> Inpainter:
     if missing:
         lack = f"not a complete model folder, {', '.join(missing)} missing"
         raise ModelError(f"{folder}: {lack}; `lgesynthnet info` lists the shipped models")
+    if exists(folder / "conditioning.json"):
+        read_settings(folder / "conditioning.json", Conditioning)
     with init_empty_weights(include_buffers=False):
         unet = _empty_unet(folder / "unet" / CONFIG)
         control = _empty_control(folder / "controlnet" / CONFIG, unet) if has_control else None

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lgesynthnet.errors import ModelError
 from lgesynthnet.model_store import REMEDY
@@ -26,6 +26,14 @@ class UnetSettings(BaseModel):
 
     block_out_channels: tuple[Width, Width, Width]
     cross_attention_dim: TextWidth
+
+
+class Conditioning(BaseModel):
+    """What brightness ranks meant in training: scar levels in heart units at evenly spaced ranks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scar_levels: Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=2, max_length=1001)]
 
 
 class ControlSettings(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,11 @@ class RunFolder:
         """
         with claimed(self.path, FolderKind.RUN, finishes=False):
             yield
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the command that paints the run has ended; True where version 0.1.0 kept no list that could say so."""
+        return not is_owned(self.path) or manifest_of(self.path).finished
 
     @property
     def name(self) -> str:
@@ -209,13 +215,16 @@ class RunFolder:
         """Remove the files of samples that a killed process had written but not yet recorded: without a row there is no sample."""
         recorded = {path_of(Path(image), part).as_posix() for _, image in ledger.painted().values() for part in PARTS}
         for name in sorted(manifest_of(self.path).files.keys() - recorded):
-            if Path(name).parent.name in PARTS:
+            if Path(name).parent.name in PARTS and _SAMPLE.fullmatch(Path(name).name):
                 remove_file(self.path / name)
+
+
+_SAMPLE = re.compile(r"s\d+_\d{6,}\.nii\.gz")
 
 
 def _require_same_plan(path: Path, plan: SynthesisPlan) -> None:
     if (path / PLAN).exists() and (difference := SynthesisPlan.read(path / PLAN).difference(plan)) is not None:
-        raise RunError(f"{path}: this run was begun with another plan: {difference}; choose another --out, or delete the folder")
+        raise RunError(f"{path}: this run was begun with another plan: {difference}; choose another --out, or move the folder away")
 
 
 def read_rows(table: Path) -> Iterator[SampleRow]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.errors import AnatomyError, InputError, PrescriptionError, RunError
+from lgesynthnet.files.owned import require_outside
 from lgesynthnet.files.writing import synced_together
 from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
@@ -96,6 +97,7 @@ def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None =
     began = time.monotonic()
     seconds = planned.plan.request.max_seconds
     stop_at = math.inf if seconds is None else began + seconds
+    require_outside(out, "patients", planned.hosts.cohort.root)
     with RunFolder.begin(out, planned.plan) as run:
         ledger = run.ledger()
         try:

@@ -56,6 +56,8 @@ class FolderReport:
         if self.version is None:
             lines.append(f"{self.root}: version 0.1.0 kept no checksums (there is no {MANIFEST}), so the files were only read")
         state = f"{len(self.damages)} damaged" if self.damages else "nothing is damaged"
+        if self.version is None and not self.damages:
+            return [*lines, f"{self.root}: {self.kind}, could be read, but not compared with what was written"]
         return [*lines, f"{self.root}: {self.kind}, {self.files} files compared, {state}"]
 
 
