@@ -122,4 +122,4 @@ def test_any_option(place, monkeypatch):
 
 @pytest.mark.long
 def test_any_option_of_many(place, monkeypatch):
-    fuzz(place, monkeypatch, 120)
+    fuzz(place, monkeypatch, 100)

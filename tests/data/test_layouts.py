@@ -198,7 +198,7 @@ def test_an_empty_or_missing_folder_names_the_layouts(tmp_path):
     for layout in Layout:
         assert layout in str(caught.value)
     assert str(tmp_path) in str(caught.value)
-    with pytest.raises(InputError, match="is not a folder"):
+    with pytest.raises(InputError, match="does not exist"):
         open_cohort(tmp_path / "nowhere")
 
 

@@ -160,7 +160,7 @@ def check_nothing_was_dropped(line: str, prescription: ScarPrescription) -> None
 
 
 few = settings(derandomize=True, deadline=None, max_examples=75, database=None)
-many = settings(derandomize=True, deadline=None, max_examples=1000, database=None)
+many = settings(derandomize=True, deadline=None, max_examples=750, database=None)
 test_any_sentence = few(given(sentences())(check_sentence))
 test_any_line = few(given(json_lines())(check_line))
 test_any_sentence_of_many = pytest.mark.long(many(given(sentences())(check_sentence)))

@@ -94,7 +94,7 @@ def another_model(packable, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("tries", [3, pytest.param(None, marks=pytest.mark.long)])
+@pytest.mark.parametrize("tries", [3, pytest.param(24, marks=pytest.mark.long)])
 def test_packing_over_another_model_goes_on_from_every_kill(packable, another_model, tmp_path, tries):
     out = tmp_path / "pack"
 
@@ -107,13 +107,13 @@ def test_packing_over_another_model_goes_on_from_every_kill(packable, another_mo
     assert not (out / "auditor").exists()
 
 
-@pytest.mark.parametrize("tries", [2, pytest.param(None, marks=pytest.mark.long)])
+@pytest.mark.parametrize("tries", [2, pytest.param(16, marks=pytest.mark.long)])
 def test_packing_parts_goes_on_from_every_kill(packable, tmp_path, tries):
     out = tmp_path / "pack-parts"
     survives(lambda: pack_parts(packable, out), lambda: remove(out), out, tries)
 
 
-@pytest.mark.parametrize("tries", [pytest.param(8, marks=pytest.mark.long)])
+@pytest.mark.parametrize("tries", [pytest.param(2, marks=pytest.mark.long)])
 def test_every_stage_of_a_model_goes_on_from_a_kill(cohort, monkeypatch, tmp_path, tries):
     """The stages as `train all` has them. The reward is weighed once: the tiny recipe of its stage is shortened."""
     shorten_reward(monkeypatch)
