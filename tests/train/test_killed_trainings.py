@@ -94,7 +94,7 @@ def another_model(packable, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("tries", [3, pytest.param(24, marks=pytest.mark.long)])
+@pytest.mark.parametrize("tries", [3, pytest.param(16, marks=pytest.mark.long)])
 def test_packing_over_another_model_goes_on_from_every_kill(packable, another_model, tmp_path, tries):
     out = tmp_path / "pack"
 
@@ -107,7 +107,7 @@ def test_packing_over_another_model_goes_on_from_every_kill(packable, another_mo
     assert not (out / "auditor").exists()
 
 
-@pytest.mark.parametrize("tries", [2, pytest.param(16, marks=pytest.mark.long)])
+@pytest.mark.parametrize("tries", [2, pytest.param(12, marks=pytest.mark.long)])
 def test_packing_parts_goes_on_from_every_kill(packable, tmp_path, tries):
     out = tmp_path / "pack-parts"
     survives(lambda: pack_parts(packable, out), lambda: remove(out), out, tries)

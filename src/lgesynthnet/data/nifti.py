@@ -113,7 +113,8 @@ def affine_of(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> Float[np
     """Voxel indices to scanner millimetres: sform, else qform, else the position that follows from the shape."""
     three_dimensional = header.copy()
     three_dimensional.set_data_shape(shape)
-    return np.asarray(three_dimensional.get_best_affine(), dtype=np.float64)
+    with np.errstate(all="ignore"):  # numbers that are not finite are refused by those who use the affine
+        return np.asarray(three_dimensional.get_best_affine(), dtype=np.float64)
 
 
 @contextmanager
@@ -224,7 +225,8 @@ def _require_position(path: Path, header: nib.Nifti1Header, shape: tuple[int, in
     """Both ways in which a header can state a position must be usable: a sample inherits both."""
     affines = {"affine": affine_of(header, shape)}
     if int(header["qform_code"]) > 0:
-        affines["qform"] = header.get_qform()
+        with np.errstate(all="ignore"):
+            affines["qform"] = header.get_qform()
     for name, affine in affines.items():
         if not (np.isfinite(affine).all() and np.abs(affine).max() < MAX_AFFINE):
             raise InputError(f"{path}: its {name} holds NaN, Inf or numbers above {MAX_AFFINE:g}; correct the header or export it again")
