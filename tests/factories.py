@@ -6,8 +6,10 @@ Nothing here imports the package at the top: a module that is imported before py
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
+import time
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -97,3 +99,15 @@ def run_command(*words: object) -> subprocess.CompletedProcess[str]:
 def run_process(*words: object) -> subprocess.CompletedProcess[str]:
     """Run `python -m lgesynthnet WORDS` as a user does, in a process of its own."""
     return subprocess.run([sys.executable, "-m", "lgesynthnet", *map(str, words)], capture_output=True, text=True, timeout=300)
+
+
+def all_gone(group: int, seconds: float = 20.0) -> bool:
+    """Whether the processes of a group end soon: the workers, and the process in which Python counts what they share."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False

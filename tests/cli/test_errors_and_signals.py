@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from factories import run_command, write_hosts
+from factories import all_gone, run_command, write_hosts
 
 from lgesynthnet.cli import console, inspect
 from lgesynthnet.cli.failures import explain
@@ -165,18 +165,6 @@ WORDS = {
 }
 # What the entry of the program runs first, and a sign that it begins: until then a signal meets Python's own start.
 ENTRY = "import os, sys; from lgesynthnet.__main__ import main; os.write(2, b'.'); sys.exit(main())"
-
-
-def all_gone(group: int, seconds: float = 20.0) -> bool:
-    """Whether the processes of a group end soon: the workers, and the process in which Python counts what they share."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def stop_after(delay: float, number: signal.Signals, words: list[str], folder: Path) -> None:

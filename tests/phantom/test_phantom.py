@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import all_gone
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.anatomy.insertions import insertions_from_rv_label
@@ -121,28 +122,17 @@ def begun(out: Path, tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def group_is_empty(group: int) -> bool:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_ctrl_c_ends_all_processes_with_one_line_and_the_workers_of_a_killed_command_end_too(tmp_path):
     process = begun(tmp_path / "one", tmp_path)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines() == [f"interrupted; the same command makes {tmp_path / 'one'} complete"]
-    assert group_is_empty(process.pid)
+    assert all_gone(process.pid)
     process = begun(tmp_path / "two", tmp_path)
     process.kill()
     process.wait()
-    assert group_is_empty(process.pid)
+    assert all_gone(process.pid)
 
 
 def test_a_cohort_is_continued_mended_and_never_mixed(tmp_path):

@@ -143,12 +143,23 @@ class Manifest:
                 os.fsync(file.fileno())
         self.refresh()
 
-    def is_whole(self, name: str) -> bool:
-        """Whether a file is listed, and is there with the content that the list says; a file that grows only has to be there."""
+    def fault_of(self, name: str) -> str | None:
+        """What is wrong with a file of the folder; None where it is as it was written. A file that grows only has to be there."""
         listed, path = self.files.get(name), self.path.parent / name
-        if listed is None or path.is_symlink() or not path.is_file():
-            return False
-        return listed.grows or (path.stat().st_size == listed.bytes and digest(path.read_bytes()) == listed.sha256)
+        if listed is None:
+            return "is not in the list of files"
+        if path.is_symlink() or not path.is_file():
+            return "is missing" if not os.path.lexists(path) else "is no longer a file"
+        if listed.grows:
+            return None
+        size = path.stat().st_size
+        if size != listed.bytes:
+            return f"has {size} bytes instead of {listed.bytes}"
+        return None if file_digest(path) == listed.sha256 else "has changed"
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a file is listed, and is as it was written."""
+        return self.fault_of(name) is None
 
     def compact(self) -> None:
         """Write the list anew, sorted and with one line for each file, so that equal folders have equal lists."""

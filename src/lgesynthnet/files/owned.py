@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from lgesynthnet.errors import RunError
 from lgesynthnet.files.lock import LOCK, locked
-from lgesynthnet.files.manifest import BESIDE, MANIFEST, FolderKind, ListedFile, Manifest, file_digest
+from lgesynthnet.files.manifest import BESIDE, MANIFEST, FolderKind, Manifest, file_digest
 from lgesynthnet.files.names import is_inside
 
 UNFINISHED = ".lgesynthnet-unfinished"  # inside a folder of the program: what is being written
@@ -267,26 +267,6 @@ def _end(place: Path, manifest: Manifest, *, is_new: bool) -> None:
             place.rmdir()
         else:
             manifest.compact()
-
-
-def fault_of(folder: Path, name: str, listed: ListedFile | None) -> str | None:
-    """What is wrong with a file that the program wrote into a folder; None where it is as it was written.
-
-    Args:
-        name: the file, relative to the folder.
-        listed: what the list says of it; None where it is not listed.
-    """
-    path = folder / name
-    if listed is None:
-        return "is not in the list of files"
-    if path.is_symlink() or not path.is_file():
-        return "is missing" if not os.path.lexists(path) else "is no longer a file"
-    if listed.grows:
-        return None
-    size = path.stat().st_size
-    if size != listed.bytes:
-        return f"has {size} bytes instead of {listed.bytes}"
-    return None if file_digest(path) == listed.sha256 else "has changed"
 
 
 def old_place(owner: Path, relative: str) -> Path:

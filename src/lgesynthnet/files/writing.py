@@ -320,18 +320,13 @@ def _aside(room: Path) -> Iterator[Path]:
 
 
 def _sync_files(paths: list[Path]) -> None:
-    owners = set()
-    for path in dict.fromkeys(paths):
-        if not path.is_file():  # removed again inside the block
-            continue
-        with faults_named(path), path.open("rb") as file:
-            os.fsync(file.fileno())
-        if (owned := owner_of(path)) is not None:
-            owners.add(owned[0] / MANIFEST)
-    for path in owners:
-        with faults_named(path), path.open("rb") as file:
-            os.fsync(file.fileno())
-    for folder in {path.parent for path in paths}:
+    folders = {path.parent: path for path in paths}  # the files of one folder have one owner, whose list is read once
+    lists = {owned[0] / MANIFEST for path in folders.values() if (owned := owner_of(path)) is not None}
+    for path in (*dict.fromkeys(paths), *lists):
+        if path.is_file():  # or it was removed again inside the block
+            with faults_named(path), path.open("rb") as file:
+                os.fsync(file.fileno())
+    for folder in folders:
         sync_folder(folder)
 
 

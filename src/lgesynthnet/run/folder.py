@@ -16,7 +16,7 @@ from lgesynthnet.data.declaration import DECLARATION, write_declaration
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind
-from lgesynthnet.files.owned import claimed, fault_of, is_owned, manifest_of
+from lgesynthnet.files.owned import claimed, is_owned, manifest_of
 from lgesynthnet.files.writing import remove_file, write_bytes
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Labels, OnCase
@@ -201,12 +201,12 @@ class RunFolder:
 
     def damaged(self, ledger: Ledger) -> dict[int, str]:
         """Attempts whose files are not as they were written, with what is wrong; each file is read once."""
-        files = manifest_of(self.path).files
+        manifest = manifest_of(self.path)
         found: dict[int, str] = {}
         for k, image in ledger.painted().values():
             for part in PARTS:
                 name = path_of(Path(image), part).as_posix()
-                if (fault := fault_of(self.path, name, files.get(name))) is not None:
+                if (fault := manifest.fault_of(name)) is not None:
                     found[k] = f"{name} {fault}"
                     break
         return found

@@ -10,7 +10,7 @@ from typing import Any
 from lgesynthnet.data.layout import find_cases
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.files.manifest import MANIFEST, FolderKind
-from lgesynthnet.files.owned import IGNORED, UNFINISHED, fault_of, is_owned, manifest_of
+from lgesynthnet.files.owned import IGNORED, UNFINISHED, is_owned, manifest_of
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import PLAN
 from lgesynthnet.verification.contents import check_content, repair_of
@@ -94,10 +94,10 @@ def verify_folder(folder: Path, *, on_file: OnCase | None = None) -> FolderRepor
         repair = repair_of(folder, kind) if faults else None
         return FolderReport(root=folder, kind=kind, version=None, files=0, damages=faults, foreign=(), repair=repair)
     manifest = manifest_of(folder)
-    header, listed = manifest.header, dict(manifest.files)
+    header, listed = manifest.header, sorted(manifest.files)
     damages = [] if manifest.finished else [f"{folder}: the command that wrote this folder did not end"]
-    for done, (name, file) in enumerate(sorted(listed.items()), start=1):
-        if (fault := fault_of(folder, name, file)) is not None:
+    for done, name in enumerate(listed, start=1):
+        if (fault := manifest.fault_of(name)) is not None:
             damages.append(f"{folder / name}: {fault}")
         if on_file is not None:
             on_file(done, len(listed))
@@ -108,7 +108,7 @@ def verify_folder(folder: Path, *, on_file: OnCase | None = None) -> FolderRepor
         version=header.lgesynthnet,
         files=len(listed),
         damages=tuple(damages),
-        foreign=tuple(_foreign(folder, listed.keys())),
+        foreign=tuple(_foreign(folder, set(listed))),
         repair=repair_of(folder, header.kind, header.settings) if damages else None,
     )
 
@@ -122,8 +122,9 @@ def _faults_of_content(folder: Path, kind: FolderKind) -> Iterator[str]:
 
 def _foreign(folder: Path, listed: Collection[str]) -> Iterator[str]:
     """Files that are neither listed nor in a folder with a list of its own."""
-    nested = [path.parent for path in folder.glob(f"**/{MANIFEST}") if path.parent != folder]
-    for path in sorted(folder.rglob("*")):
+    paths = sorted(folder.rglob("*"))
+    nested = [path.parent for path in paths if path.name == MANIFEST and path.parent != folder]
+    for path in paths:
         relative = path.relative_to(folder)
         if path.is_dir() or path.name in IGNORED or path.name == MANIFEST or UNFINISHED in relative.parts:
             continue
