@@ -217,4 +217,5 @@ def test_a_damaged_cache_of_orientations_is_an_empty_one(tmp_path, text):
     [stack] = cohort.stacks()
     path = tmp_path / "hosts.json"
     path.write_text(text.replace("VERSION", __version__).replace("KEY", content_of(stack)))
-    assert OrientationCache(path).locate(stack).insertions == OrientationCache().locate(stack).insertions
+    content = content_of(stack)
+    assert OrientationCache(path).locate(stack, content).insertions == OrientationCache().locate(stack, content).insertions

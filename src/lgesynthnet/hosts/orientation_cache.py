@@ -44,13 +44,16 @@ class OrientationCache:
         self._entries = _read(path) if path is not None else {}
         self._used: dict[str, Any] = {}
 
-    def locate(self, stack: Stack) -> LocatedStack:
-        """The same as `locate_stack`, from the cache where the stack is known."""
-        key = content_of(stack)
-        located = _restored(stack, self._entries.get(key))
+    def locate(self, stack: Stack, content: str) -> LocatedStack:
+        """The same as `locate_stack`, from the cache where the stack is known.
+
+        Args:
+            content: hash of the stack, see `content_of`.
+        """
+        located = _restored(stack, self._entries.get(content))
         if located is None:
             located = locate_stack(stack)
-        self._used[key] = _record(located)
+        self._used[content] = _record(located)
         return located
 
     def save(self, path: Path) -> None:

@@ -181,8 +181,8 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, with_scar: bool, orientation: O
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
         return
-    hearts = orientation.locate(stack)
     hosts.content = content_of(stack)
+    hearts = orientation.locate(stack, hosts.content)
     for index in wanted:
         level, insertions = hearts.levels[index], hearts.insertions[index]
         if level is not None and insertions is not None:

@@ -14,7 +14,7 @@ from lgesynthnet.benchmark.utility.plan import Pool
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind, digest
-from lgesynthnet.files.owned import damaged_files, manifest_of, owner_of
+from lgesynthnet.files.owned import damaged_files, manifest_of
 from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.run.folder import PLAN, RunFolder
@@ -173,10 +173,7 @@ def _content_of(folder: Path) -> str:
 
 def _is_prepared(path: Path, source: str) -> bool:
     """Whether a file of prepared slices is there, whole, and made of this source."""
-    owned = owner_of(path)
-    if owned is None or not owned[1].is_whole(path.relative_to(owned[0]).as_posix()):
-        return False
     try:
-        return PreparedFile(path).source == source
+        return PreparedFile(path).source == source  # after a comparison with the folder's list
     except InputError:
         return False

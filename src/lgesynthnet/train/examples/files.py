@@ -18,6 +18,7 @@ from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.files.manifest import file_digest
 from lgesynthnet.files.reading import checked, parse_json
 from lgesynthnet.train.checkpoint import trainings_on
 from lgesynthnet.train.work import damaged_file
@@ -186,5 +187,4 @@ def _file_digest(path: Path) -> str:
 @lru_cache(maxsize=100_000)
 def _digest(path: Path, size: int, changed_ns: int) -> str:
     """The checksum of a file; computed once for all stages of a command, while its size and the time of its last change stay."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)
