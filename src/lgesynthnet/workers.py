@@ -25,7 +25,7 @@ class Workers:
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
         """Start a job. The future holds its result or its exception."""
-        with _ctrl_c_held_back():  # a new process inherits this, and so is deaf from its first instant
+        with _signals_held_back():  # a new process inherits this, and so is deaf from its first instant
             return self._pool.submit(function, *arguments)
 
 
@@ -33,7 +33,8 @@ class Workers:
 def worker_processes(count: int) -> Iterator[Workers]:
     """Processes for a `with` block. If an exception or Ctrl-C leaves the block, jobs that still run are terminated."""
     # Spawned and not forked: a fork copies torch's threads and locks in whatever state they are, and the lock of the folder.
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    with _signals_held_back():  # its queues start the process in which Python counts what is shared
+        pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent)
     try:
         yield Workers(pool)
     except BaseException:
@@ -84,7 +85,7 @@ def _follow_parent() -> None:
 
 
 @contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
+def _signals_held_back() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
