@@ -53,14 +53,26 @@ def ring_patient(seed: int, slices: int = 3, scar: bool = False, rv: bool = Fals
     return np.stack(images, axis=2), np.stack(labels, axis=2)
 
 
+def short_axis_affine(seed: int, spacing_mm: tuple[float, float, float] = (SPACING_MM, SPACING_MM, 10.0)) -> np.ndarray:
+    """(column, row, slice) to NIfTI's millimetres for a radiological short axis, base first, turned by up to 10 degrees about each axis."""
+    from scipy.spatial.transform import Rotation
+
+    turned = Rotation.from_euler("xyz", np.random.default_rng(seed).uniform(-10, 10, 3), degrees=True).as_matrix()
+    right, down = np.linalg.qr(np.array([[0.7704, 0.6184, 0.155], [-0.1516, 0.4139, -0.8976]]).T)[0].T * [[-1], [-1]]
+    right, down = right * np.sign(right[0]), down * np.sign(-down[2])
+    affine = np.eye(4)
+    # The order of the slices is the reverse of the way from the apex to the base, right x down.
+    affine[:3, :3] = np.diag([-1, -1, 1]) @ turned @ np.stack([right, down, -np.cross(right, down)], axis=1) * spacing_mm
+    affine[:3, 3] = (-40.0, 12.5, 7.25)
+    return affine
+
+
 def write_patient(
     root: Path, name: str, seed: int, *, dtype: type = np.int16, scar: bool = False, slices: int = 3, rv: bool = False
 ) -> Path:
-    """Write `Case_NAME` in the EMIDEC layout, with an oblique affine; returns the path of the image."""
+    """Write `Case_NAME` in the EMIDEC layout, with the affine of a short axis; returns the path of the image."""
     image, labels = ring_patient(seed, slices, scar, rv)
-    turn = np.eye(4)
-    turn[:3, :3] = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0] * (SPACING_MM, SPACING_MM, 10.0)
-    turn[:3, 3] = (-40.0, 12.5, 7.25)
+    turn = short_axis_affine(seed)
     paths = [root / f"Case_{name}" / part / f"Case_{name}.nii.gz" for part in ("Images", "Contours")]
     stored = image if np.dtype(dtype).kind == "f" else np.rint(image).clip(0, 255)
     for path, voxels in zip(paths, (stored.astype(dtype), labels), strict=True):

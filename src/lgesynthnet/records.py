@@ -48,6 +48,63 @@ def scar_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
     return np.asarray((labels == Label.SCAR) | (labels == Label.NO_REFLOW))
 
 
+class ViewSource(StrEnum):
+    """How the radiological view of a file was found, the most reliable way first."""
+
+    GIVEN = "given"  # --flip
+    AFFINE = "affine"
+    STORED = "stored"  # the file says nothing about the patient, so its array is taken to be in the radiological view
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How a stored slice is turned into the radiological view, in which the RV is on the viewer's left and anterior is up.
+
+    The axes are exchanged first, then mirrored. Nothing is resampled, so turning back gives the stored bytes.
+
+    Attributes:
+        transpose: whether rows and columns are exchanged.
+        flip_rows, flip_columns: whether the order of the rows (then of the columns) is reversed.
+    """
+
+    transpose: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+    source: ViewSource = ViewSource.STORED
+
+    def turn(self, stored: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+        """The array in the radiological view; the first two axes of `stored` are the rows and columns of the file."""
+        turned = np.swapaxes(stored, 0, 1) if self.transpose else stored
+        return turned[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+
+    def turn_back(self, viewed: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+        """The inverse of `turn`."""
+        mirrored = viewed[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+        return np.swapaxes(mirrored, 0, 1) if self.transpose else mirrored
+
+    def turn_lengths(self, lengths: tuple[float, float]) -> tuple[float, float]:
+        """(row, column) lengths of the file, such as its pixel size, in the radiological view; also its own inverse."""
+        return (lengths[1], lengths[0]) if self.transpose else lengths
+
+
+AS_STORED = View()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a slice is stored, so that what is made of it can be written to the same place in space.
+
+    Attributes:
+        path: a NIfTI or DICOM file.
+        index: slice of the NIfTI file, or frame of the DICOM file, from 0.
+        view: how the stored slice was turned into the radiological view.
+    """
+
+    path: Path
+    index: int
+    view: View = AS_STORED
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShortAxisSlice:
     """One 2-D short-axis LGE image with its labels, on the scanner's own grid and in its own numbers.
@@ -58,7 +115,7 @@ class ShortAxisSlice:
         image: (rows, cols), stored numbers of any real data type, in the radiological view: the RV is on the viewer's left.
         labels: (rows, cols), values of `Label`.
         spacing_mm: pixel size in mm as (row, column).
-        image_path, label_path: the files that the slice came from; None for a slice made in memory.
+        place: where the image is stored; None for a slice made in memory.
 
     Raises:
         InputError: the shapes differ, or the spacing is not positive.
@@ -69,8 +126,7 @@ class ShortAxisSlice:
     image: Image
     labels: Labels
     spacing_mm: tuple[float, float]
-    image_path: Path | None = None
-    label_path: Path | None = None
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if self.image.shape != self.labels.shape:
@@ -108,9 +164,11 @@ class Stack:
         labels: (rows, cols, slices), values of `Label`.
         spacing_mm: pixel size in mm as (row, column).
         slice_step_mm: distance between the centres of neighbouring slices in mm; 0 where a single slice states none.
-        flip: whether (rows, columns) were mirrored to reach the radiological view; a writer undoes this.
-        base_first: whether slice 0 is the base; None where it is not known. It is never guessed here.
+        places: where each slice is stored; empty for a stack made in memory.
+        base_first: whether slice 0 is the base, as the user said it; None where the user did not.
+        base_first_by_affine: the same as the positions of the slices in the patient say it; None where the file has none.
         insertions_deg: slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
+        notes: what was done or noticed when the files were read, one sentence each.
 
     Raises:
         InputError: the shapes of image and labels differ.
@@ -121,15 +179,22 @@ class Stack:
     labels: UInt8[np.ndarray, "rows cols slices"]
     spacing_mm: tuple[float, float]
     slice_step_mm: float
-    image_path: Path | None = None
-    label_path: Path | None = None
-    flip: tuple[bool, bool] = (False, False)
+    places: tuple[Place, ...] = ()
     base_first: bool | None = None
+    base_first_by_affine: bool | None = None
     insertions_deg: dict[int, tuple[float, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image.shape != self.labels.shape:
             raise InputError(f"{self.patient}: the image is {self.image.shape} but its labels are {self.labels.shape}")
+        if self.places and len(self.places) != self.image.shape[2]:
+            raise InputError(f"{self.patient}: has {self.image.shape[2]} slices, but {len(self.places)} places")
+
+    @property
+    def view(self) -> View:
+        """How the stored slices were turned into the radiological view; all in one way."""
+        return self.places[0].view if self.places else AS_STORED
 
     def __len__(self) -> int:
         return int(self.image.shape[2])
@@ -143,8 +208,7 @@ class Stack:
             image=np.ascontiguousarray(self.image[:, :, index]),
             labels=np.ascontiguousarray(self.labels[:, :, index]),
             spacing_mm=self.spacing_mm,
-            image_path=self.image_path,
-            label_path=self.label_path,
+            place=self.places[index] if self.places else None,
         )
 
     def __iter__(self) -> Iterator[ShortAxisSlice]:

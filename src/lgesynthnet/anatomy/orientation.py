@@ -29,6 +29,7 @@ class OrderSource(StrEnum):
     """How the order of a stack was found, the most reliable way first."""
 
     GIVEN = "given"
+    AFFINE = "affine"
     AREAS = "areas"
     ASSUMED = "assumed"
 
@@ -39,7 +40,7 @@ class StackOrder:
 
     Attributes:
         base_first: whether slice 0 lies nearer to the base than the last slice.
-        confidence: 0 to 1; 1 when the user gave the order, 0 when it is assumed.
+        confidence: 0 to 1; 1 when the user or the affine gave the order, 0 when it is assumed.
     """
 
     base_first: bool
@@ -50,11 +51,14 @@ class StackOrder:
 def order_stack(stack: Stack) -> StackOrder:
     """Find the base and the apex of a stack.
 
-    The order that the user gave comes first. Otherwise the areas of cavity, whole LV and labelled RV decide, which all shrink
-    towards the apex. With fewer than two slices of the LV, or without any trend, base first is assumed with confidence 0.
+    The order that the user gave comes first, then the positions of the slices in the patient. Otherwise the areas of cavity, whole LV and
+    labelled RV decide, which all shrink towards the apex. With fewer than two slices of the LV, or without any trend, base first is assumed
+    with confidence 0.
     """
     if stack.base_first is not None:
         return StackOrder(base_first=stack.base_first, confidence=1.0, source=OrderSource.GIVEN)
+    if stack.base_first_by_affine is not None and len(stack) > 1:
+        return StackOrder(base_first=stack.base_first_by_affine, confidence=1.0, source=OrderSource.AFFINE)
     cavity, wall = stack.labels == Label.CAVITY, wall_of(stack.labels)
     with_lv = np.flatnonzero(wall.any(axis=(0, 1)) & cavity.any(axis=(0, 1)))
     assumed = StackOrder(base_first=True, confidence=0.0, source=OrderSource.ASSUMED)
@@ -124,10 +128,15 @@ def _from_images(stack: Stack, index: int, evidence: Mapping[int, Evidence], spr
     """Insertions from the weighted mean evidence of the neighbours; the assumed pair where that is hardly more than chance."""
     total, weights = np.zeros_like(evidence[index]), 0.0
     anterior_drift, inferior_drift = _drift_per_slice(stack)
-    for neighbour, neighbour_evidence in evidence.items():
-        away = neighbour - index
+    for away in sorted({abs(neighbour - index) for neighbour in evidence}):
         weight = float(np.exp(-0.5 * (away / spread) ** 2)) if spread else float(away == 0)
-        total, weights = total + weight * shift_evidence(neighbour_evidence, anterior_drift * away, inferior_drift * away), weights + weight
+        # Both neighbours at once: a stack that is stored from the other end must give the same sum to the last digit.
+        both = [
+            shift_evidence(evidence[index + side], anterior_drift * side, inferior_drift * side)
+            for side in {away, -away}
+            if index + side in evidence
+        ]
+        total, weights = total + weight * sum(both[1:], start=both[0]), weights + weight * len(both)
     insertions = most_likely_insertions(total / weights)
     return insertions if insertions.confidence >= MIN_CONFIDENCE else ASSUMED_INSERTIONS
 

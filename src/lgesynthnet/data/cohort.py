@@ -24,7 +24,7 @@ class Cohort:
         skipped: files without a partner or without a unique name; `stacks` does not repeat them.
         label_map: what each label id in the files means.
         base_first: whether slice 0 is the base; None where it is not known.
-        flip: whether (rows, columns) are mirrored to reach the radiological view.
+        flip: whether the stored (rows, columns) are to be mirrored; None where the affine decides.
         insertions_deg: patient -> slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
     """
 
@@ -34,7 +34,7 @@ class Cohort:
     skipped: list[Skipped]
     label_map: dict[int, Label]
     base_first: bool | None = None
-    flip: tuple[bool, bool] = (False, False)
+    flip: tuple[bool, bool] | None = None
     insertions_deg: dict[str, dict[int, tuple[float, float]]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ def open_cohort(
     dataset: str | None = None,
     label_map: dict[int, Label] | None = None,
     base_first: bool | None = None,
-    flip: tuple[bool, bool] = (False, False),
+    flip: tuple[bool, bool] | None = None,
     landmarks: Path | None = None,
 ) -> Cohort:
     """Find the cases of a folder, and decide what its labels mean before any voxel is read.
@@ -91,7 +91,8 @@ def open_cohort(
         dataset: name of a data set in `LABEL_MAPS`.
         label_map: meaning of each label id; give either this or `dataset`.
         base_first: whether slice 0 is the base (True) or the apex (False); None where it is not known.
-        flip: whether to mirror (rows, columns) to reach the radiological view, with the RV on the viewer's left.
+        flip: whether to mirror the stored (rows, columns) to reach the radiological view, with the RV on the viewer's left; None lets the
+            affine decide.
         landmarks: CSV file of RV insertion angles, see `read_landmarks`.
     Raises:
         InputError: there are no cases, the meaning of the labels is not known, or the landmarks cannot be read or name no

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from nibabel.spatialimages import HeaderDataError
 
+from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import open_regular
 
@@ -33,6 +34,9 @@ MAX_PIXEL_MM, MAX_STEP_MM = 10.0, 50.0
 MAX_FIELD_MM = 1000.0  # side of a slice; the bore of a scanner is narrower
 MAX_STRETCH = 5.0  # longer by shorter side of a pixel
 MAX_AFFINE = 1e6  # mm; what is larger comes from damage, and a sample's origin must fit float32
+MAX_SKEW = 9e-5  # cosine between two axes; ITK, and with it most programs, refuses 1e-4
+LEAST_LENGTH_MM = 1e-6  # of a voxel along each axis
+MAX_DIFFERENCE = 0.01  # of voxel sizes that are stated twice, as a share
 MAX_QUATERNION = 1.02  # length of a unit quaternion after rounding by careless writers; what is longer is no rotation
 # A header begins with its own length in bytes.
 _HEADER_CLASSES: dict[int, type[nib.Nifti1Header]] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
@@ -61,9 +65,10 @@ class Volume:
 
     Attributes:
         stored: (columns, rows, slices), unscaled numbers in the data type of the file and in native byte order.
-        affine: maps voxel indices to scanner millimetres. It is compared and copied; the spacing never comes from it.
+        affine: maps voxel indices to scanner millimetres (right, front, head). The spacing never comes from it.
         pixel_mm: spacing along columns, rows and slices in mm, from pixdim; the last is 0 where a single slice states none.
         slope, inter: displayed value = stored * slope + inter; (1, 0) where the header states none.
+        notes: what is unusual about the header, one sentence each.
     """
 
     path: Path
@@ -72,6 +77,7 @@ class Volume:
     pixel_mm: tuple[float, float, float]
     slope: float
     inter: float
+    notes: tuple[str, ...] = ()
 
 
 def read_volume(path: Path) -> Volume:
@@ -91,11 +97,11 @@ def read_volume(path: Path) -> Volume:
         goes_on = path.stat().st_size > 2 * (size + MAX_PADDING_BYTES) or len(stream.read(MAX_PADDING_BYTES + 1)) > MAX_PADDING_BYTES
         if goes_on:
             raise InputError(f"{path}: holds far more than the {size} bytes that its header states; export it again")
-        affine = affine_of(header, geometry.shape)
+        affine, notes = _position(path, header, geometry.shape, geometry.pixel_mm)
     stored = np.frombuffer(voxels, dtype=geometry.dtype).reshape(geometry.shape, order="F")
     native = stored.astype(geometry.dtype.newbyteorder("="), copy=False)
     slope, inter = _scale(header)
-    return Volume(path=path, stored=native, affine=affine, pixel_mm=geometry.pixel_mm, slope=slope, inter=inter)
+    return Volume(path=path, stored=native, affine=affine, pixel_mm=geometry.pixel_mm, slope=slope, inter=inter, notes=notes)
 
 
 def read_header(path: Path) -> tuple[nib.Nifti1Header, Geometry]:
@@ -222,14 +228,59 @@ def _most_voxels() -> int:
 
 
 def _require_position(path: Path, header: nib.Nifti1Header, shape: tuple[int, int, int]) -> None:
-    """Both ways in which a header can state a position must be usable: a sample inherits both."""
-    affines = {"affine": affine_of(header, shape)}
+    """Both ways in which a header can state a position must be usable: a sample inherits both, and other programs must open it."""
+    for name, affine in _affines(header, shape).items():
+        if not (np.isfinite(affine).all() and np.abs(affine).max() < MAX_AFFINE):
+            raise InputError(f"{path}: its {name} holds NaN, Inf or numbers above {MAX_AFFINE:g}; correct the header or export it again")
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        if not lengths.min() > LEAST_LENGTH_MM:
+            raise InputError(f"{path}: its {name} is singular: an axis of the image has no direction in the patient; export it again")
+        cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
+        skew = float(np.abs(cosines - np.eye(3)).max())
+        if skew > MAX_SKEW:
+            raise InputError(
+                f"{path}: the axes of its {name} are not at right angles (cosine {skew:.2g}), and other programs cannot open such a file; "
+                "resample the image onto a grid with right angles"
+            )
+
+
+def _affines(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> dict[str, Float[np.ndarray, "4 4"]]:
+    """What the header states about the position, by name, the one that is used first."""
+    affines = {"sform" if int(header["sform_code"]) > 0 else "affine": affine_of(header, shape)}
     if int(header["qform_code"]) > 0:
         with np.errstate(all="ignore"):
             affines["qform"] = header.get_qform()
-    for name, affine in affines.items():
-        if not (np.isfinite(affine).all() and np.abs(affine).max() < MAX_AFFINE):
-            raise InputError(f"{path}: its {name} holds NaN, Inf or numbers above {MAX_AFFINE:g}; correct the header or export it again")
+    return affines
+
+
+def _position(
+    path: Path, header: nib.Nifti1Header, shape: tuple[int, int, int], pixel_mm: tuple[float, float, float]
+) -> tuple[Float[np.ndarray, "4 4"], tuple[str, ...]]:
+    """The affine that says where the image lies in the patient, and what is unusual about it.
+
+    Raises:
+        InputError: qform and sform show two views of the patient, so that left and right, or front and back, are not known.
+    """
+    affines = _affines(header, shape)
+    real = {name: affine for name, affine in affines.items() if anatomical_directions(affine) is not None}
+    if len({(view_of(affine), base_first_of(affine)) for affine in real.values()}) > 1:
+        raise InputError(f"{path}: its qform and its sform place the image differently in the patient; correct one, or export it again")
+    affine = next(iter((real or affines).values()))
+    notes = []
+    lengths = {name: tuple(np.linalg.norm(each[:3, :3], axis=0).tolist()) for name, each in affines.items()}
+    for stated, length in lengths.items():
+        empty = stated not in real and np.allclose(length, 1.0)  # as in the files of EMIDEC, where only pixdim is right
+        known = [(a, b) for a, b in zip(length, pixel_mm, strict=True) if b > 0]
+        if not empty and stated != "affine" and any(abs(a - b) > MAX_DIFFERENCE * b for a, b in known):
+            notes.append(
+                f"{path}: its {stated} has voxels of {_mm(length)} mm, and pixdim{' and qform' if 'qform' in affines else ''} "
+                f"{_mm(pixel_mm)} mm; {_mm(pixel_mm)} mm is used: correct the header if that is wrong"
+            )
+    return affine, tuple(notes)
+
+
+def _mm(lengths: tuple[float, ...]) -> str:
+    return " x ".join(f"{length:.3g}" for length in lengths)
 
 
 def _spacing(path: Path, header: nib.Nifti1Header, shape: tuple[int, int, int]) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Shaped
 from lgesynthnet.data.nifti import affine_of, read_header
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.writing import write_bytes
-from lgesynthnet.records import Stack
+from lgesynthnet.records import Place, Stack
 
 DType = np.dtype[Any] | type | str
 _MARK = "SYNTHETIC"
@@ -23,9 +23,7 @@ _MARK = "SYNTHETIC"
 def write_slice_like(
     out_path: Path,
     pixels: Shaped[np.ndarray, "rows cols"],
-    like_path: Path,
-    index: int,
-    flip: tuple[bool, bool] = (False, False),
+    like: Place,
     dtype: DType | None = None,
     descrip: str = _MARK,
 ) -> None:
@@ -39,28 +37,24 @@ def write_slice_like(
     ending = out_path.suffix.lower()
     if ending not in (".gz", ".nii"):
         raise InputError(f"{out_path}: slices are written as .nii.gz or .nii; change the ending of the file name")
-    content = slice_like(pixels, like_path, index, flip, dtype, descrip)
+    content = slice_like(pixels, like, dtype, descrip)
     write_bytes(out_path, content if ending == ".nii" else gzip_bytes(content))
 
 
 def slice_like(
     pixels: Shaped[np.ndarray, "rows cols"],
-    like_path: Path,
-    index: int,
-    flip: tuple[bool, bool] = (False, False),
+    like: Place,
     dtype: DType | None = None,
     descrip: str = _MARK,
 ) -> bytes:
-    """A NIfTI file of one synthetic slice of shape (columns, rows, 1) that lies where slice `index` of the host file lies.
+    """A NIfTI file of one synthetic slice of shape (columns, rows, 1) that lies where its host slice lies.
 
     The header says that the slice is synthetic. The bytes depend only on the input. Header extensions of the host are dropped, because
     they may hold a patient's data.
 
     Args:
-        pixels: (rows, cols), stored numbers (unscaled), in the view that `flip` made of the file; the flip is undone here.
-        like_path: the host *image*, also when a label is written, so that image and label get the same geometry.
-        index: position of the slice in the host file, from 0.
-        flip: whether (rows, columns) were mirrored when the host was read.
+        pixels: (rows, cols), stored numbers (unscaled), in the view of `like`; they are turned back here.
+        like: place of the host *image*, also when a label is written, so that image and label get the same geometry.
         dtype: data type on disk. None keeps the data type, slope and intercept of the host. With any data type given, even
             the host's own, nothing is scaled.
         descrip: free text of the header, at most 79 ASCII characters; SYNTHETIC is put in front where it is missing.
@@ -68,23 +62,23 @@ def slice_like(
         InputError: the host cannot be read, has no such slice, or has another size.
         ValueError: a pixel does not fit the data type exactly; the caller has to round and clip.
     """
-    header, stored = _slice_of(pixels, like_path, index, flip, dtype)
+    header, stored = _slice_of(pixels, like, dtype)
     header["descrip"] = (descrip if descrip.startswith(_MARK) else f"{_MARK} {descrip}").encode("ascii", "replace")[:79]
     header["intent_name"], header["aux_file"] = _MARK.encode(), _MARK.encode()
     return _slice_bytes(header, stored)
 
 
-def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like_path: Path, index: int, dtype: DType | None = None) -> bytes:
-    """A NIfTI file with a copy of slice `index` of a file, or with labels for it, of shape (columns, rows, 1).
+def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DType | None = None) -> bytes:
+    """A NIfTI file with a copy of a slice, or with labels for it, of shape (columns, rows, 1).
 
     Unlike `slice_like` this leaves the texts of the header as they are, so a real slice is not called synthetic.
 
     Args:
-        pixels: (rows, cols), stored numbers in the file's own view.
+        pixels: (rows, cols), stored numbers in the view of `like`.
     Raises:
         InputError, ValueError: see `slice_like`.
     """
-    return _slice_bytes(*_slice_of(pixels, like_path, index, (False, False), dtype))
+    return _slice_bytes(*_slice_of(pixels, like, dtype))
 
 
 def stack_files(stack: Stack, *, descrip: str) -> tuple[bytes, bytes]:
@@ -109,28 +103,28 @@ def gzip_bytes(content: bytes) -> bytes:
 
 
 def _slice_of(
-    pixels: Shaped[np.ndarray, "rows cols"], like_path: Path, index: int, flip: tuple[bool, bool], dtype: DType | None
+    pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DType | None
 ) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "columns rows"]]:
-    """Header and voxels of a slice that lies where slice `index` of the host lies; see `slice_like`."""
-    header, geometry = read_header(like_path)
+    """Header and voxels of a slice that lies where its host slice lies; see `slice_like`."""
+    header, geometry = read_header(like.path)
     columns, rows, slices = geometry.shape
-    if not 0 <= index < slices or pixels.shape != (rows, columns):
+    in_file_view = like.view.turn_back(pixels)
+    if not 0 <= like.index < slices or in_file_view.shape != (rows, columns):
         raise InputError(
-            f"{like_path}: has {slices} slices of {rows} x {columns} (rows x columns), but slice {index} of {pixels.shape} was asked for; "
-            "give the host that the slice was made from"
+            f"{like.path}: has {slices} slices of {rows} x {columns} (rows x columns), but slice {like.index} of {in_file_view.shape} was "
+            "asked for; give the host that the slice was made from"
         )
     disk = geometry.dtype
     if dtype is not None:
         header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
         header.set_data_dtype(np.dtype(dtype))
         disk = header.get_data_dtype()
-    in_file_view = pixels[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
     stored = in_file_view.T.astype(disk)
     if not np.array_equal(stored.T, in_file_view, equal_nan=pixels.dtype.kind == "f"):
         raise ValueError(
-            f"{like_path.name}: new pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
+            f"{like.path.name}: new pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
         )
-    _keep_one_slice(header, geometry.shape, index)
+    _keep_one_slice(header, geometry.shape, like.index)
     return header, stored
 
 
@@ -145,7 +139,7 @@ def _keep_one_slice(header: nib.Nifti1Header, shape: tuple[int, int, int], index
             header[key] = value
     if int(header["sform_code"]) > 0 or quaternion_origin is None:
         # A host with neither code is placed by its shape, which has just changed: only an sform keeps the slice in its place.
-        header["sform_code"] = max(int(header["sform_code"]), 2 if quaternion_origin is None else 0)
+        header["sform_code"] = int(header["sform_code"]) or 2
         for i, key in enumerate(("srow_x", "srow_y", "srow_z")):
             header[key] = [*affine[i, :3], origin[i]]
 

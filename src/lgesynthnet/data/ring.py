@@ -37,7 +37,7 @@ def usable_slices(stack: Stack) -> tuple[list[int], list[Skipped]]:
         if fault is None:
             usable.append(slice_.index)
         else:
-            place = f"{slice_.image_path}: slice {slice_.index}: " if slice_.image_path else ""
+            place = f"{slice_.place.path}: slice {slice_.index}: " if slice_.place else ""
             skipped.append(Skipped(name=slice_.name, reason=f"{place}{fault}"))
     return usable, skipped
 

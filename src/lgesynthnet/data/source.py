@@ -21,7 +21,8 @@ class CohortSource:
     """Where patients lie and how their files are to be read.
 
     Attributes:
-        flip: mirroring that turns the files into the radiological view (RV on the viewer's left); undone in whatever is written.
+        flip: mirroring that turns the stored arrays into the radiological view (RV on the viewer's left); undone in whatever is written.
+            None lets the affine decide.
         patients: only these patients; None takes all.
     """
 
@@ -30,12 +31,15 @@ class CohortSource:
     labels: str | None = option(None, help='Meaning of the label ids: "1=cavity,2=wall,3=scar,4=no-reflow,5=rv".', panel=READING)
     base_first: bool | None = option(
         None,
-        help="Which end of a stack slice 0 is. Without it the areas of the heart decide.",
+        help="Which end of a stack slice 0 is. Without it the affine decides, or else the areas of the heart.",
         flags=("--base-first/--apex-first",),
         panel=READING,
     )
-    flip: Flip = option(
-        Flip.NONE, help="Mirror rows or columns into the radiological view; undone in the files that are written.", panel=READING
+    flip: Flip | None = option(
+        None,
+        help="Mirror the stored rows or columns into the radiological view, whatever the affine says; undone in what is written.",
+        default_text="what the affine says",
+        panel=READING,
     )
     landmarks: Path | None = option(
         None,
@@ -45,6 +49,11 @@ class CohortSource:
     patients: tuple[str, ...] | None = option(
         None, help="Read only this patient; give the option again for more.", flags=("--patient",), panel=READING
     )
+
+    @property
+    def mirrored(self) -> tuple[bool, bool] | None:
+        """Whether the stored (rows, columns) are to be mirrored; None where the affine decides."""
+        return self.flip.axes if self.flip is not None else None
 
     def open(self) -> Cohort:
         """List the cases, without reading a voxel.
@@ -60,7 +69,7 @@ class CohortSource:
             dataset=self.dataset,
             label_map=parse_label_map(self.labels) if self.labels else None,
             base_first=self.base_first,
-            flip=self.flip.axes,
+            flip=self.mirrored,
             landmarks=self.landmarks,
         )
         if self.patients is None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Shaped
 
-from lgesynthnet.data.label_maps import EXAMPLE
+from lgesynthnet.data.label_reading import StoredLabels, fill_cavities, translate_labels
 from lgesynthnet.data.nifti import Volume, read_volume
+from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
-from lgesynthnet.records import Label, Stack
+from lgesynthnet.records import Label, Place, Stack, View
 
 AFFINE_TOLERANCE = 1e-3
+IDENTITY = (0, 1, 2), (False, False, False)
 
 
 def read_stack(
@@ -24,68 +27,119 @@ def read_stack(
     label_map: Mapping[int, Label],
     *,
     base_first: bool | None = None,
-    flip: tuple[bool, bool] = (False, False),
+    flip: tuple[bool, bool] | None = None,
     insertions_deg: Mapping[int, tuple[float, float]] | None = None,
 ) -> Stack:
-    """Read an image and its labels. The axes are turned from (column, row, slice) to (row, column, slice) and mirrored as asked.
+    """Read an image and its labels, and turn both into the radiological view. Nothing is resampled.
 
     The numbers of the image stay as they are stored; slope and intercept are not applied. The spacing comes from pixdim,
-    never from the affine, which is meaningless in the files of EMIDEC.
+    never from the affine, which is meaningless in the files of EMIDEC. Labels whose grid is a permutation and mirroring of the image's are
+    turned onto it.
 
     Args:
         label_map: meaning of each label id.
         base_first: whether slice 0 is the base; None where it is not known.
-        flip: whether to mirror (rows, columns) to reach the radiological view.
-        insertions_deg: slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
+        flip: whether the user wants the stored (rows, columns) mirrored; None lets the affine decide.
+        insertions_deg: slice index -> (anterior, inferior) RV insertion angles in degrees in that view, as the user marked them.
     Raises:
         InputError: a file cannot be used, the two files have different grids, a label id is unknown, the image holds NaN or
             Inf, or `insertions_deg` names a slice that does not exist.
     """
     image, label = read_volume(image_path), read_volume(label_path)
-    _require_same_grid(image, label)
+    label, notes = _on_the_grid_of(image, label)
     _require_finite(image)
-    labels = _translate_labels(label, label_map)
-    across, down, step = image.pixel_mm
-    stray = sorted(index for index in insertions_deg or {} if not 0 <= index < image.stored.shape[2])
-    if stray:
-        raise InputError(
-            f"{image_path}: landmarks name slice {stray[0]} of {patient}, which has {image.stored.shape[2]} slices, counted from 0; "
-            "correct the landmarks"
-        )
-    return Stack(
-        patient=patient,
-        image=_to_view(image.stored, flip),
-        labels=_to_view(labels, flip),
-        spacing_mm=(down, across),
-        slice_step_mm=step,
-        image_path=image_path,
-        label_path=label_path,
-        flip=flip,
-        base_first=base_first,
-        insertions_deg=dict(insertions_deg or {}),
+    labels, filled = fill_cavities(translate_labels(label, label_map))
+    if filled:
+        notes.append(f"{label_path}: no cavity is labelled in {_slices(filled)}; the hole of the wall is taken as the cavity")
+    return stack_of(
+        image, labels, patient, base_first=base_first, view=view_of(image.affine, flip), insertions_deg=insertions_deg, notes=notes
     )
 
 
-def _to_view(stored: Shaped[np.ndarray, "columns rows slices"], flip: tuple[bool, bool]) -> Shaped[np.ndarray, "rows columns slices"]:
-    turned = stored.transpose(1, 0, 2)
-    return np.ascontiguousarray(turned[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1])
+def stack_of(
+    image: Volume,
+    labels: StoredLabels,
+    patient: str,
+    *,
+    base_first: bool | None = None,
+    view: View,
+    insertions_deg: Mapping[int, tuple[float, float]] | None = None,
+    notes: list[str] | None = None,
+) -> Stack:
+    """A stack from an image and labels in the orientation of its file; see `read_stack`."""
+    across, down, step = image.pixel_mm
+    slices = image.stored.shape[2]
+    stray = sorted(index for index in insertions_deg or {} if not 0 <= index < slices)
+    if stray:
+        raise InputError(
+            f"{image.path}: landmarks name slice {stray[0]} of {patient}, which has {slices} slices, counted from 0; correct the landmarks"
+        )
+    return Stack(
+        patient=patient,
+        image=_in_view(image.stored, view),
+        labels=_in_view(labels, view),
+        spacing_mm=view.turn_lengths((down, across)),
+        slice_step_mm=step,
+        places=tuple(Place(path=image.path, index=index, view=view) for index in range(slices)),
+        base_first=base_first,
+        base_first_by_affine=base_first_of(image.affine),
+        insertions_deg=dict(insertions_deg or {}),
+        notes=(*image.notes, *(notes or [])),
+    )
 
 
-def _require_same_grid(image: Volume, label: Volume) -> None:
+def _in_view(stored: Shaped[np.ndarray, "columns rows slices"], view: View) -> Shaped[np.ndarray, "rows columns slices"]:
+    return np.ascontiguousarray(view.turn(stored.transpose(1, 0, 2)))
+
+
+def _on_the_grid_of(image: Volume, label: Volume) -> tuple[Volume, list[str]]:
+    """The label with the axes of its image, where the two grids are the same voxels in another order; and what was done."""
+    fault = _grid_fault(image, label)
+    if fault is None:
+        return label, []
+    for order, mirrored in itertools.product(itertools.permutations(range(3)), itertools.product((False, True), repeat=3)):
+        turned = _turned(label, order, mirrored)
+        if (order, mirrored) != IDENTITY and _grid_fault(image, turned) is None:
+            return turned, [f"{label.path}: its axes run differently from its image's; the labels were turned onto the image's grid"]
+    what, of_image, of_label = fault
+    if what == "affine" and anatomical_directions(label.affine) is None and anatomical_directions(image.affine) is not None:
+        remedy = "the label does not say where it lies: save it again where it was drawn, with the image's position"
+    else:
+        remedy = "resample the label onto the image's grid, with nearest neighbours"
+    raise InputError(f"{label.path}: its {what} is {of_label}, but its image {image.path} has {of_image}; {remedy}")
+
+
+def _turned(label: Volume, order: tuple[int, ...], mirrored: tuple[bool, ...]) -> Volume:
+    """The same voxels with axis `order[k]` as axis k, reversed where `mirrored[k]`; the affine follows."""
+    stored = label.stored.transpose(order)
+    affine = label.affine[:, [*order, 3]].copy()
+    for axis, reverse in enumerate(mirrored):
+        if reverse:
+            affine[:3, 3] += affine[:3, axis] * (stored.shape[axis] - 1)
+            affine[:3, axis] *= -1
+    stored = stored[tuple(slice(None, None, -1 if reverse else 1) for reverse in mirrored)]
+    across, down, step = (label.pixel_mm[axis] for axis in order)
+    return replace(label, stored=stored, affine=affine, pixel_mm=(across, down, step))
+
+
+def _grid_fault(image: Volume, label: Volume) -> tuple[str, str, str] | None:
+    """The first difference between two grids with both values; None where they are equal."""
     for what, of_image, of_label in (
         ("shape (columns, rows, slices)", np.array(image.stored.shape), np.array(label.stored.shape)),
         ("pixdim in mm", np.array(image.pixel_mm), np.array(label.pixel_mm)),
         ("affine", image.affine, label.affine),
     ):
         if not np.allclose(of_image, of_label, rtol=0, atol=AFFINE_TOLERANCE):
-            raise InputError(
-                f"{label.path}: its {what} is {_rounded(of_label)}, but its image {image.path} has {_rounded(of_image)}; "
-                "resample the label onto the image's grid or copy the image's header"
-            )
+            return what, _rounded(of_image), _rounded(of_label)
+    return None
 
 
-def _rounded(numbers: Shaped[np.ndarray, "*shape"]) -> str:
+def _rounded(numbers: Shaped[np.ndarray, "*shape"] | Float[np.ndarray, "*shape"]) -> str:
     return str(np.round(numbers, 4).tolist()).replace(" ", "")
+
+
+def _slices(indices: list[int]) -> str:
+    return f"slice {indices[0]}" if len(indices) == 1 else f"{len(indices)} slices"
 
 
 def _require_finite(image: Volume) -> None:
@@ -97,29 +151,3 @@ def _require_finite(image: Volume) -> None:
         count = broken[slices[0]]
         more = f" (and {len(slices) - 1} more slices)" if len(slices) > 1 else ""
         raise InputError(f"{image.path}: slice {slices[0]} holds NaN or Inf in {count} pixels{more}; replace them, e.g. by 0")
-
-
-def _translate_labels(label: Volume, label_map: Mapping[int, Label]) -> UInt8[np.ndarray, "columns rows slices"]:
-    """Label ids of the file to `Label`. Floats are accepted where they are whole numbers, as in the files of EMIDEC."""
-    labels = np.zeros(label.stored.shape, dtype=np.uint8)
-    for index in range(label.stored.shape[2]):  # one slice at a time, because scaled numbers take eight bytes
-        values: Float[np.ndarray, "columns rows"] | Shaped[np.ndarray, "columns rows"] = label.stored[:, :, index]
-        if (label.slope, label.inter) != (1.0, 0.0):
-            with np.errstate(over="ignore", invalid="ignore"):
-                values = values.astype(np.float64) * label.slope + label.inter
-        for value in np.unique(values):
-            here = values == value
-            if not np.isfinite(value) or value != np.rint(value) or int(value) not in label_map:
-                count = int(here.sum() if np.isfinite(value) else (~np.isfinite(values)).sum())
-                raise _unknown_label(label.path, index, float(value), count, label_map)
-            labels[:, :, index][here] = label_map[int(value)]
-    return labels
-
-
-def _unknown_label(path: Path, index: int, value: float, count: int, label_map: Mapping[int, Label]) -> InputError:
-    known = ",".join(f"{number}={label.name.lower().replace('_', '-')}" for number, label in label_map.items())
-    whole = math.isfinite(value) and value == value // 1
-    kind = f"label id {value:g}" if whole else f"the label value {value:g}, which is not a whole number,"
-    return InputError(
-        f"{path}: slice {index} holds {kind} in {count} pixels; the known ids are {known}; name it with --labels, e.g. {EXAMPLE}"
-    )

@@ -23,13 +23,14 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import read_bytes
 from lgesynthnet.files.writing import write_bytes
-from lgesynthnet.records import Image, Label, Labels, ShortAxisSlice, Skipped, scar_of
+from lgesynthnet.records import Image, Label, Labels, Place, ShortAxisSlice, Skipped, scar_of
 from lgesynthnet.run.sample_files import LABELS, READ, path_of
 from lgesynthnet.terms import LabelKind
 
 ENDING = ".nii.gz"
 IMAGE_BYTES = 2**28  # no slice is larger
 LONGEST_ID = 220  # bytes; file systems allow 255, and the layouts add their endings
+AS_STORED = (False, False)  # nothing is mirrored, whatever the affine says
 UNCHANGED = np.arange(len(Label), dtype=np.uint8)
 # Nobody labels slices beyond base and apex. Such a slice would teach a network that the heart is background.
 UNUSABLE = (Fault.UNLABELLED, Fault.EMPTY)
@@ -103,7 +104,7 @@ class ExportCase:
         Raises:
             InputError: a file is missing, damaged or lies on another grid.
         """
-        slice_ = read_stack(self.image_path, self.label_path, self.patient, self.label_map)[self.index]
+        slice_ = read_stack(self.image_path, self.label_path, self.patient, self.label_map, flip=AS_STORED)[self.index]
         return slice_.image, slice_.labels if self.read_path is None else _as_read(slice_.labels, self.read_path)
 
 
@@ -113,7 +114,7 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
     Raises:
         InputError: the patient's files cannot be used, see `read_stack`.
     """
-    stack = read_stack(case.image_path, case.label_path, case.patient, cohort.label_map)
+    stack = read_stack(case.image_path, case.label_path, case.patient, cohort.label_map, flip=AS_STORED)
     for slice_ in stack:
         fault = find_fault(slice_)
         if fault in UNUSABLE:
@@ -148,7 +149,7 @@ def synthetic_case(
     checked_name(sample_id, str(image_path))
     label_path, read_path = path_of(image_path, LABELS), path_of(image_path, READ)
     try:
-        stack = read_stack(image_path, label_path, patient, LABEL_MAPS["lgesynthnet"])
+        stack = read_stack(image_path, label_path, patient, LABEL_MAPS["lgesynthnet"], flip=AS_STORED)
         labels = stack[0].labels if kind is LabelKind.INTENDED else _as_read(stack[0].labels, read_path)
     except InputError as fault:
         raise RunError(f"sample {sample_id} cannot be read back ({fault})") from None
@@ -180,15 +181,15 @@ def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values
         InputError: a file cannot be read.
         RunError: a file cannot be written.
     """
-    source, index = case.image_path, case.index
+    source, place = case.image_path, Place(path=case.image_path, index=case.index)
     image, labels = case.pixels()
     stored = stored_values[labels]
     if case.origin is Origin.SYNTHETIC:
         write_bytes(image_out, read_bytes(source, IMAGE_BYTES))
-        label = slice_like(stored, source, index, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
+        label = slice_like(stored, place, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
     else:
-        write_bytes(image_out, gzip_bytes(copied_slice(image, source, index)))
-        label = copied_slice(stored, source, index, dtype=np.uint8)
+        write_bytes(image_out, gzip_bytes(copied_slice(image, place)))
+        label = copied_slice(stored, place, dtype=np.uint8)
     write_bytes(label_out, gzip_bytes(label))
 
 

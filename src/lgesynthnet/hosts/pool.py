@@ -177,7 +177,7 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, with_scar: bool, orientation: O
         if fault is None:
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # slices beyond base and apex have no labels
-            hosts.skipped.append(Skipped(name=slice_.name, reason=f"{slice_.image_path}: slice {slice_.index}: {fault}"))
+            hosts.skipped.append(Skipped(name=slice_.name, reason=f"{hosts.case.image_path}: slice {slice_.index}: {fault}"))
     wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
     if not wanted:
         return

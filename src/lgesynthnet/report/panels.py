@@ -9,11 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from PIL import Image as Picture
 from scipy import ndimage
 
 from lgesynthnet.data.nifti import read_volume
+from lgesynthnet.data.view import view_of
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Image, Label, Labels, Mask, scar_of, wall_of
 from lgesynthnet.report.html import data_uri
@@ -57,7 +58,7 @@ def sample_panels(run: RunFolder, row: SampleRow) -> list[Panel]:
     """Host, intended mask, result, and the mask that the filter read, in this order. A picture whose file is missing is left out."""
     if not row.file:
         return []
-    flip = run.plan.request.hosts.flip.axes
+    flip = run.plan.request.hosts.mirrored
     result, labels, mask, read = (_pixels(run.part(row, part), 0, flip) for part in (IMAGES, LABELS, INTENDED, READ))
     if result is None or labels is None or mask is None or not result[0].shape == labels[0].shape == mask[0].shape:
         return []
@@ -130,22 +131,23 @@ def _png(picture: UInt8[np.ndarray, "height width *channels"]) -> str:
     return data_uri(buffer.getvalue(), "png")
 
 
-def _pixels(path: Path, index: int, flip: tuple[bool, bool]) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]] | None:
+def _pixels(path: Path, index: int, flip: tuple[bool, bool] | None) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]] | None:
     """One slice in the radiological view, and its pixel size in mm as (row, column); None if the file is missing or damaged."""
     try:
-        pixels, spacing_mm = _stored(path, index, path.stat().st_mtime_ns)
+        stored, spacing_mm, affine = _stored(path, index, path.stat().st_mtime_ns)
     except (InputError, OSError):
         return None
-    return (pixels[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1], spacing_mm) if pixels.size else None
+    view = view_of(affine, flip)
+    return (view.turn(stored), view.turn_lengths(spacing_mm)) if stored.size else None
 
 
 @lru_cache(maxsize=4)  # consecutive samples often share a host slice
-def _stored(path: Path, index: int, stamp: int) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]]:
-    """One slice in the orientation of the file, and its pixel size; an empty array if the file has no such slice.
+def _stored(path: Path, index: int, stamp: int) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float], Float[np.ndarray, "4 4"]]:
+    """One slice in the orientation of the file, its pixel size and the affine; an empty array if the file has no such slice.
 
     `stamp`, the modification time, keeps the cache from returning the content of a replaced file.
     """
     volume = read_volume(path)
     exists = 0 <= index < volume.stored.shape[2]
     pixels = volume.stored[:, :, index].T.copy() if exists else np.empty((0, 0), volume.stored.dtype)
-    return pixels, (volume.pixel_mm[1], volume.pixel_mm[0])
+    return pixels, (volume.pixel_mm[1], volume.pixel_mm[0]), volume.affine

@@ -181,7 +181,7 @@ class RunFolder:
         Raises:
             RunError: one of its files is missing, damaged, or lies on another grid.
         """
-        return read_sample(self.image(row), row.host, flip=self.plan.request.hosts.flip.axes)
+        return read_sample(self.image(row), row.host, flip=self.plan.request.hosts.mirrored)
 
     def store(self, sample: SyntheticSample, read: Labels, sample_id: str, *, kept: bool) -> str:
         """Write the files of a sample; returns the image's path relative to the folder.
@@ -192,7 +192,7 @@ class RunFolder:
             RunError: the folder is read-only or the disk is full.
         """
         folder = folder_of(kept=kept, keep_all=self.plan.request.keep_all)
-        write_sample(sample, read, self.path / folder, sample_id, flip=self.plan.request.hosts.flip.axes)
+        write_sample(sample, read, self.path / folder, sample_id)
         return (folder / IMAGES / f"{sample_id}{ENDING}").as_posix()
 
     def ledger(self) -> Ledger:

@@ -66,35 +66,34 @@ def path_of(image: Path, part: str) -> Path:
     return image.parent.parent / part / image.name
 
 
-def write_sample(sample: SyntheticSample, read: Labels, folder: Path, sample_id: str, *, flip: tuple[bool, bool] = (False, False)) -> None:
+def write_sample(sample: SyntheticSample, read: Labels, folder: Path, sample_id: str) -> None:
     """Write the five files of a sample under `folder`; the image has the host's dtype, the others are uint8.
 
     The bytes depend on the arguments alone.
 
     Args:
         read: (rows, cols), what the filter detected: 3 scar, 4 no-reflow, 0 elsewhere.
-        flip: the flips that turned the host's file into the radiological view; they are undone here.
     Raises:
         RunError: the folder is read-only or the disk is full; or the host was made in memory and has no place in space.
     """
     host = sample.host.slice_
-    if host.image_path is None:
+    if host.place is None:
         raise RunError(f"{host.name}: was made in memory, so no file tells where it lies; save the host as NIfTI first")
     about = f"SYNTHETIC scar by lgesynthnet, {sample.model}"
     intended = np.where(sample.intended_no_reflow, Label.NO_REFLOW, np.where(sample.intended, Label.SCAR, 0))
-    like, index = host.image_path, host.index
-    write_slice_like(folder / IMAGES / f"{sample_id}{ENDING}", sample.image, like, index, flip, descrip=about)
+    write_slice_like(folder / IMAGES / f"{sample_id}{ENDING}", sample.image, host.place, descrip=about)
     for part, pixels in ((LABELS, sample.labels), (READ, read), (INTENDED, intended), (HIDDEN, sample.hidden)):
         path = folder / part / f"{sample_id}{ENDING}"
-        write_slice_like(path, pixels.astype(np.uint8), like, index, flip, dtype=np.uint8, descrip=about)
+        write_slice_like(path, pixels.astype(np.uint8), host.place, dtype=np.uint8, descrip=about)
 
 
-def read_sample(image: Path, patient: str, *, flip: tuple[bool, bool] = (False, False)) -> StoredSample:
-    """Read what `write_sample` wrote.
+def read_sample(image: Path, patient: str, *, flip: tuple[bool, bool] | None = None) -> StoredSample:
+    """Read what `write_sample` wrote, in the radiological view.
 
     Args:
         image: the sample's file under `images/`.
         patient: the host's patient.
+        flip: how the user wanted the stored (rows, columns) mirrored; None lets the affine decide, as for the host.
     Raises:
         RunError: one of the five files is missing, damaged or lies on another grid.
     """
