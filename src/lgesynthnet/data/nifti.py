@@ -34,6 +34,7 @@ MAX_PIXEL_MM, MAX_STEP_MM = 10.0, 50.0
 MAX_FIELD_MM = 1000.0  # side of a slice; the bore of a scanner is narrower
 MAX_STRETCH = 5.0  # longer by shorter side of a pixel
 MAX_AFFINE = 1e6  # mm; what is larger comes from damage, and a sample's origin must fit float32
+LEAST_STEP_RATIO = 2.0  # of the step between slices to the sides of a pixel, for slices that are not on the last axis
 MAX_SKEW = 9e-5  # cosine between two axes; ITK, and with it most programs, refuses 1e-4
 LEAST_LENGTH_MM = 1e-6  # of a voxel along each axis
 MAX_DIFFERENCE = 0.01  # of voxel sizes that are stated twice, as a share
@@ -49,11 +50,13 @@ class Geometry:
     """What a header states about its voxels, after it was checked.
 
     Attributes:
+        axes: which axis of the file holds columns, rows and slices. The slices lie along the axis with the longest step, wherever it is.
         shape: (columns, rows, slices).
         dtype: type of the stored numbers, in the byte order of the file.
         pixel_mm: spacing along columns, rows and slices in mm, from pixdim; the last is 0 where a single slice states none.
     """
 
+    axes: tuple[int, int, int]
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     pixel_mm: tuple[float, float, float]
@@ -61,7 +64,7 @@ class Geometry:
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """The voxels of one file as they are stored, in the axis order of the file.
+    """The voxels of one file as they are stored; the slices come last, also where the file has them on another axis.
 
     Attributes:
         stored: (columns, rows, slices), unscaled numbers in the data type of the file and in native byte order.
@@ -98,14 +101,15 @@ def read_volume(path: Path) -> Volume:
         if goes_on:
             raise InputError(f"{path}: holds far more than the {size} bytes that its header states; export it again")
         affine, notes = _position(path, header, geometry.shape, geometry.pixel_mm)
-    stored = np.frombuffer(voxels, dtype=geometry.dtype).reshape(geometry.shape, order="F")
+    in_file = np.frombuffer(voxels, dtype=geometry.dtype).reshape(_shape_in_file(geometry), order="F")
+    stored = in_file.transpose(geometry.axes)
     native = stored.astype(geometry.dtype.newbyteorder("="), copy=False)
     slope, inter = _scale(header)
     return Volume(path=path, stored=native, affine=affine, pixel_mm=geometry.pixel_mm, slope=slope, inter=inter, notes=notes)
 
 
 def read_header(path: Path) -> tuple[nib.Nifti1Header, Geometry]:
-    """The header of a NIfTI file, without header extensions, and what it states about the voxels.
+    """The header of a NIfTI file, without header extensions and with the slices on the last axis, and what it states about the voxels.
 
     Raises:
         InputError: see `read_volume`.
@@ -188,6 +192,35 @@ def _as_the_standard_reads_it(header: nib.Nifti1Header) -> None:
             header[key] = float(header[key]) / length
 
 
+def _shape_in_file(geometry: Geometry) -> tuple[int, ...]:
+    return tuple(geometry.shape[geometry.axes.index(axis)] for axis in range(3))
+
+
+def _with_slices_last(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Make this the header of the same voxels with the slices on the last axis, and return which axis of the file each of its axes is.
+
+    Programs that turn an oblique stack to the axes of the patient may put its slices on any axis. A step that is much longer than the other
+    two tells which one it is.
+    """
+    lengths = [float(length) for length in header["pixdim"][1:4]]
+    across = int(np.argmax(lengths))
+    others = [length for axis, length in enumerate(lengths) if axis != across]
+    is_clear = min(lengths) > 0 and lengths[across] >= LEAST_STEP_RATIO * max(others) and max(others) <= LEAST_STEP_RATIO * min(others)
+    if across == 2 or not is_clear or shape[across] > min(side for axis, side in enumerate(shape) if axis != across):
+        return 0, 1, 2
+    axes: tuple[int, int, int] = (1, 2, 0) if across == 0 else (0, 2, 1)
+    affines = {name: affine[:, [*axes, 3]] for name, affine in _affines(header, shape).items()}
+    header["dim"][1:4] = [shape[axis] for axis in axes]
+    header["pixdim"][1:4] = [lengths[axis] for axis in axes]
+    if "qform" in affines and np.isfinite(affines["qform"]).all():
+        header.set_qform(affines["qform"], int(header["qform_code"]), strip_shears=False)
+        header["pixdim"][1:4] = [lengths[axis] for axis in axes]
+    if "sform" in affines:
+        for row, key in enumerate(("srow_x", "srow_y", "srow_z")):
+            header[key] = affines["sform"][row]
+    return axes
+
+
 def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
     """Shape, data type, spacing and position of a header, after each was found usable."""
     sides = tuple(int(side) for side in header.get_data_shape())
@@ -195,7 +228,9 @@ def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
         raise InputError(f"{path}: its header states the shape {sides}, but an image has rows and columns; export it again")
     if any(side > 1 for side in sides[3:]):
         raise InputError(f"{path}: is {len(sides)}-D with shape {sides}; take one frame, e.g. nibabel.four_to_three, and give 3-D files")
-    columns, rows, slices = (*sides, 1)[:3]
+    in_file = (*sides, 1)[0], (*sides, 1)[1], (*sides, 1)[2]
+    axes = _with_slices_last(header, in_file)
+    columns, rows, slices = (in_file[axis] for axis in axes)
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise InputError(f"{path}: holds {dtype} voxels; store it as integers or as float of at most 64 bit")
@@ -215,7 +250,7 @@ def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
         )
     shape = (columns, rows, slices)
     _require_position(path, header, shape)
-    return Geometry(shape=shape, dtype=dtype, pixel_mm=_spacing(path, header, shape))
+    return Geometry(axes=axes, shape=shape, dtype=dtype, pixel_mm=_spacing(path, header, shape))
 
 
 def _most_voxels() -> int:

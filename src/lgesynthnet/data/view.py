@@ -65,6 +65,13 @@ def anatomical_directions(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray,
     return directions if tilt_deg >= LEAST_TILT_DEG and angle_deg <= LARGEST_ANGLE_DEG else None
 
 
+def shown_axes(affine: Float[np.ndarray, "4 4"], view: View) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+    """Unit vectors (left, back, head) of image right and of image down in the radiological view of a file with this affine."""
+    axes = affine[:3, :2] * np.array([[-1.0], [-1.0], [1.0]])
+    along_row, along_column = (axes / np.linalg.norm(axes, axis=0)).T
+    return _shown(view, along_row, along_column)
+
+
 def _shown(view: View, along_row: Float[np.ndarray, "3"], along_column: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
     """Where image right and image down point in the patient in this view."""
     right, down = (along_column, along_row) if view.transpose else (along_row, along_column)
