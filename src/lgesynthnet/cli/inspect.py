@@ -19,9 +19,14 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.options import option
+from lgesynthnet.terms import LEAST_ORIENTATION_CONFIDENCE
 
 if TYPE_CHECKING:
-    from lgesynthnet.hosts.inspection import VerifyReport
+    from lgesynthnet.data.cohort import Cohort
+    from lgesynthnet.hosts.inspection import CaseReport, VerifyReport
+    from lgesynthnet.hosts.locate import LocatedStack
+    from lgesynthnet.records import Stack
+    from lgesynthnet.report.contact_sheet import Strip
     from lgesynthnet.verification.folders import FolderReport
 
 PACKAGES = ("torch", "diffusers", "transformers", "monai", "accelerate", "numpy", "scipy", "scikit-image", "nibabel", "pydantic", "typer")
@@ -38,6 +43,13 @@ class VerifyRequest:
     )
     splits: Path | None = option(
         None, help="JSON file with the patients of each part. It is then an error if a patient is in two parts under different names."
+    )
+    least_orientation_confidence: float = option(
+        LEAST_ORIENTATION_CONFIDENCE, help="Slices whose RV insertions are less certain than this are not usable.", bounds=(0, 1)
+    )
+    quick: bool = option(False, help="Do not look for the RV insertions, which takes most of the time.", flags=("--quick",))
+    pictures: Path | None = option(
+        None, help="Folder for a contact sheet: three slices of each patient with wall, RV insertions and AHA segments drawn in."
     )
 
 
@@ -90,8 +102,36 @@ def _verify_patients(request: VerifyRequest) -> VerifyReport:
     from lgesynthnet.hosts.inspection import verify as check
 
     cohort = request.source.open()
+    strips: dict[str, Strip] = {}
+
+    def draw(stack: Stack, hearts: LocatedStack | None, report: CaseReport) -> None:
+        from lgesynthnet.report.contact_sheet import patient_strip
+
+        strip = patient_strip(stack, hearts, report.usable, report.orientation or "")
+        if strip is not None:
+            strips[stack.patient] = strip
+
     with console.bar("checking cases", len(cohort)) as advance:
-        return check(cohort, splits=read_splits(request.splits) if request.splits else None, on_case=advance)
+        report = check(
+            cohort,
+            splits=read_splits(request.splits) if request.splits else None,
+            least_confidence=request.least_orientation_confidence,
+            quick=request.quick,
+            on_case=advance,
+            on_stack=draw if request.pictures is not None else None,
+        )
+    if request.pictures is not None:
+        _write_pictures(request.pictures, cohort, [strips[name] for name in sorted(strips)])
+    return report
+
+
+def _write_pictures(out: Path, cohort: Cohort, strips: list[Strip]) -> None:
+    from lgesynthnet.files.owned import require_outside
+    from lgesynthnet.report.contact_sheet import write_contact_sheet
+
+    require_outside(out, "patients", cohort.root)
+    page = write_contact_sheet(out, strips, title=f"{cohort.root.resolve().name}: {len(strips)} patients as the program reads them")
+    console.note(f"contact sheet: {page}")
 
 
 @dataclass(frozen=True, kw_only=True)

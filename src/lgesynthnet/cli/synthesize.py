@@ -41,8 +41,13 @@ def synthesize(
     if dry_run:
         console.result(planned.plan.to_json())
         return
+    for note in planned.hosts.notes:
+        console.note(note)
     for skipped in planned.plan.skipped:
         console.note(f"skipped {skipped.name}: {skipped.reason}")
+    if uncertain := planned.plan.uncertain_hosts:
+        confidence = request.least_orientation_confidence
+        console.note(f"{uncertain} slices are no hosts because the confidence of their orientation is below {confidence:g}")
     with (
         interruptible(f"the samples so far are in {out}, and the same command continues"),
         console.bar("keeping samples", planned.plan.quota) as advance,

@@ -36,6 +36,8 @@ class FolderKind(StrEnum):
     WORK = "work folder"
     MODEL = "model"
     BENCHMARK = "benchmark"
+    PICTURES = "contact sheet"
+    MASKS = "drawn masks"
 
 
 class _Line(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -10,10 +10,15 @@ from typing import Any
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, heart_radius_px, make_thumbnail
+from lgesynthnet.data.layout import CaseFiles
 from lgesynthnet.data.ring import Fault
-from lgesynthnet.errors import InputError
-from lgesynthnet.hosts.suitability import find_host_fault
+from lgesynthnet.errors import AnatomyError, InputError
+from lgesynthnet.hosts.describing import describe_orientation
+from lgesynthnet.hosts.locate import LocatedStack, locate_stack
+from lgesynthnet.hosts.reading import each_case
+from lgesynthnet.hosts.suitability import find_host_fault, find_orientation_fault
 from lgesynthnet.records import Label, OnCase, Stack, scar_of, wall_of
+from lgesynthnet.terms import LEAST_ORIENTATION_CONFIDENCE
 
 UNUSUAL_BURDEN = 0.6  # share of the wall of a whole heart; the largest infarcts of patients stay below
 
@@ -48,6 +53,7 @@ class CaseReport:
         usable: indices of the slices that can be used: a scar can be painted into them.
         with_scar: indices of the usable slices that hold scar.
         spacing_mm: pixel size in mm as (row, column); None for a case that cannot be read.
+        orientation: where the view, the order of the slices and the RV insertions came from, in words; None for a case that cannot be read.
     """
 
     patient: str
@@ -55,17 +61,29 @@ class CaseReport:
     usable: tuple[int, ...] = ()
     with_scar: tuple[int, ...] = ()
     spacing_mm: tuple[float, float] | None = None
+    orientation: str | None = None
     problems: tuple[Problem, ...] = ()
+
+    def __str__(self) -> str:
+        if self.orientation is None:
+            return f"{self.patient}: cannot be read"
+        return f"{self.patient}: {len(self.usable)} of {self.slices} slices usable; {self.orientation}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyReport:
-    """The result of `verify`. `folder_problems` concern the folder as a whole: missing partners and duplicates."""
+    """The result of `verify`.
+
+    Attributes:
+        folder_problems: concern the folder as a whole: missing partners and duplicates.
+        quick: the RV insertions were not looked for, so slices whose orientation is uncertain are counted as usable.
+    """
 
     root: Path
     layout: str
     cases: tuple[CaseReport, ...]
     duplicates: tuple[Duplicate, ...]
+    quick: bool = False
     folder_problems: tuple[Problem, ...] = field(default=())
 
     @property
@@ -92,7 +110,7 @@ class VerifyReport:
 
     def record(self) -> dict[str, Any]:
         """The whole report, as JSON holds it."""
-        whole = {"root": str(self.root), "layout": self.layout, "counts": self.counts}
+        whole = {"root": str(self.root), "layout": self.layout, "quick": self.quick, "counts": self.counts}
         parts = {
             "cases": [asdict(case) for case in self.cases],
             "duplicates": [asdict(pair) for pair in self.duplicates],
@@ -101,34 +119,57 @@ class VerifyReport:
         return {**whole, **parts}
 
     def lines(self) -> list[str]:
-        """The report as lines of text: every problem, errors first, then a summary."""
+        """The report as lines of text: every problem, errors first, then how each case is oriented, then a summary."""
         ordered = sorted(self.problems, key=lambda problem: problem.severity is not Severity.ERROR)
         n = self.counts
         return [
             *map(str, ordered),
+            *map(str, self.cases),
+            *(["--quick left out the RV insertions: `lgesynthnet synthesize` may find fewer slices usable"] if self.quick else []),
             f"{self.root}: {n['cases']} cases, {n['usable']} of {n['slices']} slices usable, {n['with_scar']} of them with scar; "
             f"{n['errors']} errors, {n['warnings']} warnings",
         ]
 
 
-def verify(cohort: Cohort, *, splits: Mapping[str, Sequence[str]] | None = None, on_case: OnCase | None = None) -> VerifyReport:
+OnStack = Callable[[Stack, LocatedStack | None, CaseReport], None]
+
+
+def verify(
+    cohort: Cohort,
+    *,
+    splits: Mapping[str, Sequence[str]] | None = None,
+    least_confidence: float = LEAST_ORIENTATION_CONFIDENCE,
+    quick: bool = False,
+    on_case: OnCase | None = None,
+    on_stack: OnStack | None = None,
+) -> VerifyReport:
     """Read and check every case. Nothing is changed, and a broken case does not stop the check of the others.
 
     Args:
         splits: part -> patients. With it, a duplicate whose patients are in two parts is an error instead of a warning.
+        least_confidence: slices whose RV insertions are less certain than this, 0 to 1, are not usable.
+        quick: do not look for the RV insertions.
         on_case: called with (cases done, all cases) after each case, for a progress bar.
+        on_stack: gets each stack that could be read, with its hearts and its report; with `quick` the hearts are None. It is called from
+            several threads.
     """
-    cases: list[CaseReport] = []
-    thumbnails: list[Thumbnail] = []
-    for done, files in enumerate(cohort.cases, start=1):
+
+    def check(files: CaseFiles) -> tuple[CaseReport, list[Thumbnail]]:
         try:
             stack = cohort.read(files)
-        except InputError as fault:
-            cases.append(CaseReport(patient=files.patient, problems=(_problem(Severity.ERROR, files.patient, None, str(fault)),)))
-        else:
-            report = check_stack(stack)
-            cases.append(report)
-            thumbnails.extend(_thumbnails(stack, report.usable))
+            hearts = None if quick else locate_stack(stack)
+        except (InputError, AnatomyError) as fault:
+            return CaseReport(patient=files.patient, problems=(_problem(Severity.ERROR, files.patient, None, str(fault)),)), []
+        report = check_stack(stack, hearts, least_confidence)
+        if on_stack is not None:
+            on_stack(stack, hearts, report)
+        return report, _thumbnails(stack, report.usable)
+
+    cases: list[CaseReport] = []
+    thumbnails: list[Thumbnail] = []
+    for done, (report, of_case) in enumerate(each_case(cohort, check), start=1):
+        cases.append(report)
+        thumbnails.extend(of_case)
         if on_case is not None:
             on_case(done, len(cohort.cases))
     duplicates = tuple(find_duplicates(thumbnails))
@@ -139,16 +180,23 @@ def verify(cohort: Cohort, *, splits: Mapping[str, Sequence[str]] | None = None,
         layout=cohort.layout.name.lower(),
         cases=tuple(cases),
         duplicates=duplicates,
+        quick=quick,
         folder_problems=(*missing, *twice),
     )
 
 
-def check_stack(stack: Stack) -> CaseReport:
-    """Check the slices of one patient one by one."""
-    problems: list[Problem] = []
+def check_stack(stack: Stack, hearts: LocatedStack | None, least_confidence: float = LEAST_ORIENTATION_CONFIDENCE) -> CaseReport:
+    """Check the slices of one patient one by one.
+
+    Args:
+        hearts: how they are oriented; None leaves that out.
+    """
+    problems = [_problem(Severity.WARNING, stack.patient, None, note) for note in stack.notes]
     usable: list[int] = []
     for slice_ in stack:
         fault = find_host_fault(slice_)
+        if fault is None and hearts is not None:
+            fault = find_orientation_fault(hearts, slice_.index, least_confidence)
         if fault is None:
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # slices above the base and below the apex have no labels
@@ -171,6 +219,7 @@ def check_stack(stack: Stack) -> CaseReport:
         usable=tuple(usable),
         with_scar=with_scar,
         spacing_mm=stack.spacing_mm,
+        orientation=describe_orientation(stack, hearts),
         problems=tuple(problems),
     )
 

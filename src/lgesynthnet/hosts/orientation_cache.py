@@ -69,10 +69,11 @@ def content_of(stack: Stack) -> str:
     """Hash of everything that was read of a stack. Nothing in it is computed, so it is the same on every processor."""
     content = hashlib.sha256()
     view = stack.view
-    turned = (view.transpose, view.flip_rows, view.flip_columns, view.source.value)
-    order = (stack.base_first, stack.base_first_by_affine)
-    about = (stack.image.dtype.str, stack.image.shape, stack.spacing_mm, stack.slice_step_mm, *order, turned)
-    content.update(repr((*about, sorted(stack.insertions_deg.items()))).encode())
+    about = (stack.image.dtype.str, stack.image.shape, stack.spacing_mm, stack.slice_step_mm, stack.base_first)
+    turned = (view.flip_rows, view.flip_columns)
+    content.update(repr((*about, turned, sorted(stack.insertions_deg.items()))).encode())
+    if view.transpose or stack.base_first_by_affine is not None:  # not for files without a position, whose hashes stand in older runs
+        content.update(repr((view.transpose, stack.base_first_by_affine)).encode())
     for voxels in (stack.image, stack.labels):
         content.update(np.ascontiguousarray(voxels).data)
     return content.hexdigest()

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import os
-import threading
-from collections import OrderedDict, deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,17 +12,15 @@ from lgesynthnet.anatomy.orientation import StackOrder
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layout import CaseFiles
-from lgesynthnet.data.nifti import read_header
 from lgesynthnet.data.ring import Fault
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.hosts.orientation_cache import OrientationCache, content_of
-from lgesynthnet.hosts.suitability import find_host_fault
+from lgesynthnet.hosts.reading import each_case
+from lgesynthnet.hosts.suitability import find_host_fault, find_orientation_fault
 from lgesynthnet.records import Insertions, Level, OnCase, Skipped, Stack
+from lgesynthnet.terms import LEAST_ORIENTATION_CONFIDENCE
 
 STACK_BYTES_IN_MEMORY = 2**29  # 512 MiB, or a single stack that is larger
-LARGE_VOXELS = 2**23  # stacks above are read one at a time, whatever the number of workers
-MOST_WORKERS = 8  # threads that orient hearts; reading the files is the limit beyond that
-_LARGE = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +46,8 @@ class HostPool:
         fingerprint: hash of everything that was read of the hosts: images, labels, spacing, order and landmarks. What is computed from
             them, such as the insertions, is not in it, because its last digits depend on the processor.
         skipped: cases and slices that cannot be used, with reasons; slices that nobody labelled are not among them.
+        uncertain: how many of the skipped slices are only not oriented well enough.
+        notes: what was done or noticed when the files were read, one sentence each.
         orientation: how each stack is oriented, to be kept beside a run.
         contents: patient -> hash of what was read of the stack, see `content_of`.
     """
@@ -62,6 +56,8 @@ class HostPool:
     entries: list[HostEntry]
     skipped: list[Skipped]
     fingerprint: str
+    uncertain: int = 0
+    notes: list[str] = field(default_factory=list)
     orientation: OrientationCache = field(default_factory=OrientationCache, repr=False)
     contents: dict[str, str] = field(default_factory=dict, repr=False)
     _stacks: OrderedDict[str, Stack] = field(default_factory=OrderedDict, repr=False)
@@ -96,6 +92,7 @@ def find_hosts(
     cohort: Cohort,
     *,
     with_scar: bool = False,
+    least_confidence: float = LEAST_ORIENTATION_CONFIDENCE,
     strict: bool = False,
     on_case: OnCase | None = None,
     cache: Path | None = None,
@@ -104,6 +101,7 @@ def find_hosts(
 
     Args:
         with_scar: also take slices that hold scar; their scar stays.
+        least_confidence: leave out slices whose RV insertions are less certain than this, 0 to 1.
         strict: raise at the first case or slice that cannot be used, instead of listing it.
         on_case: gets (done, total) after each case.
         cache: file of an `OrientationCache`; it is read where it exists, and never written here.
@@ -113,8 +111,12 @@ def find_hosts(
     pool = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="", orientation=OrientationCache(cache))
     content = hashlib.sha256()
     _refuse_if(strict, pool.skipped)
-    for done, hosts in enumerate(_hosts_by_case(cohort, with_scar, pool.orientation), start=1):
+    wanted = WantedHosts(with_scar=with_scar, least_confidence=least_confidence)
+    by_case = each_case(cohort, lambda case: _hosts_of_case(cohort, case, wanted, pool.orientation))
+    for done, hosts in enumerate(by_case, start=1):
         pool.skipped.extend(hosts.skipped)
+        pool.uncertain += hosts.uncertain
+        pool.notes.extend(hosts.notes)
         if hosts.entries:
             patient = hosts.case.patient
             pool.entries.extend(hosts.entries)
@@ -129,6 +131,19 @@ def find_hosts(
     return pool
 
 
+@dataclass(frozen=True, kw_only=True)
+class WantedHosts:
+    """Which usable slices are hosts.
+
+    Attributes:
+        with_scar: also slices that hold scar; their scar stays.
+        least_confidence: of the RV insertions, 0 to 1.
+    """
+
+    with_scar: bool = False
+    least_confidence: float = LEAST_ORIENTATION_CONFIDENCE
+
+
 @dataclass(kw_only=True)
 class _CaseHosts:
     """The hosts of one case, and the hash of what was read."""
@@ -136,56 +151,44 @@ class _CaseHosts:
     case: CaseFiles
     entries: list[HostEntry] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    uncertain: int = 0
+    notes: list[str] = field(default_factory=list)
     content: str = ""
 
 
-def _hosts_by_case(cohort: Cohort, with_scar: bool, orientation: OrientationCache) -> Iterator[_CaseHosts]:
-    """The hosts of every case, in order. A few cases are read and oriented at once: a network that runs on one thread leaves cores idle."""
-    workers = min(os.cpu_count() or 1, MOST_WORKERS)
-    waiting: deque[Future[_CaseHosts]] = deque()
-    with ThreadPoolExecutor(workers) as threads:
-        try:
-            for case in cohort.cases:
-                waiting.append(threads.submit(_hosts_of_case, cohort, case, with_scar, orientation))
-                if len(waiting) > workers:  # no more stacks in memory than are being worked on
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for hosts in waiting:
-                hosts.cancel()
-
-
-def _hosts_of_case(cohort: Cohort, case: CaseFiles, with_scar: bool, orientation: OrientationCache) -> _CaseHosts:
+def _hosts_of_case(cohort: Cohort, case: CaseFiles, wanted: WantedHosts, orientation: OrientationCache) -> _CaseHosts:
     hosts = _CaseHosts(case=case)
     try:
-        with _LARGE if _is_large(case) else nullcontext():
-            _list_hosts(hosts, cohort.read(case), with_scar, orientation)
+        _list_hosts(hosts, cohort.read(case), wanted, orientation)
     except (InputError, AnatomyError) as fault:
         return _CaseHosts(case=case, skipped=[Skipped(name=case.patient, reason=str(fault))])
     return hosts
 
 
-def _is_large(case: CaseFiles) -> bool:
-    return math.prod(read_header(case.image_path)[1].shape) > LARGE_VOXELS
+def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientation: OrientationCache) -> None:
+    def skip(index: int, fault: str) -> None:
+        hosts.skipped.append(Skipped(name=stack[index].name, reason=f"{hosts.case.image_path}: slice {index}: {fault}"))
 
-
-def _list_hosts(hosts: _CaseHosts, stack: Stack, with_scar: bool, orientation: OrientationCache) -> None:
+    hosts.notes.extend(stack.notes)
     usable: list[int] = []
     for slice_ in stack:
         fault = find_host_fault(slice_)
         if fault is None:
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # slices beyond base and apex have no labels
-            hosts.skipped.append(Skipped(name=slice_.name, reason=f"{hosts.case.image_path}: slice {slice_.index}: {fault}"))
-    wanted = [index for index in usable if with_scar or not stack[index].scar.any()]
-    if not wanted:
+            skip(slice_.index, fault)
+    chosen = [index for index in usable if wanted.with_scar or not stack[index].scar.any()]
+    if not chosen:
         return
     hosts.content = content_of(stack)
     hearts = orientation.locate(stack, hosts.content)
-    for index in wanted:
+    for index in chosen:
         level, insertions = hearts.levels[index], hearts.insertions[index]
-        if level is not None and insertions is not None:
+        uncertain = find_orientation_fault(hearts, index, wanted.least_confidence)
+        if uncertain is not None:
+            skip(index, uncertain)
+            hosts.uncertain += 1
+        elif level is not None and insertions is not None:
             hosts.entries.append(HostEntry(case=hosts.case, index=index, level=level, order=hearts.order, insertions=insertions))
 
 

@@ -9,6 +9,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.working_grid import PIXEL_MM, SIZE
 from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.errors import AnatomyError, InputError
+from lgesynthnet.hosts.locate import LocatedStack
 from lgesynthnet.records import Level, ShortAxisSlice
 
 # Left ventricles of EMIDEC measure 24 to 95 mm; a heart that does not fit into the working grid cannot be shown to a network.
@@ -35,6 +36,23 @@ def find_host_fault(slice_: ShortAxisSlice) -> Fault | str | None:
     if not window.span > max(LEAST_CONTRAST * abs(window.wall), LEAST_SPAN):
         return "the image is almost constant; replace it or leave the slice unlabelled"
     return None
+
+
+def find_orientation_fault(hearts: LocatedStack, index: int, least_confidence: float) -> str | None:
+    """Why the heart of this slice is not oriented well enough to be painted into, with the remedy; None where it is.
+
+    Args:
+        least_confidence: of the RV insertions, 0 to 1.
+    """
+    insertions = hearts.insertions[index]
+    if insertions is None or hearts.levels[index] is None:
+        return "its level and RV insertions are not known; label its wall and cavity"
+    if insertions.confidence >= least_confidence:
+        return None
+    return (
+        f"the confidence of its orientation is {insertions.confidence:.2f}, and {least_confidence:g} is needed; mark the RV insertions "
+        "with --landmarks, label the RV, or lower --least-orientation-confidence"
+    )
 
 
 def _size_fault(slice_: ShortAxisSlice) -> str | None:

@@ -67,7 +67,7 @@ def sample_panels(run: RunFolder, row: SampleRow) -> list[Panel]:
     host_file = run.host_files.get(row.host)
     host = _pixels(host_file, row.slice_index, flip) if host_file is not None else None
     before = host[0] if host is not None and host[0].shape == painted.shape else None
-    window = _window([painted] if before is None else [before, painted], heart, spacing_mm)
+    window = heart_window([painted] if before is None else [before, painted], heart, spacing_mm)
     return list(_draw_panels(window, before, painted, intended, None if read is None else read[0].astype(np.uint8)))
 
 
@@ -101,7 +101,7 @@ def _contour(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
     return np.asarray(large & ~ndimage.binary_erosion(large, iterations=2, border_value=1))
 
 
-def _window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:
+def heart_window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:
     """A square in millimetres round the left ventricle; the whole image if the labels have no left ventricle."""
     heart = labels != Label.BACKGROUND
     ventricle = wall_of(labels) | (labels == Label.CAVITY)

@@ -159,7 +159,14 @@ class RunFolder:
         source = self.plan.hosts(moved_to)
         if not source.root.is_dir():
             raise InputError(f"{source.root}: the hosts of the run are not there any more; give their folder with --hosts")
-        pool = find_hosts(source.open(), with_scar=self.plan.request.hosts_with_scar, on_case=on_case, cache=self.path / HOSTS_CACHE)
+        request = self.plan.request
+        pool = find_hosts(
+            source.open(),
+            with_scar=request.hosts_with_scar,
+            least_confidence=request.least_orientation_confidence,
+            on_case=on_case,
+            cache=self.path / HOSTS_CACHE,
+        )
         if pool.fingerprint != self.plan.hosts_fingerprint:
             raise RunError(
                 f"{source.root}: these are not the hosts that the run painted into ({self.plan.hosts_fingerprint}, now "

@@ -22,7 +22,7 @@ from lgesynthnet.run.request import Shard, SynthesisRequest
 # What they point to (hosts, models, prescriptions, patients) is compared by content, in the plan's own fields.
 FREE_REQUEST_FIELDS = frozenset({"count", "max_attempts", "max_seconds", "strict", "model", "filter", "prescriptions", "splits", "part"})
 FREE_SOURCE_FIELDS = frozenset({"root", "landmarks", "patients"})
-FREE_PLAN_FIELDS = frozenset({"request", "skipped"})
+FREE_PLAN_FIELDS = frozenset({"request", "skipped", "uncertain_hosts"})
 
 FORMAT = 2
 
@@ -50,6 +50,7 @@ class SynthesisPlan(_Record):
 
     Attributes:
         patients: patients that may be painted into, where --patient or --splits names some.
+        uncertain_hosts: slices that were left out because their heart is not oriented well enough.
         hosts_fingerprint: hash of everything in the hosts that decides a pixel.
         generator_fingerprint, filter_fingerprint: hashes of the weights and settings that paint and judge.
         prescriptions: the user's prescriptions in full; empty where a prior draws them.
@@ -61,6 +62,7 @@ class SynthesisPlan(_Record):
     patients: tuple[str, ...] | None = None
     hosts_fingerprint: str
     usable_hosts: int = Field(ge=0)
+    uncertain_hosts: int = Field(default=0, ge=0)
     skipped: tuple[SkippedHost, ...] = ()
     generator_fingerprint: str
     filter_fingerprint: str
@@ -108,6 +110,8 @@ class SynthesisPlan(_Record):
             content = read_json(path)
             if content.get("format", FORMAT) != FORMAT:
                 raise RunError(f"has the format {short(content.get('format'))}, and this version reads the format {FORMAT}")
+            if isinstance(request := content.get("request"), dict):
+                request.setdefault("least_orientation_confidence", 0.0)  # runs of older versions took every heart
             return checked(cls, content, str(path))
         except LGESynthNetError as fault:  # also what the request says about its own options
             reason = str(fault).removeprefix(f"{path}: ").removesuffix(CORRECT_OR_REPLACE)

@@ -11,7 +11,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.options import option
-from lgesynthnet.terms import DICE_ABOVE, Prior, PromptSource
+from lgesynthnet.terms import DICE_ABOVE, LEAST_ORIENTATION_CONFIDENCE, Prior, PromptSource
 
 WHAT = "What to paint (give exactly one)"
 WHERE = "Which slices to paint into"
@@ -51,6 +51,7 @@ class SynthesisRequest:
 
     Attributes:
         splits, part: paint only into the patients of this part of a splits file.
+        least_orientation_confidence: in [0, 1]; 0 also takes hearts whose insertions are assumed.
         dice_above: in [0, 1); a sample is kept when its Dice is above this value.
         max_seconds: stops the call after so many seconds; it does not change what is painted.
 
@@ -75,6 +76,12 @@ class SynthesisRequest:
     seed: int = option(0, help="Random seed. The same seed gives bit-identical output on one kind of processor.", bounds=(0, None))
     hosts_with_scar: bool = option(
         False, help="Also paint into slices that hold scar already; that scar stays.", flags=("--hosts-with-scar",), panel=WHERE
+    )
+    least_orientation_confidence: float = option(
+        LEAST_ORIENTATION_CONFIDENCE,
+        help="Leave out slices whose RV insertions are less certain than this.",
+        bounds=(0, 1),
+        panel=WHERE,
     )
     splits: Path | None = option(None, help="JSON file with the patients of each part; only those of --part are painted into.", panel=WHERE)
     part: str = option("train", help="Part of --splits to paint into.", panel=WHERE)
@@ -123,6 +130,9 @@ class SynthesisRequest:
             f"--count {self.count}: must be in [1, 2^63)" if not 1 <= self.count < 2**63 else None,
             f"--seed {self.seed}: must be in [0, 2^63)" if not 0 <= self.seed < 2**63 else None,
             f"--dice-above {self.dice_above}: must be in [0, 1)" if not 0 <= self.dice_above < 1 else None,
+            None
+            if 0 <= self.least_orientation_confidence <= 1
+            else f"--least-orientation-confidence {self.least_orientation_confidence}: must be in [0, 1]",
             None
             if self.max_attempts is None or 1 <= self.max_attempts < 2**63
             else f"--max-attempts {self.max_attempts}: must be in [1, 2^63)",

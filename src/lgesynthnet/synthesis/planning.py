@@ -49,13 +49,21 @@ def plan_synthesis(
     patients = _patients(request)
     cohort = replace(request.hosts, patients=patients).open()
     cache = run / HOSTS_CACHE if run is not None else None
-    hosts = find_hosts(cohort, with_scar=request.hosts_with_scar, strict=request.strict, on_case=on_case, cache=cache)
+    hosts = find_hosts(
+        cohort,
+        with_scar=request.hosts_with_scar,
+        least_confidence=request.least_orientation_confidence,
+        strict=request.strict,
+        on_case=on_case,
+        cache=cache,
+    )
     _require_levels(prescriptions, hosts)
     plan = SynthesisPlan(
         request=request,
         patients=patients,
         hosts_fingerprint=hosts.fingerprint,
         usable_hosts=len(hosts.entries),
+        uncertain_hosts=hosts.uncertain,
         skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in hosts.skipped),
         generator_fingerprint=painter.generator.fingerprint,
         filter_fingerprint=painter.filter.fingerprint,

@@ -42,6 +42,10 @@ def repair_of(folder: Path, kind: FolderKind, settings: Mapping[str, Any] | None
             return f"lgesynthnet train pack --work WORK --out {shlex.quote(str(folder))}, with the work folder that it was packed from"
         case FolderKind.WORK:
             return "delete the folder of each stage that is damaged, and give its `lgesynthnet train` command again"
+        case FolderKind.PICTURES:
+            return "give the `lgesynthnet verify --pictures` command that wrote it again"
+        case FolderKind.MASKS:
+            return "give the `lgesynthnet segment` command that wrote it again"
         case FolderKind.BENCHMARK:
             return "delete the damaged files, and give the `lgesynthnet benchmark` command that wrote it again"
 
