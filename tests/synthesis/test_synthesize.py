@@ -71,7 +71,7 @@ class TestTheRunFolder:
             if not row["file"]:
                 continue
             stack = cohort.stack(row["host"])
-            host = nib.load(stack.image_path)
+            host = nib.load(stack.places[0].path)
             image, label, read = (nib.load(run / row["file"].replace("images", part)) for part in ("images", "labels", "read"))
             index = int(row["slice_index"])
             assert image.get_data_dtype() == host.get_data_dtype()
