@@ -44,11 +44,11 @@ class Cohort:
         """Read the stack of one patient.
 
         Raises:
-            InputError: see `read_stack`.
+            InputError: the patient has no labels; or see `read_stack`.
         """
         return read_stack(
             case.image_path,
-            case.label_path,
+            case.labelled(self.root),
             case.patient,
             self.label_map,
             base_first=self.base_first,

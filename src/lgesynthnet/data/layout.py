@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
@@ -43,11 +44,28 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFiles:
-    """The image file and the label file of one patient."""
+    """The image file and the label file of one patient; `label_path` is None where nobody labelled the image."""
 
     patient: str
     image_path: Path
-    label_path: Path
+    label_path: Path | None = None
+
+    def labelled(self, root: Path) -> Path:
+        """The label file.
+
+        Args:
+            root: what the user gave as the place of the patients, for the message.
+        Raises:
+            InputError: there is none.
+        """
+        if self.label_path is None:
+            raise InputError(f"{self.image_path}: has no label file; add one, or {draw_labels(root)}")
+        return self.label_path
+
+
+def draw_labels(root: Path) -> str:
+    """How to get labels of images that have none."""
+    return f"let the program draw cavity and wall: lgesynthnet segment {shlex.quote(str(root))} --out MASKS"
 
 
 @dataclass(kw_only=True)

@@ -114,7 +114,8 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
     Raises:
         InputError: the patient's files cannot be used, see `read_stack`.
     """
-    stack = read_stack(case.image_path, case.label_path, case.patient, cohort.label_map, flip=AS_STORED)
+    label_path = case.labelled(cohort.root)
+    stack = read_stack(case.image_path, label_path, case.patient, cohort.label_map, flip=AS_STORED)
     for slice_ in stack:
         fault = find_fault(slice_)
         if fault in UNUSABLE:
@@ -126,7 +127,7 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
             patient=case.patient,
             slice_index=slice_.index,
             image_path=case.image_path,
-            label_path=case.label_path,
+            label_path=label_path,
             index=slice_.index,
             label_map=cohort.label_map,
             step_mm=stack.slice_step_mm,
