@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
-from lgesynthnet.data.layout import CaseFiles
+from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.data.nifti_writing import copied_slice, gzip_bytes, slice_like
 from lgesynthnet.data.ring import Fault, find_fault
