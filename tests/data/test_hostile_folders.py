@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from factories import run_command, write_patient
 
-from lgesynthnet.data import layout
 from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.data.layouts import listing
 from lgesynthnet.data.nifti import LIMIT_OPTION, read_volume
 from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import InputError
@@ -24,7 +24,7 @@ LABELS = {"background": 0, "cavity": 1, "wall": 2}
 BAD_NAMES = ("../../../x", "a/b", "a\\b", "..", "x\ny", "", ".hidden", "n" * 200, "a\0b")
 
 
-def listing(root: Path, pair, **cases: object) -> Path:
+def listed(root: Path, pair, **cases: object) -> Path:
     """An nnU-Net folder whose dataset.json lists these cases beside a good one."""
     pair(root / "i.nii.gz", root / "l.nii.gz")
     entry = {"images": ["i.nii.gz"], "label": "l.nii.gz"}
@@ -34,7 +34,7 @@ def listing(root: Path, pair, **cases: object) -> Path:
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_case_with_a_name_that_is_no_name_is_skipped_in_one_line(tmp_path, pair, name):
-    cohort = open_cohort(listing(tmp_path, pair, **{name: {"images": ["i.nii.gz"], "label": "l.nii.gz"}}))
+    cohort = open_cohort(listed(tmp_path, pair, **{name: {"images": ["i.nii.gz"], "label": "l.nii.gz"}}))
     assert [case.patient for case in cohort.cases] == ["good"]
     [skipped] = cohort.skipped
     assert f"{skipped.name} {skipped.reason}".isprintable()
@@ -43,7 +43,7 @@ def test_a_case_with_a_name_that_is_no_name_is_skipped_in_one_line(tmp_path, pai
 
 
 def test_no_command_writes_outside_its_folder_for_a_name_that_climbs(tmp_path, pair):
-    root = listing(tmp_path / "a" / "b" / "hosts", pair, **{"../../../x": {"images": ["i.nii.gz"], "label": "l.nii.gz"}})
+    root = listed(tmp_path / "a" / "b" / "hosts", pair, **{"../../../x": {"images": ["i.nii.gz"], "label": "l.nii.gz"}})
     outside = sorted(tmp_path.rglob("*"))
     done = run_command("synthesize", "--hosts", root, "--model", "paste", "--patient", "../../../x", "--prior", "uniform",
                        "--count", 1, "--out", tmp_path / "a" / "b" / "run")  # fmt: skip
@@ -79,13 +79,13 @@ def test_a_dataset_json_learns_of_no_variable_but_those_of_nnunet(tmp_path, pair
     for name in ("nnUNet_raw", "SECRET"):
         monkeypatch.setenv(name, str(tmp_path / "far"))
     cases = {name: {"images": [f"${{{name}}}/i.nii.gz"], "label": f"${name}/l.nii.gz"} for name in ("nnUNet_raw", "SECRET")}
-    cohort = open_cohort(listing(tmp_path / "near", pair, **cases))
+    cohort = open_cohort(listed(tmp_path / "near", pair, **cases))
     assert [case.patient for case in cohort.cases] == ["good", "nnUNet_raw"]
     assert "${SECRET}" in cohort.skipped[0].reason
 
 
 def test_a_listed_case_without_any_file_is_not_dropped_in_silence(tmp_path, pair):
-    cohort = open_cohort(listing(tmp_path, pair, gone={"images": ["no.nii.gz"], "label": "none.nii.gz"}))
+    cohort = open_cohort(listed(tmp_path, pair, gone={"images": ["no.nii.gz"], "label": "none.nii.gz"}))
     assert [(skipped.name, "neither" in skipped.reason) for skipped in cohort.skipped] == [("gone", True)]
 
 
@@ -151,14 +151,15 @@ def test_one_patient_with_two_images_or_closed_folder_costs_one_patient(tmp_path
     twice = tmp_path / "Case_N001" / "Images" / "Case_N001.nii.gz"
     twice.with_suffix("").write_bytes(gzip.decompress(twice.read_bytes()))
     closed = tmp_path / "Case_N002"
-    monkeypatch.setattr(layout, "_is_open", lambda folder: folder != closed)  # the tests may run as root, who may read all
+    monkeypatch.setattr(listing, "_is_open", lambda folder: folder != closed)  # the tests may run as root, who may read all
     cohort = open_cohort(tmp_path)
     assert [case.patient for case in cohort.cases] == ["N000"]
-    assert {skipped.reason.rpartition("; ")[2] for skipped in cohort.skipped} == {"keep one of them", "check its permissions"}
+    remedies = {skipped.reason.rpartition("; ")[2].partition(",")[0] for skipped in cohort.skipped}
+    assert remedies == {"keep one of them", "check its permissions"}
 
 
 def test_a_folder_with_too_many_files_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(listing, "MOST_ENTRIES", 3)
     for number in range(4):
         (tmp_path / f"{number}.nii.gz").touch()
     with pytest.raises(InputError, match="holds more than 3 files"):

@@ -11,7 +11,7 @@ import pytest
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.declaration import write_declaration
 from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
-from lgesynthnet.data.layout import Layout
+from lgesynthnet.data.layouts.content import Layout
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Skipped, Stack
 
@@ -155,9 +155,12 @@ def test_one_patient_never_becomes_two(tmp_path, pair):
 
 def test_two_files_of_one_case_are_not_chosen_from_in_silence(tmp_path, pair):
     pair(tmp_path / "X.nii.gz", tmp_path / "X_gt.nii.gz")
-    pair(tmp_path / "X.nii", tmp_path / "Y_gt.nii.gz")
-    with pytest.raises(InputError, match="is the same case; keep one"):
-        open_cohort(tmp_path, dataset="emidec")
+    pair(tmp_path / "Y.nii", tmp_path / "Y_gt.nii.gz")
+    pair(tmp_path / "X.nii", tmp_path / "Z_gt.nii.gz")
+    cohort = open_cohort(tmp_path, dataset="emidec")
+    assert [case.patient for case in cohort.cases] == ["Y"]
+    reasons = {skipped.name: skipped.reason for skipped in cohort.skipped}
+    assert "X.nii.gz is the image of the same case; keep one of them" in reasons["X"]
 
 
 def test_a_missing_partner_is_listed_with_its_file_and_the_others_go_on(tmp_path, pair):
@@ -169,8 +172,8 @@ def test_a_missing_partner_is_listed_with_its_file_and_the_others_go_on(tmp_path
     cohort = open_cohort(tmp_path)
     assert [case.patient for case in cohort.cases] == ["A"]
     reasons = {skipped.name: skipped.reason for skipped in cohort.skipped}
-    assert "label file is missing" in reasons["Case_B"]
-    assert "Case_B.nii.gz" in reasons["Case_B"]
+    assert "label file is missing" in reasons["B"]
+    assert "Case_B.nii.gz" in reasons["B"]
     assert "image file is missing" in reasons["Case_C"]
     assert "hold no file named like the case" in reasons["Case_D"]
 
@@ -202,8 +205,8 @@ def test_an_empty_or_missing_folder_names_the_layouts(tmp_path):
         open_cohort(tmp_path / "nowhere")
 
 
-def test_the_folder_above_is_answered_with_the_folder_meant(tmp_path, pair):
-    emidec(tmp_path / "inner", pair)
+def test_the_folder_above_a_data_set_is_answered_with_the_folder_meant(tmp_path, pair):
+    nnunet(tmp_path / "inner", pair, {"background": 0, "cavity": 1, "wall": 2})
     with pytest.raises(InputError, match=r"did you mean .*inner\?"):
         open_cohort(tmp_path)
 

@@ -39,7 +39,8 @@ class VerifyRequest:
     """What to verify."""
 
     source: CohortSource = option(
-        help="Folder of patients (EMIDEC layout, image/label pairs or nnU-Net raw), or a folder that this program wrote.", flags=("FOLDER",)
+        help="Folder of patients in any usual layout, a table of them (CSV), or a folder that this program wrote.",
+        flags=("FOLDER",),
     )
     splits: Path | None = option(
         None, help="JSON file with the patients of each part. It is then an error if a patient is in two parts under different names."
@@ -129,7 +130,8 @@ def _write_pictures(out: Path, cohort: Cohort, strips: list[Strip]) -> None:
     from lgesynthnet.files.owned import require_outside
     from lgesynthnet.report.contact_sheet import write_contact_sheet
 
-    require_outside(out, "patients", cohort.root)
+    for folder in cohort.folders:
+        require_outside(out, "patients", folder)
     page = write_contact_sheet(out, strips, title=f"{cohort.root.resolve().name}: {len(strips)} patients as the program reads them")
     console.note(f"contact sheet: {page}")
 

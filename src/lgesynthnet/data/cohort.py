@@ -1,4 +1,4 @@
-"""A folder of patients. Opening it reads no voxels; the stacks are then read one patient at a time."""
+"""The patients of a folder or a table. Opening it reads no voxels; the stacks are then read one patient at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from lgesynthnet.data.declaration import read_declaration
 from lgesynthnet.data.label_maps import EXAMPLE, checked_label_map, label_map_of
 from lgesynthnet.data.landmarks import read_landmarks
-from lgesynthnet.data.layout import CaseFiles, FolderContent, Layout, find_cases
+from lgesynthnet.data.layouts.content import CaseFiles, FolderContent, Layout
+from lgesynthnet.data.layouts.find import find_cases
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Skipped, Stack
@@ -17,11 +18,12 @@ from lgesynthnet.records import Label, Skipped, Stack
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
-    """The cases of one folder, and how to read them.
+    """The cases of one folder or table, and how to read them.
 
     Attributes:
         cases: patients that have both an image and a label file, sorted by name.
         skipped: files without a partner or without a unique name; `stacks` does not repeat them.
+        ignored: files and folders that belong to no case.
         label_map: what each label id in the files means.
         base_first: whether slice 0 is the base; None where it is not known.
         flip: whether the stored (rows, columns) are to be mirrored; None where the affine decides.
@@ -32,6 +34,7 @@ class Cohort:
     layout: Layout
     cases: list[CaseFiles]
     skipped: list[Skipped]
+    ignored: list[Skipped] = field(default_factory=list)
     label_map: dict[int, Label]
     base_first: bool | None = None
     flip: tuple[bool, bool] | None = None
@@ -40,15 +43,23 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.cases)
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that are only read, sorted: the given one, and those of the files that a table names."""
+        given = {self.root} if self.root.is_dir() else set()
+        listed = [path for case in self.cases for path in (case.image_path, case.label_path) if path is not None]
+        named = listed if self.layout is Layout.TABLE else []
+        return sorted(given | {path if path.is_dir() else path.parent for path in named})
+
     def read(self, case: CaseFiles) -> Stack:
         """Read the stack of one patient.
 
         Raises:
-            InputError: see `read_stack`.
+            InputError: the patient has no labels; or see `read_stack`.
         """
         return read_stack(
             case.image_path,
-            case.label_path,
+            case.labelled(self.root),
             case.patient,
             self.label_map,
             base_first=self.base_first,
@@ -85,7 +96,7 @@ def open_cohort(
     flip: tuple[bool, bool] | None = None,
     landmarks: Path | None = None,
 ) -> Cohort:
-    """Find the cases of a folder, and decide what its labels mean before any voxel is read.
+    """Find the cases of a folder or a table, and decide what its labels mean before any voxel is read.
 
     Args:
         dataset: name of a data set in `LABEL_MAPS`.
@@ -99,7 +110,7 @@ def open_cohort(
             patient of the folder.
     """
     folder_content = find_cases(folder)
-    declaration = read_declaration(folder)
+    declaration = read_declaration(folder if folder.is_dir() else folder.parent)
     insertions_deg = read_landmarks(landmarks) if landmarks is not None else {}
     patients = {case.patient for case in folder_content.cases}
     if insertions_deg and not patients & set(insertions_deg):
@@ -111,6 +122,7 @@ def open_cohort(
         layout=folder_content.layout,
         cases=folder_content.cases,
         skipped=folder_content.skipped,
+        ignored=folder_content.ignored,
         label_map=_choose_label_map(folder, folder_content, dataset, label_map, declaration.labels),
         base_first=base_first if base_first is not None else declaration.base_first,
         flip=flip,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
-from lgesynthnet.data.layout import patient_name
+from lgesynthnet.data.layouts.content import patient_name
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import first_error, read_text

@@ -1,4 +1,4 @@
-"""One description of a folder of patients and of how to read it; every command that reads patients takes it."""
+"""One description of a folder or table of patients and of how to read it; every command that reads patients takes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class CohortSource:
         patients: only these patients; None takes all.
     """
 
-    root: Path = option(help="Folder of patients: EMIDEC layout, image/label pairs, or nnU-Net raw.", flags=("--data",))
+    root: Path = option(
+        help="Folder of patients (EMIDEC, image/label pairs, nnU-Net raw, BIDS), or a table of them (CSV).", flags=("--data",)
+    )
     dataset: str | None = option(None, help="Data set whose label ids are used: emidec, acdc, mnms or sunnybrook.", panel=READING)
     labels: str | None = option(None, help='Meaning of the label ids: "1=cavity,2=wall,3=scar,4=no-reflow,5=rv".', panel=READING)
     base_first: bool | None = option(

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import RootModel
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.data.layout import patient_name
+from lgesynthnet.data.layouts.content import patient_name
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import checked, read_json

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
-from lgesynthnet.data.layout import CaseFiles
+from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.data.nifti_writing import copied_slice, gzip_bytes, slice_like
 from lgesynthnet.data.ring import Fault, find_fault
@@ -114,7 +114,8 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
     Raises:
         InputError: the patient's files cannot be used, see `read_stack`.
     """
-    stack = read_stack(case.image_path, case.label_path, case.patient, cohort.label_map, flip=AS_STORED)
+    label_path = case.labelled(cohort.root)
+    stack = read_stack(case.image_path, label_path, case.patient, cohort.label_map, flip=AS_STORED)
     for slice_ in stack:
         fault = find_fault(slice_)
         if fault in UNUSABLE:
@@ -126,7 +127,7 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
             patient=case.patient,
             slice_index=slice_.index,
             image_path=case.image_path,
-            label_path=case.label_path,
+            label_path=label_path,
             index=slice_.index,
             label_map=cohort.label_map,
             step_mm=stack.slice_step_mm,

@@ -25,7 +25,7 @@ class GatheredCases:
     Attributes:
         run: the run folder.
         real_licence: licence and credit of the real slices.
-        real_root: folder of the real patients; None where they are left out.
+        real_folders: where the files of the real patients lie; empty where they are left out.
         notes: one sentence each; later steps add theirs.
     """
 
@@ -33,7 +33,7 @@ class GatheredCases:
     synthetic: list[ExportCase]
     real: list[ExportCase]
     real_licence: Licence
-    real_root: Path | None = None
+    real_folders: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -75,7 +75,7 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
         gathered.notes.append(f"{run.path}: the command that paints this run has not ended, so only what is painted so far is exported")
     if not request.no_real:
         source = request.data or _hosts_of(run)
-        gathered.real_licence, gathered.real_root = host_licence(source), source.root
+        gathered.real_licence = host_licence(source)
         _read_real(source.open(), gathered, on_case)
     return gathered
 
@@ -83,12 +83,13 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
 def _hosts_of(run: RunFolder) -> CohortSource:
     """The folder of the hosts with all its patients, not only the hosts of this run."""
     source = replace(run.plan.request.hosts, patients=None)
-    if not source.root.is_dir():
+    if not source.root.exists():
         raise InputError(f"{source.root}: the folder of the hosts no longer exists; give its new path with --data, or add --no-real")
     return source
 
 
 def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) -> None:
+    gathered.real_folders = cohort.folders
     skipped, unlabelled = list(cohort.skipped), 0
     for done, files in enumerate(cohort.cases, start=1):
         try:

@@ -88,8 +88,8 @@ def _require_elsewhere(out: Path, gathered: GatheredCases) -> None:
         RunError: see `require_outside`.
     """
     require_outside(out, "run", gathered.run.path)
-    if gathered.real_root is not None:
-        require_outside(out, "patients", gathered.real_root)
+    for folder in gathered.real_folders:
+        require_outside(out, "patients", folder)
 
 
 def _with_splits_of_run(request: NnunetRequest, gathered: GatheredCases) -> NnunetRequest:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, heart_radius_px, make_thumbnail
-from lgesynthnet.data.layout import CaseFiles
+from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.ring import Fault
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.hosts.describing import describe_orientation
@@ -75,7 +75,7 @@ class VerifyReport:
     """The result of `verify`.
 
     Attributes:
-        folder_problems: concern the folder as a whole: missing partners and duplicates.
+        folder_problems: concern the folder as a whole: missing partners, unused files and duplicates.
         quick: the RV insertions were not looked for, so slices whose orientation is uncertain are counted as usable.
     """
 
@@ -174,6 +174,7 @@ def verify(
             on_case(done, len(cohort.cases))
     duplicates = tuple(find_duplicates(thumbnails))
     missing = (_problem(Severity.ERROR, skipped.name, None, skipped.reason) for skipped in cohort.skipped)
+    unused = _unused(cohort)
     twice = (_duplicate_problem(pair, splits or {}) for pair in duplicates)
     return VerifyReport(
         root=cohort.root,
@@ -181,8 +182,24 @@ def verify(
         cases=tuple(cases),
         duplicates=duplicates,
         quick=quick,
-        folder_problems=(*missing, *twice),
+        folder_problems=(*missing, *unused, *twice),
     )
+
+
+def _unused(cohort: Cohort) -> list[Problem]:
+    """One warning for each kind of file that no case uses."""
+    kinds: dict[str, list[str]] = {}
+    for entry in cohort.ignored:
+        kinds.setdefault(entry.reason, []).append(entry.name)
+    return [
+        _problem(
+            Severity.WARNING,
+            cohort.root.name,
+            None,
+            f"{len(names)} {'is' if len(names) == 1 else 'are'} not used (first: {names[0]}): {reason}",
+        )
+        for reason, names in kinds.items()
+    ]
 
 
 def check_stack(stack: Stack, hearts: LocatedStack | None, least_confidence: float = LEAST_ORIENTATION_CONFIDENCE) -> CaseReport:

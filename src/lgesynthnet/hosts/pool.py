@@ -11,7 +11,7 @@ from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.anatomy.orientation import StackOrder
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.data.layout import CaseFiles
+from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.ring import Fault
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.hosts.orientation_cache import OrientationCache, content_of

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from typing import TypeVar
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.data.layout import CaseFiles
+from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.nifti import read_header
 from lgesynthnet.errors import InputError
 

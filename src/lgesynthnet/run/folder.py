@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.declaration import DECLARATION, write_declaration
-from lgesynthnet.data.layout import find_cases
+from lgesynthnet.data.layouts.find import find_cases
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed, is_owned, manifest_of
@@ -157,7 +157,7 @@ class RunFolder:
             RunError: the hosts are not the same as they were.
         """
         source = self.plan.hosts(moved_to)
-        if not source.root.is_dir():
+        if not source.root.exists():
             raise InputError(f"{source.root}: the hosts of the run are not there any more; give their folder with --hosts")
         request = self.plan.request
         pool = find_hosts(

@@ -28,7 +28,8 @@ def licence_of_weights(model: str) -> str | None:
 
 
 def host_licence(source: CohortSource) -> Licence:
-    """(licence, credit) of a folder of patients; (None, None) where the program does not know the data set."""
-    if (source.root / PHANTOM_TRUTH).is_file():
+    """(licence, credit) of a folder or a table of patients; (None, None) where the program does not know the data set."""
+    folder = source.root if source.root.is_dir() else source.root.parent
+    if (folder / PHANTOM_TRUTH).is_file():
         return LICENCES["phantom"]
     return LICENCES.get(str(source.dataset), (None, None))

@@ -97,7 +97,8 @@ def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None =
     began = time.monotonic()
     seconds = planned.plan.request.max_seconds
     stop_at = math.inf if seconds is None else began + seconds
-    require_outside(out, "patients", planned.hosts.cohort.root)
+    for folder in planned.hosts.cohort.folders:
+        require_outside(out, "patients", folder)
     with RunFolder.begin(out, planned.plan) as run:
         ledger = run.ledger()
         try:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lgesynthnet.data.layout import find_cases
+from lgesynthnet.data.layouts.find import find_cases
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.files.manifest import MANIFEST, FolderKind
 from lgesynthnet.files.owned import IGNORED, UNFINISHED, is_owned, manifest_of

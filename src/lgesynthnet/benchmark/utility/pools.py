@@ -159,7 +159,7 @@ class SamplePools:
         for case in cohort.cases:
             stack = cohort.read(case)
             if labels is LabelKind.READ:
-                by_filter = cohort.read(replace(case, label_path=self.folder(pool) / READ / case.label_path.name)).labels
+                by_filter = cohort.read(replace(case, label_path=self.folder(pool) / READ / case.labelled(cohort.root).name)).labels
                 healed = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)
                 stack = replace(stack, labels=np.where(scar_of(by_filter), by_filter, healed).astype(np.uint8))
             yield stack

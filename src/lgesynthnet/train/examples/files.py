@@ -155,7 +155,7 @@ def fingerprint_of(cohort: Cohort, patients: list[str] | None) -> str:
         "cases": [
             (
                 case.patient,
-                *map(_file_digest, (case.image_path, case.label_path)),
+                *map(_file_digest, (case.image_path, case.labelled(cohort.root))),
                 sorted(cohort.insertions_deg.get(case.patient, {}).items()),
             )
             for case in sorted(chosen, key=lambda case: case.patient)
