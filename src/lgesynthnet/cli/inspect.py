@@ -72,7 +72,7 @@ def verify(
     record: dict[str, Any] = {"folders": [report.record() for report in written]} if written else {}
     failed = any(report.damages for report in written)
     itself = next((report for report in written if report.root == request.source.root), None)
-    if not written or (itself is not None and itself.kind is FolderKind.COHORT):  # patients, whoever wrote them
+    if not written or (itself is not None and itself.kind in (FolderKind.COHORT, FolderKind.MASKS)):  # patients, whoever wrote them
         try:
             patients = _verify_patients(request)
             lines += patients.lines()

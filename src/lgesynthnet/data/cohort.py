@@ -10,8 +10,8 @@ from lgesynthnet.data.declaration import read_declaration
 from lgesynthnet.data.label_maps import EXAMPLE, checked_label_map, label_map_of
 from lgesynthnet.data.landmarks import read_landmarks
 from lgesynthnet.data.layouts.content import CaseFiles, FolderContent, Layout
-from lgesynthnet.data.layouts.find import find_cases
-from lgesynthnet.data.stack import read_stack
+from lgesynthnet.data.layouts.find import find_cases, find_images
+from lgesynthnet.data.stack import read_image, read_stack
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Skipped, Stack
 
@@ -25,6 +25,7 @@ class Cohort:
         skipped: files without a partner or without a unique name; `stacks` does not repeat them.
         ignored: files and folders that belong to no case.
         label_map: what each label id in the files means.
+        masks_drawn_by: fingerprint of the network that drew the labels; None where people did.
         base_first: whether slice 0 is the base; None where it is not known.
         flip: whether the stored (rows, columns) are to be mirrored; None where the affine decides.
         insertions_deg: patient -> slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
@@ -36,6 +37,7 @@ class Cohort:
     skipped: list[Skipped]
     ignored: list[Skipped] = field(default_factory=list)
     label_map: dict[int, Label]
+    masks_drawn_by: str | None = None
     base_first: bool | None = None
     flip: tuple[bool, bool] | None = None
     insertions_deg: dict[str, dict[int, tuple[float, float]]] = field(default_factory=dict)
@@ -66,6 +68,14 @@ class Cohort:
             flip=self.flip,
             insertions_deg=self.insertions_deg.get(case.patient),
         )
+
+    def read_image(self, case: CaseFiles) -> Stack:
+        """Read the image of one patient alone; every pixel is background.
+
+        Raises:
+            InputError: see `data.stack.read_image`.
+        """
+        return read_image(case.image_path, case.patient, base_first=self.base_first, flip=self.flip)
 
     def stack(self, patient: str) -> Stack:
         """Read the stack of the patient with this name.
@@ -124,9 +134,30 @@ def open_cohort(
         skipped=folder_content.skipped,
         ignored=folder_content.ignored,
         label_map=_choose_label_map(folder, folder_content, dataset, label_map, declaration.labels),
+        masks_drawn_by=declaration.drawn_by,
         base_first=base_first if base_first is not None else declaration.base_first,
         flip=flip,
         insertions_deg=insertions_deg,
+    )
+
+
+def open_images(folder: Path, *, base_first: bool | None = None, flip: tuple[bool, bool] | None = None) -> Cohort:
+    """Find the images of a folder or a table, whether they have labels or not, for `Cohort.read_image`.
+
+    Raises:
+        InputError: there are no images.
+    """
+    content = find_images(folder)
+    declaration = read_declaration(folder if folder.is_dir() else folder.parent)
+    return Cohort(
+        root=folder,
+        layout=content.layout,
+        cases=content.cases,
+        skipped=content.skipped,
+        ignored=content.ignored,
+        label_map={},
+        base_first=base_first if base_first is not None else declaration.base_first,
+        flip=flip,
     )
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.errors import InputError
@@ -22,24 +22,27 @@ class Declaration(BaseModel):
     Attributes:
         labels: a name of `LABEL_MAPS`; None leaves the meaning to the layout or the user.
         base_first: whether slice 0 is the base; None where it is not known.
+        drawn_by: fingerprint of the network that drew the labels; None where people did.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # an export also records here what it was made of
 
     labels: str | None = None
     base_first: bool | None = None
+    drawn_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,80}$")
 
 
 class _File(BaseModel):
     lgesynthnet: Declaration
 
 
-def write_declaration(folder: Path, *, labels: str = "lgesynthnet", base_first: bool | None = None) -> Path:
+def write_declaration(folder: Path, *, labels: str = "lgesynthnet", base_first: bool | None = None, drawn_by: str | None = None) -> Path:
     """Write the declaration of a folder and return its path.
 
     Args:
         labels: a name of `LABEL_MAPS`.
         base_first: whether slice 0 is the base; None where it is not known.
+        drawn_by: fingerprint of the network that drew the labels; None where people did.
     Raises:
         RunError: the folder cannot be written.
         ValueError: `labels` names no label map.
@@ -47,7 +50,8 @@ def write_declaration(folder: Path, *, labels: str = "lgesynthnet", base_first: 
     if labels not in LABEL_MAPS:
         raise ValueError(f"{labels} is not a label map; known are {', '.join(LABEL_MAPS)}")
     path = folder / DECLARATION
-    text = json.dumps({"lgesynthnet": {"labels": labels, "base_first": base_first}}, indent=1)
+    drawn = {} if drawn_by is None else {"drawn_by": drawn_by}
+    text = json.dumps({"lgesynthnet": {"labels": labels, "base_first": base_first, **drawn}}, indent=1)
     write_bytes(path, (text + "\n").encode())
     return path
 

@@ -81,6 +81,29 @@ def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DT
     return _slice_bytes(*_slice_of(pixels, like, dtype))
 
 
+def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:
+    """A .nii.gz file of the labels of a stack (uint8), on the grid and at the place of its image file.
+
+    Raises:
+        InputError: the image file cannot be read, or has another size.
+        ValueError: the stack was made in memory, or its slices lie in several files.
+    """
+    paths = {place.path for place in stack.places}
+    if len(paths) != 1:
+        raise ValueError(f"{stack.patient}: its slices lie in {len(paths)} files, but a label file lies on the grid of one")
+    [path] = paths
+    header, geometry = read_header(path)
+    stored = stack.view.turn_back(stack.labels).transpose(1, 0, 2).astype(np.uint8)
+    if stored.shape != geometry.shape:
+        raise InputError(f"{path}: is no longer the image that was read; give the command again")
+    header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
+    header.set_data_dtype(np.uint8)
+    header["dim"] = [3, *geometry.shape, 1, 1, 1, 1]
+    header["descrip"] = descrip.encode("ascii", "replace")[:79]
+    header["intent_name"], header["aux_file"] = b"", b""
+    return gzip_bytes(_slice_bytes(header, stored))
+
+
 def stack_files(stack: Stack, *, descrip: str) -> tuple[bytes, bytes]:
     """The two .nii.gz files of a stack made here: the image in its own data type, and the labels (uint8), with one geometry.
 

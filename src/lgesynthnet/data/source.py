@@ -74,6 +74,19 @@ class CohortSource:
             flip=self.mirrored,
             landmarks=self.landmarks,
         )
+        return self._chosen(cohort)
+
+    def open_images(self) -> Cohort:
+        """List the images, whether they have labels or not, for `Cohort.read_image`.
+
+        Raises:
+            InputError: there are no images, or none of the named patients is there.
+        """
+        from lgesynthnet.data.cohort import open_images
+
+        return self._chosen(open_images(self.root, base_first=self.base_first, flip=self.mirrored))
+
+    def _chosen(self, cohort: Cohort) -> Cohort:
         if self.patients is None:
             return cohort
         cases = [case for case in cohort.cases if case.patient in self.patients]

@@ -56,6 +56,18 @@ def read_stack(
     )
 
 
+def read_image(image_path: Path, patient: str, *, base_first: bool | None = None, flip: tuple[bool, bool] | None = None) -> Stack:
+    """Read an image without labels: every pixel is background. Otherwise as `read_stack`.
+
+    Raises:
+        InputError: the file cannot be used, or the image holds NaN or Inf.
+    """
+    image = read_volume(image_path)
+    _require_finite(image)
+    background = np.zeros(image.stored.shape, dtype=np.uint8)
+    return stack_of(image, background, patient, base_first=base_first, view=view_of(image.affine, flip))
+
+
 def stack_of(
     image: Volume,
     labels: StoredLabels,

@@ -17,7 +17,7 @@ from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.hosts.orientation_cache import OrientationCache, content_of
 from lgesynthnet.hosts.reading import each_case
 from lgesynthnet.hosts.suitability import find_host_fault, find_orientation_fault
-from lgesynthnet.records import Insertions, Level, OnCase, Skipped, Stack
+from lgesynthnet.records import Insertions, Level, OnCase, Skipped, Stack, ViewSource
 from lgesynthnet.terms import LEAST_ORIENTATION_CONFIDENCE
 
 STACK_BYTES_IN_MEMORY = 2**29  # 512 MiB, or a single stack that is larger
@@ -32,6 +32,7 @@ class HostEntry:
     level: Level
     order: StackOrder
     insertions: Insertions
+    view_source: ViewSource
 
     @property
     def patient(self) -> str:
@@ -189,7 +190,10 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientatio
             skip(index, uncertain)
             hosts.uncertain += 1
         elif level is not None and insertions is not None:
-            hosts.entries.append(HostEntry(case=hosts.case, index=index, level=level, order=hearts.order, insertions=insertions))
+            entry = HostEntry(
+                case=hosts.case, index=index, level=level, order=hearts.order, insertions=insertions, view_source=stack.view.source
+            )
+            hosts.entries.append(entry)
 
 
 def _refuse_if(strict: bool, skipped: list[Skipped]) -> None:

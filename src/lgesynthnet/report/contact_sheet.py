@@ -64,16 +64,18 @@ def patient_strip(stack: Stack, hearts: LocatedStack | None, usable: Sequence[in
     return Strip(patient=stack.patient, text=text, picture=np.concatenate(pictures, axis=1))
 
 
-def write_contact_sheet(out: Path, strips: Sequence[Strip], *, title: str) -> Path:
+def write_contact_sheet(out: Path, strips: Sequence[Strip], *, title: str, kind: FolderKind = FolderKind.PICTURES) -> Path:
     """Write `out/contact-sheet.html` and its pictures, `sheet-01.png` and on; returns the path of the page.
 
+    Args:
+        kind: what the folder holds; other kinds than pictures get the page beside their own files.
     Raises:
         RunError: the folder holds other things, or cannot be written.
     """
     pages = [strips[first : first + PER_PAGE] for first in range(0, len(strips), PER_PAGE)]
     names = [f"sheet-{number:02d}.png" for number in range(1, len(pages) + 1)]
     pictures = [_png(_page(page)) for page in pages]
-    with claimed(out, FolderKind.PICTURES):
+    with claimed(out, kind):
         for name, picture in zip(names, pictures, strict=True):
             write_bytes(out / name, picture)
         shown = [(data_uri(picture, "png"), [strip.patient for strip in page]) for picture, page in zip(pictures, pages, strict=True)]

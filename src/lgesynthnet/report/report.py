@@ -133,6 +133,7 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
         ("painted", f"{request.source}: {values[request.source]}"),
         ("seed", str(request.seed)),
         ("orientation from", sources),
+        ("cavity and wall of the hosts", f"drawn by {plan.masks_drawn_by}" if plan.masks_drawn_by else "as labelled"),
         ("slices left out, orientation uncertain", f"{plan.uncertain_hosts} (below {request.least_orientation_confidence:g})"),
         ("program", f"lgesynthnet {plan.version}"),
     ]

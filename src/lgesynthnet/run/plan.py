@@ -50,6 +50,7 @@ class SynthesisPlan(_Record):
 
     Attributes:
         patients: patients that may be painted into, where --patient or --splits names some.
+        masks_drawn_by: fingerprint of the network that drew cavity and wall of the hosts; None where people did.
         uncertain_hosts: slices that were left out because their heart is not oriented well enough.
         hosts_fingerprint: hash of everything in the hosts that decides a pixel.
         generator_fingerprint, filter_fingerprint: hashes of the weights and settings that paint and judge.
@@ -62,6 +63,7 @@ class SynthesisPlan(_Record):
     patients: tuple[str, ...] | None = None
     hosts_fingerprint: str
     usable_hosts: int = Field(ge=0)
+    masks_drawn_by: str | None = None
     uncertain_hosts: int = Field(default=0, ge=0)
     skipped: tuple[SkippedHost, ...] = ()
     generator_fingerprint: str

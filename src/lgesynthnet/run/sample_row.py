@@ -14,7 +14,7 @@ from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.prescription.scar import ScarPrescription
-from lgesynthnet.records import Level, Source
+from lgesynthnet.records import Level, Source, ViewSource
 
 KEPT, UNPAINTABLE, SURPLUS = "kept", "unpaintable", "surplus"
 UNCERTAIN_BELOW = 0.5  # insertions that were found in the image with less confidence than this are flagged
@@ -43,6 +43,8 @@ class SampleRow:
         segments, transmurality, burden, mvo_share: measured in the intended mask.
         max_change_outside: largest change outside the hidden region, in stored numbers.
         seconds: time to paint, segment and judge.
+        view_source: how the radiological view of the host was found.
+        masks_drawn_by: fingerprint of the network that drew the cavity and the wall of the host; None where a person did.
     """
 
     id: str
@@ -80,6 +82,8 @@ class SampleRow:
     mvo_share: float | None = None
     max_change_outside: float | None = None
     seconds: float | None = None
+    view_source: ViewSource | None = None
+    masks_drawn_by: str | None = None
 
     @property
     def shown_segments(self) -> tuple[int, ...]:
@@ -94,6 +98,8 @@ class SampleRow:
             flags.append("orientation assumed: no RV insertion was known, so the segment names may be wrong")
         elif self.insertion_source is Source.IMAGE and self.insertion_confidence < UNCERTAIN_BELOW:
             flags.append(f"orientation uncertain: the RV insertions were found in the image, confidence {self.insertion_confidence:.2f}")
+        if self.masks_drawn_by is not None:
+            flags.append("cavity and wall of the host were drawn by a network; a scar that the patient has is not in the labels")
         if self.level_source is OrderSource.ASSUMED:
             flags.append("level assumed: nothing told base from apex, so basal and apical may be exchanged")
         if self.max_change_outside:
@@ -115,6 +121,8 @@ class SampleRow:
             raise ValueError(f"column {unknown[0]} is unknown" if unknown[0] is not None else "there are more cells than columns")
         values = {}
         for name, kind in _KINDS.items():
+            if name not in cells and name in ADDED:  # older runs have no such column
+                continue
             if name not in cells:
                 raise ValueError(f"column {name} is missing")
             try:
@@ -142,6 +150,7 @@ class SampleRow:
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _KINDS: dict[str, Any] = get_type_hints(SampleRow)
+ADDED = frozenset({"view_source", "masks_drawn_by"})
 COLUMNS = tuple(field.name for field in fields(SampleRow))
 
 

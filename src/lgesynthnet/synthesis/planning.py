@@ -63,6 +63,7 @@ def plan_synthesis(
         patients=patients,
         hosts_fingerprint=hosts.fingerprint,
         usable_hosts=len(hosts.entries),
+        masks_drawn_by=cohort.masks_drawn_by,
         uncertain_hosts=hosts.uncertain,
         skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in hosts.skipped),
         generator_fingerprint=painter.generator.fingerprint,

@@ -237,6 +237,8 @@ def _described(plan: SynthesisPlan, attempt: Attempt) -> SampleRow:
         level_source=entry.order.source,
         insertion_source=entry.insertions.source,
         insertion_confidence=round(entry.insertions.confidence, 3),
+        view_source=entry.view_source,
+        masks_drawn_by=plan.masks_drawn_by,
         generator=plan.generator_fingerprint,
         filter=plan.filter_fingerprint,
         seed=attempt.seed,

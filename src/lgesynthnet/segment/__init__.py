@@ -1,0 +1,1 @@
+"""Draw the cavity and the wall of images that nobody has labelled."""

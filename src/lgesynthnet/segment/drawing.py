@@ -1,0 +1,175 @@
+"""Draw cavity and wall with the shipped heart segmenter, stack by stack, for a person to accept or to drop."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.declaration import write_declaration
+from lgesynthnet.data.layouts.content import CaseFiles
+from lgesynthnet.data.layouts.table import NAME as TABLE
+from lgesynthnet.data.nifti_writing import labels_like
+from lgesynthnet.errors import AnatomyError, InputError
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed, is_owned, require_outside
+from lgesynthnet.files.reading import read_text
+from lgesynthnet.files.writing import synced_together, write_bytes
+from lgesynthnet.hosts.describing import describe_orientation
+from lgesynthnet.hosts.locate import LocatedStack, locate_stack
+from lgesynthnet.hosts.suitability import find_host_fault
+from lgesynthnet.model_store import weights_folder
+from lgesynthnet.records import Label, OnCase, Skipped, Stack, wall_of
+from lgesynthnet.report.contact_sheet import Strip, patient_strip, write_contact_sheet
+from lgesynthnet.segment.request import SegmentRequest
+from lgesynthnet.segmenter.heart import HeartSegmenter
+from lgesynthnet.tables import csv_text
+
+LABELS = "labels"
+COLUMNS = ("patient", "image", "label", "use", "slices", "drawn", "usable")
+TABLE_BYTES = 2**24
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnCase:
+    """One patient.
+
+    Attributes:
+        use: whether the patient is to be used; a person may change it in the table.
+        slices, drawn, usable: number of slices, of those with a drawn wall, and of those that a scar can be painted into.
+    """
+
+    patient: str
+    image_path: Path
+    use: bool
+    slices: int
+    drawn: int
+    usable: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentResult:
+    """What was drawn.
+
+    Attributes:
+        table, page: the table of patients, and the page with their pictures.
+        skipped: patients that could not be read or drawn, with reasons.
+    """
+
+    table: Path
+    page: Path
+    cases: tuple[DrawnCase, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None = None) -> SegmentResult:
+    """Write a label file for each image, a page of pictures, and a table that other commands take in place of a folder of patients.
+
+    The network was trained on simulated hearts alone. It draws the cavity and the whole wall; a scar that the patient has is not drawn, so
+    only patients who are known to be free of scar should be painted into. Where the table exists, its column `use` is kept.
+
+    Args:
+        on_case: gets (done, total) after each patient.
+    Raises:
+        InputError: there are no images, or in none of them a heart was found.
+        RunError: the folder holds other things, or cannot be written.
+    """
+    cohort = request.source.open_images()
+    for folder in cohort.folders:
+        require_outside(out, "images", folder)
+    segmenter = HeartSegmenter.from_pretrained(weights_folder() / "phantom" / "heart-segmenter")
+    chosen = _earlier_choices(out)
+    cases: list[DrawnCase] = []
+    skipped: list[Skipped] = list(cohort.skipped)
+    strips: list[Strip] = []
+    with claimed(out, FolderKind.MASKS), synced_together():
+        write_declaration(out, labels="lgesynthnet", drawn_by=segmenter.fingerprint)
+        for done, files in enumerate(cohort.cases, start=1):
+            try:
+                case, strip = _draw_case(cohort, files, segmenter, out, chosen)
+                cases.append(case)
+                strips += [strip] if strip is not None else []
+            except (InputError, AnatomyError) as fault:
+                skipped.append(Skipped(name=files.patient, reason=str(fault)))
+            if on_case is not None:
+                on_case(done, len(cohort.cases))
+        if not cases:
+            raise InputError(f"{cohort.root}: no heart was drawn; {skipped[0].reason if skipped else 'there are no images'}")
+        write_bytes(out / TABLE, _table(cases, out).encode())
+        page = write_contact_sheet(out, strips, title="Cavity and wall as a network drew them", kind=FolderKind.MASKS)
+    return SegmentResult(table=out / TABLE, page=page, cases=tuple(cases), skipped=tuple(skipped))
+
+
+def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
+    """The stack with the cavity and the wall that the network draws; slices without any signal stay empty.
+
+    Raises:
+        InputError: every slice is flat.
+    """
+    filled = [index for index in range(len(stack)) if np.ptp(stack.image[:, :, index]) > 0]
+    labels = np.zeros(stack.image.shape, dtype=np.uint8)
+    if not filled:
+        raise InputError(f"{stack.patient}: every slice of its image is flat; leave the patient out")
+    found = segmenter.read_stack(np.ascontiguousarray(stack.image[:, :, filled]), stack.spacing_mm)
+    labels[:, :, filled] = np.where(wall_of(found), Label.WALL, np.where(found == Label.CAVITY, Label.CAVITY, Label.BACKGROUND))
+    return replace(stack, labels=labels)
+
+
+def _draw_case(
+    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, chosen: dict[str, bool]
+) -> tuple[DrawnCase, Strip | None]:
+    stack = draw_heart(cohort.read_image(files), segmenter)
+    usable = [slice_.index for slice_ in stack if find_host_fault(slice_) is None]
+    drawn = int(wall_of(stack.labels).any(axis=(0, 1)).sum())
+    if not drawn:
+        raise InputError(f"{files.image_path}: no heart was found; if it shows a short axis, draw its labels by hand, else leave it out")
+    write_bytes(out / LABELS / f"{stack.patient}.nii.gz", labels_like(stack, "drawn by a network of lgesynthnet"))
+    case = DrawnCase(
+        patient=stack.patient,
+        image_path=files.image_path,
+        use=chosen.get(stack.patient, bool(usable)),
+        slices=len(stack),
+        drawn=drawn,
+        usable=len(usable),
+    )
+    hearts: LocatedStack = locate_stack(stack)
+    text = f"drawn by a network; {len(usable)} of {drawn} drawn slices usable; {describe_orientation(stack, hearts)}"
+    return case, patient_strip(stack, hearts, usable, text)
+
+
+def _table(cases: Sequence[DrawnCase], out: Path) -> str:
+    rows = (
+        (
+            case.patient,
+            _from(out, case.image_path),
+            f"{LABELS}/{case.patient}.nii.gz",
+            "yes" if case.use else "no",
+            case.slices,
+            case.drawn,
+            case.usable,
+        )
+        for case in cases
+    )
+    return csv_text(COLUMNS, rows)
+
+
+def _from(out: Path, path: Path) -> str:
+    """The path as the table holds it: relative, so that images and masks can be moved together."""
+    try:
+        return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
+    except ValueError:  # another drive of Windows
+        return str(path.resolve())
+
+
+def _earlier_choices(out: Path) -> dict[str, bool]:
+    """Patient -> what a person wrote into the column `use` of an earlier table."""
+    if not is_owned(out, FolderKind.MASKS) or not (out / TABLE).is_file():
+        return {}
+    rows = csv.DictReader(io.StringIO(read_text(out / TABLE, TABLE_BYTES), newline=""))
+    return {row["patient"]: (row.get("use") or "").strip().lower() not in ("no", "0", "false") for row in rows if row.get("patient")}
