@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,7 @@ from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.ring import Fault
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.hosts.describing import describe_orientation
+from lgesynthnet.hosts.familiarity import strangeness_of
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
 from lgesynthnet.hosts.reading import each_case
 from lgesynthnet.hosts.suitability import find_host_fault, find_orientation_fault
@@ -32,12 +33,18 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One problem: where it is, and what to do. `slice_index` is None where the problem concerns the whole case."""
+    """One problem: where it is, and what to do.
+
+    Attributes:
+        slice_index: None where the problem concerns the whole case.
+        kind: a word that the same problem of other patients has, too; None where it is never put into one line with theirs.
+    """
 
     severity: Severity
     patient: str
     slice_index: int | None
     message: str
+    kind: str | None = None
 
     def __str__(self) -> str:
         place = self.patient if self.slice_index is None else f"{self.patient} slice {self.slice_index}"
@@ -123,12 +130,29 @@ class VerifyReport:
         ordered = sorted(self.problems, key=lambda problem: problem.severity is not Severity.ERROR)
         n = self.counts
         return [
-            *map(str, ordered),
+            *_problem_lines(ordered),
             *map(str, self.cases),
             *(["--quick left out the RV insertions: `lgesynthnet synthesize` may find fewer slices usable"] if self.quick else []),
             f"{self.root}: {n['cases']} cases, {n['usable']} of {n['slices']} slices usable, {n['with_scar']} of them with scar; "
             f"{n['errors']} errors, {n['warnings']} warnings",
         ]
+
+
+def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
+    """A line for each problem; one line for those that several patients share."""
+    patients: dict[str, list[str]] = {}
+    for problem in problems:
+        if problem.kind is not None:
+            patients.setdefault(problem.kind, []).append(problem.patient)
+    said: set[str] = set()
+    for problem in problems:
+        if problem.kind is None or len(patients[problem.kind]) == 1:
+            yield str(problem)
+        elif problem.kind not in said:
+            said.add(problem.kind)
+            names = patients[problem.kind]
+            others = ", ".join(names[1:4]) + (" ..." if len(names) > 4 else "")
+            yield f"{problem} (and so for {len(names) - 1} more: {others})"
 
 
 OnStack = Callable[[Stack, LocatedStack | None, CaseReport], None]
@@ -230,6 +254,10 @@ def check_stack(stack: Stack, hearts: LocatedStack | None, least_confidence: flo
     if usable and scar > UNUSUAL_BURDEN * wall:
         message = f"scar fills {scar / wall:.0%} of the wall of all usable slices; are the label ids of scar and wall swapped?"
         problems.append(_problem(Severity.WARNING, stack.patient, None, message))
+    problems += [
+        Problem(severity=Severity.WARNING, patient=stack.patient, slice_index=None, message=message, kind=kind)
+        for kind, message in strangeness_of(stack, usable)
+    ]
     return CaseReport(
         patient=stack.patient,
         slices=len(stack),

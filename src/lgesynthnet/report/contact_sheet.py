@@ -25,7 +25,7 @@ from lgesynthnet.records import Mask, ShortAxisSlice, Stack, scar_of, wall_of
 from lgesynthnet.report.html import data_uri, fill_template
 from lgesynthnet.report.panels import SIDE_PX, Window, grey, heart_window
 
-PER_PAGE = 12  # patients on one picture
+PER_PAGE = 6  # patients on one picture
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "contact-sheet.html"
 SCALE = 1.5  # of the pictures of the report
