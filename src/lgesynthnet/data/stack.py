@@ -88,7 +88,7 @@ def stack_of(
     )
 
 
-def _in_view(stored: Shaped[np.ndarray, "columns rows slices"], view: View) -> Shaped[np.ndarray, "rows columns slices"]:
+def _in_view(stored: Shaped[np.ndarray, "file_columns file_rows slices"], view: View) -> Shaped[np.ndarray, "rows columns slices"]:
     return np.ascontiguousarray(view.turn(stored.transpose(1, 0, 2)))
 
 
