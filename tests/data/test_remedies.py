@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -112,10 +113,7 @@ def test_labels_on_a_turned_grid_are_resampled(tmp_path):
 def test_labels_that_were_saved_without_their_position_get_it_from_the_image(tmp_path, affine, empty):
     image, labels = heart()
     paths = write("i.nii.gz", image, affine), write("l.nii.gz", labels, empty)
-    message = refused(read_stack, *paths, "A", IDS)
-    if affine is not OBLIQUE and empty[0, 0] > 1:
-        pytest.skip("both say where they lie along the scanner, and they say different places")
-    follow(message)
+    follow(refused(read_stack, *paths, "A", IDS))
     honest = read_stack(paths[0], write("h.nii.gz", labels, affine), "A", IDS)
     np.testing.assert_array_equal(read_stack(*paths, "A", IDS).labels, honest.labels)
 
@@ -174,8 +172,8 @@ def test_a_position_without_a_direction_is_left_out(tmp_path):
     paths = write("i.nii.gz", image), write("l.nii.gz", labels)
     for path in paths:
         stored = nibabel.load(path)
-        stored.header["srow_z"] = 0
-        Path(path).write_bytes(stored.header.binaryblock + bytes(4) + np.asarray(stored.dataobj).tobytes(order="F"))
+        stored.header["srow_z"], stored.header["vox_offset"] = 0, 352
+        path.write_bytes(gzip.compress(stored.header.binaryblock + bytes(4) + np.asarray(stored.dataobj).tobytes(order="F")))
     for _ in paths:
         follow(refused(read_stack, *paths, "A", IDS))
     stack = read_stack(*paths, "A", IDS)

@@ -81,7 +81,7 @@ def test_grids_that_differ_are_refused_with_both(tmp_path, save):
     for label, says in (
         (save(tmp_path / "s.nii", np.zeros((36, 40, 3), np.uint8)), r"shape .* is \[36,40,3\], but its image .*i\.nii has \[40,36,3\]"),
         (save(tmp_path / "z.nii", np.zeros((40, 36, 3), np.uint8), (1.5, 1.25, 9.0)), r"pixdim in mm is \[1.5,1.25,9.0\]"),
-        (save(tmp_path / "a.nii", np.zeros((40, 36, 3), np.uint8), affine=away), "affine is .* resample the label"),
+        (save(tmp_path / "a.nii", np.zeros((40, 36, 3), np.uint8), affine=away), "affine is .* does not say where it lies"),
     ):
         with pytest.raises(InputError, match=says):
             read_stack(image, label, "A", IDS)

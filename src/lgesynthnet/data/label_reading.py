@@ -18,7 +18,7 @@ from lgesynthnet.records import Label, wall_of
 
 WHOLE_TOLERANCE = 1e-3  # programs that resample or scale store 1 as 0.99999994
 MOST_NAMED = 12  # ids in one message
-MOST_NUMBERS = 256  # different numbers in one slice of labels
+MOST_NUMBERS = 64  # different numbers in labels
 LARGEST_EXACT = 2.0**53  # whole numbers above are not exact in float64
 LEAST_HOLE = 0.1  # of a wall's area; smaller holes are gaps in the wall. The smallest cavity of EMIDEC has 0.19
 
@@ -39,10 +39,7 @@ def translate_labels(label: Volume, label_map: Mapping[int, Label]) -> StoredLab
         values = _scaled(label, index)
         numbers, counts = np.unique(values, return_counts=True)
         if len(numbers) > MOST_NUMBERS:
-            raise InputError(
-                f"{label.path}: slice {index} holds {len(numbers)} different numbers, so it is an image and no label; give the label "
-                "file, and check that image and label did not change places"
-            )
+            raise _no_label(label, len(numbers))
         for value, count in zip(numbers, counts, strict=True):
             number = _whole(value)
             if number not in label_map:
@@ -53,6 +50,8 @@ def translate_labels(label: Volume, label_map: Mapping[int, Label]) -> StoredLab
                 present.add(int(number))
             if meaning:
                 labels[:, :, index][values == value] = meaning
+    if len(unknown) > MOST_NUMBERS:
+        raise _no_label(label, len(unknown))
     if unknown:
         raise InputError(f"{label.path}: {_complaint(unknown, label_map)}; {_remedy(unknown, present, label_map)}")
     return labels
@@ -88,6 +87,13 @@ def _scaled(label: Volume, index: int) -> Shaped[np.ndarray, "columns rows"]:
         return values
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(values.astype(np.float64) * label.slope + label.inter)
+
+
+def _no_label(label: Volume, numbers: int) -> InputError:
+    return InputError(
+        f"{label.path}: holds {numbers} different numbers, so it is an image and no label; give the label file, and check that image and "
+        "label did not change places"
+    )
 
 
 @dataclass

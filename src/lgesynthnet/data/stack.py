@@ -103,21 +103,14 @@ def _on_the_grid_of(image: Volume, label: Volume) -> tuple[Volume, list[str]]:
         if (order, mirrored) != IDENTITY and _grid_fault(image, turned) is None:
             return turned, [f"{label.path}: its axes run differently from its image's; the labels were turned onto the image's grid"]
     what, of_image, of_label = fault
-    if image.stored.shape == label.stored.shape and _is_placeless(label, image):
+    is_placeless = anatomical_directions(label.affine) is None
+    if is_placeless and image.stored.shape == label.stored.shape:
         remedy = f"the label does not say where it lies: if its pixels are the image's, e.g. {place_like(label.path, image.path)}"
-    elif _is_placeless(label, image):
+    elif is_placeless and anatomical_directions(image.affine) is not None:
         remedy = "the label does not say where it lies: save it again where it was drawn, with the image's grid"
     else:
         remedy = f"resample the label onto the image's grid, e.g. {resample(label.path, image.path)}"
     raise InputError(f"{label.path}: its {what} is {of_label}, but its image {image.path} has {of_image}; {remedy}")
-
-
-def _is_placeless(label: Volume, image: Volume) -> bool:
-    """Whether a label was saved without its position: it says nothing about the patient, and the image does, or its voxels are 1 mm."""
-    if anatomical_directions(label.affine) is not None:
-        return False
-    is_unit = np.allclose(np.abs(label.affine[:3, :3]), np.eye(3), rtol=0, atol=AFFINE_TOLERANCE)
-    return is_unit or anatomical_directions(image.affine) is not None
 
 
 def _turned(label: Volume, order: tuple[int, ...], mirrored: tuple[bool, ...]) -> Volume:
