@@ -69,5 +69,6 @@ def paint(pool: HostPool, folder: Path) -> None:
         if number:
             continue
         path = folder / "sample.nii"
-        write_slice_like(path, sample.image, entry.case.image_path, entry.index)
-        np.testing.assert_array_equal(read_volume(path).stored[:, :, 0].T, sample.image)
+        place = host.slice_.place
+        write_slice_like(path, sample.image, place)
+        np.testing.assert_array_equal(place.view.turn(read_volume(path).stored[:, :, 0].T), sample.image)

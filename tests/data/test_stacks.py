@@ -8,7 +8,7 @@ import pytest
 from lgesynthnet.data.label_maps import LABEL_MAPS, parse_label_map
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError
-from lgesynthnet.records import Label
+from lgesynthnet.records import Label, ViewSource
 
 IDS = LABEL_MAPS["emidec"]
 
@@ -23,7 +23,8 @@ def test_file_axes_are_column_row_slice_and_flips_are_applied_and_recorded(tmp_p
         assert stack.image.shape == (36, 40, 2)
         assert np.argwhere(stack.image[:, :, 1]).tolist() == [list(place)]
         assert np.argwhere(stack.labels[:, :, 1]).tolist() == [list(place)]
-        assert stack.flip == flip
+        assert (stack.view.flip_rows, stack.view.flip_columns) == flip
+        assert stack.view.source is ViewSource.GIVEN
 
 
 def test_numbers_keep_their_dtype_and_float_labels_that_are_whole_are_welcome(tmp_path, save, ring):
@@ -45,19 +46,23 @@ def test_an_unknown_label_id_is_named_with_file_slice_count_and_remedy(tmp_path,
     raw = bytearray(label.read_bytes())
     raw[352 + 64 * 64 * 2 : 352 + 64 * 64 * 2 + 5] = bytes([7] * 5)
     label.write_bytes(raw)
-    with pytest.raises(InputError, match=r"l\.nii: slice 2 holds label id 7 in 5 pixels; the known ids are .*--labels"):
+    with pytest.raises(
+        InputError, match=r"l\.nii: holds the unknown label ids 7 \(5 pixels, first in slice 2\); the known ids are .*--labels"
+    ):
         read_stack(image, label, "A", IDS)
     assert (read_stack(image, label, "A", {**IDS, 7: Label.RV}).labels[:, :, 2] == Label.RV).sum() == 5
 
 
-@pytest.mark.parametrize(("value", "says"), [(1.5, "1.5, which is not a whole number"), (np.nan, "slice 1 holds"), (-1.0, "label id -1")])
+@pytest.mark.parametrize(
+    ("value", "says"), [(1.5, "1.5, which is not a whole number"), (np.nan, "nan, which is not"), (-1.0, "ids -1 .* another id, e.g. 0")]
+)
 def test_labels_that_are_no_ids_are_refused(tmp_path, save, value, says):
     labels = np.zeros((40, 40, 2), np.float32)
     labels[3:5, 3, 1] = value
     image = save(tmp_path / "i.nii", np.ones((40, 40, 2), np.int16))
     with pytest.raises(InputError, match=says) as caught:
         read_stack(image, save(tmp_path / "l.nii", labels), "A", IDS)
-    assert "in 2 pixels" in str(caught.value)
+    assert "2 pixels, first in slice 1" in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -76,7 +81,7 @@ def test_grids_that_differ_are_refused_with_both(tmp_path, save):
     for label, says in (
         (save(tmp_path / "s.nii", np.zeros((36, 40, 3), np.uint8)), r"shape .* is \[36,40,3\], but its image .*i\.nii has \[40,36,3\]"),
         (save(tmp_path / "z.nii", np.zeros((40, 36, 3), np.uint8), (1.5, 1.25, 9.0)), r"pixdim in mm is \[1.5,1.25,9.0\]"),
-        (save(tmp_path / "a.nii", np.zeros((40, 36, 3), np.uint8), affine=away), "affine is .* resample the label"),
+        (save(tmp_path / "a.nii", np.zeros((40, 36, 3), np.uint8), affine=away), "affine is .* does not say where it lies"),
     ):
         with pytest.raises(InputError, match=says):
             read_stack(image, label, "A", IDS)

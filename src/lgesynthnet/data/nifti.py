@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import math
 import os
 import zlib
@@ -21,6 +22,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from nibabel.spatialimages import HeaderDataError
 
+from lgesynthnet.data.layouts.conversion import CONVERTIBLE, convert, frame, with_one_position, without_position, without_skew
 from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import open_regular
@@ -37,6 +39,7 @@ MAX_AFFINE = 1e6  # mm; what is larger comes from damage, and a sample's origin 
 LEAST_STEP_RATIO = 2.0  # of the step between slices to the sides of a pixel, for slices that are not on the last axis
 MAX_SKEW = 9e-5  # cosine between two axes; ITK, and with it most programs, refuses 1e-4
 LEAST_LENGTH_MM = 1e-6  # of a voxel along each axis
+MOST_APART_MM = 1.0  # of the two positions that a header may state
 MAX_DIFFERENCE = 0.01  # of voxel sizes that are stated twice, as a share
 MAX_QUATERNION = 1.02  # length of a unit quaternion after rounding by careless writers; what is longer is no rotation
 # A header begins with its own length in bytes.
@@ -166,11 +169,11 @@ def _parse_header(path: Path, stream: io.BufferedIOBase) -> nib.Nifti1Header:
     length = stream.read(4)
     header_class = _HEADER_CLASSES.get(int.from_bytes(length, "little")) or _HEADER_CLASSES.get(int.from_bytes(length, "big"))
     if header_class is None:
-        raise InputError(f"{path}: is not a NIfTI file; export the images as .nii.gz")
+        raise InputError(f"{path}: is not a NIfTI file; {_as_nifti(path)}")
     # Without `check=False` nibabel would silently turn a spacing of 0 into 1 mm.
     header = header_class(length + bytes(_read_exactly(path, stream, header_class.sizeof_hdr - 4)), check=False)
     if not bytes(header["magic"]).startswith(header_class.single_magic):
-        raise InputError(f"{path}: is an Analyze file or one half of a header/image pair; export it as one .nii.gz")
+        raise InputError(f"{path}: is an Analyze file or one half of a header/image pair; {_as_nifti(path)}")
     first = header_class.sizeof_hdr + 4
     if float(header["vox_offset"]) == 0:  # some programs leave it out; the voxels then follow the header
         header["vox_offset"] = first
@@ -178,6 +181,11 @@ def _parse_header(path: Path, stream: io.BufferedIOBase) -> nib.Nifti1Header:
         raise InputError(f"{path}: its header states that voxels start at byte {float(header['vox_offset']):g}; export it again")
     _as_the_standard_reads_it(header)
     return header
+
+
+def _as_nifti(path: Path) -> str:
+    is_known = path.suffix.lower() in CONVERTIBLE
+    return f"convert it, e.g. with SimpleITK: {convert(path)}" if is_known else "export the image as one .nii.gz"
 
 
 def _as_the_standard_reads_it(header: nib.Nifti1Header) -> None:
@@ -227,7 +235,7 @@ def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
     if len(sides) < 2 or min(sides) < 1:
         raise InputError(f"{path}: its header states the shape {sides}, but an image has rows and columns; export it again")
     if any(side > 1 for side in sides[3:]):
-        raise InputError(f"{path}: is {len(sides)}-D with shape {sides}; take one frame, e.g. nibabel.four_to_three, and give 3-D files")
+        raise InputError(f"{path}: is {len(sides)}-D with shape {sides}; take one frame, e.g. {frame(path)}")
     in_file = (*sides, 1)[0], (*sides, 1)[1], (*sides, 1)[2]
     axes = _with_slices_last(header, in_file)
     columns, rows, slices = (in_file[axis] for axis in axes)
@@ -269,13 +277,16 @@ def _require_position(path: Path, header: nib.Nifti1Header, shape: tuple[int, in
             raise InputError(f"{path}: its {name} holds NaN, Inf or numbers above {MAX_AFFINE:g}; correct the header or export it again")
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         if not lengths.min() > LEAST_LENGTH_MM:
-            raise InputError(f"{path}: its {name} is singular: an axis of the image has no direction in the patient; export it again")
+            raise InputError(
+                f"{path}: its {name} is singular: an axis of the image has no direction in the patient; "
+                f"export it again, or leave the position out: {without_position(path)}"
+            )
         cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
         skew = float(np.abs(cosines - np.eye(3)).max())
         if skew > MAX_SKEW:
             raise InputError(
                 f"{path}: the axes of its {name} are not at right angles (cosine {skew:.2g}), and other programs cannot open such a file; "
-                "resample the image onto a grid with right angles"
+                f"export it again, or leave out the skew, which moves the slices but not their pixels: {without_skew(path)}"
             )
 
 
@@ -299,7 +310,10 @@ def _position(
     affines = _affines(header, shape)
     real = {name: affine for name, affine in affines.items() if anatomical_directions(affine) is not None}
     if len({(view_of(affine), base_first_of(affine)) for affine in real.values()}) > 1:
-        raise InputError(f"{path}: its qform and its sform place the image differently in the patient; correct one, or export it again")
+        raise InputError(
+            f"{path}: its qform and its sform place the image differently in the patient; "
+            f"export it again, or, if the sform is right: {with_one_position(path)}"
+        )
     affine = next(iter((real or affines).values()))
     notes = []
     lengths = {name: tuple(np.linalg.norm(each[:3, :3], axis=0).tolist()) for name, each in affines.items()}
@@ -311,7 +325,18 @@ def _position(
                 f"{path}: its {stated} has voxels of {_mm(length)} mm, and pixdim{' and qform' if 'qform' in affines else ''} "
                 f"{_mm(pixel_mm)} mm; {_mm(pixel_mm)} mm is used: correct the header if that is wrong"
             )
+    if not notes and len(real) > 1 and (apart := _apart_mm(affines, shape)) > MOST_APART_MM:
+        notes.append(
+            f"{path}: its qform and its sform place the image up to {apart:.3g} mm apart; the sform is used: correct the wrong one"
+        )
     return affine, tuple(notes)
+
+
+def _apart_mm(affines: dict[str, Float[np.ndarray, "4 4"]], shape: tuple[int, int, int]) -> float:
+    """The largest distance between the places that two affines give to a corner of the image."""
+    corners = np.array([*itertools.product(*((0, side - 1) for side in shape))])
+    first, second = (corners @ affine[:3, :3].T + affine[:3, 3] for affine in affines.values())
+    return float(np.linalg.norm(first - second, axis=1).max())
 
 
 def _mm(lengths: tuple[float, ...]) -> str:

@@ -127,7 +127,7 @@ def gzip_bytes(content: bytes) -> bytes:
 
 def _slice_of(
     pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DType | None
-) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "columns rows"]]:
+) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "file_columns file_rows"]]:
     """Header and voxels of a slice that lies where its host slice lies; see `slice_like`."""
     header, geometry = read_header(like.path)
     columns, rows, slices = geometry.shape

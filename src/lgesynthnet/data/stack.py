@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from lgesynthnet.data.label_reading import StoredLabels, fill_cavities, translate_labels
+from lgesynthnet.data.layouts.conversion import place_like, resample
 from lgesynthnet.data.nifti import Volume, read_volume
 from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
@@ -100,7 +101,7 @@ def stack_of(
     )
 
 
-def _in_view(stored: Shaped[np.ndarray, "columns rows slices"], view: View) -> Shaped[np.ndarray, "rows columns slices"]:
+def _in_view(stored: Shaped[np.ndarray, "file_columns file_rows slices"], view: View) -> Shaped[np.ndarray, "rows columns slices"]:
     return np.ascontiguousarray(view.turn(stored.transpose(1, 0, 2)))
 
 
@@ -114,10 +115,13 @@ def _on_the_grid_of(image: Volume, label: Volume) -> tuple[Volume, list[str]]:
         if (order, mirrored) != IDENTITY and _grid_fault(image, turned) is None:
             return turned, [f"{label.path}: its axes run differently from its image's; the labels were turned onto the image's grid"]
     what, of_image, of_label = fault
-    if what == "affine" and anatomical_directions(label.affine) is None and anatomical_directions(image.affine) is not None:
-        remedy = "the label does not say where it lies: save it again where it was drawn, with the image's position"
+    is_placeless = anatomical_directions(label.affine) is None
+    if is_placeless and image.stored.shape == label.stored.shape:
+        remedy = f"the label does not say where it lies: if its pixels are the image's, e.g. {place_like(label.path, image.path)}"
+    elif is_placeless and anatomical_directions(image.affine) is not None:
+        remedy = "the label does not say where it lies: save it again where it was drawn, with the image's grid"
     else:
-        remedy = "resample the label onto the image's grid, with nearest neighbours"
+        remedy = f"resample the label onto the image's grid, e.g. {resample(label.path, image.path)}"
     raise InputError(f"{label.path}: its {what} is {of_label}, but its image {image.path} has {of_image}; {remedy}")
 
 

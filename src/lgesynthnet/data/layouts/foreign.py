@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 from lgesynthnet.data.layouts.content import FolderContent
+from lgesynthnet.data.layouts.conversion import CONVERTIBLE, convert
 from lgesynthnet.data.layouts.listing import DEEPEST, Tree, is_data_set, printable
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import open_regular
 
 DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
-CONVERTIBLE = (".nrrd", ".mha", ".mhd", ".img", ".hdr")  # SimpleITK reads them; .img and .hdr are one image in two files
 MATLAB = ".mat"
 MOST_LOOKED_AT = 200  # files without a known ending whose first bytes are read
 
@@ -28,7 +28,7 @@ def without_nifti(tree: Tree) -> str:
         )
     for path in others:
         if path.suffix.lower() in CONVERTIBLE:
-            return f"it holds {path.suffix.lower()} files, and NIfTI files are read; {conversion(path)}"
+            return f"it holds {path.suffix.lower()} files, and NIfTI files are read; convert each, e.g. with SimpleITK: {convert(path)}"
     for path in others:
         if path.suffix.lower() == MATLAB:
             return (
@@ -36,12 +36,6 @@ def without_nifti(tree: Tree) -> str:
                 "NIfTI with its pixel size, e.g. in MATLAB with niftiwrite"
             )
     return ""
-
-
-def conversion(path: Path) -> str:
-    """How a file that SimpleITK reads becomes NIfTI, in Python."""
-    read, written = repr(str(path)), repr(str(path.with_suffix(".nii.gz")))
-    return f"convert each image and label to NIfTI, e.g. with SimpleITK: SimpleITK.WriteImage(SimpleITK.ReadImage({read}), {written})"
 
 
 def list_unused(content: FolderContent, tree: Tree) -> None:
