@@ -87,9 +87,10 @@ _WORDS: dict[Meaning, tuple[str, ...]] = {
         "saenhancementareacontour",
         "enhancementareacontour",
     ),
-    Meaning.NO_REFLOW: ("no reflow area", "microvascular obstruction area", "noreflowareacontour"),
+    Meaning.NO_REFLOW: ("scar noreflow", "no reflow area", "microvascular obstruction area", "noreflowareacontour"),
     Meaning.RV: (
         "rv endo",
+        "rvendo",  # Segment
         "rv endocardium",
         "endo rv",
         "rv endocardial",
