@@ -33,12 +33,13 @@ def dicom_dataset(path: Path) -> Iterator[Dataset]:
     """
     try:
         import pydicom
+        from pydicom.errors import BytesLengthException, InvalidDicomError
     except ImportError:
         raise InputError(f'{path}: is a DICOM file, and pydicom is not installed; pip install "lgesynthnet[dicom]"') from None
     content = read_bytes(path, MAX_BYTES)
     if file_meta(content[:4096]).get(TRANSFER_SYNTAX) in _DEFLATED:
         raise InputError(f"{path}: is stored deflated; store it uncompressed, e.g. dcmconv +te IN.dcm OUT.dcm")
-    with damage_named(path, "a DICOM file"), warnings.catch_warnings():
+    with damage_named(path, "a DICOM file", BytesLengthException, InvalidDicomError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of values that break the standard; what matters here is checked here
         yield pydicom.dcmread(io.BytesIO(content))
 

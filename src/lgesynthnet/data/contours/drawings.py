@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,20 +22,21 @@ MAX_FILE_POINTS = 1_000_000
 MAX_COORDINATE = 1e5  # pixels; what lies farther away comes from damage
 LONGEST_NAME = 60  # characters of a name in a message
 # What parsers raise when they meet damage. Errors of our own are not among them, so a bug is not reported as a damaged file.
-_DAMAGE = (
+_DAMAGE: tuple[type[Exception], ...] = (
     ArithmeticError,
     AttributeError,
     EOFError,
     LookupError,
     MemoryError,
-    NotImplementedError,
     OSError,
     RuntimeError,
     TypeError,
     ValueError,
+    struct.error,
+    zlib.error,
 )
 
-Outline = Float[np.ndarray, "points 2"]
+Outline = Float[np.ndarray, "_ 2"]  # several outlines in one call have different numbers of points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,17 +122,18 @@ class FileDrawings:
 
 
 @contextmanager
-def damage_named(path: Path, what: str) -> Iterator[None]:
+def damage_named(path: Path, what: str, *errors: type[Exception]) -> Iterator[None]:
     """Turn what a parser raises inside the block into one error that names the file.
 
     Args:
         what: the format, e.g. "a DICOM file".
+        errors: what else the parser raises.
     Raises:
         InputError: in place of a parser's own error.
     """
     try:
         yield
-    except _DAMAGE as fault:
+    except (*_DAMAGE, *errors) as fault:
         reason = " ".join(str(fault).split())[:120] or type(fault).__name__
         raise InputError(f"{path}: cannot be read as {what} ({reason}); export it again") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.errors import InputError
@@ -109,7 +109,7 @@ def corners_mm(plane: SlicePlane) -> Float[np.ndarray, "4 3"]:
     return plane.to_patient(np.array([[0, 0], [rows - 1, 0], [0, columns - 1], [rows - 1, columns - 1]], dtype=np.float64))
 
 
-def onto_slice(mask: Mask, of: SlicePlane, slice_: SlicePlane) -> Mask | None:
+def onto_slice(mask: Bool[np.ndarray, "mask_rows mask_cols"], of: SlicePlane, slice_: SlicePlane) -> Mask | None:
     """A mask on the grid of a slice, where its pixels are those of the slice in another order, or a part of them; None where they are not.
 
     Args:

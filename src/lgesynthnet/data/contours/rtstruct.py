@@ -69,7 +69,7 @@ def _points_mm(file: FileDrawings, contour: Dataset, name: str) -> Float[np.ndar
     """(points, 3) of one contour, counted before they are decoded."""
     element = contour.get_item("ContourData")
     raw = None if element is None else element.value
-    words = raw.split(b"\\") if isinstance(raw, bytes) else list(raw or [])
+    words = (raw.split(b"\\") if raw.strip() else []) if isinstance(raw, bytes) else list(raw or [])
     file.count_points(len(words) // 3, name)
     points_mm = np.array([float(word) for word in words], dtype=np.float64)
     if points_mm.size == 0 or points_mm.size % 3 or not np.isfinite(points_mm).all():

@@ -59,8 +59,8 @@ def read_segment(file: FileDrawings, slices: Slices) -> None:
     """Read the contours of both ventricles, and the scar, of the one image stack that lies on the given slices.
 
     Raises:
-        InputError: the file is damaged, too large, or saved as HDF5 (version 7.3); it has no `setstruct`; a stack with contours does not say
-            where it lies; several stacks lie on the slices; or contours are drawn in several time frames.
+        InputError: the file is damaged, too large, or saved as HDF5 (version 7.3); it has no `setstruct`; a stack with contours has
+            no position; several stacks lie on the slices; or contours are drawn in several time frames.
     """
     content = read_bytes(file.path, MAX_BYTES)
     if content.startswith(b"MATLAB 7.3"):
