@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from factories import run_command, write_hosts, write_patient
+from factories import ring_patient, run_command, write_hosts, write_patient
 
 from lgesynthnet import __version__
 from lgesynthnet.anatomy.insertions import most_likely_insertions
@@ -23,6 +23,7 @@ from lgesynthnet.hosts.inspection import verify
 from lgesynthnet.hosts.orientation_cache import OrientationCache, content_of
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Insertions
+from lgesynthnet.terms import LEAST_ORIENTATION_CONFIDENCE
 
 
 def cohort_of(root: Path, change: Callable[[Path], None], *, rv: bool = True) -> Path:
@@ -219,3 +220,34 @@ def test_a_damaged_cache_of_orientations_is_an_empty_one(tmp_path, text):
     path.write_text(text.replace("VERSION", __version__).replace("KEY", content_of(stack)))
     content = content_of(stack)
     assert OrientationCache(path).locate(stack, content).insertions == OrientationCache().locate(stack, content).insertions
+
+
+def test_a_heart_whose_orientation_is_uncertain_is_no_host_and_the_count_is_told(tmp_path):
+    """Noise without an RV: the image says nothing of the septum."""
+    rng = np.random.default_rng(0)
+    image, labels = ring_patient(1, 3)
+    image[labels == 0] = rng.normal(90, 30, (labels == 0).sum())
+    for part, voxels in (("image", image.astype(np.float32)), ("label", labels)):
+        nib.save(nib.Nifti1Image(voxels.transpose(1, 0, 2), np.diag([1.5, 1.5, 10.0, 1.0])), tmp_path / f"A_{part}.nii.gz")
+    cohort = open_cohort(tmp_path, dataset="emidec")
+    everyone = find_hosts(cohort, least_confidence=0.0)
+    assert max(entry.insertions.confidence for entry in everyone.entries) < LEAST_ORIENTATION_CONFIDENCE
+    assert everyone.uncertain == 0
+    with pytest.raises(InputError, match=r"the confidence of its orientation is 0\.\d\d, and 0\.6 is needed; mark the RV insertions"):
+        find_hosts(cohort)
+    assert verify(cohort).counts["usable"] == 0
+    assert verify(cohort, quick=True).counts["usable"] == 3
+    # Each remedy of the message.
+    assert verify(cohort, least_confidence=0.0).counts["usable"] == len(everyone.entries) == 3
+    (tmp_path / "marks.csv").write_text("case,slice,anterior_deg,inferior_deg\nA,1,120,240\n")
+    marked = open_cohort(tmp_path, dataset="emidec", landmarks=tmp_path / "marks.csv")
+    assert len(find_hosts(marked).entries) == verify(marked).counts["usable"] == 3
+
+
+def test_verify_and_synthesize_agree_on_the_slices_that_can_be_used(tmp_path):
+    root = write_hosts(tmp_path / "hosts", 3)
+    report = verify(open_cohort(root))
+    usable = {(case.patient, index) for case in report.cases for index in case.usable}
+    assert usable == {(entry.patient, entry.index) for entry in find_hosts(open_cohort(root), with_scar=True).entries}
+    assert all("RV insertions from the image" in str(case) for case in report.cases)
+    assert all("view from the affine" in str(case) for case in report.cases)

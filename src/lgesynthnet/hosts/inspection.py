@@ -58,6 +58,7 @@ class CaseReport:
     Attributes:
         slices: number of slices; 0 for a case that cannot be read.
         usable: indices of the slices that can be used: a scar can be painted into them.
+        uncertain: indices of the slices that could be used if their heart were oriented well enough.
         with_scar: indices of the usable slices that hold scar.
         spacing_mm: pixel size in mm as (row, column); None for a case that cannot be read.
         orientation: where the view, the order of the slices and the RV insertions came from, in words; None for a case that cannot be read.
@@ -66,6 +67,7 @@ class CaseReport:
     patient: str
     slices: int = 0
     usable: tuple[int, ...] = ()
+    uncertain: tuple[int, ...] = ()
     with_scar: tuple[int, ...] = ()
     spacing_mm: tuple[float, float] | None = None
     orientation: str | None = None
@@ -181,13 +183,13 @@ def verify(
     def check(files: CaseFiles) -> tuple[CaseReport, list[Thumbnail]]:
         try:
             stack = cohort.read(files)
-            hearts = None if quick else locate_stack(stack)
+            hearts = None if quick or all(find_host_fault(slice_) for slice_ in stack) else locate_stack(stack)
         except (InputError, AnatomyError) as fault:
             return CaseReport(patient=files.patient, problems=(_problem(Severity.ERROR, files.patient, None, str(fault)),)), []
         report = check_stack(stack, hearts, least_confidence)
         if on_stack is not None:
             on_stack(stack, hearts, report)
-        return report, _thumbnails(stack, report.usable)
+        return report, _thumbnails(stack, sorted((*report.usable, *report.uncertain)))
 
     cases: list[CaseReport] = []
     thumbnails: list[Thumbnail] = []
@@ -234,10 +236,12 @@ def check_stack(stack: Stack, hearts: LocatedStack | None, least_confidence: flo
     """
     problems = [_problem(Severity.WARNING, stack.patient, None, note) for note in stack.notes]
     usable: list[int] = []
+    uncertain: list[int] = []
     for slice_ in stack:
         fault = find_host_fault(slice_)
         if fault is None and hearts is not None:
             fault = find_orientation_fault(hearts, slice_.index, least_confidence)
+            uncertain += [slice_.index] if fault is not None else []
         if fault is None:
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # slices above the base and below the apex have no labels
@@ -250,18 +254,20 @@ def check_stack(stack: Stack, hearts: LocatedStack | None, least_confidence: flo
             _problem(Severity.WARNING, stack.patient, None, f"pixels are {down:g} x {across:g} mm; slices must be the last axis")
         )
     with_scar = tuple(index for index in usable if scar_of(stack.labels[:, :, index]).any())
-    wall, scar = (int(mask[:, :, usable].sum()) for mask in (wall_of(stack.labels), scar_of(stack.labels)))
-    if usable and scar > UNUSUAL_BURDEN * wall:
+    sound = sorted((*usable, *uncertain))
+    wall, scar = (int(mask[:, :, sound].sum()) for mask in (wall_of(stack.labels), scar_of(stack.labels)))
+    if sound and scar > UNUSUAL_BURDEN * wall:
         message = f"scar fills {scar / wall:.0%} of the wall of all usable slices; are the label ids of scar and wall swapped?"
         problems.append(_problem(Severity.WARNING, stack.patient, None, message))
     problems += [
         Problem(severity=Severity.WARNING, patient=stack.patient, slice_index=None, message=message, kind=kind)
-        for kind, message in strangeness_of(stack, usable)
+        for kind, message in strangeness_of(stack, sound)
     ]
     return CaseReport(
         patient=stack.patient,
         slices=len(stack),
         usable=tuple(usable),
+        uncertain=tuple(uncertain),
         with_scar=with_scar,
         spacing_mm=stack.spacing_mm,
         orientation=describe_orientation(stack, hearts),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 from scipy import ndimage
@@ -125,16 +125,16 @@ def _frame(slice_: ShortAxisSlice, hearts: LocatedStack | None) -> HeartFrame | 
         return None
 
 
-def _enlarged(values: np.ndarray, window: Window) -> np.ndarray:
+def _enlarged(values: UInt8[np.ndarray, "rows cols"], window: Window) -> UInt8[np.ndarray, "height width"]:
     return np.asarray(ndimage.zoom(values[window.rows, window.cols], window.zoom, order=0, mode="nearest", grid_mode=True))
 
 
-def _outline(mask: Mask, window: Window) -> Mask:
+def _outline(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
     large = _enlarged(mask.astype(np.uint8), window).astype(bool)
     return np.asarray(large & ~ndimage.binary_erosion(large, border_value=1))
 
 
-def _segment_borders(frame: HeartFrame, window: Window) -> Mask:
+def _segment_borders(frame: HeartFrame, window: Window) -> Bool[np.ndarray, "height width"]:
     segments = _enlarged(frame.segments.astype(np.uint8), window)
     low = ndimage.minimum_filter(np.where(segments > 0, segments, 255), 3)
     return np.asarray((segments > 0) & (low < segments))

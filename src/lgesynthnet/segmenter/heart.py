@@ -126,12 +126,15 @@ class HeartSegmenter:
         """Probability of each `Label` at every pixel of the slice's own grid.
 
         Raises:
-            InputError: the image is flat.
+            InputError: the image is flat, or too small for the network.
         """
         grid = to_grid(grey(image), spacing_mm)
         x = normalised(grid, grid > 0)
         rows, cols = grid.shape
         stride = STRIDE if self.kind is Kind.DENSENET121 else 2 ** (len(self.filters) - 1)
+        if max(rows, cols) <= stride:  # the coarsest level of the network would have a single pixel
+            size = " x ".join(f"{n * s:.3g}" for n, s in zip(image.shape, spacing_mm, strict=True))
+            raise InputError(f"the image is only {size} mm; export it with its surroundings, or correct the size of its pixels")
         padded = functional.pad(x[None, None], (0, -cols % stride, 0, -rows % stride), value=PADDING)
         with torch.no_grad(), one_thread():
             probability = torch.softmax(self.network(padded).float(), dim=1)[:, :, :rows, :cols]

@@ -1,0 +1,121 @@
+"""`segment` draws cavity and wall where the heart is, on the grid of the image; a person decides, and every record says who drew."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from factories import run_command
+
+from lgesynthnet.data.cohort import open_cohort
+from lgesynthnet.overlap import dice
+from lgesynthnet.phantom.cohort import CohortSettings, write_cohort
+from lgesynthnet.run.folder import RunFolder
+
+SETTINGS = CohortSettings(patients=2, seed=11, positive=0.0, non_ischaemic=0.0)
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantom") / "ph"
+    write_cohort(root, SETTINGS, workers=1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def scans(patients, tmp_path_factory):
+    """Images without labels: of one patient as it was, of the other with the rows bottom-up and an honest affine."""
+    root = tmp_path_factory.mktemp("scans")
+    for number, case in enumerate(open_cohort(patients).cases):
+        image = nib.load(case.image_path)
+        voxels, affine = np.asarray(image.dataobj), image.affine
+        if number:
+            right, down = np.array([0.78, 0.61, 0.15]), np.array([-0.15, 0.41, -0.9])
+            down -= right * (right @ down) / (right @ right)
+            axes = np.stack([right / np.linalg.norm(right), down / np.linalg.norm(down)], axis=1)
+            oblique = np.eye(4)
+            oblique[:3, :3] = np.diag([-1, -1, 1]) @ np.column_stack([axes, np.cross(*axes.T)]) * image.header.get_zooms()
+            oblique[:3, 3] += oblique[:3, 1] * (voxels.shape[1] - 1)
+            oblique[:3, 1] *= -1
+            voxels, affine = voxels[:, ::-1], oblique
+        nib.save(nib.Nifti1Image(np.ascontiguousarray(voxels), affine), root / f"{case.patient}.nii.gz")
+    return root
+
+
+@pytest.fixture(scope="module")
+def masks(scans, tmp_path_factory):
+    out = tmp_path_factory.mktemp("masks") / "masks"
+    result = run_command("segment", scans, "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+def rows_of(masks) -> list[dict[str, str]]:
+    with (masks / "patients.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_cavity_and_wall_lie_where_the_heart_is_however_the_image_is_stored(patients, masks):
+    for number, case in enumerate(open_cohort(patients).cases):
+        drawn = np.asarray(nib.load(masks / "labels" / f"{case.patient}.nii.gz").dataobj)
+        true = np.asarray(nib.load(case.label_path).dataobj)
+        true = true[:, ::-1] if number else true
+        assert set(np.unique(drawn)) <= {0, 1, 2}  # no scar, no RV
+        assert (dice(drawn == 1, true == 1) or 0) > 0.85
+        assert (dice(drawn == 2, true == 2) or 0) > 0.7
+
+
+def test_masks_lie_on_the_grid_of_their_image(scans, masks):
+    for path in sorted(scans.glob("*.nii.gz")):
+        image, label = nib.load(path), nib.load(masks / "labels" / path.name)
+        assert label.shape == image.shape
+        np.testing.assert_array_equal(label.affine, image.affine)
+        assert label.get_data_dtype() == np.uint8
+
+
+def test_the_folder_is_read_as_patients_and_every_record_says_that_a_network_drew(masks, tmp_path):
+    result = run_command("synthesize", "--hosts", masks, "--model", "paste", "--prior", "ischaemic", "-n", 2, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    run = RunFolder.open(tmp_path / "run")
+    drawn_by = json.loads((masks / "lgesynthnet.json").read_text())["lgesynthnet"]["drawn_by"]
+    assert drawn_by.startswith("heart-segmenter")
+    assert run.plan.masks_drawn_by == drawn_by
+    assert {row.masks_drawn_by for row in run.rows} == {drawn_by}
+    assert "drawn by a network" in run.report.read_text()
+    assert run_command("verify", masks).returncode == 0
+
+
+def test_a_patient_that_a_person_drops_stays_dropped(scans, masks, tmp_path):
+    out = tmp_path / "masks"
+    assert run_command("segment", scans, "--out", out).returncode == 0
+    rows = rows_of(out)
+    assert [row["use"] for row in rows] == ["yes", "yes"]
+    dropped = rows[0]["patient"]
+    text = (out / "patients.csv").read_text()
+    (out / "patients.csv").write_text(text.replace(",yes,", ",no,", 1))
+    assert [case.patient for case in open_cohort(out).cases] == [rows[1]["patient"]]
+    again = run_command("segment", scans, "--out", out)
+    assert again.returncode == 0, again.stderr
+    assert {row["patient"]: row["use"] for row in rows_of(out)} == {dropped: "no", rows[1]["patient"]: "yes"}
+
+
+def test_an_image_without_a_heart_is_named_and_the_others_are_drawn(scans, tmp_path):
+    root = tmp_path / "scans"
+    root.mkdir()
+    [first, *_] = sorted(scans.glob("*.nii.gz"))
+    (root / "A.nii.gz").write_bytes(first.read_bytes())
+    nib.save(nib.Nifti1Image(np.zeros((64, 64, 3), np.int16), np.diag([1.5, 1.5, 8, 1])), root / "B.nii.gz")
+    result = run_command("segment", root, "--out", tmp_path / "masks")
+    assert result.returncode == 0
+    assert "skipped B" in result.stderr
+    assert [row["patient"] for row in rows_of(tmp_path / "masks")] == ["A"]
+
+
+@pytest.mark.parametrize("where", ["scans", "scans/inside"])
+def test_masks_are_never_written_among_the_images(where, scans):
+    result = run_command("segment", scans, "--out", scans.parent / scans.name / where.removeprefix("scans").strip("/"))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
