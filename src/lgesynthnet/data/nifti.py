@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from nibabel.spatialimages import HeaderDataError
 
-from lgesynthnet.data.layouts.conversion import CONVERTIBLE, convert, frame, with_one_position, without_position, without_skew
+from lgesynthnet.data.conversion import CONVERTIBLE, convert, frame, with_one_position, without_position, without_skew
 from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import open_regular

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from lgesynthnet.data.conversion import place_like, resample
 from lgesynthnet.data.label_reading import StoredLabels, fill_cavities, translate_labels
-from lgesynthnet.data.layouts.conversion import place_like, resample
 from lgesynthnet.data.nifti import Volume, read_volume
 from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from lgesynthnet.data.conversion import CONVERTIBLE, convert
 from lgesynthnet.data.dicom.headers import frames_of
 from lgesynthnet.data.layouts.content import FolderContent
-from lgesynthnet.data.layouts.conversion import CONVERTIBLE, convert
 from lgesynthnet.data.layouts.listing import DEEPEST, Tree, is_data_set, printable
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import open_regular
