@@ -239,7 +239,7 @@ def _keep_one_slice(header: nib.Nifti1Header, shape: tuple[int, int, int], index
             header[key] = [*affine[i, :3], origin[i]]
 
 
-def _slice_bytes(header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows"]) -> bytes:
+def _slice_bytes(header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows *slices"]) -> bytes:
     start = header.sizeof_hdr + 4
     header["vox_offset"] = start
     return bytes(header.binaryblock.ljust(start, b"\0") + stored.tobytes(order="F"))

@@ -141,6 +141,19 @@ def test_series_in_folders_of_their_own_are_one_patient(tmp_path):
     assert not skipped
 
 
+def test_folders_with_a_label_each_are_patients_even_where_all_identifiers_were_removed(tmp_path):
+    for name in ("A", "B"):
+        save(series(WHO, PatientID="anonymous"), tmp_path / name)
+        nifti_label(tmp_path / name / "label.nii.gz", WHO)
+    assert list(find_patients(tmp_path)[0]) == ["A", "B"]
+
+
+def test_a_patients_own_folder_can_be_given_with_its_contours_beside_the_series(tmp_path):
+    [stack] = stacks(open_cohort(write(tmp_path / "Ada")))
+    assert stack.patient == "P001"
+    assert (stack.labels == 1).any()
+
+
 def test_a_patients_own_folder_with_files_of_two_is_refused(tmp_path):
     save(series(WHO), tmp_path / "X")
     save(series(patient(1), PatientID="other", StudyInstanceUID="1.9"), tmp_path / "X", "b")

@@ -47,7 +47,7 @@ def find_patients(root: Path) -> tuple[dict[str, DicomSource], list[Skipped]]:
     """The patients whose DICOM files lie in a folder, by name, and what could not be used.
 
     A sub-folder with DICOM files is a patient, named like the folder. Files that lie in `root` itself or in its only sub-folder called
-    dicom, and sub-folders that all belong to one study, are divided by PatientID, which is then the name.
+    dicom, and sub-folders that all belong to one study and have not a label each, are divided by PatientID, which is then the name.
 
     Raises:
         InputError: the folder holds far too many files, or pydicom is missing.
@@ -61,7 +61,9 @@ def find_patients(root: Path) -> tuple[dict[str, DicomSource], list[Skipped]]:
         if not names_a_patient(folder) or len(_patient_ids(folder)) > 1:
             return _by_patient_id(root)
     elif folders and len(set(folders.values())) == 1 and all(next(iter(folders.values()))):
-        return _by_patient_id(root)  # the series of one patient, in a folder each
+        labelled = [folder for folder in folders if _labels_beside(DicomSource(folder=folder))]
+        if len(labelled) < 2:
+            return _by_patient_id(root)  # the series of one patient, in a folder each
     return {folder.name: DicomSource(folder=folder) for folder in sorted(folders)}, []
 
 
