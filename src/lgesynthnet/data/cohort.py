@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lgesynthnet.data.declaration import read_declaration
+from lgesynthnet.data.dicom.labels import NoLabelsError
+from lgesynthnet.data.dicom.reading import describe
+from lgesynthnet.data.dicom.scanning import DicomSource
+from lgesynthnet.data.dicom.stack import DicomOptions, Mask, read_dicom_stack
 from lgesynthnet.data.label_maps import EXAMPLE, checked_label_map, label_map_of
 from lgesynthnet.data.landmarks import read_landmarks
-from lgesynthnet.data.layouts.content import CaseFiles, FolderContent, Layout
+from lgesynthnet.data.layouts.content import CaseFiles, FolderContent, Layout, draw_labels
 from lgesynthnet.data.layouts.find import find_cases, find_images
-from lgesynthnet.data.stack import read_image, read_stack
+from lgesynthnet.data.stack import read_image, read_stack, with_insertions
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Skipped, Stack
 
@@ -29,6 +33,7 @@ class Cohort:
         base_first: whether slice 0 is the base; None where it is not known.
         flip: whether the stored (rows, columns) are to be mirrored; None where the affine decides.
         insertions_deg: patient -> slice index -> (anterior, inferior) RV insertion angles in degrees, as the user marked them.
+        dicom: what the user said about DICOM files.
     """
 
     root: Path
@@ -41,24 +46,32 @@ class Cohort:
     base_first: bool | None = None
     flip: tuple[bool, bool] | None = None
     insertions_deg: dict[str, dict[int, tuple[float, float]]] = field(default_factory=dict)
+    dicom: DicomOptions = field(default_factory=DicomOptions)
 
     def __len__(self) -> int:
         return len(self.cases)
 
     @property
     def folders(self) -> list[Path]:
-        """The folders that are only read, sorted: the given one, and those of the files that a table names."""
+        """The folders that are only read, sorted: the given ones, and those of the files that a table names."""
         given = {self.root} if self.root.is_dir() else set()
         listed = [path for case in self.cases for path in (case.image_path, case.label_path) if path is not None]
         named = listed if self.layout is Layout.TABLE else []
+        given |= {self.dicom.contours} if self.dicom.contours is not None else set()
         return sorted(given | {path if path.is_dir() else path.parent for path in named})
 
     def read(self, case: CaseFiles) -> Stack:
         """Read the stack of one patient.
 
         Raises:
-            InputError: the patient has no labels; or see `read_stack`.
+            InputError: the patient has no labels; or see `read_stack` and `read_dicom_stack`.
         """
+        if case.dicom is not None:
+            try:
+                stack = self._read_dicom(case, case.dicom, Mask(path=case.label_path, label_map=self.label_map))
+            except NoLabelsError as fault:
+                raise InputError(f"{fault}, or {draw_labels(self.root)}") from None
+            return with_insertions(stack, self.insertions_deg.get(case.patient), case.image_path)
         return read_stack(
             case.image_path,
             case.labelled(self.root),
@@ -73,9 +86,23 @@ class Cohort:
         """Read the image of one patient alone; every pixel is background.
 
         Raises:
-            InputError: see `data.stack.read_image`.
+            InputError: see `data.stack.read_image` and `read_dicom_stack`.
         """
+        if case.dicom is not None:
+            return self._read_dicom(case, case.dicom, None)
         return read_image(case.image_path, case.patient, base_first=self.base_first, flip=self.flip)
+
+    def describe(self, case: CaseFiles) -> list[str]:
+        """The DICOM stacks of a patient as lines of text, with the one that is taken; empty for NIfTI.
+
+        Raises:
+            InputError: see `data.dicom.reading.describe`.
+        """
+        return describe(case.dicom, case.series or self.dicom.series) if case.dicom is not None else []
+
+    def _read_dicom(self, case: CaseFiles, source: DicomSource, mask: Mask | None) -> Stack:
+        options = replace(self.dicom, series=case.series or self.dicom.series)
+        return read_dicom_stack(source, case.patient, options, mask, flip=self.flip, base_first=self.base_first)
 
     def stack(self, patient: str) -> Stack:
         """Read the stack of the patient with this name.
@@ -105,6 +132,7 @@ def open_cohort(
     base_first: bool | None = None,
     flip: tuple[bool, bool] | None = None,
     landmarks: Path | None = None,
+    dicom: DicomOptions | None = None,
 ) -> Cohort:
     """Find the cases of a folder or a table, and decide what its labels mean before any voxel is read.
 
@@ -115,6 +143,7 @@ def open_cohort(
         flip: whether to mirror the stored (rows, columns) to reach the radiological view, with the RV on the viewer's left; None lets the
             affine decide.
         landmarks: CSV file of RV insertion angles, see `read_landmarks`.
+        dicom: what the user said about DICOM files.
     Raises:
         InputError: there are no cases, the meaning of the labels is not known, or the landmarks cannot be read or name no
             patient of the folder.
@@ -138,10 +167,17 @@ def open_cohort(
         base_first=base_first if base_first is not None else declaration.base_first,
         flip=flip,
         insertions_deg=insertions_deg,
+        dicom=dicom or DicomOptions(),
     )
 
 
-def open_images(folder: Path, *, base_first: bool | None = None, flip: tuple[bool, bool] | None = None) -> Cohort:
+def open_images(
+    folder: Path,
+    *,
+    base_first: bool | None = None,
+    flip: tuple[bool, bool] | None = None,
+    dicom: DicomOptions | None = None,
+) -> Cohort:
     """Find the images of a folder or a table, whether they have labels or not, for `Cohort.read_image`.
 
     Raises:
@@ -158,6 +194,7 @@ def open_images(folder: Path, *, base_first: bool | None = None, flip: tuple[boo
         label_map={},
         base_first=base_first if base_first is not None else declaration.base_first,
         flip=flip,
+        dicom=dicom or DicomOptions(),
     )
 
 
@@ -176,4 +213,6 @@ def _choose_label_map(
         return folder_content.label_map
     if folder_content.layout is Layout.EMIDEC:
         return label_map_of("emidec")
+    if folder_content.cases and all(case.dicom is not None and case.label_path is None for case in folder_content.cases):
+        return {}  # contours have names
     raise InputError(f"{folder}: the meaning of its label ids is not known; add --dataset emidec (or acdc, mnms, ...), or {EXAMPLE}")

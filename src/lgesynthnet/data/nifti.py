@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from nibabel.spatialimages import HeaderDataError
 
-from lgesynthnet.data.layouts.conversion import CONVERTIBLE, convert, frame, with_one_position, without_position, without_skew
+from lgesynthnet.data.conversion import CONVERTIBLE, convert, frame, with_one_position, without_position, without_skew
 from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import open_regular
@@ -242,7 +242,7 @@ def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise InputError(f"{path}: holds {dtype} voxels; store it as integers or as float of at most 64 bit")
-    if columns * rows * slices > (limit := _most_voxels()):
+    if columns * rows * slices > (limit := most_voxels()):
         raise InputError(
             f"{path}: its header states {columns} x {rows} x {slices} voxels, over the limit of {limit}; crop it, "
             f"or raise the limit with the environment variable {LIMIT_OPTION}"
@@ -261,7 +261,7 @@ def _checked(path: Path, header: nib.Nifti1Header) -> Geometry:
     return Geometry(axes=axes, shape=shape, dtype=dtype, pixel_mm=_spacing(path, header, shape))
 
 
-def _most_voxels() -> int:
+def most_voxels() -> int:
     stated = os.environ.get(LIMIT_OPTION)
     if stated is None:
         return MAX_VOXELS

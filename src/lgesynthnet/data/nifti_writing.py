@@ -11,7 +11,10 @@ import nibabel as nib
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from lgesynthnet.data.nifti import affine_of, read_header
+from lgesynthnet.data.dicom.files import is_dicom
+from lgesynthnet.data.dicom.headers import Frame, frames_of
+from lgesynthnet.data.dicom.labels import ON_GRID
+from lgesynthnet.data.nifti import MAX_SLICES, Geometry, affine_of, read_header
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Place, Stack
@@ -54,7 +57,8 @@ def slice_like(
 
     Args:
         pixels: (rows, cols), stored numbers (unscaled), in the view of `like`; they are turned back here.
-        like: place of the host *image*, also when a label is written, so that image and label get the same geometry.
+        like: place of the host *image*, also when a label is written, so that image and label get the same geometry. Of a DICOM host the
+            header is made from its plane.
         dtype: data type on disk. None keeps the data type, slope and intercept of the host. With any data type given, even
             the host's own, nothing is scaled.
         descrip: free text of the header, at most 79 ASCII characters; SYNTHETIC is put in front where it is missing.
@@ -82,18 +86,22 @@ def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DT
 
 
 def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:
-    """A .nii.gz file of the labels of a stack (uint8), on the grid and at the place of its image file.
+    """A .nii.gz file of the labels of a stack (uint8), on the grid and at the place of its image file, or of its DICOM slices.
+
+    Where DICOM slices lack, those of the file are empty.
 
     Raises:
-        InputError: the image file cannot be read, or has another size.
-        ValueError: the stack was made in memory, or its slices lie in several files.
+        InputError: the image file cannot be read, or has another size; or DICOM slices do not lie on one grid.
+        ValueError: the stack was made in memory.
     """
-    paths = {place.path for place in stack.places}
-    if len(paths) != 1:
-        raise ValueError(f"{stack.patient}: its slices lie in {len(paths)} files, but a label file lies on the grid of one")
-    [path] = paths
-    header, geometry = read_header(path)
+    if not stack.places:
+        raise ValueError(f"{stack.patient}: was made in memory, so no file tells where its labels lie")
+    path = stack.places[0].path
     stored = stack.view.turn_back(stack.labels).transpose(1, 0, 2).astype(np.uint8)
+    if is_dicom(path):
+        header, geometry, stored = _on_one_grid(stack, stored)
+    else:
+        header, geometry = read_header(path)
     if stored.shape != geometry.shape:
         raise InputError(f"{path}: is no longer the image that was read; give the command again")
     header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
@@ -102,6 +110,33 @@ def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:
     header["descrip"] = descrip.encode("ascii", "replace")[:79]
     header["intent_name"], header["aux_file"] = b"", b""
     return gzip_bytes(_slice_bytes(header, stored))
+
+
+def _on_one_grid(
+    stack: Stack, stored: Shaped[np.ndarray, "columns rows slices"]
+) -> tuple[nib.Nifti1Header, Geometry, Shaped[np.ndarray, "columns rows all"]]:
+    """Header and voxels of a grid that holds every DICOM slice at its place."""
+    frames = [_frame(place) for place in stack.places]
+    first, last = frames[0].plane, frames[-1].plane
+    step_mm = stack.slice_step_mm or 1.0
+    affine = first.affine
+    affine[:3, 2] *= step_mm
+    count = round(float(np.linalg.norm(np.subtract(last.origin_mm, first.origin_mm))) / step_mm) + 1
+    header, geometry = _header_of_frame(frames[0], affine, step_mm, min(count, MAX_SLICES))
+    to_voxel = np.linalg.inv(header.get_sform())
+    whole = np.zeros(geometry.shape, dtype=stored.dtype)
+    for index, frame in enumerate(frames):
+        rows, columns = frame.plane.shape
+        corners = np.array([[0, columns - 1, 0, columns - 1], [0, 0, rows - 1, rows - 1], [0] * 4, [1] * 4], dtype=np.float64)
+        away = (to_voxel @ frame.plane.affine @ corners)[:3] - corners[:3]
+        number = round(float(away[2].mean()))
+        if np.abs(away - [[0], [0], [number]]).max() > ON_GRID or not 0 <= number < geometry.shape[2]:
+            raise InputError(
+                f"{frame.plane.path}: slice {index} of {stack.patient} is tilted or moved against the others, so one NIfTI file cannot "
+                "hold the labels; draw them with a program that writes contours"
+            )
+        whole[:, :, number] = stored[:, :, index]
+    return header, geometry, whole
 
 
 def stack_files(stack: Stack, *, descrip: str) -> tuple[bytes, bytes]:
@@ -129,10 +164,10 @@ def _slice_of(
     pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DType | None
 ) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "file_columns file_rows"]]:
     """Header and voxels of a slice that lies where its host slice lies; see `slice_like`."""
-    header, geometry = read_header(like.path)
+    header, geometry, index = _header_like(like)
     columns, rows, slices = geometry.shape
     in_file_view = like.view.turn_back(pixels)
-    if not 0 <= like.index < slices or in_file_view.shape != (rows, columns):
+    if not 0 <= index < slices or in_file_view.shape != (rows, columns):
         raise InputError(
             f"{like.path}: has {slices} slices of {rows} x {columns} (rows x columns), but slice {like.index} of {in_file_view.shape} was "
             "asked for; give the host that the slice was made from"
@@ -147,8 +182,45 @@ def _slice_of(
         raise ValueError(
             f"{like.path.name}: new pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
         )
-    _keep_one_slice(header, geometry.shape, like.index)
+    _keep_one_slice(header, geometry.shape, index)
     return header, stored
+
+
+def _header_like(like: Place) -> tuple[nib.Nifti1Header, Geometry, int]:
+    """Header, shape and data type of the host's file, and the position of the slice in it; of DICOM, a file of that slice alone."""
+    if not is_dicom(like.path):
+        return *read_header(like.path), like.index
+    frame = _frame(like)
+    return *_header_of_frame(frame, frame.plane.affine, frame.step_mm or frame.thickness_mm or 1.0, 1), 0
+
+
+def _frame(place: Place) -> Frame:
+    frames = frames_of(place.path)
+    if not 0 <= place.index < len(frames):
+        raise InputError(f"{place.path}: has {len(frames)} frames, but frame {place.index} was asked for; give the host of the slice")
+    return frames[place.index]
+
+
+def _header_of_frame(frame: Frame, affine: Float[np.ndarray, "4 4"], step_mm: float, slices: int) -> tuple[nib.Nifti1Header, Geometry]:
+    """A NIfTI header that places slices where a DICOM frame lies, and beyond it along the third axis of `affine`.
+
+    The directions are made exactly perpendicular: DICOM states them with few digits, and NIfTI programs refuse what is not.
+    """
+    dtype = frame.storage.dtype
+    (rows, columns), (down, across) = frame.plane.shape, frame.plane.spacing_mm
+    left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
+    placed = affine.copy()
+    placed[:3, :3] = left @ right * (across, down, step_mm)
+    header = nib.Nifti1Header()
+    header.set_data_shape((columns, rows, slices))
+    header.set_data_dtype(dtype)
+    header.set_xyzt_units("mm")
+    header.set_zooms((across, down, step_mm))
+    header.set_qform(placed, code=1)
+    header.set_sform(placed, code=1)
+    header["scl_slope"], header["scl_inter"] = frame.slope, frame.intercept
+    geometry = Geometry(axes=(0, 1, 2), shape=(columns, rows, slices), dtype=dtype, pixel_mm=(across, down, step_mm))
+    return header, geometry
 
 
 def _keep_one_slice(header: nib.Nifti1Header, shape: tuple[int, int, int], index: int) -> None:

@@ -12,6 +12,7 @@ from lgesynthnet.terms import Flip
 
 if TYPE_CHECKING:
     from lgesynthnet.data.cohort import Cohort
+    from lgesynthnet.data.dicom.stack import DicomOptions
 
 READING = "How to read the folder"
 
@@ -27,7 +28,7 @@ class CohortSource:
     """
 
     root: Path = option(
-        help="Folder of patients (EMIDEC, image/label pairs, nnU-Net raw, BIDS), or a table of them (CSV).", flags=("--data",)
+        help="Folder of patients (EMIDEC, image/label pairs, nnU-Net raw, BIDS, DICOM), or a table of them (CSV).", flags=("--data",)
     )
     dataset: str | None = option(None, help="Data set whose label ids are used: emidec, acdc, mnms or sunnybrook.", panel=READING)
     labels: str | None = option(None, help='Meaning of the label ids: "1=cavity,2=wall,3=scar,4=no-reflow,5=rv".', panel=READING)
@@ -46,6 +47,23 @@ class CohortSource:
     landmarks: Path | None = option(
         None,
         help="CSV of RV insertion angles (case,slice,anterior_deg,inferior_deg). Without it they are found in the images.",
+        panel=READING,
+    )
+    series: str | None = option(
+        None,
+        help="DICOM: the stack to read, as `verify` lists them: its number (s1), its series number, SeriesInstanceUID or description.",
+        default_text="the short-axis stack, where only one fits",
+        panel=READING,
+    )
+    contours: Path | None = option(
+        None,
+        help="DICOM: folder of the contours, with a sub-folder for each patient. Without it they are looked for beside the images.",
+        panel=READING,
+    )
+    contour_names: str | None = option(
+        None,
+        help='DICOM: meaning of the names of contours and segments: "endo=LV endo,epi=LV epi,scar=Scar".',
+        default_text="the usual names",
         panel=READING,
     )
     patients: tuple[str, ...] | None = option(
@@ -73,6 +91,7 @@ class CohortSource:
             base_first=self.base_first,
             flip=self.mirrored,
             landmarks=self.landmarks,
+            dicom=self._dicom,
         )
         return self._chosen(cohort)
 
@@ -84,7 +103,15 @@ class CohortSource:
         """
         from lgesynthnet.data.cohort import open_images
 
-        return self._chosen(open_images(self.root, base_first=self.base_first, flip=self.mirrored))
+        return self._chosen(open_images(self.root, base_first=self.base_first, flip=self.mirrored, dicom=self._dicom))
+
+    @property
+    def _dicom(self) -> DicomOptions:
+        from lgesynthnet.data.contours.names import ContourNames
+        from lgesynthnet.data.dicom.stack import DicomOptions
+
+        names = ContourNames.parse(self.contour_names) if self.contour_names else None
+        return DicomOptions(series=self.series, contours=self.contours, contour_names=names)
 
     def _chosen(self, cohort: Cohort) -> Cohort:
         if self.patients is None:
@@ -96,7 +123,12 @@ class CohortSource:
 
     def absolute(self) -> CohortSource:
         """The same source with paths that hold from any folder."""
-        return replace(self, root=self.root.absolute(), landmarks=self.landmarks.absolute() if self.landmarks else None)
+        return replace(
+            self,
+            root=self.root.absolute(),
+            landmarks=self.landmarks.absolute() if self.landmarks else None,
+            contours=self.contours.absolute() if self.contours else None,
+        )
 
 
 def _some(cohort: Cohort) -> str:

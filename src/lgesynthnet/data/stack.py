@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from lgesynthnet.data.conversion import place_like, resample
 from lgesynthnet.data.label_reading import StoredLabels, fill_cavities, translate_labels
-from lgesynthnet.data.layouts.conversion import place_like, resample
 from lgesynthnet.data.nifti import Volume, read_volume
 from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
@@ -82,12 +82,7 @@ def stack_of(
     """A stack from an image and labels in the orientation of its file; see `read_stack`."""
     across, down, step = image.pixel_mm
     slices = image.stored.shape[2]
-    stray = sorted(index for index in insertions_deg or {} if not 0 <= index < slices)
-    if stray:
-        raise InputError(
-            f"{image.path}: landmarks name slice {stray[0]} of {patient}, which has {slices} slices, counted from 0; correct the landmarks"
-        )
-    return Stack(
+    stack = Stack(
         patient=patient,
         image=_in_view(image.stored, view),
         labels=_in_view(labels, view),
@@ -96,9 +91,24 @@ def stack_of(
         places=tuple(Place(path=image.path, index=index, view=view) for index in range(slices)),
         base_first=base_first,
         base_first_by_affine=base_first_of(image.affine),
-        insertions_deg=dict(insertions_deg or {}),
         notes=(*image.notes, *(notes or [])),
     )
+    return with_insertions(stack, insertions_deg, image.path)
+
+
+def with_insertions(stack: Stack, insertions_deg: Mapping[int, tuple[float, float]] | None, place: Path) -> Stack:
+    """The stack with the RV insertions that the user marked.
+
+    Raises:
+        InputError: a slice is named that does not exist; the message begins with `place`.
+    """
+    stray = sorted(index for index in insertions_deg or {} if not 0 <= index < len(stack))
+    if stray:
+        raise InputError(
+            f"{place}: landmarks name slice {stray[0]} of {stack.patient}, which has {len(stack)} slices, counted from 0; "
+            "correct the landmarks"
+        )
+    return replace(stack, insertions_deg=dict(insertions_deg or {}))
 
 
 def _in_view(stored: Shaped[np.ndarray, "file_columns file_rows slices"], view: View) -> Shaped[np.ndarray, "rows columns slices"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import read_bytes
 from lgesynthnet.files.writing import write_bytes
-from lgesynthnet.records import Image, Label, Labels, Place, ShortAxisSlice, Skipped, scar_of
+from lgesynthnet.records import Image, Label, Labels, Place, ShortAxisSlice, Skipped, Stack, scar_of
 from lgesynthnet.run.sample_files import LABELS, READ, path_of
 from lgesynthnet.terms import LabelKind
 
@@ -54,6 +54,7 @@ class ExportCase:
         image_path, label_path: the two files.
         index: position of the slice in these files, from 0.
         label_map: stored number -> `Label`.
+        dicom: the patient's DICOM files, and how to read them; None for NIfTI. `image_path` is then the file of the slice.
         read_path: file with the scar that the filter read, if that scar is to be the label; None keeps the scar of `label_path`.
         present: labels that occur in the slice.
         spacing_mm: pixel size in mm as (row, column).
@@ -73,6 +74,7 @@ class ExportCase:
     label_path: Path
     index: int
     label_map: Mapping[int, Label]
+    dicom: tuple[Cohort, CaseFiles] | None = field(default=None, repr=False)
     read_path: Path | None = None
     present: frozenset[Label] = frozenset()
     spacing_mm: tuple[float, float] = (1.0, 1.0)
@@ -104,6 +106,9 @@ class ExportCase:
         Raises:
             InputError: a file is missing, damaged or lies on another grid.
         """
+        if self.dicom is not None:
+            slice_ = _stack_as_stored(*self.dicom)[self.slice_index]
+            return slice_.image, slice_.labels
         slice_ = read_stack(self.image_path, self.label_path, self.patient, self.label_map, flip=AS_STORED)[self.index]
         return slice_.image, slice_.labels if self.read_path is None else _as_read(slice_.labels, self.read_path)
 
@@ -114,8 +119,7 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
     Raises:
         InputError: the patient's files cannot be used, see `read_stack`.
     """
-    label_path = case.labelled(cohort.root)
-    stack = read_stack(case.image_path, label_path, case.patient, cohort.label_map, flip=AS_STORED)
+    stack = _stack_as_stored(cohort, case)
     for slice_ in stack:
         fault = find_fault(slice_)
         if fault in UNUSABLE:
@@ -126,13 +130,19 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
             origin=Origin.REAL,
             patient=case.patient,
             slice_index=slice_.index,
-            image_path=case.image_path,
-            label_path=label_path,
-            index=slice_.index,
+            image_path=slice_.place.path if slice_.place else case.image_path,
+            label_path=case.label_path or case.image_path,
+            index=slice_.place.index if slice_.place else slice_.index,
             label_map=cohort.label_map,
+            dicom=(cohort, case) if case.dicom is not None else None,
             step_mm=stack.slice_step_mm,
             **_properties(slice_, slice_.labels),
         )
+
+
+def _stack_as_stored(cohort: Cohort, case: CaseFiles) -> Stack:
+    """A patient's stack in the orientation of the files."""
+    return replace(cohort, flip=AS_STORED, insertions_deg={}).read(case)
 
 
 def synthetic_case(

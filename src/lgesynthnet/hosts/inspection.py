@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class CaseReport:
         uncertain: indices of the slices that could be used if their heart were oriented well enough.
         with_scar: indices of the usable slices that hold scar.
         spacing_mm: pixel size in mm as (row, column); None for a case that cannot be read.
+        stacks: table of the patient's DICOM stacks, one line each; empty for NIfTI.
         orientation: where the view, the order of the slices and the RV insertions came from, in words; None for a case that cannot be read.
     """
 
@@ -72,6 +73,7 @@ class CaseReport:
     spacing_mm: tuple[float, float] | None = None
     orientation: str | None = None
     problems: tuple[Problem, ...] = ()
+    stacks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.orientation is None:
@@ -133,7 +135,7 @@ class VerifyReport:
         n = self.counts
         return [
             *_problem_lines(ordered),
-            *map(str, self.cases),
+            *(line for case in self.cases for line in (str(case), *(f"  {row}" for row in case.stacks))),
             *(["--quick left out the RV insertions: `lgesynthnet synthesize` may find fewer slices usable"] if self.quick else []),
             f"{self.root}: {n['cases']} cases, {n['usable']} of {n['slices']} slices usable, {n['with_scar']} of them with scar; "
             f"{n['errors']} errors, {n['warnings']} warnings",
@@ -194,7 +196,7 @@ def verify(
     cases: list[CaseReport] = []
     thumbnails: list[Thumbnail] = []
     for done, (report, of_case) in enumerate(each_case(cohort, check), start=1):
-        cases.append(report)
+        cases.append(replace(report, stacks=_stacks_of(cohort, cohort.cases[done - 1])))
         thumbnails.extend(of_case)
         if on_case is not None:
             on_case(done, len(cohort.cases))
@@ -210,6 +212,13 @@ def verify(
         quick=quick,
         folder_problems=(*missing, *unused, *twice),
     )
+
+
+def _stacks_of(cohort: Cohort, files: CaseFiles) -> tuple[str, ...]:
+    try:
+        return tuple(cohort.describe(files))
+    except InputError:  # the problem of the case says why
+        return ()
 
 
 def _unused(cohort: Cohort) -> list[Problem]:

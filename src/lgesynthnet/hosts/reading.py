@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from typing import TypeVar
 
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.dicom.reading import largest_voxels
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.nifti import read_header
 from lgesynthnet.errors import InputError
@@ -50,6 +51,8 @@ def _one(work: Callable[[CaseFiles], Result], case: CaseFiles) -> Result:
 
 def _is_large(case: CaseFiles) -> bool:
     try:
+        if case.dicom is not None:
+            return largest_voxels(case.dicom) > LARGE_VOXELS
         return math.prod(read_header(case.image_path)[1].shape) > LARGE_VOXELS
     except InputError:  # said by what reads the case
         return False

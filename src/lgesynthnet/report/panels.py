@@ -13,6 +13,9 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from PIL import Image as Picture
 from scipy import ndimage
 
+from lgesynthnet.data.dicom.reading import DicomImage, read_dicom_image
+from lgesynthnet.data.dicom.scanning import DicomSource
+from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.data.view import view_of
 from lgesynthnet.errors import InputError
@@ -64,8 +67,8 @@ def sample_panels(run: RunFolder, row: SampleRow) -> list[Panel]:
         return []
     painted, spacing_mm = result
     heart, intended = labels[0].astype(np.uint8), mask[0].astype(np.uint8)
-    host_file = run.host_files.get(row.host)
-    host = _pixels(host_file, row.slice_index, flip) if host_file is not None else None
+    files = run.host_files.get(row.host)
+    host = _host_pixels(files, row.slice_index, flip, run.plan.request.hosts.series) if files is not None else None
     before = host[0] if host is not None and host[0].shape == painted.shape else None
     window = heart_window([painted] if before is None else [before, painted], heart, spacing_mm)
     return list(_draw_panels(window, before, painted, intended, None if read is None else read[0].astype(np.uint8)))
@@ -139,6 +142,27 @@ def _pixels(path: Path, index: int, flip: tuple[bool, bool] | None) -> tuple[Sha
         return None
     view = view_of(affine, flip)
     return (view.turn(stored), view.turn_lengths(spacing_mm)) if stored.size else None
+
+
+def _host_pixels(
+    files: CaseFiles, index: int, flip: tuple[bool, bool] | None, series: str | None
+) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]] | None:
+    """The same for a slice of a host, which may be DICOM."""
+    if files.dicom is None:
+        return _pixels(files.image_path, index, flip)
+    try:
+        image = _dicom_image(files.dicom, files.series or series)
+    except InputError:
+        return None
+    if not 0 <= index < len(image.planes):
+        return None
+    view = view_of(image.planes[0].affine, flip)
+    return view.turn(image.stored[:, :, index]), view.turn_lengths(image.planes[0].spacing_mm)
+
+
+@lru_cache(maxsize=2)
+def _dicom_image(source: DicomSource, series: str | None) -> DicomImage:
+    return read_dicom_image(source, series)
 
 
 @lru_cache(maxsize=4)  # consecutive samples often share a host slice

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.declaration import DECLARATION, write_declaration
+from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.layouts.find import find_cases
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind
@@ -139,10 +140,10 @@ class RunFolder:
         return rows
 
     @cached_property
-    def host_files(self) -> dict[str, Path]:
-        """Patient -> image file of the hosts; empty where the folder of the hosts is gone, which only costs their pictures."""
+    def host_files(self) -> dict[str, CaseFiles]:
+        """Patient -> files of the hosts; empty where the folder of the hosts is gone, which only costs their pictures."""
         try:
-            return {case.patient: case.image_path for case in find_cases(self.plan.request.hosts.root).cases}
+            return {case.patient: case for case in find_cases(self.plan.request.hosts.root).cases}
         except InputError:
             return {}
 

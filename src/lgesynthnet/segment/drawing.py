@@ -32,7 +32,7 @@ from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.tables import csv_text
 
 LABELS = "labels"
-COLUMNS = ("patient", "image", "label", "use", "slices", "drawn", "usable")
+COLUMNS = ("patient", "image", "label", "series", "use", "slices", "drawn", "usable")
 TABLE_BYTES = 2**24
 
 
@@ -41,12 +41,14 @@ class DrawnCase:
     """One patient.
 
     Attributes:
+        series: which DICOM stack was read, as the user named it; empty where the program chose.
         use: whether the patient is to be used; a person may change it in the table.
         slices, drawn, usable: number of slices, of those with a drawn wall, and of those that a scar can be painted into.
     """
 
     patient: str
     image_path: Path
+    series: str
     use: bool
     slices: int
     drawn: int
@@ -133,6 +135,7 @@ def _draw_case(
     case = DrawnCase(
         patient=stack.patient,
         image_path=files.image_path,
+        series=files.series or cohort.dicom.series or "",
         use=chosen.get(stack.patient, bool(usable)),
         slices=len(stack),
         drawn=drawn,
@@ -149,6 +152,7 @@ def _table(cases: Sequence[DrawnCase], out: Path) -> str:
             case.patient,
             _from(out, case.image_path),
             f"{LABELS}/{case.patient}.nii.gz",
+            case.series,
             "yes" if case.use else "no",
             case.slices,
             case.drawn,

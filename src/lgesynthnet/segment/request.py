@@ -27,6 +27,12 @@ class SegmentRequest:
     )
     patients: tuple[str, ...] | None = option(None, help="Only this patient; give the option again for more.", flags=("--patient",))
 
+    series: str | None = option(
+        None,
+        help="DICOM: the stack to read: its number (s1), its series number, SeriesInstanceUID or description.",
+        default_text="the short-axis stack, where only one fits",
+    )
+
     @property
     def source(self) -> CohortSource:
-        return CohortSource(root=self.images, base_first=self.base_first, flip=self.flip, patients=self.patients)
+        return CohortSource(root=self.images, base_first=self.base_first, flip=self.flip, patients=self.patients, series=self.series)

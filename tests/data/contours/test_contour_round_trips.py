@@ -160,6 +160,16 @@ def test_a_contour_that_names_an_image_and_lies_elsewhere_is_refused(tmp_path):
         read_contour_labels([path], swapped)
 
 
+def test_the_frames_of_one_instance_are_told_apart_by_their_place(tmp_path):
+    labels, on = planes(heart(), tmp_path / "images")
+    frames = [replace(plane, sop_instance_uid="1.2.3", frame=k, path=tmp_path / "all.dcm") for k, plane in enumerate(on)]
+    assert_like(
+        read_contour_labels([write_rtstruct(tmp_path / "rt.dcm", labels, frames)], frames[::-1]).labels, labels[:, :, ::-1], "rtstruct"
+    )
+    with pytest.raises(InputError, match="give the image as files of one frame each"):
+        read_contour_labels([write_cvi42(tmp_path / "work.cvi42wsx", labels, frames)], frames)
+
+
 def test_two_slices_at_one_place_are_not_chosen_between(tmp_path):
     labels, on = planes(heart(), tmp_path / "images", with_uids=False)
     path = write_rtstruct(tmp_path / "rt.dcm", labels, on, with_uids=False)

@@ -40,9 +40,7 @@ def kind_of(head: bytes, name: str) -> Kind | None:
     text = _text(head)
     if text.lstrip().startswith("<"):
         return Kind.CVI42 if "circlecvi" in text or "Hash:key" in text else None
-    if SUNNYBROOK_NAME.fullmatch(name) and is_point(text.partition("\n")[0]):
-        return Kind.SUNNYBROOK
-    return None
+    return Kind.SUNNYBROOK if SUNNYBROOK_NAME.fullmatch(name) else None  # damaged ones too: they are refused, and not left out in silence
 
 
 def file_meta(head: bytes) -> dict[int, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from lgesynthnet.data.dicom.scanning import DicomSource, walk
 from lgesynthnet.data.layouts.listing import printable
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.names import checked_name
@@ -25,6 +26,7 @@ class Layout(StrEnum):
     ONE_FOLDER = "CASE_image.nii.gz or CASE.nii.gz + CASE_label.nii.gz or CASE_gt.nii.gz"
     PATIENT_FOLDERS = "PATIENT/image.nii.gz + PATIENT/label.nii.gz"
     SEVERAL = "folders of these kinds below one folder"
+    DICOM = "PATIENT/ with DICOM series, and contours or a label.nii.gz; or DICOM files of several patients in one folder"
     TABLE = "a table patients.csv with the columns patient,image,label"
 
 
@@ -33,15 +35,27 @@ class CaseFiles:
     """The image and the label file of one patient.
 
     Attributes:
-        image_path: a file; a table may also name a folder of DICOM files.
-        label_path: None where nobody labelled the image.
+        image_path: a NIfTI file, or a folder of DICOM files.
+        label_path: None where nobody labelled the image, and where the labels of DICOM images are contours.
         series: which series of the folder, where a table names one.
+        dicom: where the DICOM files lie; None for NIfTI.
     """
 
     patient: str
     image_path: Path
     label_path: Path | None = None
     series: str | None = None
+    dicom: DicomSource | None = None
+
+    def files(self, root: Path) -> list[Path]:
+        """All files of the patient: image and label, or whatever lies in the folder of the DICOM files.
+
+        Raises:
+            InputError: a NIfTI image has no label, see `labelled`.
+        """
+        if self.dicom is None:
+            return [self.image_path, self.labelled(root)]
+        return [*walk(self.dicom.folder, []), *([self.label_path] if self.label_path is not None else [])]
 
     def labelled(self, root: Path) -> Path:
         """The label file.
@@ -102,7 +116,7 @@ class FolderContent:
                 self.skip(case, f"{printable(labels[0])}: its image file is missing; add it or move the label away")
             return
         name = patient_name(patient or case)
-        if fault := _name_fault(name, named_in or images[0], *images, *labels):
+        if fault := name_fault(name, named_in or images[0], *images, *labels):
             self.skip(case, fault)
             return
         files_of = CaseFiles(patient=name, image_path=images[0], label_path=labels[0] if labels else None)
@@ -149,7 +163,7 @@ def several(files: Sequence[Path], what: str) -> str:
     )
 
 
-def _name_fault(patient: str, place: Path, *paths: Path) -> str | None:
+def name_fault(patient: str, place: Path, *paths: Path) -> str | None:
     """Why a patient or its files cannot be used under these names; None where they can."""
     unprintable = next((path for path in paths if printable(path) != str(path)), None)
     try:

@@ -6,8 +6,10 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+from lgesynthnet.data.dicom.files import is_dicom
 from lgesynthnet.data.layouts.bids import find_bids
 from lgesynthnet.data.layouts.content import CaseFiles, FolderContent, Layout, draw_labels
+from lgesynthnet.data.layouts.dicom import find_dicom
 from lgesynthnet.data.layouts.folders import find_in_folders
 from lgesynthnet.data.layouts.foreign import list_unused, without_nifti
 from lgesynthnet.data.layouts.listing import Tree, is_data_set, printable
@@ -62,6 +64,8 @@ def _unique(content: FolderContent, cases: list[CaseFiles]) -> list[CaseFiles]:
 def _find(root: Path) -> FolderContent:
     if printable(root) != str(root):
         raise InputError(f"{printable(root)}: the path holds characters that cannot be printed; rename the folder")
+    if is_dicom(root):
+        raise InputError(f"{root}: is a single DICOM file; give the folder that holds the series, {root.parent}")
     if root.is_file():
         return read_table(root)
     if not root.is_dir():
@@ -69,6 +73,8 @@ def _find(root: Path) -> FolderContent:
         raise InputError(f"{root}: {why}; give the folder that holds the cases, or a table of them (CSV)")
     tree = Tree(root=root)
     content = _detect(tree)
+    if (content is None or not (content.cases or content.unlabelled)) and (dicom := find_dicom(root)) is not None:
+        return dicom
     if content is None:
         raise InputError(f"{root}: no cases were found; {_hint(tree)}the known layouts are: " + "; ".join(Layout))
     list_unused(content, tree)

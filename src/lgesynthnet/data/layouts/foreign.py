@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from lgesynthnet.data.conversion import CONVERTIBLE, convert
+from lgesynthnet.data.dicom.headers import frames_of
 from lgesynthnet.data.layouts.content import FolderContent
-from lgesynthnet.data.layouts.conversion import CONVERTIBLE, convert
 from lgesynthnet.data.layouts.listing import DEEPEST, Tree, is_data_set, printable
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import open_regular
@@ -23,8 +24,8 @@ def without_nifti(tree: Tree) -> str:
     dicom = sorted(path for path in others if path.suffix.lower() in DICOM_ENDINGS) or list(_that_begin_as_dicom(others))
     if dicom:
         return (
-            f"it holds DICOM files (first: {tree.relative(dicom[0])}), and NIfTI files are read; convert each series, e.g. with "
-            "dcm2niix -z y -o NIFTI FOLDER"
+            f"it holds DICOM files (first: {tree.relative(dicom[0])}), but no MR image that can be used{_why_not(dicom[0])}; export the "
+            "series again"
         )
     for path in others:
         if path.suffix.lower() in CONVERTIBLE:
@@ -35,6 +36,14 @@ def without_nifti(tree: Tree) -> str:
                 f"it holds .mat files of MATLAB (first: {tree.relative(path)}), and NIfTI files are read; write each array as "
                 "NIfTI with its pixel size, e.g. in MATLAB with niftiwrite"
             )
+    return ""
+
+
+def _why_not(path: Path) -> str:
+    try:
+        frames_of(path)
+    except InputError as fault:
+        return f" ({fault})"
     return ""
 
 

@@ -20,7 +20,9 @@ LABEL_FOLDERS = (
     *("groundtruth", "annotations"),
 )
 # Folders that say what lies in them, and not whose it is.
-_KINDS = frozenset((*LATE_WORDS, "sax", "short_axis", "nifti", "nii", "anat", "cardiac", "heart", "cmr", "mri", "mr", "data"))
+_KINDS = frozenset(
+    (*LATE_WORDS, "sax", "short_axis", "nifti", "nii", "dicom", "dcm", "anat", "cardiac", "heart", "cmr", "mri", "mr", "data")
+)
 
 
 def _ending_in(words: Iterable[str]) -> re.Pattern[str]:

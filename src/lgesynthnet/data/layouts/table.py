@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lgesynthnet.data.dicom.scanning import DicomSource
 from lgesynthnet.data.layouts.content import CaseFiles, FolderContent, Layout, patient_name
 from lgesynthnet.data.layouts.listing import is_there, printable
 from lgesynthnet.errors import InputError
@@ -75,7 +76,8 @@ def read_table(path: Path) -> FolderContent:
             cases[case.patient] = case
     for case in cases.values():
         content.named.update(filter(None, (case.image_path, case.label_path)))
-        (content.cases if case.label_path is not None else content.unlabelled).append(case)
+        # The labels of DICOM images may be contours, which are looked for when the patient is read.
+        (content.cases if case.label_path is not None or case.dicom is not None else content.unlabelled).append(case)
     return content
 
 
@@ -142,7 +144,8 @@ def _case_of(line: _Line, folder: Path) -> CaseFiles | None:
     label = _path(line, "label", folder) if line.cells.get("label") else None
     if label is not None and label.is_dir():
         raise InputError(f"{line.place}: label {printable(label)} is a folder; write the path of a file")
-    return CaseFiles(patient=patient, image_path=image, label_path=label, series=line.cells.get("series") or None)
+    dicom = DicomSource(folder=image) if image.is_dir() else None
+    return CaseFiles(patient=patient, image_path=image, label_path=label, series=line.cells.get("series") or None, dicom=dicom)
 
 
 def _path(line: _Line, column: str, folder: Path) -> Path:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.dicom.scanning import walk
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import file_digest
 from lgesynthnet.files.reading import checked, parse_json
@@ -150,12 +151,12 @@ def source_of(cohort: Cohort, patients: list[str] | None) -> str:
 def fingerprint_of(cohort: Cohort, patients: list[str] | None) -> str:
     """Fingerprint of everything that is read: the bytes of the patients' files, and how they are understood; not where they lie."""
     chosen = [case for case in cohort.cases if patients is None or case.patient in patients]
-    record = {
+    record: dict[str, object] = {
         "preparation": PREPARATION,
         "cases": [
             (
                 case.patient,
-                *map(_file_digest, (case.image_path, case.labelled(cohort.root))),
+                *map(_file_digest, case.files(cohort.root)),
                 sorted(cohort.insertions_deg.get(case.patient, {}).items()),
             )
             for case in sorted(chosen, key=lambda case: case.patient)
@@ -164,7 +165,17 @@ def fingerprint_of(cohort: Cohort, patients: list[str] | None) -> str:
         "base_first": cohort.base_first,
         "flip": cohort.flip,
     }
+    if any(case.dicom is not None for case in chosen):
+        record["dicom"] = _dicom_of(cohort, [case.series for case in chosen])
     return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:16]
+
+
+def _dicom_of(cohort: Cohort, series: list[str | None]) -> list[object]:
+    """How DICOM files are understood, and what lies in the folder of their contours."""
+    contours = list(walk(cohort.dicom.contours, [])) if cohort.dicom.contours is not None else []
+    names = cohort.dicom.contour_names
+    meanings = sorted((name, meaning.value) for name, meaning in names.given.items()) if names is not None else []
+    return [cohort.dicom.series, series, meanings, [(path.name, _file_digest(path)) for path in contours]]
 
 
 def content_of(arrays: Mapping[str, np.ndarray]) -> str:
