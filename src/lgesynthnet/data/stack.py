@@ -17,7 +17,8 @@ from lgesynthnet.data.view import anatomical_directions, base_first_of, view_of
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Label, Place, Stack, View
 
-AFFINE_TOLERANCE = 1e-3
+SPACING_TOLERANCE = 1e-3  # of a pixel size in mm, also as a share of it
+CORNER_TOLERANCE = 0.05  # of a pixel; by so much may the corners of an image and of its labels lie apart
 IDENTITY = (0, 1, 2), (False, False, False)
 
 
@@ -149,14 +150,15 @@ def _turned(label: Volume, order: tuple[int, ...], mirrored: tuple[bool, ...]) -
 
 
 def _grid_fault(image: Volume, label: Volume) -> tuple[str, str, str] | None:
-    """The first difference between two grids with both values; None where they are equal."""
-    for what, of_image, of_label in (
-        ("shape (columns, rows, slices)", np.array(image.stored.shape), np.array(label.stored.shape)),
-        ("pixdim in mm", np.array(image.pixel_mm), np.array(label.pixel_mm)),
-        ("affine", image.affine, label.affine),
-    ):
-        if not np.allclose(of_image, of_label, rtol=0, atol=AFFINE_TOLERANCE):
-            return what, _rounded(of_image), _rounded(of_label)
+    """The first difference between two grids with both values; None where they are equal but for the rounding of other programs."""
+    if image.stored.shape != label.stored.shape:
+        return "shape (columns, rows, slices)", _rounded(np.array(image.stored.shape)), _rounded(np.array(label.stored.shape))
+    if not np.allclose(image.pixel_mm, label.pixel_mm, rtol=SPACING_TOLERANCE, atol=SPACING_TOLERANCE):
+        return "pixdim in mm", _rounded(np.array(image.pixel_mm)), _rounded(np.array(label.pixel_mm))
+    ends = np.array(list(itertools.product(*((0, side - 1) for side in image.stored.shape), (1,))), dtype=np.float64)
+    apart_mm = np.linalg.norm(((image.affine - label.affine) @ ends.T)[:3], axis=0).max()
+    if apart_mm > CORNER_TOLERANCE * min(image.pixel_mm[:2]):
+        return "affine", _rounded(image.affine), _rounded(label.affine)
     return None
 
 
