@@ -175,6 +175,21 @@ def print_errors(marks: list[Mark]) -> None:
             print(f"  {low:.2f}-{min(high, 1):.2f}: {len(bin_):4d}  {np.mean(bin_):.2f}")
 
 
+def print_threshold(stacks: list[Stack], locate_all: Locate, emidec: Path) -> None:
+    """Print what each least confidence costs (slices that are left out) and buys (wrong marks below it, with every heart turned)."""
+    confidences = np.array([pair.confidence for stack in stacks for pair in locate_all(stack) if pair is not None])
+    turned_marks = [mark for turns in (1, 2, 3) for mark in read_marks(stacks, emidec, locate_all, quarter_turns=turns)]
+    print("\nleast confidence: slices below it; and of the marks with every heart turned by quarters, those wrong by more than 40 degrees")
+    for least in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+        below = [max(mark.errors_deg) > 40 for mark in turned_marks if mark.image_confidence < least]
+        above = [max(mark.errors_deg) > 40 for mark in turned_marks if mark.image_confidence >= least]
+        share = (confidences < least).mean()
+        print(
+            f"  {least:.1f}: {(confidences < least).sum()} of {confidences.size} slices ({share:.1%}); {sum(below)} of {len(below)} marks "
+            f"below, {sum(above)} of {len(above)} above"
+        )
+
+
 def print_order(stacks: list[Stack]) -> None:
     """Print how many stacks have the right order. EMIDEC runs from apex to base, so base_first must be False, or True reversed."""
     forward = [order_stack(stack) for stack in stacks]
@@ -223,6 +238,8 @@ def main() -> None:
             print(f"\n{name}, every heart turned by {90 * quarter_turns} degrees")
             print_errors(read_marks(stacks, emidec, locate_all, quarter_turns=quarter_turns))
     print_order(stacks)
+    if options.turns and "both together" in estimators:
+        print_threshold(stacks, estimators["both together"], emidec)
 
 
 if __name__ == "__main__":
