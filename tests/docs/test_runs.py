@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_files import patient, save, series, write_icontours
 from pages import HOW_TO, PROJECT, Block, blocks, commands, name_of, notebook_cells
 from typer.testing import CliRunner
 
@@ -43,12 +44,22 @@ def own_patients(hearts: Path) -> Path:
     return folder
 
 
+def write_dicom_patients(root: Path) -> None:
+    """Four patients as DICOM series, each with its contours as text files beside the images."""
+    for seed, name in enumerate(("A17", "B03", "C21", "D08")):
+        who = patient(seed=seed)
+        paths = save(series(who, PatientID=name, PatientName=name), root / name / "dicom", name="IM-0001-0")
+        write_icontours(who, root / name / "contours", [path.stem for path in paths])
+
+
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_the_commands_of_a_page_work_in_their_order(page, hearts, own_patients, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = "".join(block.text for block in blocks(page, "bash") if block.runnable)
     if "my-patients" in text:
         shutil.copytree(own_patients, tmp_path / "my-patients")
+    if "my-dicom" in text:
+        write_dicom_patients(tmp_path / "my-dicom")
     for block in blocks(page, "bash"):
         if block.runnable:
             run(block, hearts)
