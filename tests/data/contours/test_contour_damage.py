@@ -143,7 +143,7 @@ class TestRTStruct:
         content = path.read_bytes()
         at = content.index(b"UI\x14\x001.2.840.10008.1.2.1")
         path.write_bytes(content[:at] + b"UI\x16\x001.2.840.10008.1.2.1.99" + content[at + 24 :])
-        assert "deflated" in refused([path], on)
+        assert "is stored deflated" in refused([path], on)
 
 
 def _meta(path: Path) -> bytes:

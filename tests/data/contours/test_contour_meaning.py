@@ -144,6 +144,15 @@ class TestParts:
         np.testing.assert_array_equal(read.labels == SCAR, scar)
         assert any("16 pixels of scar lie outside the wall" in note for note in read.notes)
 
+    def test_scar_inside_the_endocardium_stays_cavity(self, stack, tmp_path):
+        labels, on = stack
+        scar = labels == SCAR
+        scar[28:33, 34:38, 0] = True
+        masks = {"Endo": labels == CAVITY, "Epi": wall_of(labels) | (labels == CAVITY), "Scar": scar}
+        read = read_contour_labels([write_seg(tmp_path / "seg.dcm", masks, on)], on)
+        np.testing.assert_array_equal(read.labels == CAVITY, labels == CAVITY)
+        assert any("20 pixels of scar lie outside the wall" in note for note in read.notes)
+
     def test_the_rv_does_not_cover_the_lv(self, stack, tmp_path):
         labels, on = stack
         masks = {"Endo": labels == CAVITY, "Wall": wall_of(labels), "RV": np.ones_like(labels, dtype=bool)}

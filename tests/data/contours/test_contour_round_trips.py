@@ -16,9 +16,11 @@ from contour_writers import (
     heart,
     outlines,
     planes,
+    segment_fields,
     write_cvi42,
     write_rtstruct,
     write_seg,
+    write_segment,
 )
 
 from lgesynthnet.data.contours.finding import find_contour_files
@@ -167,7 +169,7 @@ def test_the_frames_of_one_instance_are_told_apart_by_their_place(tmp_path):
         read_contour_labels([write_rtstruct(tmp_path / "rt.dcm", labels, frames)], frames[::-1]).labels, labels[:, :, ::-1], "rtstruct"
     )
     with pytest.raises(InputError, match="give the image as files of one frame each"):
-        read_contour_labels([write_cvi42(tmp_path / "work.cvi42wsx", labels, frames)], frames)
+        read_contour_labels([write_cvi42(tmp_path / "work.cvi42wsx", labels, frames, order=[0])], frames)
 
 
 def test_two_slices_at_one_place_are_not_chosen_between(tmp_path):
@@ -182,19 +184,25 @@ def test_a_mask_on_another_grid_is_refused(tmp_path):
     path = write_seg(tmp_path / "seg.dcm", {"Cavity": labels == CAVITY, "Wall": wall_of(labels)}, on)
     with pytest.raises(InputError, match="resample the segmentation onto the grid"):
         read_contour_labels([path], [replace(plane, spacing_mm=(1.1, 1.1)) for plane in on])
-    half = [replace(plane, origin_mm=tuple((np.array(plane.origin_mm) + np.array(plane.along_row) / 2).tolist())) for plane in on]
+    shifted = [replace(plane, origin_mm=tuple((np.array(plane.origin_mm) + np.array(plane.along_row) * 0.3).tolist())) for plane in on]
     with pytest.raises(InputError, match="resample the segmentation onto the grid"):
-        read_contour_labels([path], half)
+        read_contour_labels([path], shifted)
 
 
 def test_a_scar_mask_of_a_cropped_stack_of_segment_keeps_its_place(tmp_path):
-    from contour_writers import segment_fields, write_segment
-
     labels, on = planes(heart(), tmp_path / "images", with_uids=False)
     assert not labels[:4].any()
     cropped = [replace(plane, shape=(60, 64), origin_mm=tuple(plane.to_patient(np.array([[4.0, 0.0]]))[0].tolist())) for plane in on]
     path = write_segment(tmp_path / "saved.mat", segment_fields(labels[4:], cropped), compress=False)
     assert_like(read_contour_labels([path], on).labels, labels, "segment")
+
+
+def test_a_mask_that_reaches_beyond_its_slice_is_refused(tmp_path):
+    labels, on = planes(heart(), tmp_path / "images", with_uids=False)
+    path = write_segment(tmp_path / "saved.mat", segment_fields(labels, on))
+    cut = [replace(plane, shape=(44, 64)) for plane in on]  # the scar reaches to row 50
+    with pytest.raises(InputError, match="the pixels of Scar in image stack 1 are not those of"):
+        read_contour_labels([path], cut)
 
 
 class TestFilling:
