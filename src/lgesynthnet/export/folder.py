@@ -91,6 +91,6 @@ def case_table(cases: Sequence[ExportCase], files: Mapping[str, tuple[str, str]]
     """The text of `cases.csv`, with one row for each case."""
     rows = []
     for case in cases:
-        values = (case.id, case.origin.value, case.patient, case.slice_index, str(case.label_kind), int(case.has_scar), *files[case.id])
+        values = (case.id, case.origin.value, case.shown_as, case.slice_index, str(case.label_kind), int(case.has_scar), *files[case.id])
         rows.append([*values, *(case.row.get(name, "") for name in ROW_COLUMNS)])
     return csv_text(COLUMNS + ROW_COLUMNS, rows)

@@ -33,6 +33,11 @@ class ExportRequest:
     label: LabelKind = option(
         LabelKind.INTENDED, help="Scar label of a synthetic slice: the scar that was prescribed, or the scar that the filter read."
     )
+    keep_names: bool = option(
+        False,
+        help="Keep the names of the patients. Otherwise pseudonyms stand for them, and pseudonyms.csv in the run folder resolves these.",
+        flags=("--keep-names",),
+    )
     all_samples: bool = option(False, help="Export every painted sample, or only those that the filter kept.", flags=("--all/--kept",))
 
     def __post_init__(self) -> None:

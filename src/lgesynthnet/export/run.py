@@ -181,6 +181,7 @@ def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str,
         "filter": plan.filter_fingerprint,
         "label": request.label.value,
         "kept_only": not request.all_samples,
+        "names": "kept" if request.keep_names else "pseudonyms",
         **more,
     }
 
