@@ -75,8 +75,8 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     source = None if request.no_real else request.data or _hosts_of(run)
     cohort = source.open() if source is not None else None
     patients = {row.host for row in rows} | {case.patient for case in (cohort.cases if cohort is not None else ())}
-    shown = {patient: patient for patient in patients} if request.keep_names else _pseudonyms(run, patients)
-    synthetic = [_synthetic(run, row, request.label, shown) for row in rows]
+    shown = {patient: patient for patient in patients} if request.keep_names else pseudonyms_for(run, patients, "--keep-names")
+    synthetic = [case_of_row(run, row, request.label, shown) for row in rows]
     gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
     if not run.is_finished:
         gathered.notes.append(f"{run.path}: the command that paints this run has not ended, so only what is painted so far is exported")
@@ -88,11 +88,18 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     return gathered
 
 
-def _pseudonyms(run: RunFolder, patients: set[str]) -> dict[str, str]:
+def pseudonyms_for(run: RunFolder, patients: set[str], without: str) -> dict[str, str]:
+    """Patient -> pseudonym.
+
+    Args:
+        without: the option that exports without pseudonyms.
+    Raises:
+        RunError: see `RunFolder.pseudonyms`.
+    """
     try:
         return run.pseudonyms(patients)
     except RunError as fault:
-        raise RunError(f"{str(fault).rpartition('; ')[0] or fault}; mend that, or add --keep-names to export without pseudonyms") from None
+        raise RunError(f"{str(fault).rpartition('; ')[0] or fault}; mend that, or add {without} to export without pseudonyms") from None
 
 
 def _hosts_of(run: RunFolder) -> CohortSource:
@@ -124,7 +131,14 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, shown: Mapping[str, str]
         gathered.notes.append(f"{unlabelled} real slices were left out because they are empty or have no heart label")
 
 
-def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind, shown: Mapping[str, str]) -> ExportCase:
+def case_of_row(run: RunFolder, row: SampleRow, kind: LabelKind, shown: Mapping[str, str]) -> ExportCase:
+    """The case of a painted sample.
+
+    Args:
+        shown: patient -> what stands for the patient in the export.
+    Raises:
+        RunError: the table names files outside the run, or a file cannot be used.
+    """
     for name in (row.id, row.host):
         checked_name(name, str(run.table))
     if not is_inside(row.file):
