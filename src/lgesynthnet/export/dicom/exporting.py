@@ -14,7 +14,7 @@ from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.data.view import anatomical_directions
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase
-from lgesynthnet.export.dicom.image import DicomSample, Identity, encoded, load_pydicom, mr_image
+from lgesynthnet.export.dicom.image import DicomSample, Identity, encoded, load_dicom, mr_image
 from lgesynthnet.export.dicom.numbers import store, store_like
 from lgesynthnet.export.dicom.segmentation import segmentation
 from lgesynthnet.export.dicom.source import is_dicom, read_source
@@ -58,7 +58,7 @@ def export_dicom(request: DicomRequest, out: Path, *, on_case: OnCase | None = N
         LGESynthNetError: the run or its hosts cannot be used, the extra `dicom` is missing, or the folder is taken.
     """
     run = RunFolder.open(request.run)
-    load_pydicom(run.path)
+    load_dicom(run.path)
     rows = run.painted(kept_only=not request.all_samples)
     require_outside(out, "run", run.path)
     source = run.plan.hosts(request.hosts)

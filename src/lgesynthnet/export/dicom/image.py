@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,21 @@ from lgesynthnet import __version__
 from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.dicom.numbers import StoredNumbers, decimal_string
-from lgesynthnet.export.dicom.source import SourceHeader
+from lgesynthnet.export.dicom.source import SourceHeader, quiet
 from lgesynthnet.export.dicom.uids import IMPLEMENTATION_NAME, uid_of
 from lgesynthnet.records import Labels
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+UTF8 = "ISO_IR 192"
 MAKER = "LGESynthNet"
 OWN_CODES = "99LGESYNTHNET"  # a coding scheme of our own begins with 99, by DICOM PS3.16, 8.2
 LONGEST_DESCRIPTION = 1024  # characters of a short text (ST)
 FIRST_SERIES = 9001  # above the numbers that scanners give
 _UNKNOWN_SEQUENCE = {"ScanningSequence": ["RM"], "SequenceVariant": ["NONE"]}  # research mode; the attributes must have a value
-_GEOMETRY = ("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient")
+_GEOMETRY = {"PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}  # and how many numbers each has
+_SEXES = ("M", "F", "O")
+_NO_DELIMITERS = str.maketrans("^=", "  ")  # in names of persons they part the components
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +102,15 @@ def mr_image(sample: DicomSample) -> Any:
     Raises:
         InputError: pydicom is not installed.
     """
-    pydicom = load_pydicom(sample.plane.path)
+    pydicom, _ = load_dicom(sample.plane.path)
+    with quiet():
+        return _mr_image(pydicom, sample)
+
+
+def _mr_image(pydicom: Any, sample: DicomSample) -> Any:
     image = pydicom.Dataset()
     image.file_meta = pydicom.dataset.FileMetaDataset()
-    image.SpecificCharacterSet = "ISO_IR 192"
+    image.SpecificCharacterSet = UTF8
     image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     image.SOPClassUID, image.SOPInstanceUID = MR_IMAGE, uid_of("image", sample.key)
     image.SyntheticData = "YES"
@@ -114,7 +123,8 @@ def mr_image(sample: DicomSample) -> Any:
     _add_pixels(image, sample)
     if sample.keep_private and sample.source is not None:
         for element in sample.source.private:
-            image.add(element)
+            if _can_be_written(element):
+                image.add(element)
     return image
 
 
@@ -125,21 +135,23 @@ def encoded(dataset: Any) -> bytes:
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
     meta.ImplementationClassUID, meta.ImplementationVersionName = uid_of("lgesynthnet"), IMPLEMENTATION_NAME
     stream = io.BytesIO()
-    dataset.save_as(stream, enforce_file_format=True)
+    with quiet():
+        dataset.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
 
 
-def load_pydicom(path: Path) -> Any:
-    """The module pydicom.
+def load_dicom(path: Path) -> tuple[Any, Any]:
+    """The modules pydicom and highdicom, which are installed with the extra `dicom`.
 
     Raises:
-        InputError: it is not installed; the message names the file that needs it.
+        InputError: one of them is not installed; the message names the file that needs it.
     """
     try:
+        import highdicom
         import pydicom
     except ImportError:
         raise InputError(f'{path}: exporting it as DICOM needs pydicom and highdicom; run: pip install "lgesynthnet[dicom]"') from None
-    return pydicom
+    return pydicom, highdicom
 
 
 def coded(value: str, scheme: str, meaning: str) -> Any:
@@ -151,15 +163,45 @@ def coded(value: str, scheme: str, meaning: str) -> Any:
     return item
 
 
+def _set(image: Any, keyword: str, value: Any) -> None:
+    """Set an attribute that another program wrote; where its value breaks the rules for it, leave it as it was."""
+    from pydicom import DataElement
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+    from pydicom.valuerep import DA, TM
+
+    tag = tag_for_keyword(keyword) or 0
+    vr = dictionary_VR(tag)
+    with suppress(Exception):  # pydicom raises errors of every kind
+        if vr in ("DA", "TM"):
+            {"DA": DA, "TM": TM}[vr](value)
+        element = DataElement(tag, vr, value)
+        if _can_be_written(element) and (keyword != "PatientSex" or value in _SEXES):
+            image.add(element)
+
+
+def _can_be_written(element: Any) -> bool:
+    from pydicom import Dataset
+
+    lone = Dataset()
+    lone.SpecificCharacterSet = UTF8
+    try:
+        lone.add(element)
+        lone.save_as(io.BytesIO(), implicit_vr=False, little_endian=True)
+    except Exception:  # pydicom raises errors of every kind
+        return False
+    return True
+
+
 def _add_patient_and_study(image: Any, sample: DicomSample) -> None:
     identity, source = sample.identity, sample.source
     for keyword in ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"):
         setattr(image, keyword, "")
-    image.PatientName = image.PatientID = identity.shown_as
+    # A family name alone ends in ^, or it would be taken for the old form of a name.
+    image.PatientName, image.PatientID = f"{identity.shown_as[:63].translate(_NO_DELIMITERS)}^", identity.shown_as[:64]
     image.PositionReferenceIndicator = ""
     if identity.kept and source is not None:
         for keyword, text in source.identity.items():
-            setattr(image, keyword, text)
+            _set(image, keyword, text)
     image.StudyInstanceUID = identity.uid(source.study_uid if source else "", "study")
     image.FrameOfReferenceUID = identity.uid(source.frame_of_reference_uid if source else "", "frame of reference")
     if not identity.kept:
@@ -173,16 +215,17 @@ def _add_acquisition(image: Any, sample: DicomSample) -> None:
     kept = {} if sample.source is None else sample.source.kept
     for keyword in ("Manufacturer", "ScanOptions", "MRAcquisitionType", "EchoTime", "EchoTrainLength", "RepetitionTime", "PatientPosition"):
         setattr(image, keyword, "")
+    image.BodyPartExamined = "HEART"
     if sample.source is None:
-        image.BodyPartExamined, image.MRAcquisitionType, image.Manufacturer = "HEART", "2D", MAKER
+        image.MRAcquisitionType, image.Manufacturer = "2D", MAKER
     for keyword, values in (_UNKNOWN_SEQUENCE | kept).items():
-        setattr(image, keyword, values[0] if len(values) == 1 else values)
-    if not all(keyword in kept for keyword in _GEOMETRY):
+        _set(image, keyword, values[0] if len(values) == 1 else values)
+    if not all(len(kept.get(keyword, ())) == count for keyword, count in _GEOMETRY.items()):
         plane = sample.plane
         image.PixelSpacing = list(map(decimal_string, plane.spacing_mm))
         image.ImageOrientationPatient = list(map(decimal_string, (*plane.along_row, *plane.along_column)))
         image.ImagePositionPatient = list(map(decimal_string, plane.origin_mm))
-    if "SliceThickness" not in kept:
+    if "SliceThickness" not in image:
         image.SliceThickness = decimal_string(sample.thickness_mm) if sample.thickness_mm > 0 else ""
 
 
@@ -216,10 +259,11 @@ def _add_pixels(image: Any, sample: DicomSample) -> None:
     image.Rows, image.Columns = numbers.pixels.shape
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, numbers.bits, numbers.bits - 1
     image.PixelRepresentation = int(numbers.signed)
-    if (numbers.slope, numbers.intercept) != (1.0, 0.0) or sample.source is None:
+    if (numbers.slope, numbers.intercept) != (1.0, 0.0):
         image.RescaleSlope, image.RescaleIntercept = decimal_string(numbers.slope), decimal_string(numbers.intercept)
         image.RescaleType = "US"  # unspecified
-    if "WindowCenter" not in image or "WindowWidth" not in image:
+    centres, widths = (image[name].VM if name in image else 0 for name in ("WindowCenter", "WindowWidth"))
+    if centres != widths or not centres:
         image.WindowCenter, image.WindowWidth = map(decimal_string, numbers.window)
     image.PixelData = np.ascontiguousarray(numbers.pixels, dtype="<i2" if numbers.signed else "<u2").tobytes()
     image["PixelData"].VR = "OW"

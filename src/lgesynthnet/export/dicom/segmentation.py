@@ -10,7 +10,8 @@ from jaxtyping import Bool
 
 from lgesynthnet import __version__
 from lgesynthnet.errors import InputError
-from lgesynthnet.export.dicom.image import LONGEST_DESCRIPTION, MAKER, OWN_CODES, DicomSample
+from lgesynthnet.export.dicom.image import LONGEST_DESCRIPTION, MAKER, OWN_CODES, DicomSample, load_dicom
+from lgesynthnet.export.dicom.source import quiet
 from lgesynthnet.export.dicom.uids import uid_of
 from lgesynthnet.records import Label, Labels, scar_of, wall_of
 
@@ -41,17 +42,26 @@ def segmentation(sample: DicomSample, image: Any) -> Any:
     Raises:
         InputError: highdicom is not installed, or nothing is labelled.
     """
-    try:
-        from highdicom.seg import Segmentation
-    except ImportError:
-        raise InputError(
-            f'{sample.plane.path}: exporting it as DICOM needs pydicom and highdicom; run: pip install "lgesynthnet[dicom]"'
-        ) from None
+    place = sample.plane.path
+    _, highdicom = load_dicom(place)
     tissues = _tissues(sample.labels)
     if not tissues:
-        raise InputError(f"{sample.plane.path}: nothing is labelled in it; correct its label")
-    dated = {keyword: str(image.get(keyword) or fallback) for keyword, fallback in (("ContentDate", NO_DATE), ("ContentTime", NO_TIME))}
-    made = Segmentation(
+        raise InputError(f"{place}: nothing is labelled in it; correct its label")
+    try:
+        with quiet():
+            made = _made(highdicom, sample, image, tissues)
+    except ValueError as fault:  # highdicom is strict about what it copies from the patient and the study
+        why = " ".join(str(fault).split())[:120]
+        raise InputError(f"{place}: its segmentation cannot be written ({why}); export without --keep-identity") from None
+    for item, tissue in zip(made.SegmentSequence, tissues, strict=True):
+        item.SegmentDescription = _origin(tissue, sample)[:LONGEST_DESCRIPTION]
+    made.SyntheticData = "YES"
+    _fix_what_changes(made, sample)
+    return made
+
+
+def _made(highdicom: Any, sample: DicomSample, image: Any, tissues: list[_Tissue]) -> Any:
+    return highdicom.seg.Segmentation(
         source_images=[image],
         pixel_array=np.stack([tissue.mask for tissue in tissues], axis=-1)[None].astype(np.uint8),
         segmentation_type="BINARY",
@@ -67,15 +77,10 @@ def segmentation(sample: DicomSample, image: Any) -> Any:
         content_label="SCAR",
         content_description="SYNTHETIC scar" if sample.scar_from is None else "SYNTHETIC scar as the filter read it",
         series_description=f"SYNTHETIC scar {sample.id} labels"[:64],
-        content_date=dated["ContentDate"],
-        content_time=dated["ContentTime"],
+        content_date=str(image.get("ContentDate") or NO_DATE),
+        content_time=str(image.get("ContentTime") or NO_TIME),
         omit_empty_frames=False,
     )
-    for item, tissue in zip(made.SegmentSequence, tissues, strict=True):
-        item.SegmentDescription = _origin(tissue, sample)[:LONGEST_DESCRIPTION]
-    made.SyntheticData = "YES"
-    _fix_what_changes(made, sample)
-    return made
 
 
 def _tissues(labels: Labels) -> list[_Tissue]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
@@ -115,6 +118,19 @@ def read_source(path: Path, frame: int) -> SourceHeader:
     Raises:
         InputError: the file cannot be read, is damaged, lacks its identifiers or the frame, or does not store integers of at most 16 bits.
     """
+    with quiet():
+        return _read_source(path, frame)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, pydicom and highdicom give no warnings: they quote values, which may be a patient's, and what is wrong is dealt with here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _read_source(path: Path, frame: int) -> SourceHeader:
     dataset = _dataset(path)
     count = _number(dataset, "NumberOfFrames")
     if not 0 <= frame < (count or 1):
