@@ -198,6 +198,8 @@ def count_notes(cases: list[ExportCase]) -> list[str]:
     notes = []
     for origin in Origin:
         chosen = [case for case in cases if case.origin is origin]
+        if not chosen:
+            continue
         scar = sum(case.has_scar for case in chosen)
         notes.append(f"{len(chosen)} {origin} slices of {len({case.patient for case in chosen})} patients, {scar} with scar")
     return notes
