@@ -90,7 +90,7 @@ def row_of(run: RunFolder, dtype: type, *, painted_into: str | None = None):
 
 def host_of(run: RunFolder, row) -> np.ndarray:
     """The slice of the host, (rows, cols) as stored."""
-    return read_volume(run.host_files[row.host]).stored[:, :, row.slice_index].T
+    return read_volume(run.host_files[row.host].image_path).stored[:, :, row.slice_index].T
 
 
 def source_dataset(run: RunFolder, row, *, frames: int = 1, bits: int = 12):
@@ -219,7 +219,7 @@ def test_masks_come_back_as_they_were_and_images_lie_where_their_hosts_lie(run, 
         np.testing.assert_array_equal(masks["cavity of the left ventricle"], labels == Label.CAVITY)
         assert ("no-reflow" in masks) is bool((labels == Label.NO_REFLOW).any())
         seen |= masks.keys()
-        stack = nib.load(run.host_files[sample.host])
+        stack = nib.load(run.host_files[sample.host].image_path)
         position = stack.affine @ (5, 7, sample.slice_index, 1)
         along_row, along_column = np.array(image.ImageOrientationPatient[:3]), np.array(image.ImageOrientationPatient[3:])
         down, across = image.PixelSpacing

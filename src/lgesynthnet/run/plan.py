@@ -97,8 +97,8 @@ class SynthesisPlan(_Record):
     @property
     def places(self) -> tuple[Path, ...]:
         """Files and folders that the request names."""
-        request, root = self.request, self.request.hosts.root
-        named = (root, root.resolve(), request.hosts.landmarks, request.filter, request.prescriptions, request.splits)
+        request, hosts = self.request, self.request.hosts
+        named = (hosts.root, hosts.root.resolve(), hosts.landmarks, hosts.contours, request.filter, request.prescriptions, request.splits)
         return tuple(path for path in named if path is not None)
 
     def command(self, out: Path) -> str:
@@ -112,6 +112,8 @@ class SynthesisPlan(_Record):
             request.hosts,
             root=Path("HOSTS"),
             landmarks=Path("LANDMARKS") if request.hosts.landmarks else None,
+            series="SERIES" if request.hosts.series else None,
+            contours=Path("CONTOURS") if request.hosts.contours else None,
             patients=("PATIENT",) if request.hosts.patients else None,
         )
         shared = replace(

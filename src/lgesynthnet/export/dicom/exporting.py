@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet import __version__
+from lgesynthnet.data.cohort import Cohort
+from lgesynthnet.data.dicom.files import is_dicom
 from lgesynthnet.data.nifti import Volume, read_volume
 from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.data.view import anatomical_directions
@@ -17,7 +19,7 @@ from lgesynthnet.export.cases import ExportCase
 from lgesynthnet.export.dicom.image import DicomSample, Identity, encoded, load_dicom, mr_image
 from lgesynthnet.export.dicom.numbers import store, store_like
 from lgesynthnet.export.dicom.segmentation import segmentation
-from lgesynthnet.export.dicom.source import is_dicom, read_source
+from lgesynthnet.export.dicom.source import read_source
 from lgesynthnet.export.folder import NOTICE, TABLE, ExportContent, case_table, counts, export_identity, write_export
 from lgesynthnet.export.gather import case_of_row, pseudonyms_for
 from lgesynthnet.export.notice import dicom_notice, terms
@@ -62,10 +64,14 @@ def export_dicom(request: DicomRequest, out: Path, *, on_case: OnCase | None = N
     rows = run.painted(kept_only=not request.all_samples)
     require_outside(out, "run", run.path)
     source = run.plan.hosts(request.hosts)
-    require_outside(out, "patients", source.root)
+    if not source.root.exists():
+        raise InputError(f"{source.root}: the hosts of the run are not there any more; give their folder with --hosts")
+    cohort = source.open()
+    for folder in cohort.folders:
+        require_outside(out, "patients", folder)
     patients = {row.host for row in rows}
     shown = {patient: patient for patient in patients} if request.keep_identity else pseudonyms_for(run, patients, "--keep-identity")
-    places = _places(run, rows, request)
+    places = _places(run, rows, cohort)
     samples = [_Sample(row=row, case=case_of_row(run, row, request.label, shown), place=places[row.id]) for row in rows]
     cases = [sample.case for sample in samples]
     provenance = _provenance(run, request)
@@ -138,22 +144,19 @@ def _instance(run: RunFolder, sample: _Sample, number: int, request: DicomReques
     return replace(made, position=number, keep_private=request.keep_private)
 
 
-def _places(run: RunFolder, rows: Sequence[SampleRow], request: DicomRequest) -> dict[str, Place | None]:
+def _places(run: RunFolder, rows: Sequence[SampleRow], cohort: Cohort) -> dict[str, Place | None]:
     """Sample -> where its host is stored.
 
     Raises:
-        InputError: the folder of the hosts is gone, or lacks a patient.
+        InputError: the hosts lack a patient, or cannot be read.
         RunError: a host is not the one that its sample was painted into.
     """
-    source = run.plan.hosts(request.hosts)
-    if not source.root.is_dir():
-        raise InputError(f"{source.root}: the hosts of the run are not there any more; give their folder with --hosts")
-    cohort, places = source.open(), dict[str, Place | None]()
+    places = dict[str, Place | None]()
     for patient in sorted({row.host for row in rows}):
         stack = cohort.stack(patient)
         for row in (row for row in rows if row.host == patient):
             if row.slice_index >= len(stack):
-                raise RunError(f"{source.root}: {patient} lacks slice {row.slice_index}; give the hosts as they were with --hosts")
+                raise RunError(f"{cohort.root}: {patient} lacks slice {row.slice_index}; give the hosts as they were with --hosts")
             host = stack[row.slice_index]
             places[row.id] = place = host.place
             if place is not None and is_dicom(place.path):

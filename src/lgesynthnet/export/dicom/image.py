@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from lgesynthnet import __version__
+from lgesynthnet.data.dicom.files import quiet
 from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.dicom.numbers import StoredNumbers, decimal_string
-from lgesynthnet.export.dicom.source import SourceHeader, quiet
+from lgesynthnet.export.dicom.source import SourceHeader
 from lgesynthnet.export.dicom.uids import IMPLEMENTATION_NAME, uid_of
 from lgesynthnet.records import Labels
 

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from lgesynthnet import __version__
+from lgesynthnet.data.dicom.files import quiet
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.dicom.image import LONGEST_DESCRIPTION, MAKER, OWN_CODES, DicomSample, load_dicom
-from lgesynthnet.export.dicom.source import quiet
 from lgesynthnet.export.dicom.uids import uid_of
 from lgesynthnet.records import Label, Labels, scar_of, wall_of
 

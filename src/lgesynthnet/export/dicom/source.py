@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
+from lgesynthnet.data.dicom.files import quiet, read_header
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.dicom.numbers import decimal_string
-from lgesynthnet.files.reading import opened, read_bytes
 
-SOURCE_BYTES = 2**30  # a file of thousands of frames
-_DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.8.1")  # a small file can inflate to gigabytes
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 _UID = re.compile(r"(?=.{3,64}$)[0-2](\.(0|[1-9][0-9]*))+")
 _REMEDY = "copy or export it again"
@@ -104,12 +98,6 @@ class SourceHeader:
     private: tuple[Any, ...] = field(default=(), repr=False)
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do: its name does not matter."""
-    with opened(path) as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def read_source(path: Path, frame: int) -> SourceHeader:
     """Read the header that belongs to one image of a DICOM file.
 
@@ -118,20 +106,14 @@ def read_source(path: Path, frame: int) -> SourceHeader:
     Raises:
         InputError: the file cannot be read, is damaged, lacks its identifiers or the frame, or does not store integers of at most 16 bits.
     """
+    found = read_header(path, ())
+    if found is None:
+        raise InputError(f"{path}: is no DICOM file any more; give the hosts as they were with --hosts")
     with quiet():
-        return _read_source(path, frame)
+        return _source_header(path, frame, found.dataset)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Inside, pydicom and highdicom give no warnings: they quote values, which may be a patient's, and what is wrong is dealt with here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _read_source(path: Path, frame: int) -> SourceHeader:
-    dataset = _dataset(path)
+def _source_header(path: Path, frame: int, dataset: Any) -> SourceHeader:
     count = _number(dataset, "NumberOfFrames")
     if not 0 <= frame < (count or 1):
         raise InputError(f"{path}: has {count or 1} frames, but frame {frame} was asked for; give the hosts as they were with --hosts")
@@ -155,27 +137,6 @@ def _read_source(path: Path, frame: int) -> SourceHeader:
         identity={name: text for name in IDENTITY if (text := _text(dataset, name))},
         private=tuple(_private(dataset)),
     )
-
-
-def _dataset(path: Path) -> Any:
-    content = read_bytes(path, SOURCE_BYTES)
-    try:
-        import pydicom
-        from pydicom.filereader import read_dataset, read_preamble
-    except ImportError:
-        raise InputError(f'{path}: is DICOM, and what reads it is not installed; run: pip install "lgesynthnet[dicom]"') from None
-    try:
-        with io.BytesIO(content) as stream:
-            read_preamble(stream, False)
-            meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
-        if str(meta.get("TransferSyntaxUID", "")) in _DEFLATED:
-            raise InputError(f"{path}: is compressed as a whole (Deflated), which is not read; export it uncompressed")
-        return pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-    except InputError:
-        raise
-    except Exception as fault:  # pydicom raises errors of every kind on damaged files
-        why = " ".join(str(fault).split())[:120] or type(fault).__name__
-        raise InputError(f"{path}: is damaged ({why}); {_REMEDY}") from None
 
 
 def _kept(dataset: Any, frame: int) -> dict[str, list[str]]:
