@@ -260,7 +260,8 @@ def _add_pixels(image: Any, sample: DicomSample) -> None:
     image.Rows, image.Columns = numbers.pixels.shape
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, numbers.bits, numbers.bits - 1
     image.PixelRepresentation = int(numbers.signed)
-    if (numbers.slope, numbers.intercept) != (1.0, 0.0):
+    stated = "RescaleSlope" in image and "RescaleIntercept" in image  # by the source, with more digits than NIfTI keeps
+    if not stated and (numbers.slope, numbers.intercept) != (1.0, 0.0):
         image.RescaleSlope, image.RescaleIntercept = decimal_string(numbers.slope), decimal_string(numbers.intercept)
         image.RescaleType = "US"  # unspecified
     centres, widths = (image[name].VM if name in image else 0 for name in ("WindowCenter", "WindowWidth"))
