@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lgesynthnet.errors import LGESynthNetError
     from lgesynthnet.evaluate.request import EvaluationRequest
     from lgesynthnet.evaluate.run import evaluate_alignment, evaluate_realism
-    from lgesynthnet.export.request import ExportRequest, NnunetRequest
+    from lgesynthnet.export.dicom.exporting import export_dicom
+    from lgesynthnet.export.request import DicomRequest, ExportRequest, NnunetRequest
     from lgesynthnet.export.run import export_nifti, export_nnunet
     from lgesynthnet.generate.inpainter import LGESynthNet
     from lgesynthnet.hosts.pool import find_hosts
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CohortSource",
+    "DicomRequest",
     "EvaluationRequest",
     "ExportRequest",
     "Host",
@@ -52,6 +54,7 @@ __all__ = [
     "__version__",
     "evaluate_alignment",
     "evaluate_realism",
+    "export_dicom",
     "export_nifti",
     "export_nnunet",
     "find_hosts",
@@ -67,6 +70,7 @@ __all__ = [
 # Each name is loaded at its first use: LGESynthNet needs torch and diffusers, which take seconds to import.
 _MODULE_OF = {
     "CohortSource": "data.source",
+    "DicomRequest": "export.request",
     "EvaluationRequest": "evaluate.request",
     "ExportRequest": "export.request",
     "Host": "conditioning.sample",
@@ -81,6 +85,7 @@ _MODULE_OF = {
     "Verdict": "quality.verdict",
     "evaluate_alignment": "evaluate.run",
     "evaluate_realism": "evaluate.run",
+    "export_dicom": "export.dicom.exporting",
     "export_nifti": "export.run",
     "export_nnunet": "export.run",
     "find_hosts": "hosts.pool",

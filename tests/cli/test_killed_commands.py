@@ -41,6 +41,7 @@ CASES = {
     "phantom": Case(lambda data, out: ("phantom", out / "cohort", "--patients", 1, "--seed", 5)),
     "split": Case(lambda data, out: ("split", data / "hosts", "--shares", "train=1", "--out", out / "new" / "splits.json")),
     "export nifti": Case(lambda data, out: ("export", "nifti", data / "run", out / "pairs")),
+    "export dicom": Case(lambda data, out: ("export", "dicom", data / "run", out / "dicom")),
     "export nnunet": Case(lambda data, out: ("export", "nnunet", data / "run", out / "raw", "--dataset-id", 7, "--folds", 2)),
     "demo": Case(lambda data, out: ("demo", "--model", "paste", "--count", 1, "--out", out / "demo"), sampled=3),
     "evaluate alignment": Case(lambda data, out: ("evaluate", "alignment", out / "run"), changes="run"),

@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate realism": ("RUN",),
     "export nnunet": ("RUN", "FILE/x", "--dataset-id", "5"),
     "export nifti": ("RUN", "FILE/x"),
+    "export dicom": ("RUN", "FILE/x"),
     "train text": ("--work", "FILE/x", "--recipe", "tiny"),
     "train base": ("--work", "FILE/x", "--recipe", "tiny", "--data", "HOSTS"),
     "train scar-segmenter": ("--work", "FILE/x", "--recipe", "tiny", "--data", "HOSTS"),

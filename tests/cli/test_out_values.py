@@ -27,6 +27,7 @@ COMMANDS: dict[str, Callable[[Path, Path], tuple[object, ...]]] = {
     "split": lambda world, out: ("split", world / "patients", "--shares", "train=1", "--out", out),
     "demo": lambda world, out: ("demo", "--model", "paste", "--count", 1, "--out", out),
     "export nifti": lambda world, out: ("export", "nifti", world / "run", out),
+    "export dicom": lambda world, out: ("export", "dicom", world / "run", out),
     "export nnunet": lambda world, out: ("export", "nnunet", world / "run", out, "--dataset-id", 9, "--folds", 2),
     "evaluate alignment": lambda world, out: ("evaluate", "alignment", out),
     "benchmark utility": lambda world, out: (*benchmark("utility", world, out), "--downstream", "tiny", "--tested", "test"),

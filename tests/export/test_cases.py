@@ -33,7 +33,7 @@ def patient(tmp_path):
 
 def test_real_slices_keep_their_bits_and_position_and_are_not_marked_synthetic(tmp_path, patient):
     cohort = open_cohort(tmp_path / "hosts")
-    *cases, last = real_cases(cohort, cohort.cases[0])
+    *cases, last = real_cases(cohort, cohort.cases[0], "P001")
     assert isinstance(last, Skipped)  # an unlabelled heart must not be exported as background
     assert [case.id for case in cases] == ["real_P001_s00", "real_P001_s01"]
     stack, labels = nib.load(patient), nib.load(tmp_path / "hosts/Case_P001/Contours/Case_P001.nii.gz")
@@ -52,7 +52,7 @@ def test_real_slices_keep_their_bits_and_position_and_are_not_marked_synthetic(t
 
 def test_scar_against_the_rest_is_stored_as_0_and_1(tmp_path, patient):
     cohort = open_cohort(tmp_path / "hosts")
-    case = next(iter(real_cases(cohort, cohort.cases[0])))
+    case = next(iter(real_cases(cohort, cohort.cases[0], "P001")))
     write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", label_coding(Classes.SCAR, [case]).stored_values)
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "l.nii.gz").dataobj)[..., 0].T, case.pixels()[1] == Label.SCAR)
 
@@ -62,6 +62,7 @@ def case_of(origin: Origin, present: set[Label]) -> ExportCase:
         id=origin.value,
         origin=origin,
         patient="A",
+        shown_as="A",
         slice_index=0,
         image_path=Path("i"),
         label_path=Path("l"),
@@ -98,7 +99,7 @@ def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save
     read[(labels == 2) & (np.arange(64)[:, None] < 20)] = Label.SCAR
     for part, voxels in (("images", np.full((64, 64), 7, np.int16)), ("labels", labels), ("read", read)):
         save(tmp_path / part / "s0_000000.nii.gz", voxels.T[:, :, None])
-    sample = {"sample_id": "s0_000000", "patient": "P001", "slice_index": 3, "row": {}}
+    sample = {"sample_id": "s0_000000", "patient": "P001", "shown_as": "P001", "slice_index": 3, "row": {}}
     case = synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **sample)
     assert case.id == "syn_P001_s03_s0_000000"
     exported = case.pixels()[1]
@@ -114,15 +115,15 @@ def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save
 def test_a_patient_s_name_that_cannot_be_part_of_a_file_s_is_refused(name):
     """Names come from folders, from dataset.json of other programs, and from samples.csv; all become file names of an export."""
     with pytest.raises(InputError, match="the name"):
-        replace(case_of(Origin.REAL, set()), patient=name)
+        replace(case_of(Origin.REAL, set()), shown_as=name)
     with pytest.raises(InputError, match="the name"):
-        synthetic_case(Path("i"), sample_id=name, patient="A", slice_index=0, kind=LabelKind.INTENDED, row={})
+        synthetic_case(Path("i"), sample_id=name, patient="A", shown_as="A", slice_index=0, kind=LabelKind.INTENDED, row={})
 
 
 def test_a_case_whose_name_leads_out_of_the_export_is_not_written(tmp_path, patient):
     """A second barrier: whatever a case is called, nothing is written outside the folder."""
     cohort = open_cohort(tmp_path / "hosts")
-    case = next(iter(real_cases(cohort, cohort.cases[0])))
+    case = next(iter(real_cases(cohort, cohort.cases[0], "P001")))
     files = {case.id: ("../../climbed.nii.gz", "l.nii.gz")}
     content = ExportContent(cases=[case], files=files, texts={}, record={})
     with pytest.raises(RunError, match=r"leads out of|without \.\."):

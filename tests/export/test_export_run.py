@@ -45,7 +45,9 @@ def painted(cohort) -> Path:
 
 @pytest.fixture
 def request_for(painted, tmp_path):
-    return lambda **changes: NnunetRequest(**{"run": painted, "out": tmp_path / "raw", "dataset_id": 501, "folds": 2, **changes})
+    return lambda **changes: NnunetRequest(
+        **{"run": painted, "out": tmp_path / "raw", "dataset_id": 501, "folds": 2, "keep_names": True, **changes}
+    )
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -147,7 +149,7 @@ def test_without_splits_or_folds_the_splits_of_the_run_are_taken(cohort, tmp_pat
     splits.write_text(json.dumps({"train": ["P001", "N003"], "val": ["N004"], "test": ["P002"]}))
     request = SynthesisRequest(hosts=CohortSource(root=cohort), count=2, model="paste", prior=Prior.ISCHAEMIC, keep_all=True, splits=splits)
     synthesize(plan_synthesis(request), tmp_path / "run")
-    export = NnunetRequest(run=tmp_path / "run", out=tmp_path / "raw", dataset_id=501)
+    export = NnunetRequest(run=tmp_path / "run", out=tmp_path / "raw", dataset_id=501, keep_names=True)
     result = export_nnunet(export)
     assert {row["patient"] for row in rows(result.folder)} == {"P001", "N003", "N004"}
     assert any("with which the run was painted" in note for note in result.notes)

@@ -18,7 +18,15 @@ SCARRED = {f"P{i:03d}": True for i in range(12)} | {f"N{i:03d}": False for i in 
 def case(origin: Origin, patient: str, number: int) -> ExportCase:
     place = Path(f"{origin}_{patient}_{number}")
     return ExportCase(
-        id=str(place), origin=origin, patient=patient, slice_index=number, image_path=place, label_path=place, index=0, label_map={}
+        id=str(place),
+        origin=origin,
+        patient=patient,
+        shown_as=patient,
+        slice_index=number,
+        image_path=place,
+        label_path=place,
+        index=0,
+        label_map={},
     )
 
 

@@ -286,14 +286,17 @@ def test_the_card_names_the_licence_of_the_weights_where_it_is_not_the_program_s
     assert "weights that painted are under `cc-by-nc-sa-4.0`" in write_card(run).read_text(encoding="utf-8")
 
 
-def test_a_name_of_a_patient_with_markup_is_shown_as_text(run):
+def test_a_name_of_a_patient_is_not_on_the_page_whatever_it_holds(run):
     name = "<img src=x onerror=alert(1)> & N001"
     ledger = Ledger(run, "plan")
-    ledger.record({3: sample_row(3, host=name, file="", kept=False, reason="unpaintable", why=HOSTILE, dice=None, seconds=None)})
+    ledger.record(
+        {3: sample_row(3, host=name, file="", kept=False, reason="unpaintable", why=f"{name}_s01: {HOSTILE}", dice=None, seconds=None)}
+    )
     (run / "samples.csv").unlink()
     ledger.write_table(run)
     ledger.close()
     page = write_report(run).read_text(encoding="utf-8")
-    assert "&lt;img src=x onerror=alert(1)&gt; &amp; N001" in page
+    assert "N001" not in page
+    assert f'<p class="verdict">{RunFolder.open(run).pseudonyms([name])[name]}_s01: &lt;script&gt;' in page
     assert "<img src=x" not in page
     assert "<script>alert" not in page

@@ -110,7 +110,7 @@ def test_the_report_shows_the_host_and_the_same_command_has_nothing_left_to_do(r
 
 
 def test_real_slices_are_exported_from_dicom(run, tmp_path):
-    done = run_command("export", "nifti", run, tmp_path / "out")
+    done = run_command("export", "nifti", run, tmp_path / "out", "--keep-names")
     assert done.returncode == 0, done.stderr
     real = sorted(tmp_path.glob("out/real_*_image.nii.gz"))
     assert len(real) == 10

@@ -10,7 +10,7 @@ import typer
 from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
-from lgesynthnet.export.request import ExportRequest, NnunetRequest
+from lgesynthnet.export.request import DicomRequest, ExportRequest, NnunetRequest
 
 if TYPE_CHECKING:
     from lgesynthnet.export.run import ExportResult
@@ -46,6 +46,23 @@ def nifti(
 
     with interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
         result = export_nifti(request, out, on_case=advance)
+    _print(result)
+
+
+@app.command()
+@takes(DicomRequest)
+def dicom(
+    request: DicomRequest,
+    out: Annotated[Path, typer.Argument(help="New folder for PATIENT/SAMPLE/image.dcm and seg.dcm, and cases.csv.")],
+) -> None:
+    """Write each sample as a DICOM MR image with a segmentation (SEG), derived from the instance of its host where that is DICOM.
+
+    Example: lgesynthnet export dicom runs/first dicom
+    """
+    from lgesynthnet.export.dicom.exporting import export_dicom
+
+    with interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
+        result = export_dicom(request, out, on_case=advance)
     _print(result)
 
 

@@ -21,6 +21,8 @@ from lgesynthnet.records import Place, Stack
 
 DType = np.dtype[Any] | type | str
 _MARK = "SYNTHETIC"
+_TEXTS = ("descrip", "aux_file", "intent_name")
+_OLD_TEXTS = ("db_name", "data_type", "unused_str")  # of NIfTI-1 and NIfTI-2; no program needs them, and some write a name into them
 
 
 def write_slice_like(
@@ -53,7 +55,7 @@ def slice_like(
     """A NIfTI file of one synthetic slice of shape (columns, rows, 1) that lies where its host slice lies.
 
     The header says that the slice is synthetic. The bytes depend only on the input. Header extensions of the host are dropped, because
-    they may hold a patient's data.
+    they may hold a patient's data; so are its texts.
 
     Args:
         pixels: (rows, cols), stored numbers (unscaled), in the view of `like`; they are turned back here.
@@ -69,20 +71,25 @@ def slice_like(
     header, stored = _slice_of(pixels, like, dtype)
     header["descrip"] = (descrip if descrip.startswith(_MARK) else f"{_MARK} {descrip}").encode("ascii", "replace")[:79]
     header["intent_name"], header["aux_file"] = _MARK.encode(), _MARK.encode()
+    _empty(header, _OLD_TEXTS)
     return _slice_bytes(header, stored)
 
 
-def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DType | None = None) -> bytes:
+def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DType | None = None, *, keep_texts: bool = True) -> bytes:
     """A NIfTI file with a copy of a slice, or with labels for it, of shape (columns, rows, 1).
 
-    Unlike `slice_like` this leaves the texts of the header as they are, so a real slice is not called synthetic.
+    Unlike `slice_like` this does not call a real slice synthetic.
 
     Args:
         pixels: (rows, cols), stored numbers in the view of `like`.
+        keep_texts: whether the texts of the header stay as they are; they may hold a patient's name or a path.
     Raises:
         InputError, ValueError: see `slice_like`.
     """
-    return _slice_bytes(*_slice_of(pixels, like, dtype))
+    header, stored = _slice_of(pixels, like, dtype)
+    if not keep_texts:
+        _empty(header, (*_TEXTS, *_OLD_TEXTS))
+    return _slice_bytes(header, stored)
 
 
 def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:
@@ -237,6 +244,12 @@ def _keep_one_slice(header: nib.Nifti1Header, shape: tuple[int, int, int], index
         header["sform_code"] = int(header["sform_code"]) or 2
         for i, key in enumerate(("srow_x", "srow_y", "srow_z")):
             header[key] = [*affine[i, :3], origin[i]]
+
+
+def _empty(header: nib.Nifti1Header, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name in header:
+            header[name] = b""
 
 
 def _slice_bytes(header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows *slices"]) -> bytes:

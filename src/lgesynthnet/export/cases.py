@@ -48,8 +48,9 @@ class ExportCase:
     """One slice of a patient.
 
     Attributes:
-        id: names the origin, the patient and the slice: real_P001_s03, syn_P001_s03_s0_000017.
-        patient: the patient of the slice; for a synthetic case, the patient of its host.
+        id: names the origin, the patient as shown, and the slice: real_patient-001_s03, syn_patient-001_s03_s0_000017.
+        patient: the patient of the slice; for a synthetic case, the patient of its host. No exported file holds this name.
+        shown_as: what stands for the patient in the export: a pseudonym, or the name itself.
         slice_index: position in the patient's own stack, from 0.
         image_path, label_path: the two files.
         index: position of the slice in these files, from 0.
@@ -69,6 +70,7 @@ class ExportCase:
     id: str
     origin: Origin
     patient: str
+    shown_as: str
     slice_index: int
     image_path: Path
     label_path: Path
@@ -83,7 +85,7 @@ class ExportCase:
     row: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checked_name(self.patient, str(self.image_path))  # it becomes a part of file names
+        checked_name(self.shown_as, str(self.image_path))  # it becomes a part of file names
         if len(self.id.encode()) > LONGEST_ID:
             raise InputError(f"{self.image_path}: the name {self.id[:60]!r}... is too long for a file; shorten the name of the patient")
 
@@ -113,9 +115,11 @@ class ExportCase:
         return slice_.image, slice_.labels if self.read_path is None else _as_read(slice_.labels, self.read_path)
 
 
-def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped]:
+def real_cases(cohort: Cohort, case: CaseFiles, shown_as: str) -> Iterator[ExportCase | Skipped]:
     """Yield every labelled slice of one patient in the order of the stack, and a `Skipped` for each other slice.
 
+    Args:
+        shown_as: what stands for the patient in the export.
     Raises:
         InputError: the patient's files cannot be used, see `read_stack`.
     """
@@ -126,9 +130,10 @@ def real_cases(cohort: Cohort, case: CaseFiles) -> Iterator[ExportCase | Skipped
             yield Skipped(name=slice_.name, reason=str(fault))
             continue
         yield ExportCase(
-            id=f"real_{slice_.name}",
+            id=f"real_{shown_as}_s{slice_.index:02d}",
             origin=Origin.REAL,
             patient=case.patient,
+            shown_as=shown_as,
             slice_index=slice_.index,
             image_path=slice_.place.path if slice_.place else case.image_path,
             label_path=case.label_path or case.image_path,
@@ -146,11 +151,12 @@ def _stack_as_stored(cohort: Cohort, case: CaseFiles) -> Stack:
 
 
 def synthetic_case(
-    image_path: Path, *, sample_id: str, patient: str, slice_index: int, kind: LabelKind, row: Mapping[str, str]
+    image_path: Path, *, sample_id: str, patient: str, shown_as: str, slice_index: int, kind: LabelKind, row: Mapping[str, str]
 ) -> ExportCase:
     """A sample of a run, given its image file; `path_of` finds its label and what the filter read.
 
     Args:
+        shown_as: what stands for the patient in the export.
         kind: whether the label holds the intended scar or the scar that the filter read.
         row: more columns of the table of cases, by name.
     Raises:
@@ -165,9 +171,10 @@ def synthetic_case(
     except InputError as fault:
         raise RunError(f"sample {sample_id} cannot be read back ({fault})") from None
     return ExportCase(
-        id=f"syn_{patient}_s{slice_index:02d}_{sample_id}",
+        id=f"syn_{shown_as}_s{slice_index:02d}_{sample_id}",
         origin=Origin.SYNTHETIC,
         patient=patient,
+        shown_as=shown_as,
         slice_index=slice_index,
         image_path=image_path,
         label_path=label_path,
@@ -183,8 +190,8 @@ def synthetic_case(
 def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values: UInt8[np.ndarray, " labels"] = UNCHANGED) -> None:
     """Write image and label as (columns, rows, 1) with one affine, at the position of the slice in the scanner.
 
-    A synthetic image is a byte-for-byte copy of the run's file, and its label is marked as synthetic too. A real image keeps the text of
-    its header.
+    A synthetic image is a byte-for-byte copy of the run's file, and its label is marked as synthetic too. A real image keeps the texts of
+    its header only where the export keeps the names of the patients.
 
     Args:
         stored_values: `Label` -> the number to store.
@@ -199,8 +206,9 @@ def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values
         write_bytes(image_out, read_bytes(source, IMAGE_BYTES))
         label = slice_like(stored, place, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
     else:
-        write_bytes(image_out, gzip_bytes(copied_slice(image, place)))
-        label = copied_slice(stored, place, dtype=np.uint8)
+        keep_texts = case.shown_as == case.patient
+        write_bytes(image_out, gzip_bytes(copied_slice(image, place, keep_texts=keep_texts)))
+        label = copied_slice(stored, place, dtype=np.uint8, keep_texts=keep_texts)
     write_bytes(label_out, gzip_bytes(label))
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import UInt8
-
-from lgesynthnet.export.cases import UNCHANGED, ExportCase, Origin, write_case
+from lgesynthnet.export.cases import ExportCase, Origin, write_case
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed, damaged_files
 from lgesynthnet.files.writing import synced_together, write_bytes
@@ -22,6 +19,7 @@ from lgesynthnet.tables import csv_text
 ENTRY = "lgesynthnet"  # key of a JSON file in the folder, under which the export records its origin
 TABLE, NOTICE = "cases.csv", "README.txt"
 COLUMNS = ("id", "origin", "patient", "slice", "label", "scar", "image_file", "label_file")
+CaseWriter = Callable[[ExportCase, Path, Path], None]
 ROW_COLUMNS = ("sample", "caption", "prescription", "seed", "verdict", "why", "dice")
 
 
@@ -38,14 +36,14 @@ class ExportContent:
     Attributes:
         files: case id -> image file and label file, relative to the folder.
         texts: more files by name, in the order of writing.
-        stored_values: `Label` -> the number to store.
+        write: writes the two files of a case.
         record: what decides the content of every file, its `identity` included; the folder's list of files holds it.
     """
 
     cases: Sequence[ExportCase]
     files: Mapping[str, tuple[str, str]]
     texts: Mapping[str, str]
-    stored_values: UInt8[np.ndarray, " labels"] = field(default_factory=UNCHANGED.copy)
+    write: CaseWriter = write_case
     record: dict[str, Any]
 
 
@@ -68,7 +66,7 @@ def write_export(target: Path, content: ExportContent, on_case: OnCase | None = 
             names = content.files[case.id]
             if not all(map(manifest.is_whole, names)):
                 image_file, label_file = names
-                write_case(case, target / image_file, target / label_file, content.stored_values)
+                content.write(case, target / image_file, target / label_file)
             if on_case is not None:
                 on_case(done, len(content.cases))
         for name, text in content.texts.items():
@@ -91,6 +89,6 @@ def case_table(cases: Sequence[ExportCase], files: Mapping[str, tuple[str, str]]
     """The text of `cases.csv`, with one row for each case."""
     rows = []
     for case in cases:
-        values = (case.id, case.origin.value, case.patient, case.slice_index, str(case.label_kind), int(case.has_scar), *files[case.id])
+        values = (case.id, case.origin.value, case.shown_as, case.slice_index, str(case.label_kind), int(case.has_scar), *files[case.id])
         rows.append([*values, *(case.row.get(name, "") for name in ROW_COLUMNS)])
     return csv_text(COLUMNS + ROW_COLUMNS, rows)

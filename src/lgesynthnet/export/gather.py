@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lgesynthnet.files.names import checked_name, is_inside
 from lgesynthnet.records import OnCase, Skipped
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.licence import Licence, host_licence, licence_of_weights
+from lgesynthnet.run.pseudonyms import TABLE as PSEUDONYMS
 from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.terms import LabelKind
 
@@ -61,7 +63,7 @@ class GatheredCases:
 
 
 def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
-    """Read the run and the real patients. Nothing is written.
+    """Read the run and the real patients. Nothing is written, but for pseudonyms that the run does not have yet.
 
     Args:
         on_case: gets (done, total) after each real patient.
@@ -69,15 +71,35 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
         LGESynthNetError: the run, its samples or the real patients are missing or cannot be read.
     """
     run = RunFolder.open(request.run)
-    synthetic = [_synthetic(run, row, request.label) for row in run.painted(kept_only=not request.all_samples)]
+    rows = run.painted(kept_only=not request.all_samples)
+    source = None if request.no_real else request.data or _hosts_of(run)
+    cohort = source.open() if source is not None else None
+    patients = {row.host for row in rows} | {case.patient for case in (cohort.cases if cohort is not None else ())}
+    shown = {patient: patient for patient in patients} if request.keep_names else pseudonyms_for(run, patients, "--keep-names")
+    synthetic = [case_of_row(run, row, request.label, shown) for row in rows]
     gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
     if not run.is_finished:
         gathered.notes.append(f"{run.path}: the command that paints this run has not ended, so only what is painted so far is exported")
-    if not request.no_real:
-        source = request.data or _hosts_of(run)
+    if source is not None and cohort is not None:
         gathered.real_licence = host_licence(source)
-        _read_real(source.open(), gathered, on_case)
+        _read_real(cohort, gathered, shown, on_case)
+    if not request.keep_names:
+        gathered.notes.append(f"pseudonyms stand for the patients, and {run.path / PSEUDONYMS} resolves them; --keep-names keeps the names")
     return gathered
+
+
+def pseudonyms_for(run: RunFolder, patients: set[str], without: str) -> dict[str, str]:
+    """Patient -> pseudonym.
+
+    Args:
+        without: the option that exports without pseudonyms.
+    Raises:
+        RunError: see `RunFolder.pseudonyms`.
+    """
+    try:
+        return run.pseudonyms(patients)
+    except RunError as fault:
+        raise RunError(f"{str(fault).rpartition('; ')[0] or fault}; mend that, or add {without} to export without pseudonyms") from None
 
 
 def _hosts_of(run: RunFolder) -> CohortSource:
@@ -88,12 +110,12 @@ def _hosts_of(run: RunFolder) -> CohortSource:
     return source
 
 
-def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) -> None:
+def _read_real(cohort: Cohort, gathered: GatheredCases, shown: Mapping[str, str], on_case: OnCase | None) -> None:
     gathered.real_folders = cohort.folders
     skipped, unlabelled = list(cohort.skipped), 0
     for done, files in enumerate(cohort.cases, start=1):
         try:
-            cases = list(real_cases(cohort, files))
+            cases = list(real_cases(cohort, files, shown[files.patient]))
         except InputError as fault:
             cases = []
             skipped.append(Skipped(name=files.patient, reason=str(fault)))
@@ -103,12 +125,20 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, on_case: OnCase | None) 
             on_case(done, len(cohort.cases))
     if not gathered.real:
         raise InputError(f"{cohort.root}: has no labelled slice; give the folder of the real patients with --data, or add --no-real")
+    gathered.real.sort(key=lambda case: (len(case.shown_as), case.shown_as))  # the order of the files would be that of the names
     gathered.notes += [f"skipped {entry.name}: {entry.reason}" for entry in skipped]
     if unlabelled:
         gathered.notes.append(f"{unlabelled} real slices were left out because they are empty or have no heart label")
 
 
-def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
+def case_of_row(run: RunFolder, row: SampleRow, kind: LabelKind, shown: Mapping[str, str]) -> ExportCase:
+    """The case of a painted sample.
+
+    Args:
+        shown: patient -> what stands for the patient in the export.
+    Raises:
+        RunError: the table names files outside the run, or a file cannot be used.
+    """
     for name in (row.id, row.host):
         checked_name(name, str(run.table))
     if not is_inside(row.file):
@@ -122,4 +152,5 @@ def _synthetic(run: RunFolder, row: SampleRow, kind: LabelKind) -> ExportCase:
         "why": row.why,
         "dice": "" if row.dice is None else f"{row.dice:g}",
     }
-    return synthetic_case(run.image(row), sample_id=row.id, patient=row.host, slice_index=row.slice_index, kind=kind, row=columns)
+    image, shown_as = run.image(row), shown[row.host]
+    return synthetic_case(image, sample_id=row.id, patient=row.host, shown_as=shown_as, slice_index=row.slice_index, kind=kind, row=columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.export.cases import ENDING, UNCHANGED, ExportCase, Origin
+from lgesynthnet.export.cases import ENDING, UNCHANGED, ExportCase, Origin, write_case
 from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, ExportContent, case_table, counts, export_identity, readable_json, write_export
 from lgesynthnet.export.folds import CaseLists
 from lgesynthnet.records import Label, OnCase
@@ -124,7 +125,7 @@ def write_nnunet(dataset: NnunetDataset, out: Path, on_case: OnCase | None = Non
         cases=dataset.cases,
         files=files,
         texts=texts,
-        stored_values=label_coding(dataset.classes, dataset.cases).stored_values,
+        write=partial(write_case, stored_values=label_coding(dataset.classes, dataset.cases).stored_values),
         record=dataset.provenance | counts(dataset.cases) | {"classes": dataset.classes.value, "identity": dataset_json[ENTRY]["identity"]},
     )
     return target, write_export(target, content, on_case)

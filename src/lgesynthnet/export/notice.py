@@ -25,13 +25,13 @@ def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Li
             f"syn_*   {counts[Origin.SYNTHETIC]} slices with a SYNTHETIC scar, painted by lgesynthnet {provenance['version']},",
             f"        {provenance['generator']}; the headers of image and label say so.",
             f"        Their label is {_LABELS[LabelKind(provenance['label'])]}.",
-            f"        They are derived from their hosts and stay under the licence of the hosts: {_terms(hosts)}",
+            f"        They are derived from their hosts and stay under the licence of the hosts: {terms(hosts)}",
             *([f"        The weights that painted them are under {weights}, and its terms apply to them too."] if weights else []),
         ]
     if counts[Origin.REAL]:
         lines += [
             f"real_*  {counts[Origin.REAL]} slices of patients with their own labels. They are copies under their own licence:",
-            f"        {_terms(real)}",
+            f"        {terms(real)}",
         ]
     lines += [
         "",
@@ -42,9 +42,28 @@ def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Li
     return "\n".join(lines)
 
 
+def dicom_notice(cases: Sequence[ExportCase], provenance: dict[str, Any], hosts: Licence, weights: str | None) -> str:
+    """Text of README.txt of a DICOM export; for the arguments see `notice`."""
+    lines = [
+        "Late gadolinium enhancement slices with a SYNTHETIC scar. Not for diagnosis.",
+        "",
+        f"{len(cases)} samples painted by lgesynthnet {provenance['version']}, {provenance['generator']}.",
+        "PATIENT/SAMPLE/image.dcm is the MR image, seg.dcm its segmentation; both say that they are synthetic.",
+        f"The scar of the segmentation is {_LABELS[LabelKind(provenance['label'])]}.",
+        f"They are derived from their hosts and stay under the licence of the hosts: {terms(hosts)}",
+        *([f"The weights that painted them are under {weights}, and its terms apply to them too."] if weights else []),
+        "",
+        "cases.csv gives for each sample its files, its patient, its prescription and the verdict of the filter.",
+        "Train on a sample only if the patient of its host is a training patient. Never validate or test on a sample.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 _LABELS = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "the scar that the filter read"}
 
 
-def _terms(licence: Licence) -> str:
+def terms(licence: Licence) -> str:
+    """Licence and credit as a sentence."""
     name, credit = licence
     return f"{name}; {credit}." if name else "not recorded; ask the owner of the data before you pass it on."

@@ -33,11 +33,43 @@ class ExportRequest:
     label: LabelKind = option(
         LabelKind.INTENDED, help="Scar label of a synthetic slice: the scar that was prescribed, or the scar that the filter read."
     )
+    keep_names: bool = option(
+        False,
+        help="Keep the names of the patients. Otherwise pseudonyms stand for them, and pseudonyms.csv in the run folder resolves these.",
+        flags=("--keep-names",),
+    )
     all_samples: bool = option(False, help="Export every painted sample, or only those that the filter kept.", flags=("--all/--kept",))
 
     def __post_init__(self) -> None:
         if self.no_real and self.data is not None:
             raise RunError("--data names real patients, but --no-real leaves them out; give only one of the two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomRequest:
+    """Which samples to export as DICOM, and what their files say of the patient.
+
+    Attributes:
+        hosts: folder of the hosts now; None takes the folder that the run named.
+        all_samples: also export the samples that the filter rejected.
+        keep_identity: file each sample under the patient and the study of its host.
+        keep_private: keep the private attributes of the hosts' files.
+    """
+
+    run: Path = option(help="Run folder that `synthesize --out` wrote.", flags=("RUN",))
+    hosts: Path | None = option(None, help="Folder of the hosts, if it has moved.", default_text="the folder that the run named")
+    label: LabelKind = option(
+        LabelKind.INTENDED, help="Scar of the segmentation: the scar that was prescribed, or the scar that the filter read."
+    )
+    all_samples: bool = option(False, help="Export every painted sample, or only those that the filter kept.", flags=("--all/--kept",))
+    keep_identity: bool = option(
+        False,
+        help="Keep name, ID and study of the patient, for use where the hosts came from. Otherwise a pseudonym stands for the patient.",
+        flags=("--keep-identity",),
+    )
+    keep_private: bool = option(
+        False, help="Keep the private attributes of the hosts' files, which may hold names.", flags=("--keep-private",)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,11 +63,11 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
         notice=notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence),
     )
     folder, damaged = write_nnunet(dataset, request.out, on_case)
-    notes = [*_count_notes(cases), *gathered.notes, *_fold_notes(lists, cases, mix)]
+    notes = [*count_notes(cases), *gathered.notes, *_fold_notes(lists, cases, mix)]
     if label_coding(request.classes, cases).lost_rv:
         notes.append("only the real slices or only the synthetic ones have an RV label, so the RV became background in all")
     notes += _no_reflow_note(request.classes, cases)
-    return ExportResult(folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists), *_written_notes(damaged)))
+    return ExportResult(folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists), *written_notes(damaged)))
 
 
 def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = None) -> ExportResult:
@@ -78,7 +78,7 @@ def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = 
     provenance = _provenance(request, gathered, {})
     text = notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence)
     damaged = write_pairs(cases, out, provenance=provenance, notice=text, on_case=on_case)
-    return ExportResult(folder=out, cases=len(cases), notes=(*_count_notes(cases), *gathered.notes, *_written_notes(damaged)))
+    return ExportResult(folder=out, cases=len(cases), notes=(*count_notes(cases), *gathered.notes, *written_notes(damaged)))
 
 
 def _require_elsewhere(out: Path, gathered: GatheredCases) -> None:
@@ -181,20 +181,25 @@ def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str,
         "filter": plan.filter_fingerprint,
         "label": request.label.value,
         "kept_only": not request.all_samples,
+        "names": "kept" if request.keep_names else "pseudonyms",
         **more,
     }
 
 
-def _written_notes(damaged: list[str] | None) -> list[str]:
+def written_notes(damaged: list[str] | None) -> list[str]:
+    """What `write_export` returned, as notes for the user."""
     if damaged is None:
         return []
     return [written_again(damaged)] if damaged else ["the same export existed already, so nothing was written"]
 
 
-def _count_notes(cases: list[ExportCase]) -> list[str]:
+def count_notes(cases: list[ExportCase]) -> list[str]:
+    """The number of cases and patients of each origin, as notes for the user."""
     notes = []
     for origin in Origin:
         chosen = [case for case in cases if case.origin is origin]
+        if not chosen:
+            continue
         scar = sum(case.has_scar for case in chosen)
         notes.append(f"{len(chosen)} {origin} slices of {len({case.patient for case in chosen})} patients, {scar} with scar")
     return notes

@@ -12,6 +12,8 @@ from lgesynthnet.report.bullseye import counts_svg, prescription_svg
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import HOST, Panel, sample_panels
 from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.run.plan import shared_model
+from lgesynthnet.run.pseudonyms import without_names
 from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.run.summary import RunSummary, wilson_interval
 from lgesynthnet.terms import PromptSource
@@ -25,11 +27,15 @@ class Card:
     """One sample as the report shows it.
 
     Attributes:
+        patient: pseudonym of the host's patient.
+        why: the verdict as a sentence, without names of patients and files.
         numbers: measured values as (name, text).
         flags: warnings about this sample.
     """
 
     sample: SampleRow
+    patient: str
+    why: str
     panels: list[Panel]
     bullseye: Markup | None
     numbers: list[tuple[str, str]]
@@ -75,7 +81,7 @@ def shared_values(summary: RunSummary) -> dict[str, object]:
         "duration": duration_text(summary),
         "outside": outside_text(summary.max_change_outside),
         "setup": setup_rows(summary),
-        "command": summary.run.command,
+        "command": summary.run.shared_command,
     }
 
 
@@ -117,16 +123,14 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
     """The settings of the run from its plan, as (name, value)."""
     plan = summary.run.plan
     request = plan.request
-    values = {PromptSource.TEXT: request.text, PromptSource.PRESCRIPTIONS: request.prescriptions, PromptSource.PRIOR: request.prior}
+    values = {PromptSource.TEXT: request.text, PromptSource.PRESCRIPTIONS: len(plan.prescriptions), PromptSource.PRIOR: request.prior}
     sources = ", ".join(f"{source} ({count})" for source, count in summary.orientation_sources) or "not recorded"
-    patients = (
-        f"part {request.part} of {request.splits}" if request.splits else "all" if plan.patients is None else ", ".join(plan.patients)
-    )
+    chosen = sorted(summary.pseudonyms[patient] for patient in plan.patients or () if patient in summary.pseudonyms)
+    patients = f"part {request.part} of the splits" if request.splits else "all" if plan.patients is None else ", ".join(chosen)
     return [
-        ("hosts", str(request.hosts.root)),
         ("patients", patients),
         ("fingerprint of the hosts", plan.hosts_fingerprint),
-        ("model", request.model),
+        ("model", shared_model(request.model)),
         ("generator", plan.generator_fingerprint),
         ("filter", plan.filter_fingerprint),
         ("kept when Dice is above", f"{request.dice_above:g}" + (" (Dice alone)" if request.dice_only else "")),
@@ -146,8 +150,11 @@ def _card(summary: RunSummary, row: SampleRow) -> Card:
         problems = (f"{row.file} or its masks cannot be read, so there are no pictures",)
     elif panels and not any(panel.title == HOST for panel in panels):
         problems = ("the file of the host is no longer there, so the host is not shown",)
+    patient = summary.pseudonyms[row.host]
     return Card(
         sample=row,
+        patient=patient,
+        why=without_names(row.why, row.host, patient, summary.run.plan.places),
         panels=panels,
         bullseye=Markup(prescription_svg(row.prescription)),
         numbers=numbers(row),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,8 @@ from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Labels, OnCase
 from lgesynthnet.run.ledger import TABLE, Ledger
 from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.run.pseudonyms import TABLE as PSEUDONYMS
+from lgesynthnet.run.pseudonyms import number_patients, pseudonym_table, read_pseudonyms
 from lgesynthnet.run.sample_files import ENDING, IMAGES, PARTS, StoredSample, folder_of, path_of, read_sample, write_sample
 from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.tables import original_cell
@@ -114,6 +116,11 @@ class RunFolder:
         """The command that makes this run again."""
         return self.plan.command(self.path)
 
+    @property
+    def shared_command(self) -> str:
+        """The same command with words such as HOSTS in place of paths and names, for pages that are shared."""
+        return self.plan.shared_command()
+
     def evaluation(self, name: str) -> Path:
         """Where a file of an evaluation stands."""
         return self.path / EVALUATION / name
@@ -174,6 +181,26 @@ class RunFolder:
                 f"{pool.fingerprint}); give the folder as it was with --hosts"
             )
         return pool
+
+    def pseudonyms(self, patients: Iterable[str]) -> dict[str, str]:
+        """Patient -> pseudonym, for these patients and at first for all of the folder of the hosts.
+
+        `pseudonyms.csv` keeps them, so that a patient has one pseudonym in all that is made of the run; it is written where it lacks one.
+
+        Raises:
+            RunError: the table is damaged or lacks a patient and cannot be written.
+        """
+        table = self.path / PSEUDONYMS
+        known = read_pseudonyms(table) if os.path.lexists(table) else {}
+        named = set(patients)
+        if named <= known.keys():
+            return known
+        if not known:
+            named |= self.host_files.keys()
+        pseudonyms = number_patients(named, self.plan.hosts_fingerprint, known)
+        with self.held():
+            write_bytes(table, pseudonym_table(pseudonyms).encode())
+        return pseudonyms
 
     def image(self, row: SampleRow) -> Path:
         """The image file of a painted sample."""

@@ -94,9 +94,37 @@ class SynthesisPlan(_Record):
         source = self.request.hosts
         return replace(source, root=moved_to if moved_to is not None else source.root, patients=self.patients)
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Files and folders that the request names."""
+        request, hosts = self.request, self.request.hosts
+        named = (hosts.root, hosts.root.resolve(), hosts.landmarks, hosts.contours, request.filter, request.prescriptions, request.splits)
+        return tuple(path for path in named if path is not None)
+
     def command(self, out: Path) -> str:
         """The command that makes this run again, as one line for a shell."""
         return shlex.join(["lgesynthnet", "synthesize", *words(self.request), "--out", str(out)])
+
+    def shared_command(self) -> str:
+        """The command with HOSTS, MODEL and so on in place of what names a place or a patient."""
+        request = self.request
+        hosts = replace(
+            request.hosts,
+            root=Path("HOSTS"),
+            landmarks=Path("LANDMARKS") if request.hosts.landmarks else None,
+            series="SERIES" if request.hosts.series else None,
+            contours=Path("CONTOURS") if request.hosts.contours else None,
+            patients=("PATIENT",) if request.hosts.patients else None,
+        )
+        shared = replace(
+            request,
+            hosts=hosts,
+            model=shared_model(request.model),
+            filter=Path(shared_model(str(request.filter), "FILTER")) if request.filter else None,
+            prescriptions=Path("PRESCRIPTIONS") if request.prescriptions else None,
+            splits=Path("SPLITS") if request.splits else None,
+        )
+        return shlex.join(["lgesynthnet", "synthesize", *words(shared), "--out", "RUN"])
 
     def to_json(self) -> str:
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
@@ -138,6 +166,11 @@ class SynthesisPlan(_Record):
             **{name: value for name, value in source.items() if name not in FREE_SOURCE_FIELDS},
             **{name: value for name, value in request.items() if name not in free},
         }
+
+
+def shared_model(model: str, placeholder: str = "MODEL") -> str:
+    """A model as pages that are shared name it: a name as it is, a path as a placeholder."""
+    return model if Path(model).name == model else placeholder
 
 
 def short(value: object) -> str:

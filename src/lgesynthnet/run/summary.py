@@ -23,6 +23,11 @@ class RunSummary:
         return self.run.rows
 
     @cached_property
+    def pseudonyms(self) -> dict[str, str]:
+        """Patient -> pseudonym: pages show no name of a patient."""
+        return self.run.pseudonyms(row.host for row in self.rows)
+
+    @cached_property
     def kept(self) -> list[SampleRow]:
         return [row for row in self.rows if row.kept]
 

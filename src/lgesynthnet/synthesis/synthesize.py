@@ -105,6 +105,7 @@ def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None =
             again = run.damaged(ledger)
             run.remove_unrecorded(ledger)
             planned.hosts.orientation.save(out / HOSTS_CACHE)
+            run.pseudonyms(entry.patient for entry in planned.hosts.entries)
             try:
                 _attempt_until_done(planned, run, ledger, again, on_attempt or (lambda kept, attempted: None), stop_at)
             except KeyboardInterrupt:
