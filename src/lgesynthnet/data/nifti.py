@@ -287,7 +287,7 @@ def _require_position(path: Path, header: nib.Nifti1Header, shape: tuple[int, in
         if skew > MAX_SKEW:
             raise InputError(
                 f"{path}: the axes of its {name} are not at right angles (cosine {skew:.2g}), and other programs cannot open such a file; "
-                f"export it again, or leave out the skew, which moves the slices but not their pixels: {without_skew(path)}"
+                f"export it again, or, if the header is wrong, leave out the skew: {without_skew(path)}"
             )
 
 
