@@ -14,24 +14,29 @@ import pytest
 from factories import ring_patient, run_command, short_axis_affine, write_patient
 
 from lgesynthnet.data.cohort import Cohort, open_cohort
+from lgesynthnet.data.declaration import write_declaration
 from lgesynthnet.hosts.inspection import VerifyReport, verify
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.records import Skipped, Stack
 
 SEED = 11
+Raw = dict[int, tuple[str, tuple[float, ...]]]
 Change = Callable[[str, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def cohort_with(root: Path, change: Change, *, qform: bool = False, raw: dict[int, tuple[str, tuple[float, ...]]] | None = None) -> Cohort:
+def cohort_with(root: Path, change: Change, *, rv: bool = False, qform: bool = False, raw: Raw | None = None) -> Cohort:
     """A good patient N002 beside X, whose two files are changed.
 
     Args:
+        rv: label the right ventricle, so that no network has to look for it.
         change: (Images or Contours, voxels in file order, affine) -> what is written instead.
         qform: state the affine as a qform alone.
         raw: {offset: (format, numbers)}, header bytes that are written over.
     """
-    write_patient(root, "N002", seed=1)
-    image, labels = ring_patient(SEED)
+    write_patient(root, "N002", seed=1, rv=rv)
+    if rv:
+        write_declaration(root, labels="lgesynthnet", base_first=True)
+    image, labels = ring_patient(SEED, rv=rv)
     affine = short_axis_affine(SEED)
     for part, voxels in (("Images", np.rint(image).astype(np.int16)), ("Contours", labels)):
         stored, where = change(part, voxels.transpose(1, 0, 2).copy(), affine.copy())
@@ -156,7 +161,7 @@ def test_pixels_of_a_hundredth_of_their_size(tmp_path):
         affine[:3, :2] *= 0.03
         return voxels, affine
 
-    cohort = cohort_with(tmp_path / "x", tiny)
+    cohort = cohort_with(tmp_path / "x", tiny, rv=True)
     _, report = result_of(cohort)
     assert report.cases[1].usable == ()
     assert any("probably stated in another unit" in str(problem) for problem in report.problems)
@@ -176,7 +181,7 @@ def test_a_row_of_nan(tmp_path):
 
 
 def test_an_image_without_signal(tmp_path):
-    cohort = cohort_with(tmp_path / "x", image(np.zeros_like))
+    cohort = cohort_with(tmp_path / "x", image(np.zeros_like), rv=True)
     _, report = result_of(cohort)
     assert report.cases[1].usable == ()
     assert sum("the image is zero everywhere" in str(problem) for problem in report.problems) == 3
@@ -188,7 +193,7 @@ def test_a_constant_slice(tmp_path):
         voxels[:, :, 1] = 7
         return voxels
 
-    cohort = cohort_with(tmp_path / "x", image(constant))
+    cohort = cohort_with(tmp_path / "x", image(constant), rv=True)
     _, report = result_of(cohort)
     assert report.cases[1].usable == (0, 2)
     [problem] = report.cases[1].problems
