@@ -62,8 +62,10 @@ def test_a_negative_first_pixdim_turns_the_third_axis(tmp_path):
 
 @pytest.mark.parametrize("code", [-1, -300])
 def test_a_negative_code_is_no_position(tmp_path, code):
-    path = write(tmp_path / "a.nii", SHORT_AXIS, None, {252: ("h", code)})
-    np.testing.assert_allclose(read_volume(path).affine, SHORT_AXIS, atol=1e-5)
+    for sform, qform, offset in ((SHORT_AXIS, moved(40.0), 252), (moved(40.0), SHORT_AXIS, 254)):
+        volume = read_volume(write(tmp_path / "a.nii", sform, qform, {offset: ("h", code)}))
+        np.testing.assert_allclose(volume.affine, SHORT_AXIS, atol=1e-4)
+        assert volume.notes == ()
 
 
 @pytest.mark.parametrize("share", [0.9, 1.2])
