@@ -401,7 +401,7 @@ def test_files_that_only_look_like_anything_are_not_called_dicom(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError) as caught:
         find_cases(tmp_path)
-    assert "DICOM" not in str(caught.value)
+    assert "holds DICOM" not in str(caught.value)
     assert "no cases were found; the known layouts are" in str(caught.value)
 
 
