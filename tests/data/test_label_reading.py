@@ -136,12 +136,16 @@ def test_scar_and_no_reflow_are_wall_when_a_cavity_is_looked_for(ring):
     np.testing.assert_array_equal(filled[:, :, 0] == 1, ring() == 1)
 
 
-def test_an_open_wall_and_a_gap_in_a_wall_are_no_cavity(ring):
+def test_an_open_wall_a_gap_in_a_wall_and_a_cavity_that_was_drawn_stay_as_they_are(ring):
     open_ring = np.where(ring() == 1, 0, ring())
     open_ring[:, 28:36][:32] = 0
     with_gap = open_ring.copy()
-    with_gap[43:47, 31:33] = 0  # 8 pixels inside the wall
-    for labels in (open_ring, with_gap, np.zeros_like(open_ring)):
+    with_gap[44:47, 31:34] = 0  # 9 pixels inside the wall
+    in_pieces = np.where(ring() == 1, 0, ring())
+    in_pieces[:6, :20] = 2
+    half_drawn = ring()
+    half_drawn[:, 32:][half_drawn[:, 32:] == 1] = 0
+    for labels in (open_ring, with_gap, in_pieces, half_drawn, np.zeros_like(open_ring)):
         filled, slices = fill_cavities(labels[:, :, None].copy())
         assert slices == []
         np.testing.assert_array_equal(filled[:, :, 0], labels)

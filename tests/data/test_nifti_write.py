@@ -63,7 +63,7 @@ def test_a_slice_written_untouched_is_the_host_slice_in_each_of_the_eight_views(
 @pytest.mark.parametrize("form", VIEWS, ids=short)
 def test_a_stack_stored_in_any_of_eight_forms_looks_the_same_and_is_written_back_as_it_was(tmp_path, form):
     image, labels = (np.pad(part, ((3, 4), (0, 0), (0, 0))) for part in ring_patient(4, scar=True))  # no square: rows are no columns
-    affine = short_axis_affine(4)
+    affine = short_axis_affine(4, (1.5, 1.25, 10.0))
     paths = tmp_path / "i.nii.gz", tmp_path / "l.nii.gz"
     for path, voxels in zip(paths, (np.rint(image).astype(np.int16), labels), strict=True):
         save_as(path, voxels.transpose(1, 0, 2), affine, form)
@@ -71,6 +71,7 @@ def test_a_stack_stored_in_any_of_eight_forms_looks_the_same_and_is_written_back
     np.testing.assert_array_equal(stack.image, np.rint(image))
     np.testing.assert_array_equal(stack.labels, labels)
     assert stack.view.source is ViewSource.AFFINE
+    assert stack.spacing_mm == pytest.approx((1.25, 1.5))
     write_slice_like(tmp_path / "s.nii.gz", stack[1].image, stack.places[1])
     write_slice_like(tmp_path / "m.nii.gz", stack[1].labels, stack.places[1], dtype=np.uint8)
     theirs = nib.load(paths[0])

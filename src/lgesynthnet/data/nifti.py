@@ -39,6 +39,7 @@ MAX_AFFINE = 1e6  # mm; what is larger comes from damage, and a sample's origin 
 LEAST_STEP_RATIO = 2.0  # of the step between slices to the sides of a pixel, for slices that are not on the last axis
 MAX_SKEW = 9e-5  # cosine between two axes; ITK, and with it most programs, refuses 1e-4
 LEAST_LENGTH_MM = 1e-6  # of a voxel along each axis
+LEAST_VOLUME = 0.1  # of a voxel with sides of 1; less is no skew, but an axis that is missing
 MOST_APART_MM = 1.0  # of the two positions that a header may state
 MAX_DIFFERENCE = 0.01  # of voxel sizes that are stated twice, as a share
 MAX_QUATERNION = 1.02  # length of a unit quaternion after rounding by careless writers; what is longer is no rotation
@@ -276,9 +277,9 @@ def _require_position(path: Path, header: nib.Nifti1Header, shape: tuple[int, in
         if not (np.isfinite(affine).all() and np.abs(affine).max() < MAX_AFFINE):
             raise InputError(f"{path}: its {name} holds NaN, Inf or numbers above {MAX_AFFINE:g}; correct the header or export it again")
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
-        if not lengths.min() > LEAST_LENGTH_MM:
+        if not lengths.min() > LEAST_LENGTH_MM or not abs(np.linalg.det(affine[:3, :3] / lengths)) > LEAST_VOLUME:
             raise InputError(
-                f"{path}: its {name} is singular: an axis of the image has no direction in the patient; "
+                f"{path}: its {name} is singular: the axes of the image have no three directions in the patient; "
                 f"export it again, or leave the position out: {without_position(path)}"
             )
         cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
@@ -286,7 +287,7 @@ def _require_position(path: Path, header: nib.Nifti1Header, shape: tuple[int, in
         if skew > MAX_SKEW:
             raise InputError(
                 f"{path}: the axes of its {name} are not at right angles (cosine {skew:.2g}), and other programs cannot open such a file; "
-                f"export it again, or leave out the skew, which moves the slices but not their pixels: {without_skew(path)}"
+                f"export it again, or, if the header is wrong, leave out the skew: {without_skew(path)}"
             )
 
 

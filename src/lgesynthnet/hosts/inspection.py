@@ -229,7 +229,7 @@ def _unused(cohort: Cohort) -> list[Problem]:
     return [
         _problem(
             Severity.WARNING,
-            cohort.root.name,
+            cohort.root.resolve().name,
             None,
             f"{len(names)} {'is' if len(names) == 1 else 'are'} not used (first: {names[0]}): {reason}",
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.data.layouts.content import FolderContent, Layout
-from lgesynthnet.data.layouts.listing import Tree, printable, stem_of
+from lgesynthnet.data.layouts.listing import TooMuchBelowError, Tree, printable, stem_of
 from lgesynthnet.data.layouts.naming import (
     IMAGE_FOLDERS,
     LABEL_FOLDERS,
@@ -55,6 +55,8 @@ def _read_below(tree: Tree, folder: Path) -> FolderContent:
     for inside in tree.folders(folder):
         try:
             found = _read(tree, inside)
+        except TooMuchBelowError:
+            raise
         except InputError as fault:  # it cannot be listed; the others go on
             content.skip(inside.name, str(fault))
             continue

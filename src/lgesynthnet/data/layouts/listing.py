@@ -19,6 +19,10 @@ MOST_BELOW = 1_000_000  # in all folders together
 _LEFT_BY_OTHERS = ("__MACOSX",)  # hidden files and folders begin with a dot
 
 
+class TooMuchBelowError(InputError):
+    """All folders together hold too much, so that a folder must be given that holds less."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """One folder, each list sorted by name. Hidden files are leftovers of other programs and are left out.
@@ -99,7 +103,8 @@ class Tree:
                 for count, entry in enumerate(entries, start=1):
                     if count > MOST_ENTRIES or self._entries + count > MOST_BELOW:
                         most, where = (MOST_ENTRIES, folder) if count > MOST_ENTRIES else (MOST_BELOW, self.root)
-                        raise InputError(
+                        kind = InputError if where is folder else TooMuchBelowError
+                        raise kind(
                             f"{printable(where)}: holds more than {most} files; give the folder of the cases, or divide it into several"
                         )
                     if not entry.name.startswith(".") and entry.name not in _LEFT_BY_OTHERS:
