@@ -237,6 +237,37 @@ def test_signed_twelve_bits_are_sign_extended(tmp_path):
     require_same(read(tmp_path), signed)
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_compressed_signed_twelve_bits(tmp_path, syntax):
+    signed = replace(WHO, image=(WHO.image.astype(np.int16) - 300))
+    recoded(save(series(signed, BitsStored=12, HighBit=11), tmp_path), syntax)
+    require_same(read(tmp_path), signed)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_signed_numbers_that_were_compressed_as_twelve_bits_without_sign(tmp_path, syntax):
+    """Many archives cut the upper bits off before they compress."""
+    signed = replace(WHO, image=(WHO.image.astype(np.int16) - 300))
+    cut = replace(signed, image=(signed.image & 0x0FFF).astype(np.uint16))
+    paths = save(series(cut, BitsStored=12, HighBit=11), tmp_path)
+    recoded(paths, syntax)
+    for path in paths:
+        ds = pydicom.dcmread(path)
+        ds.PixelRepresentation = 1
+        ds.save_as(path)
+    require_same(read(tmp_path), signed)
+
+
+def test_two_series_are_not_mixed_where_their_slices_were_acquired_in_turn(tmp_path):
+    """The times say which image of a slice is the later one, but not which stack it belongs to."""
+    second = replace(WHO, image=WHO.image + 6)
+    save(series(WHO, AcquisitionTime=["100000", "100300", "100400", "100700", "100800"]), tmp_path, "a")
+    times = ["100100", "100200", "100500", "100600", "100900"]
+    save(series(second, SeriesInstanceUID="1.2.3.8", SeriesNumber=8, AcquisitionTime=times), tmp_path, "b")
+    require_same(read(tmp_path, "7"), WHO)
+    require_same(read(tmp_path, "8"), second)
+
+
 def test_the_order_of_the_files_decides_nothing(tmp_path):
     stack = series(WHO)
     save(stack, tmp_path / "a")
