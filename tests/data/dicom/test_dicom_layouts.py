@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_files import SPACING_MM, STEP_MM, Patient, copied, dataset, enhanced, patient, recoded, save, series, turned
 
-from lgesynthnet.data.dicom.headers import Kind
+from lgesynthnet.data.dicom.headers import Kind, frames_of
 from lgesynthnet.data.dicom.reading import DicomImage, describe, read_dicom_image
 from lgesynthnet.data.dicom.scanning import DicomSource
 
@@ -235,6 +237,37 @@ def test_signed_twelve_bits_are_sign_extended(tmp_path):
     require_same(read(tmp_path), signed)
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_compressed_signed_twelve_bits(tmp_path, syntax):
+    signed = replace(WHO, image=(WHO.image.astype(np.int16) - 300))
+    recoded(save(series(signed, BitsStored=12, HighBit=11), tmp_path), syntax)
+    require_same(read(tmp_path), signed)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_signed_numbers_that_were_compressed_as_twelve_bits_without_sign(tmp_path, syntax):
+    """Many archives cut the upper bits off before they compress."""
+    signed = replace(WHO, image=(WHO.image.astype(np.int16) - 300))
+    cut = replace(signed, image=(signed.image & 0x0FFF).astype(np.uint16))
+    paths = save(series(cut, BitsStored=12, HighBit=11), tmp_path)
+    recoded(paths, syntax)
+    for path in paths:
+        ds = pydicom.dcmread(path)
+        ds.PixelRepresentation = 1
+        ds.save_as(path)
+    require_same(read(tmp_path), signed)
+
+
+def test_two_series_are_not_mixed_where_their_slices_were_acquired_in_turn(tmp_path):
+    """The times say which image of a slice is the later one, but not which stack it belongs to."""
+    second = replace(WHO, image=WHO.image + 6)
+    save(series(WHO, AcquisitionTime=["100000", "100300", "100400", "100700", "100800"]), tmp_path, "a")
+    times = ["100100", "100200", "100500", "100600", "100900"]
+    save(series(second, SeriesInstanceUID="1.2.3.8", SeriesNumber=8, AcquisitionTime=times), tmp_path, "b")
+    require_same(read(tmp_path, "7"), WHO)
+    require_same(read(tmp_path, "8"), second)
+
+
 def test_the_order_of_the_files_decides_nothing(tmp_path):
     stack = series(WHO)
     save(stack, tmp_path / "a")
@@ -242,3 +275,54 @@ def test_the_order_of_the_files_decides_nothing(tmp_path):
     one, other = read(tmp_path / "a"), read(tmp_path / "b")
     np.testing.assert_array_equal(one.stored, other.stored)
     assert [plane.sop_instance_uid for plane in one.planes] == [plane.sop_instance_uid for plane in other.planes]
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["ORIGINAL", "PRIMARY", "PSIR", "ND"], Kind.PSIR),
+        (["ORIGINAL", "PRIMARY", "M", "ND", "PSIR"], Kind.PSIR),
+        (["ORIGINAL", "PRIMARY", "MAG", "PSIR"], Kind.MAGNITUDE),
+        (["ORIGINAL", "PRIMARY", "M_IR", "M", "IR"], Kind.MAGNITUDE),
+        (["ORIGINAL", "PRIMARY", "R_IR", "R", "IR"], Kind.REAL),
+        (["DERIVED", "PRIMARY", "P", "ND"], Kind.PHASE),
+        (["ORIGINAL", "PRIMARY", "OTHER"], Kind.OTHER),
+        (["ORIGINAL", "PRIMARY"], Kind.OTHER),
+    ],
+)
+def test_the_kind_of_an_image_by_its_type(tmp_path, words, kind):
+    [path] = save(copied(series(WHO)[:1], ImageType=words), tmp_path)
+    assert frames_of(path)[0].kind is kind
+
+
+def test_cine_with_each_file_in_a_series_of_its_own_is_no_lge(tmp_path):
+    save(series(WHO), tmp_path, "lge")
+    moving = [ds for _ in range(8) for ds in series(turned(WHO, 20, 1), SeriesDescription="cine", SeriesNumber=3)]
+    for number, ds in enumerate(moving):
+        ds.SeriesInstanceUID, ds.InstanceNumber, ds.TriggerTime = f"1.2.3.4.{number}", number, str(30 * (number // 5))
+    save(moving, tmp_path, "cine")
+    require_same(read(tmp_path), WHO)
+    assert any("8 images at each position" in line for line in describe(DicomSource(folder=tmp_path)))
+
+
+def test_files_of_implicit_vr_and_of_big_endian_are_read(tmp_path):
+    from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+    for syntax in (ImplicitVRLittleEndian, ExplicitVRBigEndian):
+        folder = tmp_path / syntax.name.replace(" ", "")
+        for ds in series(WHO):
+            ds.file_meta.TransferSyntaxUID = syntax
+            if syntax == ExplicitVRBigEndian:
+                ds.PixelData = np.frombuffer(ds.PixelData, "<i2").astype(">i2").tobytes()
+            folder.mkdir(exist_ok=True)
+            pydicom.dcmwrite(folder / f"{ds.InstanceNumber}", ds, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+        require_same(read(folder), WHO)
+
+
+def test_files_without_preamble_or_file_meta_information_are_read(tmp_path):
+    for name, skipped in (("without_preamble", 132), ("without_meta", None)):
+        folder = tmp_path / name
+        for path in save(series(WHO), folder):
+            content = path.read_bytes()
+            path.write_bytes(content[skipped or 144 + struct.unpack_from("<I", content, 140)[0] :])
+        require_same(read(folder), WHO)

@@ -125,7 +125,18 @@ def read_whole(path: Path, limit_bytes: int) -> Any:
         if _guarded(path, lambda: _meta(bounded))[0] in DEFLATED:
             raise InputError(f"{path}: is compressed as a whole (Deflated), which is not read; export it uncompressed")
         file.seek(0)
-        return _guarded(path, lambda: pydicom.dcmread(bounded, force=True))
+        return _guarded(path, lambda: _with_syntax(pydicom.dcmread(bounded, force=True)))
+
+
+def _with_syntax(dataset: Any) -> Any:
+    """The data set, with the transfer syntax that it was read in where its file states none; it is then not compressed."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
 
 
 @contextmanager

@@ -220,7 +220,7 @@ def _length(number: float | None) -> float | None:
 def _kind(words: list[str], component: str) -> Kind:
     """From ImageType (or FrameType) and ComplexImageComponent; vendors write the kind into any value after the second."""
     rest = [word.replace("-", "_") for word in words[2:]]
-    if any(word in ("PSIR", "PS_IR") or word.startswith(("PSIR_", "PS_IR_")) for word in rest):
+    if "MAG" not in rest and any(word in ("PSIR", "PS_IR") or word.startswith(("PSIR_", "PS_IR_")) for word in rest):
         return Kind.PSIR
     for kind, letters, names in (
         (Kind.PHASE, ("P", "I"), ("PHASE", "PHASE MAP", "IMAGINARY")),

@@ -122,7 +122,7 @@ def _holds_contours(path: Path) -> bool:
 
 
 def _on_plane(
-    labels: Shaped[np.ndarray, "columns rows slices"], affine: Float[np.ndarray, "4 4"], plane: SlicePlane
+    labels: Shaped[np.ndarray, "i j k"], affine: Float[np.ndarray, "4 4"], plane: SlicePlane
 ) -> Shaped[np.ndarray, "rows columns"] | None:
     """The labels at the pixels of a slice; None where a corner of the slice lies outside or between the voxels."""
     rows, columns = plane.shape

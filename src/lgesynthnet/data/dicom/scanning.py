@@ -67,6 +67,16 @@ def scan(source: DicomSource) -> Scan:
     return found
 
 
+def files_of(source: DicomSource) -> list[Path]:
+    """The files of one patient that can be used, and those that hold no MR image, sorted.
+
+    Raises:
+        InputError: see `scan`.
+    """
+    found = scan(source)
+    return sorted({*(frame.plane.path for frame in found.frames), *found.others})
+
+
 def walk(folder: Path, faults: list[str]) -> Iterator[Path]:
     """The regular files of a folder and its sub-folders, sorted by name; each once, also where links lead in circles.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from lgesynthnet.data.dicom.scanning import DicomSource, walk
+from lgesynthnet.data.dicom.scanning import DicomSource, files_of
 from lgesynthnet.data.layouts.listing import printable
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.names import checked_name
@@ -48,14 +48,14 @@ class CaseFiles:
     dicom: DicomSource | None = None
 
     def files(self, root: Path) -> list[Path]:
-        """All files of the patient: image and label, or whatever lies in the folder of the DICOM files.
+        """All files of the patient: image and label, or the DICOM files and whatever lies beside them.
 
         Raises:
             InputError: a NIfTI image has no label, see `labelled`.
         """
         if self.dicom is None:
             return [self.image_path, self.labelled(root)]
-        return [*walk(self.dicom.folder, []), *([self.label_path] if self.label_path is not None else [])]
+        return [*files_of(self.dicom), *([self.label_path] if self.label_path is not None else [])]
 
     def labelled(self, root: Path) -> Path:
         """The label file.
