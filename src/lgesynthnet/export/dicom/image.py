@@ -16,7 +16,7 @@ from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.dicom.numbers import StoredNumbers, decimal_string
 from lgesynthnet.export.dicom.source import SourceHeader
-from lgesynthnet.export.dicom.uids import IMPLEMENTATION_NAME, uid_of
+from lgesynthnet.export.dicom.uids import IMPLEMENTATION_NAME, is_uid, uid_of
 from lgesynthnet.records import Labels
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -47,8 +47,11 @@ class Identity:
     key: str
 
     def uid(self, original: str, what: str) -> str:
-        """An identifier of the source as this identity shows it: as it is, or replaced by the same one everywhere."""
-        return original if self.kept and original else uid_of(what, self.key, original or self.shown_as)
+        """An identifier of the source as this identity shows it: as it is, or replaced by the same one everywhere.
+
+        One that breaks the rules, as in some real files, is always replaced.
+        """
+        return original if self.kept and is_uid(original) else uid_of(what, self.key, original or self.shown_as)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +229,9 @@ def _add_acquisition(image: Any, sample: DicomSample) -> None:
         image.PixelSpacing = list(map(decimal_string, plane.spacing_mm))
         image.ImageOrientationPatient = list(map(decimal_string, (*plane.along_row, *plane.along_column)))
         image.ImagePositionPatient = list(map(decimal_string, plane.origin_mm))
+    sequence = image.ScanningSequence if "ScanningSequence" in image else []
+    if "InversionTime" in image and "IR" not in ([sequence] if isinstance(sequence, str) else sequence):
+        del image.InversionTime  # the standard allows it for inversion recovery alone
     if "SliceThickness" not in image:
         image.SliceThickness = decimal_string(sample.thickness_mm) if sample.thickness_mm > 0 else ""
 
@@ -245,7 +251,7 @@ def _add_derivation(image: Any, sample: DicomSample) -> None:
     if source is None:
         return
     reference = Dataset()
-    reference.ReferencedSOPClassUID = source.sop_class_uid
+    reference.ReferencedSOPClassUID = source.sop_class_uid if is_uid(source.sop_class_uid) else MR_IMAGE
     reference.ReferencedSOPInstanceUID = sample.identity.uid(source.sop_instance_uid, "instance")
     if source.frame is not None:
         reference.ReferencedFrameNumber = source.frame + 1

@@ -14,7 +14,7 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.export.dicom.numbers import decimal_string
 
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
-_UID = re.compile(r"(?=.{3,64}$)[0-2](\.(0|[1-9][0-9]*))+")
+_LIKE_A_UID = re.compile(r"[0-9.]{3,64}")  # real files have UIDs with leading zeros, which the standard forbids
 _REMEDY = "copy or export it again"
 
 
@@ -119,7 +119,7 @@ def _source_header(path: Path, frame: int, dataset: Any) -> SourceHeader:
         raise InputError(f"{path}: has {count or 1} frames, but frame {frame} was asked for; give the hosts as they were with --hosts")
     uids = {name: _text(dataset, name) for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")}
     for name, uid in uids.items():
-        if not _UID.fullmatch(uid) and (uid or name != "FrameOfReferenceUID"):
+        if not _LIKE_A_UID.fullmatch(uid) and (uid or name != "FrameOfReferenceUID"):
             raise InputError(f"{path}: its {name} is {uid[:70]!r}, which is no UID; {_REMEDY}")
     bits, sign = _number(dataset, "BitsStored"), _number(dataset, "PixelRepresentation")
     if bits is None or not 1 <= bits <= 16 or sign not in (0, 1):
