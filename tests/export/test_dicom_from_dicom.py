@@ -142,3 +142,22 @@ def test_hosts_with_other_pixels_are_refused(run, hosts, tmp_path):
     assert not (tmp_path / "out").exists()
     inside = run_command("export", "dicom", run.path, hosts / "out")
     assert "which is only read" in inside.stderr
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("identity", [[], ["--keep-identity"]])
+def test_real_cine_with_uids_that_break_the_rules_is_exported(real_data, tmp_path, identity):
+    """Leading zeros in UIDs, and an inversion time in an image that has no inversion recovery."""
+    patient = tmp_path / "hosts" / "A"
+    for part in ("dicom", "contours"):
+        shutil.copytree(real_data / "sunnybrook" / "SC-HF-I-4" / part, patient / part)
+    words = ("--model", "paste", "--prior", "ischaemic", "-n", 2, "--least-orientation-confidence", 0)
+    done = run_command("synthesize", "--hosts", tmp_path / "hosts", *words, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    done = run_command("export", "dicom", tmp_path / "run", tmp_path / "out", *identity)
+    assert done.returncode == 0, done.stderr
+    if shutil.which("dciodvfy"):
+        test_the_validator_finds_no_error(tmp_path / "out")
+    images = [pydicom.dcmread(path) for path in (tmp_path / "out").rglob("image.dcm")]
+    assert len(images) == 2
+    assert not any("InversionTime" in image for image in images)
