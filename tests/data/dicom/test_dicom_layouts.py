@@ -14,6 +14,7 @@ from dicom_files import SPACING_MM, STEP_MM, Patient, copied, dataset, enhanced,
 from lgesynthnet.data.dicom.headers import Kind, frames_of
 from lgesynthnet.data.dicom.reading import DicomImage, describe, read_dicom_image
 from lgesynthnet.data.dicom.scanning import DicomSource
+from lgesynthnet.errors import InputError
 
 WHO = patient()
 SYNTAXES = ["JPEG2000Lossless", "RLELossless", "JPEGLSLossless", "JPEGLosslessProcess14", "JPEGLosslessProcess14_1"]  # in gdcm's words
@@ -62,6 +63,9 @@ def test_psir_is_taken_and_not_its_magnitude(tmp_path, series_of_its_own):
     assert image.stack.kind is Kind.PSIR
     assert any("shows the same slices as" in note and "magnitude" in note for note in image.notes)
     named = next(line.split()[0] for line in describe(DicomSource(folder=tmp_path)) if "magnitude" in line)
+    assert any(
+        "magnitude" in line and line.endswith(f"same slices as {image.stack.name}") for line in describe(DicomSource(folder=tmp_path))
+    )
     require_same(read(tmp_path, named), other)
 
 
@@ -133,7 +137,7 @@ def test_a_mixed_folder_without_endings(tmp_path):
     table = "\n".join(describe(DicomSource(folder=tmp_path)))
     assert "12 images at each position, such as cine" in table
     assert "a localizer" in table
-    assert "not in the short axis" in table
+    assert "not a short axis" in table
     assert table.count("taken") == 1
 
 
@@ -186,8 +190,6 @@ def test_enhanced_multi_frame(tmp_path):
 
 
 def test_a_stack_acquired_twice_is_two_stacks_and_the_user_chooses(tmp_path):
-    from lgesynthnet.errors import InputError
-
     second = replace(WHO, image=WHO.image + 5)
     save(series(WHO), tmp_path, "a")
     save(series(second, SeriesInstanceUID="1.2.3.8", SeriesNumber=8, AcquisitionTime=["103000"] * 5), tmp_path, "b")
@@ -201,8 +203,6 @@ def test_a_stack_acquired_twice_is_two_stacks_and_the_user_chooses(tmp_path):
 
 
 def test_slices_in_series_of_their_own_acquired_twice_are_two_stacks_too(tmp_path):
-    from lgesynthnet.errors import InputError
-
     for turn, time in (("1", "1015"), ("2", "1045")):
         uids, times = [f"1.2.3.{turn}{k}" for k in range(5)], [f"{time}{k:02d}" for k in range(5)]
         save(series(replace(WHO, image=WHO.image + int(turn)), SeriesInstanceUID=uids, AcquisitionTime=times), tmp_path, turn)
@@ -293,6 +293,18 @@ def test_the_order_of_the_files_decides_nothing(tmp_path):
 def test_the_kind_of_an_image_by_its_type(tmp_path, words, kind):
     [path] = save(copied(series(WHO)[:1], ImageType=words), tmp_path)
     assert frames_of(path)[0].kind is kind
+
+
+def test_long_axis_and_axial_planes_are_no_short_axis(tmp_path):
+    save(series(turned(WHO, 80, 2)), tmp_path / "long", "a")
+    save([dataset(WHO.image[:, :, k], (0, 0, 9 * k), (1, 0, 0), (0, 1, 0)) for k in range(3)], tmp_path / "axial", "b")
+    for name in ("long", "axial"):
+        with pytest.raises(
+            InputError, match=r"holds no stack of LGE short-axis slices \(s1 .*: not a short axis, .* name it, e.g. --series s1"
+        ):
+            read(tmp_path / name)
+        assert read(tmp_path / name, "s1").stored.shape[2] in (3, 5)
+        assert any("was named with --series, but it is not a short axis" in note for note in read(tmp_path / name, "s1").notes)
 
 
 def test_cine_with_each_file_in_a_series_of_its_own_is_no_lge(tmp_path):

@@ -12,6 +12,7 @@ from lgesynthnet.errors import InputError
 
 MOST_LISTED = 8  # stacks in one message
 MUCH_SHORTER = 0.5  # of the slices of the longest stack; a shorter one, e.g. a map of three slices, is no equal
+NOT_SHORT_AXIS = "not a short axis"
 _PREFERENCE = list(Kind)
 
 
@@ -45,7 +46,7 @@ def choose(stacks: Sequence[FrameStack], series: str | None, place: Path) -> Cho
             return Choice(stack=candidates[0], notes=tuple(_warnings(candidates[0])))
     fit = [stack for stack in candidates if misfit(stack) is None]
     if not fit:
-        why = "; ".join(f"{stack}: {misfit(stack)}" for stack in candidates[:MOST_LISTED])
+        why = "; ".join(map(_why_not, candidates[:MOST_LISTED]))
         raise InputError(
             f"{place}: holds no stack of LGE short-axis slices ({why}); if one of them is, name it, e.g. --series {candidates[0].name}"
         )
@@ -72,8 +73,13 @@ def misfit(stack: FrameStack) -> str | None:
     if stack.kind is Kind.PHASE:
         return "a phase image"
     if not stack.is_short_axis:
-        return f"not in the short axis (its normal is {stack.long_axis_deg:.0f} degrees from the usual long axis)"
+        return NOT_SHORT_AXIS
     return None
+
+
+def _why_not(stack: FrameStack) -> str:
+    why = misfit(stack)
+    return f"{stack}: {why}" + (f", {stack.long_axis_deg:.0f} degrees from the usual one" if why == NOT_SHORT_AXIS else "")
 
 
 def table(stacks: Sequence[FrameStack], picked: FrameStack | None) -> list[str]:
@@ -81,23 +87,26 @@ def table(stacks: Sequence[FrameStack], picked: FrameStack | None) -> list[str]:
     if not stacks:
         return []
     rows: list[tuple[str, ...]] = [("stack", "series", "kind", "slices", "pixels", "mm", "step", "tilt", "TI", "plane", "remarks")]
-    rows += [_row(stack, stack is picked) for stack in stacks]
+    rows += [_row(stack, picked) for stack in stacks]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _row(stack: FrameStack, picked: bool) -> tuple[str, ...]:
+def _row(stack: FrameStack, picked: FrameStack | None) -> tuple[str, ...]:
     rows, columns = stack.first.plane.shape
     down, across = stack.first.plane.spacing_mm
     times = stack.inversion_ms
     numbers = ",".join(map(str, stack.series_numbers[:3])) + ("..." if len(stack.series_numbers) > 3 else "")
     lacking = sum(count for _, count in stack.gaps)
-    remarks = ["taken"] if picked else []
-    remarks += [why] if (why := misfit(stack)) else []
+    remarks = ["taken"] if stack is picked else []
+    if why := misfit(stack):
+        remarks.append(why)
+    elif picked is not None and stack is not picked and _covers(picked, stack):
+        remarks.append(f"same slices as {picked.name}")
     remarks += [f"{lacking} lacking"] if lacking else []
     remarks += [f"{len(stack.repeats)} acquired again"] if stack.repeats else []
     return (
-        f"{stack.name}{'*' if picked else ''}",
+        f"{stack.name}{'*' if stack is picked else ''}",
         " ".join(part for part in (numbers, *(word[:30] for word in stack.descriptions[:1])) if part) or "-",
         stack.kind.value,
         str(len(stack)),
