@@ -321,6 +321,7 @@ def test_bids_never_pairs_one_session_with_another_and_reads_a_patient_once(tmp_
     put(tmp_path, *(f"sub-2/ses-{n}/anat/sub-2_ses-{n}_{kind}.nii" for n in (1, 2) for kind in ("LGE", "mask")))
     put(tmp_path, "sub-3/anat/sub-3_LGE.nii", "sub-3/anat/sub-3_desc-a_mask.nii", "sub-3/anat/sub-3_desc-b_mask.nii")
     put(tmp_path, "sub-4/anat/sub-4_bssfp.nii", "sub-4/anat/sub-4_mask.nii")
+    put(tmp_path, "sub-5/anat/sub-5_run-1_LGE.nii", "sub-5/anat/sub-5_run-2_LGE.nii")
     content = find_cases(tmp_path)
     assert pairs(content, tmp_path) == {
         "sub-1": ("sub-1/ses-2/anat/sub-1_ses-2_LGE.nii", "sub-1/ses-2/anat/sub-1_ses-2_mask.nii"),
@@ -329,6 +330,7 @@ def test_bids_never_pairs_one_session_with_another_and_reads_a_patient_once(tmp_
     said = reasons(content)
     assert "only sub-2_ses-1_LGE.nii is read" in said["sub-2/sub-2_ses-2_LGE.nii"]
     assert "is the label of the same case; keep one" in said["sub-3"]
+    assert "is the image of the same case; keep one" in said["sub-5"]
     assert "no image is named as late enhancement; name it as in sub-4_LGE.nii.gz" in said["sub-4"]
     assert content.ignored == []
 

@@ -157,11 +157,19 @@ def _whose(tree: Tree, folder: Path) -> str:
 
 def _pair_files(content: FolderContent, images: Sequence[Path], labels: Sequence[Path]) -> None:
     """Pair two lists of files, first those with equal names, then the rest by what stands before _image, _label and the like."""
-    equal = {stem_of(path) for path in images} & {stem_of(path) for path in labels}
-    for stem in sorted(map(str, equal)):
-        content.pair(stem, [path for path in images if stem_of(path) == stem], [path for path in labels if stem_of(path) == stem])
+    by_stem = _by_stem(images), _by_stem(labels)
+    equal = set(by_stem[0]) & set(by_stem[1])
+    for stem in sorted(equal):
+        content.pair(stem, by_stem[0][stem], by_stem[1][stem])
     left, right = ([path for path in files if stem_of(path) not in equal] for files in (images, labels))
     _pair_cases(content, by_case(left), by_case(right))
+
+
+def _by_stem(paths: Sequence[Path]) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
+    for path in paths:
+        files.setdefault(stem_of(path) or "", []).append(path)
+    return files
 
 
 def _pair_cases(content: FolderContent, images: dict[str, list[Path]], labels: dict[str, list[Path]]) -> None:
