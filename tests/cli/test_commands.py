@@ -141,7 +141,7 @@ class TestSynthesize:
         done = run(*self.words(tmp_path / "hosts", tmp_path / "run", "--text", SENTENCE, "--dry-run"))
         plan = json.loads(done.stdout)
         assert (plan["usable_hosts"], plan["request"]["count"], plan["request"]["text"]) == (3, 2, SENTENCE)
-        assert [skipped["name"] for skipped in plan["skipped"]] == ["Case_N002"]
+        assert [skipped["name"] for skipped in plan["skipped"]] == ["N002"]
         assert everything(tmp_path) == before
 
     def test_prints_the_report_and_lists_skipped_cases(self, tmp_path):
@@ -150,7 +150,7 @@ class TestSynthesize:
         done = run(*self.words(tmp_path / "hosts", tmp_path / "run ü", "--prior", "ischaemic"))
         assert done.returncode == 0
         assert f"report: {tmp_path / 'run ü' / 'report.html'}" in done.stdout
-        assert re.search(r"skipped Case_N002: .*Case_N002\.nii\.gz", done.stderr)
+        assert re.search(r"skipped N002: .*Case_N002\.nii\.gz", done.stderr)
         assert (tmp_path / "run ü" / "report.html").is_file()
 
     def test_strict_stops_with_exit_code_2(self, tmp_path):

@@ -21,6 +21,7 @@ NEEDED = ("patient", "image")
 COLUMNS = (*NEEDED, "label", "series", "use")
 LIMIT_BYTES = 2**24
 MOST_LINES = 100_000
+LONGEST_LINE = 2**17  # characters; Python's own limit for a cell, which other code of the process may change
 LONGEST_CELL = 4096  # characters, as the longest path of most systems
 _USE = {"": True, "yes": True, "1": True, "true": True, "no": False, "0": False, "false": False}
 _FORMULA = re.compile(r"[=+\-@]")  # a spreadsheet computes such a cell, and the table then holds what it computed
@@ -85,6 +86,9 @@ def _lines(path: Path) -> Iterator[_Line]:
     text = read_text(path, LIMIT_BYTES)
     if "\0" in text:
         raise InputError(f"{path}: line {text[: text.index(chr(0))].count(chr(10)) + 1}: holds a null character; {_SAVE}")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > LONGEST_LINE:
+            raise InputError(f"{path}: line {number}: is not CSV (it has {len(line)} characters); {_SAVE}")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=lambda mark: len(set(COLUMNS) & set(_header(first, mark))))
     columns = _header(first, delimiter)
