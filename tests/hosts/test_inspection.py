@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import nibabel as nib
 import numpy as np
+from factories import write_patient
 from scipy import ndimage
 
 from lgesynthnet.data.cohort import open_cohort
@@ -81,3 +83,23 @@ def test_labels_of_scar_and_wall_that_were_swapped_are_pointed_out(tmp_path, pai
     assert any("scar fills 100% of the wall" in str(problem) for problem in report.problems)
     right = verify(open_cohort(tmp_path, label_map=parse_label_map("1=cavity,2=wall,3=scar")), quick=True)
     assert not any("scar fills" in str(problem) for problem in right.problems)
+
+
+def test_slices_that_a_program_reversed_without_the_affine_are_pointed_out_and_the_heart_is_believed(tmp_path):
+    """Ring patients become smaller towards the apex; the affine of the second one says the opposite."""
+    write_patient(tmp_path, "A", seed=1, slices=6, rv=True)
+    image = write_patient(tmp_path, "B", seed=2, slices=6, rv=True)
+    for path in (image, image.parents[1] / "Contours" / image.name):
+        stored = nib.load(path)
+        nib.save(nib.Nifti1Image(np.asarray(stored.dataobj)[:, :, ::-1].copy(), stored.affine), path)
+    report = verify(open_cohort(tmp_path, dataset="lgesynthnet"), quick=True)
+    honest, reversed_ = report.cases
+    assert "base first by the affine" in str(honest)
+    assert not honest.problems
+    assert "apex first by the areas of the heart" in str(reversed_)
+    [problem] = reversed_.problems
+    assert "the affine places it at the base; the heart is believed" in problem.message
+    # Each remedy of the message.
+    for said in (True, False):
+        given = verify(open_cohort(tmp_path, dataset="lgesynthnet", base_first=said), quick=True)
+        assert not given.problems

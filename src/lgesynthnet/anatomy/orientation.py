@@ -51,14 +51,26 @@ class StackOrder:
 def order_stack(stack: Stack) -> StackOrder:
     """Find the base and the apex of a stack.
 
-    The order that the user gave comes first, then the positions of the slices in the patient. Otherwise the areas of cavity, whole LV and
-    labelled RV decide, which all shrink towards the apex. With fewer than two slices of the LV, or without any trend, base first is assumed
-    with confidence 0.
+    The order that the user gave comes first, then the positions of the slices in the patient, unless the heart itself contradicts them with
+    certainty. Otherwise the areas of the heart decide. Without any of these, base first is assumed with confidence 0.
     """
     if stack.base_first is not None:
         return StackOrder(base_first=stack.base_first, confidence=1.0, source=OrderSource.GIVEN)
-    if stack.base_first_by_affine is not None and len(stack) > 1:
-        return StackOrder(base_first=stack.base_first_by_affine, confidence=1.0, source=OrderSource.AFFINE)
+    by_areas = _order_by_areas(stack)
+    if stack.base_first_by_affine is None or len(stack) < 2:
+        return by_areas
+    if by_areas.confidence >= 1.0 and by_areas.base_first is not stack.base_first_by_affine:
+        return by_areas  # a program reversed the slices and forgot the affine; `contradicts_affine` tells the user
+    return StackOrder(base_first=stack.base_first_by_affine, confidence=1.0, source=OrderSource.AFFINE)
+
+
+def contradicts_affine(stack: Stack, order: StackOrder) -> bool:
+    """Whether the areas of the heart were believed against the positions of the slices in the patient."""
+    return order.source is OrderSource.AREAS and stack.base_first_by_affine is not None and order.base_first != stack.base_first_by_affine
+
+
+def _order_by_areas(stack: Stack) -> StackOrder:
+    """The areas of cavity, whole LV and labelled RV all shrink towards the apex. It takes two slices of the LV and some trend."""
     cavity, wall = stack.labels == Label.CAVITY, wall_of(stack.labels)
     with_lv = np.flatnonzero(wall.any(axis=(0, 1)) & cavity.any(axis=(0, 1)))
     assumed = StackOrder(base_first=True, confidence=0.0, source=OrderSource.ASSUMED)

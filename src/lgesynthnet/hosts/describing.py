@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lgesynthnet.anatomy.orientation import OrderSource, StackOrder, order_stack
+from lgesynthnet.anatomy.orientation import OrderSource, StackOrder, contradicts_affine, order_stack
 from lgesynthnet.hosts.locate import LocatedStack
 from lgesynthnet.records import Insertions, Source, Stack, View, ViewSource
 
@@ -34,6 +34,17 @@ def describe_orientation(stack: Stack, hearts: LocatedStack | None) -> str:
     if hearts is not None:
         parts.append(_insertions([pair for pair in hearts.insertions if pair is not None]))
     return "; ".join(parts)
+
+
+def order_conflict(stack: Stack, order: StackOrder) -> str | None:
+    """What to say where the heart contradicts the affine about base and apex; None elsewhere."""
+    if not contradicts_affine(stack, order):
+        return None
+    ends = ("base", "apex") if order.base_first else ("apex", "base")
+    return (
+        f"the heart becomes smaller as if slice 0 were at the {ends[0]}, but the affine places it at the {ends[1]}; the heart is believed: "
+        "correct the file, or say it with --base-first or --apex-first"
+    )
 
 
 def _view(view: View) -> str:

@@ -8,12 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lgesynthnet.anatomy.orientation import order_stack
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.duplicates import Duplicate, Thumbnail, find_duplicates, heart_radius_px, make_thumbnail
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.ring import Fault
 from lgesynthnet.errors import AnatomyError, InputError
-from lgesynthnet.hosts.describing import describe_orientation
+from lgesynthnet.hosts.describing import describe_orientation, order_conflict
 from lgesynthnet.hosts.familiarity import strangeness_of
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
 from lgesynthnet.hosts.reading import each_case
@@ -243,7 +244,9 @@ def check_stack(stack: Stack, hearts: LocatedStack | None, least_confidence: flo
     Args:
         hearts: how they are oriented; None leaves that out.
     """
-    problems = [_problem(Severity.WARNING, stack.patient, None, note) for note in stack.notes]
+    conflict = order_conflict(stack, hearts.order if hearts is not None else order_stack(stack))
+    noticed = [*stack.notes, *([conflict] if conflict is not None else [])]
+    problems = [_problem(Severity.WARNING, stack.patient, None, note) for note in noticed]
     usable: list[int] = []
     uncertain: list[int] = []
     for slice_ in stack:

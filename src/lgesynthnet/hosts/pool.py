@@ -14,6 +14,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.ring import Fault
 from lgesynthnet.errors import AnatomyError, InputError
+from lgesynthnet.hosts.describing import order_conflict
 from lgesynthnet.hosts.orientation_cache import OrientationCache, content_of
 from lgesynthnet.hosts.reading import each_case
 from lgesynthnet.hosts.suitability import find_host_fault, find_orientation_fault
@@ -183,6 +184,8 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientatio
         return
     hosts.content = content_of(stack)
     hearts = orientation.locate(stack, hosts.content)
+    if (conflict := order_conflict(stack, hearts.order)) is not None:
+        hosts.notes.append(f"{hosts.case.image_path}: {conflict}")
     for index in chosen:
         level, insertions = hearts.levels[index], hearts.insertions[index]
         uncertain = find_orientation_fault(hearts, index, wanted.least_confidence)
