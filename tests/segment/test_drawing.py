@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -119,3 +120,28 @@ def test_masks_are_never_written_among_the_images(where, scans):
     result = run_command("segment", scans, "--out", scans.parent / scans.name / where.removeprefix("scans").strip("/"))
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_a_person_corrected_is_no_damage_and_is_kept_by_the_same_command(scans, masks, tmp_path):
+    out = tmp_path / "masks"
+    shutil.copytree(masks, out)
+    (out / "patients.csv").write_text((out / "patients.csv").read_text().replace(",yes,", ",no,", 1).replace(",", ";"))  # as Excel saves it
+    [_, path] = sorted((out / "labels").glob("*.nii.gz"))
+    label = nib.load(path)
+    corrected = np.asarray(label.dataobj).copy()
+    corrected[:, :, 0] = 0
+    nib.save(nib.Nifti1Image(corrected, label.affine), path)
+    checked = run_command("verify", out, "--quick")
+    assert checked.returncode == 0, checked.stdout
+    assert f"used as it is now: labels/{path.name}, patients.csv" in checked.stdout
+    again = run_command("segment", scans, "--out", out)
+    assert again.returncode == 0, again.stderr
+    assert f"kept the mask of {path.name.removesuffix('.nii.gz')}" in again.stderr
+    np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), corrected)
+    rows = rows_of(out)
+    assert [row["use"] for row in rows] == ["no", "yes"]
+    assert int(rows[1]["drawn"]) == int(rows_of(masks)[1]["drawn"]) - 1
+    path.unlink()
+    missing = run_command("verify", out, "--quick")
+    assert missing.returncode == 2
+    assert f"{path}: is missing" in missing.stdout

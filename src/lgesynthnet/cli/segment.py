@@ -31,6 +31,8 @@ def segment(
         result = segment_images(request, out, on_case=advance)
     for skipped in result.skipped:
         console.note(f"skipped {skipped.name}: {skipped.reason}")
+    for patient in result.corrected:
+        console.note(f"kept the mask of {patient}, which was changed since it was drawn; delete its file to have it drawn again")
     drawn, usable = (sum(getattr(case, name) for case in result.cases) for name in ("drawn", "usable"))
     console.result(f"drew {drawn} slices of {len(result.cases)} patients, {usable} of them usable")
     console.result(f"look at {result.page}, and write no into the column use of {result.table} for each patient to drop")

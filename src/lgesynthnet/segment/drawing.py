@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +11,14 @@ import numpy as np
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.declaration import write_declaration
+from lgesynthnet.data.label_maps import label_map_of
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.layouts.table import NAME as TABLE
+from lgesynthnet.data.layouts.table import read_table
 from lgesynthnet.data.nifti_writing import labels_like
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.files.manifest import FolderKind
-from lgesynthnet.files.owned import claimed, is_owned, require_outside
-from lgesynthnet.files.reading import read_text
+from lgesynthnet.files.owned import claimed, is_owned, manifest_of, require_outside
 from lgesynthnet.files.writing import synced_together, write_bytes
 from lgesynthnet.hosts.describing import describe_orientation
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
@@ -27,13 +26,11 @@ from lgesynthnet.hosts.suitability import find_host_fault
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Label, OnCase, Skipped, Stack, wall_of
 from lgesynthnet.report.contact_sheet import Strip, patient_strip, write_contact_sheet
-from lgesynthnet.segment.request import SegmentRequest
+from lgesynthnet.segment.request import LABELS, SegmentRequest
 from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.tables import csv_text
 
-LABELS = "labels"
 COLUMNS = ("patient", "image", "label", "series", "use", "slices", "drawn", "usable")
-TABLE_BYTES = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +58,14 @@ class SegmentResult:
 
     Attributes:
         table, page: the table of patients, and the page with their pictures.
+        corrected: patients whose masks a person has corrected since they were drawn; these masks were kept.
         skipped: patients that could not be read or drawn, with reasons.
     """
 
     table: Path
     page: Path
     cases: tuple[DrawnCase, ...]
+    corrected: tuple[str, ...]
     skipped: tuple[Skipped, ...]
 
 
@@ -74,12 +73,13 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
     """Write a label file for each image, a page of pictures, and a table that other commands take in place of a folder of patients.
 
     The network was trained on simulated hearts alone. It draws the cavity and the whole wall; a scar that the patient has is not drawn, so
-    only patients who are known to be free of scar should be painted into. Where the table exists, its column `use` is kept.
+    only patients who are known to be free of scar should be painted into. Of an earlier result in this folder, the column `use` of the table
+    and the masks that a person has corrected are kept.
 
     Args:
         on_case: gets (done, total) after each patient.
     Raises:
-        InputError: there are no images, or in none of them a heart was found.
+        InputError: there are no images, in none of them a heart was found, or the table of an earlier result cannot be read.
         RunError: the folder holds other things, or cannot be written.
     """
     cohort = request.source.open_images()
@@ -91,10 +91,11 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
     skipped: list[Skipped] = list(cohort.skipped)
     strips: list[Strip] = []
     with claimed(out, FolderKind.MASKS), synced_together():
+        corrected = _corrected(out)
         write_declaration(out, labels="lgesynthnet", drawn_by=segmenter.fingerprint)
         for done, files in enumerate(cohort.cases, start=1):
             try:
-                case, strip = _draw_case(cohort, files, segmenter, out, chosen)
+                case, strip = _draw_case(cohort, files, segmenter, out, chosen, corrected)
                 cases.append(case)
                 strips += [strip] if strip is not None else []
             except (InputError, AnatomyError) as fault:
@@ -105,7 +106,8 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
             raise InputError(f"{cohort.root}: no heart was drawn; {skipped[0].reason if skipped else 'there are no images'}")
         write_bytes(out / TABLE, _table(cases, out).encode())
         page = write_contact_sheet(out, strips, title="Cavity and wall as a network drew them", kind=FolderKind.MASKS)
-    return SegmentResult(table=out / TABLE, page=page, cases=tuple(cases), skipped=tuple(skipped))
+    kept = tuple(case.patient for case in cases if case.patient in corrected)
+    return SegmentResult(table=out / TABLE, page=page, cases=tuple(cases), corrected=kept, skipped=tuple(skipped))
 
 
 def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
@@ -124,14 +126,19 @@ def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
 
 
 def _draw_case(
-    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, chosen: dict[str, bool]
+    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, chosen: dict[str, bool], corrected: Set[str]
 ) -> tuple[DrawnCase, Strip | None]:
-    stack = draw_heart(cohort.read_image(files), segmenter)
+    path = out / LABELS / f"{files.patient}.nii.gz"
+    if files.patient in corrected:
+        stack = replace(cohort, label_map=label_map_of("lgesynthnet")).read(replace(files, label_path=path))
+    else:
+        stack = draw_heart(cohort.read_image(files), segmenter)
     usable = [slice_.index for slice_ in stack if find_host_fault(slice_) is None]
     drawn = int(wall_of(stack.labels).any(axis=(0, 1)).sum())
     if not drawn:
         raise InputError(f"{files.image_path}: no heart was found; if it shows a short axis, draw its labels by hand, else leave it out")
-    write_bytes(out / LABELS / f"{stack.patient}.nii.gz", labels_like(stack, "drawn by a network of lgesynthnet"))
+    if files.patient not in corrected:
+        write_bytes(path, labels_like(stack, "drawn by a network of lgesynthnet"))
     case = DrawnCase(
         patient=stack.patient,
         image_path=files.image_path,
@@ -142,7 +149,8 @@ def _draw_case(
         usable=len(usable),
     )
     hearts: LocatedStack = locate_stack(stack)
-    text = f"drawn by a network; {len(usable)} of {drawn} drawn slices usable; {describe_orientation(stack, hearts)}"
+    drawer = "drawn by a network and corrected by a person" if files.patient in corrected else "drawn by a network"
+    text = f"{drawer}; {len(usable)} of {drawn} drawn slices usable; {describe_orientation(stack, hearts)}"
     return case, patient_strip(stack, hearts, usable, text)
 
 
@@ -171,9 +179,16 @@ def _from(out: Path, path: Path) -> str:
         return str(path.resolve())
 
 
+def _corrected(out: Path) -> frozenset[str]:
+    """The patients whose drawn masks have changed since they were written."""
+    manifest = manifest_of(out)
+    drawn = {Path(name).name.removesuffix(".nii.gz"): name for name in manifest.files if Path(name).parent.name == LABELS}
+    return frozenset(patient for patient, name in drawn.items() if (out / name).is_file() and not manifest.is_whole(name))
+
+
 def _earlier_choices(out: Path) -> dict[str, bool]:
     """Patient -> what a person wrote into the column `use` of an earlier table."""
     if not is_owned(out, FolderKind.MASKS) or not (out / TABLE).is_file():
         return {}
-    rows = csv.DictReader(io.StringIO(read_text(out / TABLE, TABLE_BYTES), newline=""))
-    return {row["patient"]: (row.get("use") or "").strip().lower() not in ("no", "0", "false") for row in rows if row.get("patient")}
+    content = read_table(out / TABLE)
+    return {case.patient: True for case in content.cases} | {dropped.name: False for dropped in content.ignored}

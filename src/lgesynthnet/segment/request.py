@@ -9,6 +9,8 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.options import option
 from lgesynthnet.terms import Flip
 
+LABELS = "labels"  # sub-folder of the drawn masks
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentRequest:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lgesynthnet.data.layouts.find import find_cases
+from lgesynthnet.data.layouts.table import NAME as TABLE
 from lgesynthnet.errors import InputError, LGESynthNetError
 from lgesynthnet.files.manifest import MANIFEST, FolderKind
 from lgesynthnet.files.owned import IGNORED, UNFINISHED, is_owned, manifest_of
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import PLAN
+from lgesynthnet.segment.request import LABELS
 from lgesynthnet.verification.contents import check_content, repair_of
 
 SHOWN = 20  # files that are named of each kind of damage; the JSON report names all
@@ -27,6 +29,7 @@ class FolderReport:
         version: of the program that began it; None where the folder has no list of files, as version 0.1.0 left it.
         files: number of files that were compared with what was written.
         damages: what is wrong, one sentence each, with the file.
+        edited: files that a person may correct, and that have changed since they were written; they are used as they are.
         foreign: files that the program did not write; no command touches them.
         repair: what repairs the damage; None where there is none.
     """
@@ -36,6 +39,7 @@ class FolderReport:
     version: str | None
     files: int
     damages: tuple[str, ...]
+    edited: tuple[str, ...] = ()
     foreign: tuple[str, ...]
     repair: str | None
 
@@ -50,9 +54,10 @@ class FolderReport:
             lines.append(f"error: and {len(self.damages) - SHOWN} more; --json lists all")
         if self.repair is not None:
             lines.append(f"to repair: {self.repair}")
+        if self.edited:
+            lines.append(f"changed since the program wrote it, and used as it is now: {_some(self.edited)}")
         if self.foreign:
-            more = f" and {len(self.foreign) - 3} more" if len(self.foreign) > 3 else ""
-            lines.append(f"not written by this program, and left alone: {', '.join(self.foreign[:3])}{more}")
+            lines.append(f"not written by this program, and left alone: {_some(self.foreign)}")
         if self.version is None:
             lines.append(f"{self.root}: version 0.1.0 kept no checksums (there is no {MANIFEST}), so the files were only read")
         state = f"{len(self.damages)} damaged" if self.damages else "nothing is damaged"
@@ -96,8 +101,13 @@ def verify_folder(folder: Path, *, on_file: OnCase | None = None) -> FolderRepor
     manifest = manifest_of(folder)
     header, listed = manifest.header, sorted(manifest.files)
     damages = [] if manifest.finished else [f"{folder}: the command that wrote this folder did not end"]
+    edited = []
     for done, name in enumerate(listed, start=1):
-        if (fault := manifest.fault_of(name)) is not None:
+        if (fault := manifest.fault_of(name)) is None:
+            pass
+        elif (folder / name).is_file() and _may_be_edited(header.kind, name):
+            edited.append(name)
+        else:
             damages.append(f"{folder / name}: {fault}")
         if on_file is not None:
             on_file(done, len(listed))
@@ -108,9 +118,19 @@ def verify_folder(folder: Path, *, on_file: OnCase | None = None) -> FolderRepor
         version=header.lgesynthnet,
         files=len(listed),
         damages=tuple(damages),
+        edited=tuple(edited),
         foreign=tuple(_foreign(folder, set(listed))),
         repair=repair_of(folder, header.kind, header.settings) if damages else None,
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _may_be_edited(kind: FolderKind, name: str) -> bool:
+    """Whether a person is asked to correct a file: the masks that a network drew, and the table in which patients are dropped."""
+    return kind is FolderKind.MASKS and (name == TABLE or PurePosixPath(name).parent == PurePosixPath(LABELS))
 
 
 def _faults_of_content(folder: Path, kind: FolderKind) -> Iterator[str]:
