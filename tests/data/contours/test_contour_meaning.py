@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,16 @@ class TestUnknownNames:
         read = read_contour_labels([path], on, ContourNames.parse("endo=Kontur A,epi=Kontur B"))
         assert (read.labels == CAVITY).any()
         assert (read.labels == WALL).any()
+
+    def test_usual_names_that_other_names_replaced_are_named_with_what_to_add(self, stack, tmp_path):
+        labels, on = stack
+        path = write_rtstruct(tmp_path / "rt.dcm", labels, on)
+        option = "endo=LV_Innen,epi=LV_Aussen"
+        with pytest.raises(InputError) as fault:
+            read_contour_labels([path], on, ContourNames.parse(option))
+        [addition] = re.findall(r"add (\S+) to it$", str(fault.value))
+        assert addition == "endo=Endo,epi=Epi"
+        assert (read_contour_labels([path], on, ContourNames.parse(f"{option},{addition}")).labels == CAVITY).any()
 
     def test_a_name_without_a_meaning_is_noted(self, stack, tmp_path):
         labels, on = stack

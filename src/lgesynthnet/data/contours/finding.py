@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Set
+from functools import lru_cache
 from pathlib import Path
 
 from lgesynthnet.data.contours.kinds import HEAD_BYTES, kind_of
 from lgesynthnet.errors import InputError
-from lgesynthnet.files.reading import opened
+from lgesynthnet.files.reading import opened, read_bytes
 
 MAX_DEPTH = 8  # folders below the given one
 MAX_ENTRIES = 100_000  # files and folders in all of them together
+MAX_BYTES = 2**28
+_UID = re.compile(rb"(?<![\d.])[0-2](?:\.\d{1,39}){2,31}(?![\d.])")
 
 
 def find_contour_files(folder: Path) -> list[Path]:
@@ -43,6 +48,22 @@ def find_contour_files(folder: Path) -> list[Path]:
         except OSError as fault:
             raise InputError(f"{here}: cannot be read: {fault.strerror or fault}; check its permissions") from None
     return sorted(files)
+
+
+def names_an_instance(path: Path, uids: Set[str]) -> bool:
+    """Whether one of these SOP instance UIDs stands anywhere in a file, as in RTSTRUCT, SEG and cvi42 files of these images.
+
+    Raises:
+        InputError: the file cannot be read, or is too large.
+    """
+    about = path.stat()
+    return not uids.isdisjoint(_uids_in(path, about.st_size, about.st_mtime_ns))
+
+
+@lru_cache(maxsize=1024)
+def _uids_in(path: Path, size: int, changed_ns: int) -> frozenset[str]:
+    """Every UID in a file, remembered, because each patient of a folder asks; `size` and `changed_ns` tell an older file from a newer one."""
+    return frozenset(uid.decode() for uid in _UID.findall(read_bytes(path, MAX_BYTES)))
 
 
 def _is_contour_file(path: Path) -> bool:

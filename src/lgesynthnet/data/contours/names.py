@@ -174,13 +174,23 @@ class ContourNames:
         for key in keys:
             if key in self.given:
                 return self.given[key]
-        chosen = set(self.given.values()) - {Meaning.IGNORE}
-        for key in keys:
-            label = label_of(key)
-            meaning = _TABLE.get(key) or (None if label is None else _OF_LABEL[label])
-            if meaning is not None:
-                return Meaning.IGNORE if meaning in chosen else meaning
-        return None
+        meaning = next(filter(None, map(_usual_meaning, keys)), None)
+        return Meaning.IGNORE if meaning in self._chosen else meaning
+
+    def replaced(self, name: str) -> Meaning | None:
+        """The usual meaning of a name that does not count, because the user gave other names for that meaning; else None."""
+        key = plain(name)
+        meaning = None if key in self.given else _usual_meaning(key)
+        return meaning if meaning in self._chosen else None
+
+    @property
+    def _chosen(self) -> frozenset[Meaning]:
+        return frozenset(self.given.values()) - {Meaning.IGNORE}
+
+
+def _usual_meaning(key: str) -> Meaning | None:
+    label = label_of(key)
+    return _TABLE.get(key) or (None if label is None else _OF_LABEL[label])
 
 
 def plain(name: str) -> str:

@@ -129,9 +129,17 @@ def _require_parts(files: Sequence[FileDrawings], labels: UInt8[np.ndarray, "row
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     raise InputError(
         f"{files[0].path}: no {' and no '.join(lacking)} is drawn on the given slices under a known name; "
-        f"the names in the files are {names}{more}; "
-        f"say what they mean with {OPTION}, e.g. {EXAMPLE}"
+        f"the names in the files are {names}{more}; {_remedy_for_names(files, found)}"
     )
+
+
+def _remedy_for_names(files: Sequence[FileDrawings], found: Sequence[str]) -> str:
+    """What to add to the option: the usual names, where the user's own names for the same meanings replaced them."""
+    replaced = [(name, meaning) for name in found if (meaning := files[0].names.replaced(name)) is not None]
+    if not replaced:
+        return f"say what they mean with {OPTION}, e.g. {EXAMPLE}"
+    added = ",".join(f"{meaning}={short(name)}" for name, meaning in replaced[:MOST_NAMED])
+    return f"where {OPTION} names a meaning, the usual names no longer count; add {added} to it"
 
 
 def _notes_on(file: FileDrawings) -> list[str]:

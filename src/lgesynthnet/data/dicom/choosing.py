@@ -10,6 +10,7 @@ from lgesynthnet.data.dicom.frame_stack import LOCATION_MM, FrameStack, centre_o
 from lgesynthnet.data.dicom.headers import Kind
 from lgesynthnet.errors import InputError
 
+MOST_DESCRIBED = 2  # stacks that were not taken, in one note; of more, only the names are given, and `verify` lists them
 MOST_LISTED = 8  # stacks in one message
 MUCH_SHORTER = 0.5  # of the slices of the longest stack; a shorter one, e.g. a map of three slices, is no equal
 NOT_SHORT_AXIS = "not a short axis"
@@ -57,7 +58,8 @@ def choose(stacks: Sequence[FrameStack], series: str | None, place: Path) -> Cho
     ):
         kept = narrowed(fit)
         if left := [stack for stack in fit if stack not in kept]:
-            notes.append(f"{_listed(kept)} {why} {_listed(left)}, and is preferred")
+            others = _listed(left) if len(left) <= MOST_DESCRIBED else ", ".join(stack.name for stack in left)
+            notes.append(f"{_listed(kept)} {why} {others}, and is preferred")
         fit = kept
     if len(fit) > 1:
         raise InputError(f"{place}: {len(fit)} stacks fit equally: {_listed(fit)}; choose one, e.g. --series {fit[0].name}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
-from lgesynthnet.data.contours.finding import find_contour_files
+from lgesynthnet.data.contours.finding import find_contour_files, names_an_instance
 from lgesynthnet.data.contours.kinds import HEAD_BYTES, kind_of
 from lgesynthnet.data.contours.names import ContourNames
 from lgesynthnet.data.contours.reading import read_contour_labels
@@ -90,6 +90,10 @@ def read_contours(image: DicomImage, source: DicomSource, patient: str, options:
     paths = _contour_files(image, source, patient, options.contours)
     if not paths:
         where = options.contours or source.folder
+        if source.shared and options.contours is None:
+            raise NoLabelsError(
+                f"{where}: holds no labels for {patient}: no contours that name its images, and none in {where / patient}; put its contours there"
+            )
         raise NoLabelsError(f"{where}: holds no labels for {patient}; put its contours, or a label such as {patient}_label.nii.gz, there")
     fault: InputError | None = None
     for planes in (image.planes, *map(list, image.twins)):
@@ -109,14 +113,21 @@ def _contour_files(image: DicomImage, source: DicomSource, patient: str, contour
             raise InputError(f"{contours}: is not a folder; give a folder of contours, or one with a sub-folder for each patient")
         own = contours / patient
         return find_contour_files(own if own.is_dir() else contours)
+    # In a folder of several patients, contours are a patient's own by the instances that they name, or by the sub-folder that they lie in.
+    instances = {plane.sop_instance_uid or "" for planes in (image.planes, *image.twins) for plane in planes}
     beside = (path for path in image.others if not source.shared or patient in path.relative_to(source.folder).parts[:-1])
-    return sorted(path for path in beside if _holds_contours(path))
+    own = {path for path in beside if _holds_contours(path)}
+    if source.shared:
+        own |= {path for path in image.others if path not in own and _holds_contours(path, instances)}
+    return sorted(own)
 
 
-def _holds_contours(path: Path) -> bool:
+def _holds_contours(path: Path, instances: Set[str] | None = None) -> bool:
+    """Whether a file holds contours; where instances are given, of one of these."""
     try:
         with opened(path) as file:
-            return kind_of(file.read(HEAD_BYTES), path.name) is not None
+            kind = kind_of(file.read(HEAD_BYTES), path.name)
+        return kind is not None and (instances is None or names_an_instance(path, instances))
     except InputError:
         return False
 

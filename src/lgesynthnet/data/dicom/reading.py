@@ -69,7 +69,7 @@ def read_dicom_image(source: DicomSource, series: str | None = None) -> DicomIma
         )
     stored = np.stack(read_pixels(stack.frames), axis=2)
     notes = [
-        f"{source.folder}: {note}" for note in (*choice.notes, *(f"{stack}: {note}" for note in stack.notes()), *_left_out(found.faults))
+        f"{source.place}: {note}" for note in (*choice.notes, *(f"{stack}: {note}" for note in stack.notes()), *_left_out(found.faults))
     ]
     twins = tuple(twin for other in stacks if other is not stack and (twin := _twin(stack, other)))
     return DicomImage(stored=stored, stack=stack, twins=twins, others=tuple(found.others), notes=tuple(notes))

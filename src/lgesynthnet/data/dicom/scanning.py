@@ -22,12 +22,18 @@ class DicomSource:
     Attributes:
         folder: it and its sub-folders are searched.
         patient_id: only files with this PatientID; None where the folder is the patient's own.
-        shared: whether the folder holds other patients too, so that contours must lie in a sub-folder with the patient's name.
+        shared: whether the folder holds other patients too, so that contours must name the patient's images, or lie in a
+            sub-folder with the patient's name.
     """
 
     folder: Path
     patient_id: str | None = None
     shared: bool = False
+
+    @property
+    def place(self) -> str:
+        """The folder, and the patient where it holds several, as messages begin."""
+        return f"{self.folder} ({self.patient_id})" if self.shared else str(self.folder)
 
 
 @dataclass(kw_only=True)
