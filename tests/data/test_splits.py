@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from factories import run_command
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.splits import part_of, read_splits, split_cohort, split_patients, write_splits
@@ -85,3 +86,18 @@ def test_every_part_gets_its_share_of_patients_with_scar(tmp_path):
     assert calls[-1] == (10, 10)
     with pytest.raises(InputError, match="too few for a part tiny"):
         split_cohort(cohort, 1, {"train": 0.99, "tiny": 0.01})
+
+
+def test_patients_that_cannot_be_read_are_named_and_not_called_too_few(tmp_path):
+    folder = simulate_patients(tmp_path / "hearts", patients=4, seed=3, positive=0.0)
+    [broken, *others] = sorted(folder.glob("Case_*/Contours/*.nii.gz"))
+    broken.write_bytes(b"")
+    shares = ("--shares", "train=0.5,test=0.5", "--out", tmp_path / "splits.json")
+    some = run_command("split", folder, *shares)
+    assert some.returncode == 0, some.stderr
+    assert f"patients that cannot be read and are in no part: 1 (first: {broken.name.removesuffix('.nii.gz').removeprefix('Case_')})" in some.stderr
+    for path in others:
+        path.write_bytes(b"")
+    none = run_command("split", folder, *shares)
+    assert none.returncode == 2
+    assert f"none of its 4 patients can be read; the first is {broken.name.removesuffix('.nii.gz').removeprefix('Case_')}: {broken}" in none.stderr

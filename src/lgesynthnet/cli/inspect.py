@@ -162,6 +162,8 @@ def split(
         parts = split_cohort(cohort, request.seed, shares, on_case=advance)
     write_splits(out, parts)
     console.result(", ".join(f"{part} {len(names)}" for part, names in parts.items()) + f" patients in {out}")
+    if unread := sorted({case.patient for case in cohort.cases} - {name for names in parts.values() for name in names}):
+        console.note(f"patients that cannot be read and are in no part: {len(unread)} (first: {unread[0]}); `lgesynthnet verify` says why")
     for part, names in parts.items():
         if len(names) == 1:
             console.note(f"the part {part} has a single patient; with few patients, use fewer parts: --shares train=0.7,val=0.3")

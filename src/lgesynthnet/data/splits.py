@@ -87,16 +87,23 @@ def split_cohort(cohort: Cohort, seed: int, fractions: Mapping[str, float], *, o
         InputError: see `split_patients`; or a part would be empty.
     """
     groups: dict[bool, list[str]] = {True: [], False: []}
+    skipped: list[Skipped] = []
     for done, stack in enumerate(cohort.stacks(), start=1):
-        if not isinstance(stack, Skipped):
+        if isinstance(stack, Skipped):
+            skipped.append(stack)
+        else:
             groups[bool(scar_of(stack.labels).any())].append(stack.patient)
         if on_case is not None:
             on_case(done, len(cohort))
     by_group = [split_patients(names, seed, fractions) for names in groups.values() if names]
     parts = {part: sorted(name for group_parts in by_group for name in group_parts[part]) for part in fractions}
     if empty := [part for part, names in parts.items() if not names]:
+        usable = len(cohort) - len(skipped)
+        if not usable:
+            raise InputError(f"{cohort.root}: none of its {len(cohort)} patients can be read; the first is {skipped[0].name}: {skipped[0].reason}")
         raise InputError(
-            f"{cohort.root}: {len(cohort)} patients are too few for a part {empty[0]}; give it a larger share, or leave it out"
+            f"{cohort.root}: {usable} patients{' that can be read' if skipped else ''} are too few for a part {empty[0]}; "
+            "give it a larger share, or use two parts: --shares train=0.7,val=0.3"
         )
     return parts
 

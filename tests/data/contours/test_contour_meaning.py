@@ -114,6 +114,17 @@ class TestUnknownNames:
         assert addition == "endo=Endo,epi=Epi"
         assert (read_contour_labels([path], on, ContourNames.parse(f"{option},{addition}")).labels == CAVITY).any()
 
+    def test_a_scar_is_never_left_out_in_silence(self, stack, tmp_path):
+        labels, on = stack
+        path = write_rtstruct(tmp_path / "rt.dcm", labels, on)
+        read = read_contour_labels([path], on, ContourNames.parse("scar=Narbe"))
+        assert not (read.labels == SCAR).any()
+        [note] = [note for note in read.notes if "'Scar' is left out" in note]
+        assert note.endswith("add scar=Scar if it is meant")
+        again = read_contour_labels([path], on, ContourNames.parse("scar=Narbe,scar=Scar"))
+        assert (again.labels == SCAR).any()
+        assert not any("left out, because" in note for note in again.notes)
+
     def test_a_name_without_a_meaning_is_noted(self, stack, tmp_path):
         labels, on = stack
         read = read_contour_labels([write_rtstruct(tmp_path / "rt.dcm", labels, on, names={"RV": "Leber"})], on)

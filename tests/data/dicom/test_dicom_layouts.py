@@ -219,6 +219,17 @@ def test_two_inversion_times_at_each_position_are_two_stacks(tmp_path):
     require_same(read(tmp_path, "s2"), replace(WHO, image=WHO.image + 4))
 
 
+def test_later_images_without_an_inversion_time_never_replace_slices_that_state_one(tmp_path):
+    save(series(WHO), tmp_path, "a")
+    other = series(replace(WHO, image=WHO.image + 4), SeriesInstanceUID="1.2.3.8", SeriesNumber=8, AcquisitionTime=["103000"] * 5)
+    for ds in other:
+        del ds.InversionTime
+    save(other[1:3], tmp_path, "b")  # two slices of a map or of a cine, at places of the LGE
+    image = read(tmp_path)
+    require_same(image, WHO)
+    assert not image.stack.repeats
+
+
 def test_an_inversion_time_that_was_adjusted_from_slice_to_slice_divides_nothing(tmp_path):
     save(series(WHO, InversionTime=[str(300 + 10 * k) for k in range(5)]), tmp_path)
     image = read(tmp_path)

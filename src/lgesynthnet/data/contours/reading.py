@@ -16,7 +16,7 @@ from lgesynthnet.data.contours.dicom_seg import read_seg
 from lgesynthnet.data.contours.drawings import FileDrawings, short
 from lgesynthnet.data.contours.kinds import HEAD_BYTES, Kind, kind_of
 from lgesynthnet.data.contours.matching import Slices
-from lgesynthnet.data.contours.names import EXAMPLE, OPTION, ContourNames
+from lgesynthnet.data.contours.names import EXAMPLE, OPTION, ContourNames, plain
 from lgesynthnet.data.contours.rtstruct import read_rtstruct
 from lgesynthnet.data.contours.segment_mat import read_segment
 from lgesynthnet.data.contours.sunnybrook import read_sunnybrook
@@ -150,6 +150,13 @@ def _notes_on(file: FileDrawings) -> list[str]:
         names = ", ".join(f"'{short(name)}'" for name in some[:MOST_NAMED])
         notes.append(
             f"{file.path}: what is named {names}{more} is left out, because the names are not known; {OPTION} can give them a meaning"
+        )
+    given = {meaning for name in file.found if (meaning := file.names.given.get(plain(name))) is not None}
+    replaced = {name: meaning for name in sorted(file.found) if (meaning := file.names.replaced(name)) is not None}
+    for name, meaning in [pair for pair in replaced.items() if pair[1] not in given][:MOST_NAMED]:
+        notes.append(
+            f"{file.path}: '{short(name)}' is left out, because {OPTION} gives other names for {meaning} and this file has none of them; "
+            f"add {meaning}={short(name)} if it is meant"
         )
     if file.unmatched:
         notes.append(f"{file.path}: {file.unmatched} contours or masks belong to none of the slices and are left out")

@@ -42,9 +42,10 @@ def group_frames(frames: Sequence[Frame]) -> list[FrameStack]:
         placed = [_Placed(frame, float(centre_of(frame) @ normal), _time(frame)) for frame in group]
         many, single = _by_phases(placed)
         stacks += [_with_phases(part) for part in _acquisitions(many)]
-        for acquisition in _acquisitions(single):
-            for part in _by_inversion(acquisition):
-                stacks += _by_occurrence(part)
+        for kin in _by_statement(single):
+            for acquisition in _acquisitions(kin):
+                for part in _by_inversion(acquisition):
+                    stacks += _by_occurrence(part)
     stacks.sort(key=lambda stack: (min(stack.series_numbers, default=-1), stack.kind, min(map(_time, stack.frames))))
     return [replace(stack, number=number) for number, stack in enumerate(stacks, start=1)]
 
@@ -96,6 +97,20 @@ def _by_phases(frames: list[_Placed]) -> tuple[list[_Placed], list[_Placed]]:
     for series in _by_series(frames):
         (many if median(map(len, _by_position(series))) >= LEAST_PHASES else single).extend(series)
     return many, single
+
+
+def _by_statement(frames: list[_Placed]) -> list[list[_Placed]]:
+    """Series that state no inversion time apart, where they repeat slices of others that do: a map or a cine replaces no slice of LGE."""
+    timed = [placed for series in _by_series(frames) if _states_inversion(series) for placed in series]
+    together, apart = list(timed), []
+    for series in _by_series(frames):
+        if not _states_inversion(series):
+            (apart if timed and _shared(series, timed) > 0 else together).extend(series)
+    return [part for part in (together, apart) if part]
+
+
+def _states_inversion(series: list[_Placed]) -> bool:
+    return any(placed.frame.inversion_ms is not None for placed in series)
 
 
 def _acquisitions(frames: list[_Placed]) -> list[list[_Placed]]:
