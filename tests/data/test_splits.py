@@ -95,9 +95,15 @@ def test_patients_that_cannot_be_read_are_named_and_not_called_too_few(tmp_path)
     shares = ("--shares", "train=0.5,test=0.5", "--out", tmp_path / "splits.json")
     some = run_command("split", folder, *shares)
     assert some.returncode == 0, some.stderr
-    assert f"patients that cannot be read and are in no part: 1 (first: {broken.name.removesuffix('.nii.gz').removeprefix('Case_')})" in some.stderr
+    assert (
+        f"patients that cannot be read and are in no part: 1 (first: {broken.name.removesuffix('.nii.gz').removeprefix('Case_')})"
+        in some.stderr
+    )
     for path in others:
         path.write_bytes(b"")
     none = run_command("split", folder, *shares)
     assert none.returncode == 2
-    assert f"none of its 4 patients can be read; the first is {broken.name.removesuffix('.nii.gz').removeprefix('Case_')}: {broken}" in none.stderr
+    assert (
+        f"none of its 4 patients can be read; the first is {broken.name.removesuffix('.nii.gz').removeprefix('Case_')}: {broken}"
+        in none.stderr
+    )

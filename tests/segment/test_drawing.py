@@ -8,6 +8,7 @@ import shutil
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from factories import run_command
 
@@ -87,6 +88,17 @@ def test_the_folder_is_read_as_patients_and_every_record_says_that_a_network_dre
     assert {row.masks_drawn_by for row in run.rows} == {drawn_by}
     assert "drawn by a network" in run.report.read_text()
     assert run_command("verify", masks).returncode == 0
+    for words in (("nifti", tmp_path / "pairs"), ("dicom", tmp_path / "dicom")):
+        exported = run_command("export", words[0], tmp_path / "run", words[1])
+        assert exported.returncode == 0, exported.stderr
+        notice = (words[1] / "README.txt").read_text()
+        assert "patients with their own labels" not in notice
+        assert notice.count(f"cavity and wall were drawn by the network {drawn_by}") == (2 if words[0] == "nifti" else 1)
+    segmentation = pydicom.dcmread(next((tmp_path / "dicom").glob("*/*/seg.dcm")))
+    described = {str(item.SegmentLabel): str(item.SegmentDescription) for item in segmentation.SegmentSequence}
+    assert drawn_by in described["myocardium"]
+    assert drawn_by in described["cavity of the left ventricle"]
+    assert drawn_by not in described["scar"]
 
 
 def test_a_patient_that_a_person_drops_stays_dropped(scans, masks, tmp_path):

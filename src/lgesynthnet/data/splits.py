@@ -100,7 +100,9 @@ def split_cohort(cohort: Cohort, seed: int, fractions: Mapping[str, float], *, o
     if empty := [part for part, names in parts.items() if not names]:
         usable = len(cohort) - len(skipped)
         if not usable:
-            raise InputError(f"{cohort.root}: none of its {len(cohort)} patients can be read; the first is {skipped[0].name}: {skipped[0].reason}")
+            raise InputError(
+                f"{cohort.root}: none of its {len(cohort)} patients can be read; the first is {skipped[0].name}: {skipped[0].reason}"
+            )
         raise InputError(
             f"{cohort.root}: {usable} patients{' that can be read' if skipped else ''} are too few for a part {empty[0]}; "
             "give it a larger share, or use two parts: --shares train=0.7,val=0.3"

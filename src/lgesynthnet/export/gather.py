@@ -10,6 +10,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
+from lgesynthnet.export.notice import drawn_by
 from lgesynthnet.export.request import ExportRequest
 from lgesynthnet.files.names import checked_name, is_inside
 from lgesynthnet.records import OnCase, Skipped
@@ -27,6 +28,7 @@ class GatheredCases:
     Attributes:
         run: the run folder.
         real_licence: licence and credit of the real slices.
+        real_drawn_by: fingerprint of the network that drew the labels of the real slices; None where people did.
         real_folders: where the files of the real patients lie; empty where they are left out.
         notes: one sentence each; later steps add theirs.
     """
@@ -35,6 +37,7 @@ class GatheredCases:
     synthetic: list[ExportCase]
     real: list[ExportCase]
     real_licence: Licence
+    real_drawn_by: str | None = None
     real_folders: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -111,7 +114,7 @@ def _hosts_of(run: RunFolder) -> CohortSource:
 
 
 def _read_real(cohort: Cohort, gathered: GatheredCases, shown: Mapping[str, str], on_case: OnCase | None) -> None:
-    gathered.real_folders = cohort.folders
+    gathered.real_folders, gathered.real_drawn_by = cohort.folders, cohort.masks_drawn_by
     skipped, unlabelled = list(cohort.skipped), 0
     for done, files in enumerate(cohort.cases, start=1):
         try:
@@ -127,6 +130,8 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, shown: Mapping[str, str]
         raise InputError(f"{cohort.root}: has no labelled slice; give the folder of the real patients with --data, or add --no-real")
     gathered.real.sort(key=lambda case: (len(case.shown_as), case.shown_as))  # the order of the files would be that of the names
     gathered.notes += [f"skipped {entry.name}: {entry.reason}" for entry in skipped]
+    if (drawn := drawn_by(cohort.masks_drawn_by)) is not None:
+        gathered.notes.append(f"of the real slices: {drawn[0].lower()}{drawn[1:].rstrip('.')}")
     if unlabelled:
         gathered.notes.append(f"{unlabelled} real slices were left out because they are empty or have no heart label")
 

@@ -25,13 +25,17 @@ def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Li
             f"syn_*   {counts[Origin.SYNTHETIC]} slices with a SYNTHETIC scar, painted by lgesynthnet {provenance['version']},",
             f"        {provenance['generator']}; the headers of image and label say so.",
             f"        Their label is {_LABELS[LabelKind(provenance['label'])]}.",
+            *([f"        {drawn}"] if (drawn := drawn_by(provenance.get("masks_drawn_by"))) else []),
             f"        They are derived from their hosts and stay under the licence of the hosts: {terms(hosts)}",
             *([f"        The weights that painted them are under {weights}, and its terms apply to them too."] if weights else []),
         ]
     if counts[Origin.REAL]:
+        real_drawn = drawn_by(provenance.get("real_masks_drawn_by"))
+        labels = "without labels of their own" if real_drawn else "with their own labels"
         lines += [
-            f"real_*  {counts[Origin.REAL]} slices of patients with their own labels. They are copies under their own licence:",
+            f"real_*  {counts[Origin.REAL]} slices of patients {labels}. They are copies under their own licence:",
             f"        {terms(real)}",
+            *([f"        {real_drawn}"] if real_drawn else []),
         ]
     lines += [
         "",
@@ -50,6 +54,7 @@ def dicom_notice(cases: Sequence[ExportCase], provenance: dict[str, Any], hosts:
         f"{len(cases)} samples painted by lgesynthnet {provenance['version']}, {provenance['generator']}.",
         "PATIENT/SAMPLE/image.dcm is the MR image, seg.dcm its segmentation; both say that they are synthetic.",
         f"The scar of the segmentation is {_LABELS[LabelKind(provenance['label'])]}.",
+        *([drawn] if (drawn := drawn_by(provenance.get("masks_drawn_by"))) else []),
         f"They are derived from their hosts and stay under the licence of the hosts: {terms(hosts)}",
         *([f"The weights that painted them are under {weights}, and its terms apply to them too."] if weights else []),
         "",
@@ -61,6 +66,11 @@ def dicom_notice(cases: Sequence[ExportCase], provenance: dict[str, Any], hosts:
 
 
 _LABELS = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "the scar that the filter read"}
+
+
+def drawn_by(network: str | None) -> str | None:
+    """A sentence on masks that a network drew; None where people drew them."""
+    return network and f"Their cavity and wall were drawn by the network {network}; scar that a patient has is labelled as healthy wall."
 
 
 def terms(licence: Licence) -> str:

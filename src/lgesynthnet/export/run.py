@@ -172,6 +172,7 @@ def _used_cases(gathered: GatheredCases, lists: list[CaseLists] | None, parts: M
 
 def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str, Any]) -> dict[str, Any]:
     plan = gathered.run.plan
+    drawn = {"masks_drawn_by": plan.masks_drawn_by, "real_masks_drawn_by": gathered.real_drawn_by}
     return {
         "version": __version__,
         "run": gathered.run.name,
@@ -182,6 +183,7 @@ def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str,
         "label": request.label.value,
         "kept_only": not request.all_samples,
         "names": "kept" if request.keep_names else "pseudonyms",
+        **{key: network for key, network in drawn.items() if network is not None},
         **more,
     }
 

@@ -73,8 +73,8 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
     """Write a label file for each image, a page of pictures, and a table that other commands take in place of a folder of patients.
 
     The network was trained on simulated hearts alone. It draws the cavity and the whole wall; a scar that the patient has is not drawn, so
-    only patients who are known to be free of scar should be painted into. Of an earlier result in this folder, the column `use` of the table
-    and the masks that a person has corrected are kept.
+    only patients who are known to be free of scar should be painted into. Of an earlier result in this folder, the column `use` of the
+    table and the masks that a person has corrected are kept.
 
     Args:
         on_case: gets (done, total) after each patient.

@@ -62,7 +62,7 @@ def names_an_instance(path: Path, uids: Set[str]) -> bool:
 
 @lru_cache(maxsize=1024)
 def _uids_in(path: Path, size: int, changed_ns: int) -> frozenset[str]:
-    """Every UID in a file, remembered, because each patient of a folder asks; `size` and `changed_ns` tell an older file from a newer one."""
+    """Every UID in a file. It is remembered, because each patient of a folder asks; `size` and `changed_ns` say whether it has changed."""
     return frozenset(uid.decode() for uid in _UID.findall(read_bytes(path, MAX_BYTES)))
 
 

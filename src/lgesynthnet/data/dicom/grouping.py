@@ -102,7 +102,7 @@ def _by_phases(frames: list[_Placed]) -> tuple[list[_Placed], list[_Placed]]:
 def _by_statement(frames: list[_Placed]) -> list[list[_Placed]]:
     """Series that state no inversion time apart, where they repeat slices of others that do: a map or a cine replaces no slice of LGE."""
     timed = [placed for series in _by_series(frames) if _states_inversion(series) for placed in series]
-    together, apart = list(timed), []
+    together, apart = list(timed), list[_Placed]()
     for series in _by_series(frames):
         if not _states_inversion(series):
             (apart if timed and _shared(series, timed) > 0 else together).extend(series)

@@ -92,7 +92,8 @@ def read_contours(image: DicomImage, source: DicomSource, patient: str, options:
         where = options.contours or source.folder
         if source.shared and options.contours is None:
             raise NoLabelsError(
-                f"{where}: holds no labels for {patient}: no contours that name its images, and none in {where / patient}; put its contours there"
+                f"{where}: holds no labels for {patient}: no contours that name its images, and none in {where / patient}; "
+                "put its contours there"
             )
         raise NoLabelsError(f"{where}: holds no labels for {patient}; put its contours, or a label such as {patient}_label.nii.gz, there")
     fault: InputError | None = None
@@ -114,12 +115,9 @@ def _contour_files(image: DicomImage, source: DicomSource, patient: str, contour
         own = contours / patient
         return find_contour_files(own if own.is_dir() else contours)
     # In a folder of several patients, contours are a patient's own by the instances that they name, or by the sub-folder that they lie in.
-    instances = {plane.sop_instance_uid or "" for planes in (image.planes, *image.twins) for plane in planes}
-    beside = (path for path in image.others if not source.shared or patient in path.relative_to(source.folder).parts[:-1])
-    own = {path for path in beside if _holds_contours(path)}
-    if source.shared:
-        own |= {path for path in image.others if path not in own and _holds_contours(path, instances)}
-    return sorted(own)
+    instances = {plane.sop_instance_uid for planes in (image.planes, *image.twins) for plane in planes if plane.sop_instance_uid}
+    named_so = {path for path in image.others if not source.shared or patient in path.relative_to(source.folder).parts[:-1]}
+    return sorted(path for path in image.others if _holds_contours(path, None if path in named_so else instances))
 
 
 def _holds_contours(path: Path, instances: Set[str] | None = None) -> bool:
@@ -127,7 +125,7 @@ def _holds_contours(path: Path, instances: Set[str] | None = None) -> bool:
     try:
         with opened(path) as file:
             kind = kind_of(file.read(HEAD_BYTES), path.name)
-        return kind is not None and (instances is None or names_an_instance(path, instances))
+            return kind is not None and (instances is None or names_an_instance(path, instances))
     except InputError:
         return False
 

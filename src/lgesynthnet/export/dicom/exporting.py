@@ -125,6 +125,7 @@ def sample_for_dicom(
         sentence=row.sentence,
         generator=row.generator,
         scar_from=row.filter if case.label_kind == LabelKind.READ else None,
+        masks_drawn_by=row.masks_drawn_by,
         comments=comments,
         numbers=numbers,
         labels=labels,
@@ -202,6 +203,7 @@ def _provenance(run: RunFolder, request: DicomRequest) -> dict[str, object]:
         "kept_only": not request.all_samples,
         "names": "kept" if request.keep_identity else "pseudonyms",
         "private": "kept" if request.keep_private else "removed",
+        **({} if plan.masks_drawn_by is None else {"masks_drawn_by": plan.masks_drawn_by}),
     }
 
 

@@ -63,6 +63,7 @@ class DicomSample:
         key: a text that decides every byte of the instances; their own identifiers follow from it.
         sentence: the prescription as a sentence.
         generator, scar_from: fingerprint of what painted; fingerprint of what read the scar, None where the scar is the prescribed one.
+        masks_drawn_by: fingerprint of the network that drew cavity and wall of the host; None where people did.
         comments: licence and credit of the host.
         numbers: pixels of the image, (rows, cols) as stored by the host.
         labels: on the same grid.
@@ -78,6 +79,7 @@ class DicomSample:
     sentence: str
     generator: str
     scar_from: str | None
+    masks_drawn_by: str | None
     comments: str
     numbers: StoredNumbers
     labels: Labels

@@ -117,7 +117,13 @@ def _described(number: int, tissue: _Tissue, sample: DicomSample) -> Any:
     from highdicom.seg import SegmentDescription
     from highdicom.sr import CodedConcept
 
-    if tissue.of_host:
+    if tissue.of_host and sample.masks_drawn_by is not None:
+        name, version, family = (
+            f"lgesynthnet {sample.masks_drawn_by}"[:64],
+            "unknown",
+            ("HOSTDRAWN", OWN_CODES, "Drawn by a network in the host"),
+        )
+    elif tissue.of_host:
         name, version, family = "label that came with the host", "unknown", ("HOSTLABEL", OWN_CODES, "Label that came with the host")
     elif sample.scar_from is None:
         name, version, family = "lgesynthnet prescription", __version__, ("PRESCRIBED", OWN_CODES, "Prescribed, not found in the image")
@@ -134,6 +140,8 @@ def _described(number: int, tissue: _Tissue, sample: DicomSample) -> Any:
 
 
 def _origin(tissue: _Tissue, sample: DicomSample) -> str:
+    if tissue.of_host and sample.masks_drawn_by is not None:
+        return f"Drawn in the host by the network {sample.masks_drawn_by}; a person may have corrected it."
     if tissue.of_host:
         return "Label that came with the host image; how it was drawn is not recorded."
     if sample.scar_from is None:
