@@ -167,7 +167,7 @@ def open_cohort(
         base_first=base_first if base_first is not None else declaration.base_first,
         flip=flip,
         insertions_deg=insertions_deg,
-        dicom=dicom or DicomOptions(),
+        dicom=replace(dicom or DicomOptions(), several=len(folder_content.cases) + len(folder_content.skipped) > 1),
     )
 
 

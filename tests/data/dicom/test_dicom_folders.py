@@ -175,6 +175,20 @@ def test_contours_of_a_folder_that_the_user_names(tmp_path):
     assert len(stacks(open_cohort(tmp_path / "data", dicom=DicomOptions(contours=tmp_path / "drawn")))) == 2
 
 
+def test_contours_that_name_no_image_are_never_those_of_another_patient(tmp_path):
+    """Two patients have slices of one number; only the first was drawn so far."""
+    write(tmp_path / "data" / "X", contours=tmp_path / "drawn" / "X")
+    write(tmp_path / "data" / "Y", 1, contours=tmp_path / "elsewhere", PatientID="P002")
+    x, y = open_cohort(tmp_path / "data", dicom=DicomOptions(contours=tmp_path / "drawn")).stacks()
+    assert isinstance(x, Stack)
+    assert isinstance(y, Skipped)
+    assert "drawn: holds no contours for Y; put them into the sub-folder Y" in y.reason
+    (tmp_path / "elsewhere").rename(tmp_path / "drawn" / "Y")
+    assert len(stacks(open_cohort(tmp_path / "data", dicom=DicomOptions(contours=tmp_path / "drawn")))) == 2
+    [only] = stacks(open_cohort(tmp_path / "data" / "Y", dicom=DicomOptions(contours=tmp_path / "drawn" / "Y")))
+    assert (only.labels == 1).any()
+
+
 def test_a_single_file_is_refused_and_its_folder_named(tmp_path):
     [path, *_] = save(series(WHO), tmp_path / "X")
     with pytest.raises(InputError, match=r"im000\.dcm: is a single DICOM file; give the folder that holds the series, .*X$"):

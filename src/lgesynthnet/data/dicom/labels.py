@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from lgesynthnet.data.contours.finding import find_contour_files
-from lgesynthnet.data.contours.kinds import HEAD_BYTES, kind_of
+from lgesynthnet.data.contours.kinds import HEAD_BYTES, Kind, kind_of
 from lgesynthnet.data.contours.names import ContourNames
 from lgesynthnet.data.contours.reading import read_contour_labels
 from lgesynthnet.data.dicom.reading import DicomImage
@@ -23,6 +23,7 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import opened
 from lgesynthnet.records import Label
 
+NAME_THEIR_IMAGES = (Kind.SEG, Kind.RTSTRUCT, Kind.CVI42)  # the other formats name a number or a place, which two patients may share
 ON_GRID = 0.1  # voxels; a corner of the image that is further from the centre of a voxel lies on another grid
 
 
@@ -36,10 +37,13 @@ class LabelOptions:
 
     Attributes:
         contours: a folder with a sub-folder for each patient, or with the files of the only one; None looks beside the images.
+        several: whether the images are of several patients. What has no sub-folder in `contours` then counts only where the file names the
+            images it is drawn on: the number of a slice, or its place, may be the same in two patients.
         contour_names: what the names in the files mean; None takes the usual names.
     """
 
     contours: Path | None = None
+    several: bool = False
     contour_names: ContourNames | None = None
 
 
@@ -87,10 +91,13 @@ def read_contours(image: DicomImage, source: DicomSource, patient: str, options:
         NoLabelsError: there is none.
         InputError: see `read_contour_labels`.
     """
-    paths = _contour_files(image, source, patient, options.contours)
+    paths = _contour_files(image, source, patient, options)
+    if not paths and options.contours is not None:
+        raise NoLabelsError(f"{options.contours}: holds no contours for {patient}; put them into the sub-folder {patient}")
     if not paths:
-        where = options.contours or source.folder
-        raise NoLabelsError(f"{where}: holds no labels for {patient}; put its contours, or a label such as {patient}_label.nii.gz, there")
+        raise NoLabelsError(
+            f"{source.folder}: holds no labels for {patient}; put its contours, or a label such as {patient}_label.nii.gz, there"
+        )
     fault: InputError | None = None
     for planes in (image.planes, *map(list, image.twins)):
         try:
@@ -103,22 +110,26 @@ def read_contours(image: DicomImage, source: DicomSource, patient: str, options:
     raise fault or InputError(f"{source.folder}: has no slices")
 
 
-def _contour_files(image: DicomImage, source: DicomSource, patient: str, contours: Path | None) -> list[Path]:
+def _contour_files(image: DicomImage, source: DicomSource, patient: str, options: LabelOptions) -> list[Path]:
+    contours = options.contours
     if contours is not None:
         if not contours.is_dir():
             raise InputError(f"{contours}: is not a folder; give a folder of contours, or one with a sub-folder for each patient")
         own = contours / patient
-        return find_contour_files(own if own.is_dir() else contours)
+        if own.is_dir():
+            return find_contour_files(own)
+        return [path for path in find_contour_files(contours) if not options.several or _kind(path) in NAME_THEIR_IMAGES]
     beside = (path for path in image.others if not source.shared or patient in path.relative_to(source.folder).parts[:-1])
-    return sorted(path for path in beside if _holds_contours(path))
+    return sorted(path for path in beside if _kind(path) is not None)
 
 
-def _holds_contours(path: Path) -> bool:
+def _kind(path: Path) -> Kind | None:
+    """The format of the contours in a file; None where it holds none that can be read."""
     try:
         with opened(path) as file:
-            return kind_of(file.read(HEAD_BYTES), path.name) is not None
+            return kind_of(file.read(HEAD_BYTES), path.name)
     except InputError:
-        return False
+        return None
 
 
 def _on_plane(
