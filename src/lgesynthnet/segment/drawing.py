@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +13,11 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.declaration import write_declaration
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.layouts.table import NAME as TABLE
+from lgesynthnet.data.layouts.table import read_lines
 from lgesynthnet.data.nifti_writing import labels_like
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.files.manifest import FolderKind
-from lgesynthnet.files.owned import claimed, is_owned, require_outside
-from lgesynthnet.files.reading import read_text
+from lgesynthnet.files.owned import claimed, damaged_files, is_owned, require_outside
 from lgesynthnet.files.writing import synced_together, write_bytes
 from lgesynthnet.hosts.describing import describe_orientation
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
@@ -33,7 +31,6 @@ from lgesynthnet.tables import csv_text
 
 LABELS = "labels"
 COLUMNS = ("patient", "image", "label", "series", "use", "slices", "drawn", "usable")
-TABLE_BYTES = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +71,23 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
     """Write a label file for each image, a page of pictures, and a table that other commands take in place of a folder of patients.
 
     The network was trained on simulated hearts alone. It draws the cavity and the whole wall; a scar that the patient has is not drawn, so
-    only patients who are known to be free of scar should be painted into. Where the table exists, its column `use` is kept.
+    only patients who are known to be free of scar should be painted into. Where the table exists, its column `use` is kept, and so are
+    the lines of patients who are not drawn now. A mask that a person has corrected stays as it is.
 
     Args:
         on_case: gets (done, total) after each patient.
     Raises:
-        InputError: there are no images, or in none of them a heart was found.
+        InputError: there are no images, in none of them a heart was found, or the table of an earlier command cannot be read.
         RunError: the folder holds other things, or cannot be written.
     """
     cohort = request.source.open_images()
     for folder in cohort.folders:
         require_outside(out, "images", folder)
     segmenter = HeartSegmenter.from_pretrained(weights_folder() / "phantom" / "heart-segmenter")
-    chosen = _earlier_choices(out)
+    earlier = _earlier_cases(out)
+    corrected = {name for name in damaged_files(out, FolderKind.MASKS) or () if (out / name).exists()}
+    now = {files.patient for files in cohort.cases}
+    kept = [case for case in earlier.values() if case.patient not in now and (out / _mask_name(case.patient)).is_file()]
     cases: list[DrawnCase] = []
     skipped: list[Skipped] = list(cohort.skipped)
     strips: list[Strip] = []
@@ -94,16 +95,19 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
         write_declaration(out, labels="lgesynthnet", drawn_by=segmenter.fingerprint)
         for done, files in enumerate(cohort.cases, start=1):
             try:
-                case, strip = _draw_case(cohort, files, segmenter, out, chosen)
+                if files.patient in earlier and (mask := _mask_name(files.patient)) in corrected:
+                    kept.append(earlier[files.patient])
+                    raise InputError(f"{out / mask}: was corrected by hand and is kept; move it away to have it drawn again")
+                case, strip = _draw_case(cohort, files, segmenter, out, earlier.get(files.patient))
                 cases.append(case)
                 strips += [strip] if strip is not None else []
             except (InputError, AnatomyError) as fault:
                 skipped.append(Skipped(name=files.patient, reason=str(fault)))
             if on_case is not None:
                 on_case(done, len(cohort.cases))
-        if not cases:
+        if not (cases or kept):
             raise InputError(f"{cohort.root}: no heart was drawn; {skipped[0].reason if skipped else 'there are no images'}")
-        write_bytes(out / TABLE, _table(cases, out).encode())
+        write_bytes(out / TABLE, _table(sorted([*cases, *kept], key=lambda case: case.patient), out).encode())
         page = write_contact_sheet(out, strips, title="Cavity and wall as a network drew them", kind=FolderKind.MASKS)
     return SegmentResult(table=out / TABLE, page=page, cases=tuple(cases), skipped=tuple(skipped))
 
@@ -124,19 +128,19 @@ def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
 
 
 def _draw_case(
-    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, chosen: dict[str, bool]
+    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, earlier: DrawnCase | None
 ) -> tuple[DrawnCase, Strip | None]:
     stack = draw_heart(cohort.read_image(files), segmenter)
     usable = [slice_.index for slice_ in stack if find_host_fault(slice_) is None]
     drawn = int(wall_of(stack.labels).any(axis=(0, 1)).sum())
     if not drawn:
         raise InputError(f"{files.image_path}: no heart was found; if it shows a short axis, draw its labels by hand, else leave it out")
-    write_bytes(out / LABELS / f"{stack.patient}.nii.gz", labels_like(stack, "drawn by a network of lgesynthnet"))
+    write_bytes(out / _mask_name(stack.patient), labels_like(stack, "drawn by a network of lgesynthnet"))
     case = DrawnCase(
         patient=stack.patient,
         image_path=files.image_path,
         series=files.series or cohort.dicom.series or "",
-        use=chosen.get(stack.patient, bool(usable)),
+        use=earlier.use if earlier is not None else bool(usable),
         slices=len(stack),
         drawn=drawn,
         usable=len(usable),
@@ -151,7 +155,7 @@ def _table(cases: Sequence[DrawnCase], out: Path) -> str:
         (
             case.patient,
             _from(out, case.image_path),
-            f"{LABELS}/{case.patient}.nii.gz",
+            _mask_name(case.patient),
             case.series,
             "yes" if case.use else "no",
             case.slices,
@@ -171,9 +175,29 @@ def _from(out: Path, path: Path) -> str:
         return str(path.resolve())
 
 
-def _earlier_choices(out: Path) -> dict[str, bool]:
-    """Patient -> what a person wrote into the column `use` of an earlier table."""
+def _mask_name(patient: str) -> str:
+    return f"{LABELS}/{patient}.nii.gz"
+
+
+def _earlier_cases(out: Path) -> dict[str, DrawnCase]:
+    """Patient -> the line of an earlier table, with what a person wrote into the column `use`."""
     if not is_owned(out, FolderKind.MASKS) or not (out / TABLE).is_file():
         return {}
-    rows = csv.DictReader(io.StringIO(read_text(out / TABLE, TABLE_BYTES), newline=""))
-    return {row["patient"]: (row.get("use") or "").strip().lower() not in ("no", "0", "false") for row in rows if row.get("patient")}
+    rows = [line.cells for line in read_lines(out / TABLE, COLUMNS)]
+    return {
+        row["patient"]: DrawnCase(
+            patient=row["patient"],
+            image_path=out / row["image"],
+            series=row.get("series", ""),
+            use=row.get("use", "").lower() not in ("no", "0", "false"),
+            slices=_count(row.get("slices")),
+            drawn=_count(row.get("drawn")),
+            usable=_count(row.get("usable")),
+        )
+        for row in rows
+        if row["patient"]
+    }
+
+
+def _count(cell: str | None) -> int:
+    return int(cell) if cell is not None and cell.isascii() and cell.isdecimal() and len(cell) < 10 else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _SAVE = "save the table as CSV in UTF-8"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Line:
+class TableLine:
     """One line of a table: the cells of the columns that are read, and where it stands."""
 
     cells: Mapping[str, str]
@@ -58,9 +58,9 @@ def read_table(path: Path) -> FolderContent:
         InputError: the file is no such table. A line that cannot be used is skipped with its reason; the others go on.
     """
     content = FolderContent(layout=Layout.TABLE)
-    first_of: dict[str, _Line] = {}
+    first_of: dict[str, TableLine] = {}
     cases: dict[str, CaseFiles] = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         try:
             case = _case_of(line, path.parent)
         except InputError as fault:
@@ -82,7 +82,14 @@ def read_table(path: Path) -> FolderContent:
     return content
 
 
-def _lines(path: Path) -> Iterator[_Line]:
+def read_lines(path: Path, columns_read: Collection[str] = COLUMNS) -> Iterator[TableLine]:
+    """The lines of a table that are not empty, below the first.
+
+    Args:
+        columns_read: the columns whose cells are read, where the table has them.
+    Raises:
+        InputError: the file is no table of patients.
+    """
     text = read_text(path, LIMIT_BYTES)
     if "\0" in text:
         raise InputError(f"{path}: line {text[: text.index(chr(0))].count(chr(10)) + 1}: holds a null character; {_SAVE}")
@@ -111,8 +118,8 @@ def _lines(path: Path) -> Iterator[_Line]:
                     f"{place}: has {len(row)} cells, but the first line names {len(columns)} columns; correct it, and put a cell "
                     f"that holds {delimiter!r} in quotes"
                 )
-            cells = {name: cell.strip() for name, cell in zip(columns, row, strict=True) if name in COLUMNS}
-            yield _Line(cells=cells, place=place, number=at)
+            cells = {name: cell.strip() for name, cell in zip(columns, row, strict=True) if name in columns_read}
+            yield TableLine(cells=cells, place=place, number=at)
     except csv.Error as fault:
         raise InputError(f"{path}: line {began}: is not CSV ({fault}); close the quotes, or {_SAVE}") from None
 
@@ -124,7 +131,7 @@ def _header(first: str, delimiter: str) -> list[str]:
         return []
 
 
-def _case_of(line: _Line, folder: Path) -> CaseFiles | None:
+def _case_of(line: TableLine, folder: Path) -> CaseFiles | None:
     """The files of one line; None where the line is not to be used.
 
     Raises:
@@ -152,7 +159,7 @@ def _case_of(line: _Line, folder: Path) -> CaseFiles | None:
     return CaseFiles(patient=patient, image_path=image, label_path=label, series=line.cells.get("series") or None, dicom=dicom)
 
 
-def _path(line: _Line, column: str, folder: Path) -> Path:
+def _path(line: TableLine, column: str, folder: Path) -> Path:
     """The file or folder that a cell names. A table from Windows has backslashes between the parts of a path."""
     cell = line.cells[column]
     for text in (cell, cell.replace("\\", "/")):
