@@ -17,7 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from dicom_files import dataset, patient, recoded, save, series, write_icontours
+from dicom_files import dataset, enhanced, patient, recoded, save, series, write_icontours
 
 from lgesynthnet.data.cohort import Cohort, open_cohort
 from lgesynthnet.data.dicom.grouping import group_frames
@@ -322,6 +322,23 @@ def test_damaged_bytes_never_end_in_another_error(tmp_path):
 
 
 @pytest.mark.long
+def test_a_sequence_that_pydicom_cannot_read_counts_as_missing(tmp_path):
+    """pydicom looks at PixelRepresentation when it is asked for a sequence, and here its value representation does not exist."""
+    [path] = save([enhanced(WHO)], tmp_path / "X")
+    path.write_bytes(path.read_bytes().replace(b"\x28\x00\x03\x01US", b"\x28\x00\x03\x01U\xe9", 1))
+    with pytest.raises(InputError, match="has 5 frames but positions for 0") as caught:
+        read_dicom_image(DicomSource(folder=tmp_path))
+    assert str(caught.value).isprintable()
+
+
+def test_a_message_repeats_nothing_that_cannot_be_printed(tmp_path):
+    [path, *_] = save(series(WHO), tmp_path / "X")
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840\x07\x0010008.1.2.1", 1))
+    with pytest.raises(InputError, match="its pixels cannot be decoded") as caught:
+        read_dicom_image(DicomSource(folder=tmp_path))
+    assert str(caught.value).isprintable()
+
+
 def test_the_headers_of_3000_files_take_less_than_20_seconds(tmp_path):
     big = dataset(np.zeros((256, 256), np.int16), WHO.origins[0], WHO.along_row, WHO.along_column)
     normal = np.cross(WHO.along_row, WHO.along_column)
