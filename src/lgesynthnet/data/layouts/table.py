@@ -23,6 +23,7 @@ LIMIT_BYTES = 2**24
 MOST_LINES = 100_000
 LONGEST_LINE = 2**17  # characters; Python's own limit for a cell, which other code of the process may change
 LONGEST_CELL = 4096  # characters, as the longest path of most systems
+MOST_IN_QUOTES = 2**17  # characters; a longer cell comes from a quote that was not closed. The limit of `csv` holds for the whole process
 _USE = {"": True, "yes": True, "1": True, "true": True, "no": False, "0": False, "false": False}
 _FORMULA = re.compile(r"[=+\-@]")  # a spreadsheet computes such a cell, and the table then holds what it computed
 _SAVE = "save the table as CSV in UTF-8"
@@ -111,6 +112,8 @@ def read_lines(path: Path, columns_read: Collection[str] = COLUMNS) -> Iterator[
             place, began, at = f"{path}: line {began}", rows.line_num + 1, began
             if number > MOST_LINES:
                 raise InputError(f"{place}: the table has more than {MOST_LINES} lines; divide it")
+            if any(len(cell) > MOST_IN_QUOTES for cell in row):
+                raise InputError(f"{place}: is not CSV (a cell of more than {MOST_IN_QUOTES} characters); close the quotes, or {_SAVE}")
             if number == 0 or not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(columns):
