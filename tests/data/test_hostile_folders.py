@@ -196,6 +196,7 @@ HEAD = "case,slice,anterior_deg,inferior_deg\n"
         (HEAD + "../x,0,1,2\n", "line 2: the name"),
         (HEAD + '"a\nb",0,1,2\n', "line 3: the name"),
         (HEAD + "N001,0,120,120\n", "which is no septum"),
+        (HEAD + "N001,0,240,120\n", "line 2: .* are 240 degrees counter-clockwise, .*; exchange the two"),
         ("slice,anterior_deg,inferior_deg,case\n0,1,2\n", "line 2: case"),
         (HEAD + "N001,0," + "1" * 200_000 + ",2\n", "is not a CSV file|anterior_deg"),
         (HEAD.encode("utf-16"), "is not UTF-8 text"),

@@ -245,6 +245,13 @@ def test_landmarks_that_make_no_sense_are_refused(tmp_path, pair, text, says):
         open_cohort(tmp_path, landmarks=tmp_path / "marks.csv")
 
 
+def test_landmarks_of_a_misspelt_patient_are_named(tmp_path, pair):
+    emidec(tmp_path, pair)
+    (tmp_path / "marks.csv").write_text("case,slice,anterior_deg,inferior_deg\nN001,0,120,240\nP0O2,0,120,240\n")
+    [entry] = open_cohort(tmp_path, landmarks=tmp_path / "marks.csv").ignored
+    assert (entry.name, entry.reason) == ("P0O2", "only the landmarks name this patient")
+
+
 def test_a_landmark_on_a_slice_that_is_not_there_skips_that_case(tmp_path, pair):
     emidec(tmp_path, pair)
     (tmp_path / "marks.csv").write_text("case,slice,anterior_deg,inferior_deg\nN001,3,1,2\n")

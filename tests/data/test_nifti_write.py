@@ -133,6 +133,22 @@ def test_a_host_placed_by_nothing_but_its_shape_keeps_its_place(tmp_path):
     np.testing.assert_allclose(ours.affine @ (0, 0, 0, 1), theirs.affine @ (0, 0, 4, 1), atol=1e-5)
 
 
+@pytest.mark.parametrize("across", [0, 1])
+def test_a_host_placed_by_nothing_but_its_shape_keeps_its_place_where_its_slices_lie_on_another_axis(tmp_path, across):
+    shape, zooms = [40, 36], [1.4, 1.2]
+    shape.insert(across, 5)
+    zooms.insert(across, 8.0)
+    image = nib.Nifti1Image(np.zeros(shape, np.float32), None)
+    image.header.set_zooms(zooms)
+    nib.save(image, tmp_path / "bare.nii.gz")
+    write_slice_like(tmp_path / "s.nii.gz", np.zeros((36, 40), np.float32), Place(path=tmp_path / "bare.nii.gz", index=4))
+    theirs, ours = nib.load(tmp_path / "bare.nii.gz"), nib.load(tmp_path / "s.nii.gz")
+    last = [39, 35]
+    last.insert(across, 4)
+    ends = {tuple(np.round(theirs.affine @ (*np.where(np.arange(3) == across, 4, end), 1), 4)) for end in ([0, 0, 0], last)}
+    assert {tuple(np.round(ours.affine @ (*end, 0, 1), 4)) for end in ((0, 0), (39, 35))} == ends
+
+
 def test_a_host_placed_by_a_quaternion_keeps_its_place(tmp_path):
     image = nib.Nifti1Image(np.zeros((40, 36, 5), np.float64), None)
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0] * (1.4, 1.2, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -171,6 +172,15 @@ def test_what_is_no_table_is_refused_in_one_line(folder, text, says):
     assert str(caught.value).startswith(f"{folder / 'list.csv'}: ")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+def test_a_cell_without_end_is_refused_whatever_limit_other_readers_have_set(folder):
+    before = csv.field_size_limit(2**20)
+    try:
+        with pytest.raises(InputError, match=r"line 2: is not CSV \(a cell of more than 131072 characters\); close the quotes"):
+            read(folder, HEAD + 'a,"' + "z" * 200_000 + '",\n')
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_a_value_of_use_that_is_no_word_is_named(folder):

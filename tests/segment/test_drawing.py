@@ -115,6 +115,25 @@ def test_a_patient_that_a_person_drops_stays_dropped(scans, masks, tmp_path):
     assert {row["patient"]: row["use"] for row in rows_of(out)} == {dropped: "no", rows[1]["patient"]: "yes"}
 
 
+def test_a_table_that_a_spreadsheet_saved_with_semicolons_still_says_who_is_dropped(scans, masks, tmp_path):
+    out = tmp_path / "masks"
+    assert run_command("segment", scans, "--out", out).returncode == 0
+    table = out / "patients.csv"
+    table.write_text("\ufeff" + table.read_text().replace(",yes,", ",No,").replace(",", ";"))
+    assert run_command("segment", scans, "--out", out).returncode == 0
+    assert [row["use"] for row in rows_of(out)] == ["no", "no"]
+
+
+def test_one_patient_drawn_again_leaves_the_lines_of_the_others(scans, tmp_path):
+    out = tmp_path / "masks"
+    assert run_command("segment", scans, "--out", out).returncode == 0
+    before = rows_of(out)
+    (out / "patients.csv").write_text((out / "patients.csv").read_text().replace(",yes,", ",no,", 1))
+    again = run_command("segment", scans, "--out", out, "--patient", before[1]["patient"])
+    assert again.returncode == 0, again.stderr
+    assert rows_of(out) == [before[0] | {"use": "no"}, before[1]]
+
+
 def test_an_image_without_a_heart_is_named_and_the_others_are_drawn(scans, tmp_path):
     root = tmp_path / "scans"
     root.mkdir()

@@ -156,18 +156,19 @@ def open_cohort(
         raise InputError(
             f"{landmarks}: names no patient of {folder}; its column case must hold names such as {min(patients, default='CASE')}"
         )
+    strangers = sorted(set(insertions_deg) - patients - {each.name for each in folder_content.skipped})
     return Cohort(
         root=folder,
         layout=folder_content.layout,
         cases=folder_content.cases,
         skipped=folder_content.skipped,
-        ignored=folder_content.ignored,
+        ignored=[*folder_content.ignored, *(Skipped(name=name, reason="only the landmarks name this patient") for name in strangers)],
         label_map=_choose_label_map(folder, folder_content, dataset, label_map, declaration.labels),
         masks_drawn_by=declaration.drawn_by,
         base_first=base_first if base_first is not None else declaration.base_first,
         flip=flip,
         insertions_deg=insertions_deg,
-        dicom=dicom or DicomOptions(),
+        dicom=replace(dicom or DicomOptions(), several=len(folder_content.cases) + len(folder_content.skipped) > 1),
     )
 
 

@@ -17,6 +17,7 @@ from lgesynthnet.files.reading import first_error, read_text
 COLUMNS = ("case", "slice", "anterior_deg", "inferior_deg")
 LIMIT_BYTES = 2**24
 LEAST_SEPTUM_DEG = 1.0  # nearer insertions are one point marked twice
+LARGEST_SEPTUM_DEG = 200.0  # a septum takes some 120 degrees; exchanged insertions, or angles counted clockwise, give some 240
 
 _Degrees = Annotated[float, Field(ge=-360, le=360, allow_inf_nan=False)]
 
@@ -43,8 +44,8 @@ def read_landmarks(path: Path) -> dict[str, dict[int, tuple[float, float]]]:
     Returns:
         Patient -> slice index -> (anterior, inferior).
     Raises:
-        InputError: the file is no CSV in UTF-8, a column is missing, a value is not a number or not in [-360, 360], the two angles are
-            less than 1 degree apart, or a slice is listed twice.
+        InputError: the file is no CSV in UTF-8, a column is missing, a value is not a number or not in [-360, 360], the two angles
+            cannot be the ends of a septum, or a slice is listed twice.
     """
     angles_of: dict[str, dict[int, tuple[float, float]]] = {}
     rows = csv.DictReader(io.StringIO(read_text(path, LIMIT_BYTES), newline=""))
@@ -68,6 +69,11 @@ def _add_row(angles_of: dict[str, dict[int, tuple[float, float]]], row: dict[str
         raise InputError(
             f"{place}: from the anterior to the inferior insertion are {mark.septum_deg:g} degrees counter-clockwise, which is no septum; "
             "correct the line"
+        )
+    if mark.septum_deg > LARGEST_SEPTUM_DEG:
+        raise InputError(
+            f"{place}: from the anterior to the inferior insertion are {mark.septum_deg:g} degrees counter-clockwise, and a septum has "
+            "some 120; exchange the two if they are in the wrong columns, or change the signs of all angles if they were counted clockwise"
         )
     slices = angles_of.setdefault(checked_name(patient_name(mark.case.strip()), place), {})
     if mark.slice in slices:

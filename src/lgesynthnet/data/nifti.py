@@ -224,9 +224,11 @@ def _with_slices_last(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> 
     if "qform" in affines and np.isfinite(affines["qform"]).all():
         header.set_qform(affines["qform"], int(header["qform_code"]), strip_shears=False)
         header["pixdim"][1:4] = [lengths[axis] for axis in axes]
-    if "sform" in affines:
+    if "qform" not in affines or "sform" in affines:
+        # A file with neither code is placed by the order of its axes, which has just changed: only an sform keeps its voxels there.
+        header["sform_code"] = int(header["sform_code"]) or 2
         for row, key in enumerate(("srow_x", "srow_y", "srow_z")):
-            header[key] = affines["sform"][row]
+            header[key] = affines["sform" if "sform" in affines else "affine"][row]
     return axes
 
 

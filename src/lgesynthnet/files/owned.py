@@ -209,6 +209,8 @@ def _checked(folder: Path, place: Path, kind: FolderKind, settings: dict[str, An
 
 
 def _with_article(kind: FolderKind) -> str:
+    if kind is FolderKind.MASKS:
+        return str(kind)
     return f"an {kind}" if kind is FolderKind.EXPORT else f"a {kind}"
 
 

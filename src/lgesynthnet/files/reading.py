@@ -142,6 +142,12 @@ def _adapter(kind: Any) -> Any:  # a TypeAdapter; the checker of types in the te
     return TypeAdapter(kind)
 
 
+def reason_of(fault: BaseException, longest: int = 120) -> str:
+    """What a parser of others says about damage, in one line that can be printed; its name where it says nothing."""
+    words = "".join(letter if letter.isprintable() else "?" if not letter.isspace() else " " for letter in str(fault)).split()
+    return " ".join(words)[:longest] or type(fault).__name__
+
+
 def first_error(fault: ValidationError) -> str:
     """The first thing that is wrong with a record, in one line."""
     first = fault.errors(include_url=False)[0]

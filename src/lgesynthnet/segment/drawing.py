@@ -14,7 +14,7 @@ from lgesynthnet.data.declaration import write_declaration
 from lgesynthnet.data.label_maps import label_map_of
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.layouts.table import NAME as TABLE
-from lgesynthnet.data.layouts.table import read_table
+from lgesynthnet.data.layouts.table import read_lines, read_use
 from lgesynthnet.data.nifti_writing import labels_like
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.files.manifest import FolderKind
@@ -74,7 +74,7 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
 
     The network was trained on simulated hearts alone. It draws the cavity and the whole wall; a scar that the patient has is not drawn, so
     only patients who are known to be free of scar should be painted into. Of an earlier result in this folder, the column `use` of the
-    table and the masks that a person has corrected are kept.
+    table, the lines of patients who are not drawn now, and the masks that a person has corrected are kept.
 
     Args:
         on_case: gets (done, total) after each patient.
@@ -86,7 +86,9 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
     for folder in cohort.folders:
         require_outside(out, "images", folder)
     segmenter = HeartSegmenter.from_pretrained(weights_folder() / "phantom" / "heart-segmenter")
-    chosen = _earlier_choices(out)
+    earlier = _earlier_cases(out)
+    now = {files.patient for files in cohort.cases}
+    kept = [case for case in earlier.values() if case.patient not in now and (out / _mask_name(case.patient)).is_file()]
     cases: list[DrawnCase] = []
     skipped: list[Skipped] = list(cohort.skipped)
     strips: list[Strip] = []
@@ -95,19 +97,20 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
         write_declaration(out, labels="lgesynthnet", drawn_by=segmenter.fingerprint)
         for done, files in enumerate(cohort.cases, start=1):
             try:
-                case, strip = _draw_case(cohort, files, segmenter, out, chosen, corrected)
+                case, strip = _draw_case(cohort, files, segmenter, out, earlier.get(files.patient), corrected)
                 cases.append(case)
                 strips += [strip] if strip is not None else []
             except (InputError, AnatomyError) as fault:
                 skipped.append(Skipped(name=files.patient, reason=str(fault)))
+                kept += [earlier[files.patient]] if files.patient in corrected and files.patient in earlier else []
             if on_case is not None:
                 on_case(done, len(cohort.cases))
-        if not cases:
+        if not (cases or kept):
             raise InputError(f"{cohort.root}: no heart was drawn; {skipped[0].reason if skipped else 'there are no images'}")
-        write_bytes(out / TABLE, _table(cases, out).encode())
+        write_bytes(out / TABLE, _table(sorted([*cases, *kept], key=lambda case: case.patient), out).encode())
         page = write_contact_sheet(out, strips, title="Cavity and wall as a network drew them", kind=FolderKind.MASKS)
-    kept = tuple(case.patient for case in cases if case.patient in corrected)
-    return SegmentResult(table=out / TABLE, page=page, cases=tuple(cases), corrected=kept, skipped=tuple(skipped))
+    by_hand = tuple(case.patient for case in cases if case.patient in corrected)
+    return SegmentResult(table=out / TABLE, page=page, cases=tuple(cases), corrected=by_hand, skipped=tuple(skipped))
 
 
 def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
@@ -126,9 +129,9 @@ def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
 
 
 def _draw_case(
-    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, chosen: dict[str, bool], corrected: Set[str]
+    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, earlier: DrawnCase | None, corrected: Set[str]
 ) -> tuple[DrawnCase, Strip | None]:
-    path = out / LABELS / f"{files.patient}.nii.gz"
+    path = out / _mask_name(files.patient)
     if files.patient in corrected:
         stack = replace(cohort, label_map=label_map_of("lgesynthnet")).read(replace(files, label_path=path))
     else:
@@ -143,7 +146,7 @@ def _draw_case(
         patient=stack.patient,
         image_path=files.image_path,
         series=files.series or cohort.dicom.series or "",
-        use=chosen.get(stack.patient, bool(usable)),
+        use=earlier.use if earlier is not None else bool(usable),
         slices=len(stack),
         drawn=drawn,
         usable=len(usable),
@@ -159,7 +162,7 @@ def _table(cases: Sequence[DrawnCase], out: Path) -> str:
         (
             case.patient,
             _from(out, case.image_path),
-            f"{LABELS}/{case.patient}.nii.gz",
+            _mask_name(case.patient),
             case.series,
             "yes" if case.use else "no",
             case.slices,
@@ -186,9 +189,29 @@ def _corrected(out: Path) -> frozenset[str]:
     return frozenset(patient for patient, name in drawn.items() if (out / name).is_file() and not manifest.is_whole(name))
 
 
-def _earlier_choices(out: Path) -> dict[str, bool]:
-    """Patient -> what a person wrote into the column `use` of an earlier table."""
+def _mask_name(patient: str) -> str:
+    return f"{LABELS}/{patient}.nii.gz"
+
+
+def _earlier_cases(out: Path) -> dict[str, DrawnCase]:
+    """Patient -> the line of an earlier table, with what a person wrote into the column `use`."""
     if not is_owned(out, FolderKind.MASKS) or not (out / TABLE).is_file():
         return {}
-    content = read_table(out / TABLE)
-    return {case.patient: True for case in content.cases} | {dropped.name: False for dropped in content.ignored}
+    rows = [line.cells for line in read_lines(out / TABLE, COLUMNS)]
+    return {
+        row["patient"]: DrawnCase(
+            patient=row["patient"],
+            image_path=out / row["image"],
+            series=row.get("series", ""),
+            use=read_use(row.get("use", ""), f"{out / TABLE}: {row['patient']}"),
+            slices=_count(row.get("slices")),
+            drawn=_count(row.get("drawn")),
+            usable=_count(row.get("usable")),
+        )
+        for row in rows
+        if row["patient"]
+    }
+
+
+def _count(cell: str | None) -> int:
+    return int(cell) if cell is not None and cell.isascii() and cell.isdecimal() and len(cell) < 10 else 0

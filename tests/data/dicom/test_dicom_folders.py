@@ -17,7 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from dicom_files import dataset, patient, recoded, save, series, write_icontours
+from dicom_files import dataset, enhanced, patient, recoded, save, series, write_icontours
 
 from lgesynthnet.data.cohort import Cohort, open_cohort
 from lgesynthnet.data.dicom.grouping import group_frames
@@ -175,6 +175,20 @@ def test_contours_of_a_folder_that_the_user_names(tmp_path):
     assert len(stacks(open_cohort(tmp_path / "data", dicom=DicomOptions(contours=tmp_path / "drawn")))) == 2
 
 
+def test_contours_that_name_no_image_are_never_those_of_another_patient(tmp_path):
+    """Two patients have slices of one number; only the first was drawn so far."""
+    write(tmp_path / "data" / "X", contours=tmp_path / "drawn" / "X")
+    write(tmp_path / "data" / "Y", 1, contours=tmp_path / "elsewhere", PatientID="P002")
+    x, y = open_cohort(tmp_path / "data", dicom=DicomOptions(contours=tmp_path / "drawn")).stacks()
+    assert isinstance(x, Stack)
+    assert isinstance(y, Skipped)
+    assert "drawn: holds no contours for Y; put them into the sub-folder Y" in y.reason
+    (tmp_path / "elsewhere").rename(tmp_path / "drawn" / "Y")
+    assert len(stacks(open_cohort(tmp_path / "data", dicom=DicomOptions(contours=tmp_path / "drawn")))) == 2
+    [only] = stacks(open_cohort(tmp_path / "data" / "Y", dicom=DicomOptions(contours=tmp_path / "drawn" / "Y")))
+    assert (only.labels == 1).any()
+
+
 def test_a_single_file_is_refused_and_its_folder_named(tmp_path):
     [path, *_] = save(series(WHO), tmp_path / "X")
     with pytest.raises(InputError, match=r"im000\.dcm: is a single DICOM file; give the folder that holds the series, .*X$"):
@@ -308,6 +322,23 @@ def test_damaged_bytes_never_end_in_another_error(tmp_path):
 
 
 @pytest.mark.long
+def test_a_sequence_that_pydicom_cannot_read_counts_as_missing(tmp_path):
+    """pydicom looks at PixelRepresentation when it is asked for a sequence, and here its value representation does not exist."""
+    [path] = save([enhanced(WHO)], tmp_path / "X")
+    path.write_bytes(path.read_bytes().replace(b"\x28\x00\x03\x01US", b"\x28\x00\x03\x01U\xe9", 1))
+    with pytest.raises(InputError, match="has 5 frames but positions for 0") as caught:
+        read_dicom_image(DicomSource(folder=tmp_path))
+    assert str(caught.value).isprintable()
+
+
+def test_a_message_repeats_nothing_that_cannot_be_printed(tmp_path):
+    [path, *_] = save(series(WHO), tmp_path / "X")
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840\x07\x0010008.1.2.1", 1))
+    with pytest.raises(InputError, match="its pixels cannot be decoded") as caught:
+        read_dicom_image(DicomSource(folder=tmp_path))
+    assert str(caught.value).isprintable()
+
+
 def test_the_headers_of_3000_files_take_less_than_20_seconds(tmp_path):
     big = dataset(np.zeros((256, 256), np.int16), WHO.origins[0], WHO.along_row, WHO.along_column)
     normal = np.cross(WHO.along_row, WHO.along_column)

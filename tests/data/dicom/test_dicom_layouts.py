@@ -96,6 +96,19 @@ def test_of_a_slice_that_was_acquired_twice_the_later_image_is_taken(tmp_path, o
     assert any("acquired again" in note for note in image.notes)
 
 
+def test_the_series_that_the_user_names_is_read_also_where_slices_of_it_were_acquired_again(tmp_path):
+    again = copied(series(replace(WHO, image=WHO.image + 9))[2:4], SeriesInstanceUID="1.2.3.1.8", SeriesNumber=8, AcquisitionTime="102000")
+    save([*again, *series(WHO)], tmp_path)
+    for name in ("7", "1.2.3.1.7"):
+        image = read(tmp_path, name)
+        require_same(image, WHO)
+        assert any("2 of its slices were acquired again; that of the named series is taken" in note for note in image.notes)
+        assert any("s1*" in line and "2 acquired again" in line for line in describe(DicomSource(folder=tmp_path), name))
+    both = read(tmp_path, "8")
+    np.testing.assert_array_equal(np.sort((both.stored - WHO.image[:, :, ::-1]).max(axis=(0, 1))), [0, 0, 0, 9, 9])
+    np.testing.assert_array_equal(read(tmp_path, "s1").stored, both.stored)
+
+
 def test_another_slope_for_each_slice_leaves_the_stored_numbers(tmp_path):
     slopes = [1.5 + k for k in range(5)]
     save(series(WHO, RescaleSlope=slopes, RescaleIntercept=[-float(k) for k in range(5)]), tmp_path)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from lgesynthnet.data.contours.names import ContourNames, Meaning
 from lgesynthnet.errors import InputError
+from lgesynthnet.files.reading import reason_of
 from lgesynthnet.records import Mask
 
 MAX_OUTLINE_POINTS = 20_000  # of one outline; those of contouring programs have fewer than 1000
@@ -134,8 +135,7 @@ def damage_named(path: Path, what: str, *errors: type[Exception]) -> Iterator[No
     try:
         yield
     except (*_DAMAGE, *errors) as fault:
-        reason = " ".join(str(fault).split())[:120] or type(fault).__name__
-        raise InputError(f"{path}: cannot be read as {what} ({reason}); export it again") from None
+        raise InputError(f"{path}: cannot be read as {what} ({reason_of(fault)}); export it again") from None
 
 
 def short(name: str) -> str:

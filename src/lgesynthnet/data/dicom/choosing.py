@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lgesynthnet.data.dicom.frame_stack import LOCATION_MM, FrameStack, centre_of
-from lgesynthnet.data.dicom.headers import Kind
+from lgesynthnet.data.dicom.headers import Frame, Kind
 from lgesynthnet.errors import InputError
 
 MOST_DESCRIBED = 2  # stacks that were not taken, in one note; of more, only the names are given, and `verify` lists them
@@ -43,6 +43,7 @@ def choose(stacks: Sequence[FrameStack], series: str | None, place: Path) -> Cho
         candidates = [stack for stack in stacks if _is_named(stack, series)]
         if not candidates:
             raise InputError(f"{place}: --series {series[:80]!r} names none of its stacks; choose one of {_listed(stacks)}")
+        candidates = [_with_named_images(stack, series) for stack in candidates]
         if len(candidates) == 1:
             return Choice(stack=candidates[0], notes=tuple(_warnings(candidates[0])))
     fit = [stack for stack in candidates if misfit(stack) is None]
@@ -89,7 +90,7 @@ def table(stacks: Sequence[FrameStack], picked: FrameStack | None) -> list[str]:
     if not stacks:
         return []
     rows: list[tuple[str, ...]] = [("stack", "series", "kind", "slices", "pixels", "mm", "step", "tilt", "TI", "plane", "remarks")]
-    rows += [_row(stack, picked) for stack in stacks]
+    rows += [_row(picked if picked is not None and picked.number == stack.number else stack, picked) for stack in stacks]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -123,13 +124,27 @@ def _row(stack: FrameStack, picked: FrameStack | None) -> tuple[str, ...]:
 
 
 def _is_named(stack: FrameStack, series: str) -> bool:
-    wanted = series.strip()
-    return (
-        wanted.lower() == stack.name
-        or wanted in stack.series_uids
-        or wanted in map(str, stack.series_numbers)
-        or wanted.lower() in (description.lower() for description in stack.descriptions)
-    )
+    every = (*stack.frames, *stack.repeats)
+    return series.strip().lower() == stack.name or any(_is_of_series(frame, series) for frame in every)
+
+
+def _is_of_series(frame: Frame, series: str) -> bool:
+    wanted, own = series.strip(), frame.series
+    return wanted in (own.uid, str(own.number)) or (own.description != "" and wanted.lower() == own.description.lower())
+
+
+def _with_named_images(stack: FrameStack, series: str) -> FrameStack:
+    """The stack with the images of the named series, where slices were acquired again in another one."""
+    if series.strip().lower() == stack.name:
+        return stack
+    frames, repeats = list(stack.frames), list(stack.repeats)
+    for number, repeat in reversed([*enumerate(repeats)]):  # the latest image comes first
+        place = float(centre_of(repeat) @ stack.normal)
+        nearest = min(range(len(frames)), key=lambda index: abs(float(stack.positions_mm[index]) - place))
+        if _is_of_series(repeat, series) and not _is_of_series(frames[nearest], series):
+            frames[nearest], repeats[number] = repeat, frames[nearest]
+    changed = tuple(frames) != stack.frames
+    return replace(stack, frames=tuple(frames), repeats=tuple(repeats), has_named_images=True) if changed else stack
 
 
 def _warnings(stack: FrameStack) -> list[str]:

@@ -74,7 +74,12 @@ class Elements:
         element = self._dataset.get_item(tag, keep_deferred=True)
         if element is None or element.value is None:
             return []
-        value = self._dataset[tag].value
+        try:
+            value = self._dataset[tag].value
+        except RecursionError:
+            raise
+        except Exception:  # pydicom raises errors of every kind on damaged items
+            return []
         return (
             [Elements(item, utf8=self._utf8) for item in value]
             if hasattr(value, "__iter__") and not isinstance(value, (str, bytes))

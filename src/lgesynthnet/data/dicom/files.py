@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lgesynthnet.errors import InputError
-from lgesynthnet.files.reading import opened
+from lgesynthnet.files.reading import opened, reason_of
 
 HEADER_BYTES = 2**26  # a header with the functional groups of thousands of frames has a few MiB
 DEFERRED_BYTES = 2**20  # single elements of the header that are larger are not read
@@ -157,8 +157,7 @@ def _guarded(path: Path, act: Callable[[], Any]) -> Any:
     except OSError as fault:
         raise InputError(f"{path}: cannot be read: {fault.strerror or fault}; check that the file is there") from None
     except Exception as fault:
-        why = " ".join(str(fault).split())[:120] or type(fault).__name__
-        raise InputError(f"{path}: is damaged ({why}); copy or export it again") from None
+        raise InputError(f"{path}: is damaged ({reason_of(fault)}); copy or export it again") from None
 
 
 def _meta(file: Bounded) -> tuple[str, str]:

@@ -42,12 +42,14 @@ class FrameStack:
         repeats: earlier images of the same slices, which are left out.
         phases: images at each position; 1 for LGE, more for cine, perfusion and series of inversion times.
         number: of the stack in the table of its patient, from 1.
+        has_named_images: whether an earlier image was taken because the user named its series.
     """
 
     frames: tuple[Frame, ...]
     repeats: tuple[Frame, ...] = ()
     phases: int = 1
     number: int = 0
+    has_named_images: bool = False
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -129,7 +131,8 @@ class FrameStack:
             for before, count in self.gaps
         ]
         if self.repeats:
-            notes.append(f"{len(self.repeats)} of its slices were acquired again; the later image of each is taken")
+            which = "that of the named series is taken" if self.has_named_images else "the later image of each is taken"
+            notes.append(f"{len(self.repeats)} of its slices were acquired again; {which}")
         if self.tilt_deg >= 0.1:
             notes.append(
                 f"its slices are tilted by up to {self.tilt_deg:.1f} degrees against each other's mean, and each keeps its own plane"

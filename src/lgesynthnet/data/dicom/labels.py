@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from lgesynthnet.data.contours.finding import find_contour_files, names_an_instance
-from lgesynthnet.data.contours.kinds import HEAD_BYTES, kind_of
+from lgesynthnet.data.contours.kinds import HEAD_BYTES, Kind, kind_of
 from lgesynthnet.data.contours.names import ContourNames
 from lgesynthnet.data.contours.reading import read_contour_labels
 from lgesynthnet.data.dicom.reading import DicomImage
@@ -23,6 +23,7 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import opened
 from lgesynthnet.records import Label
 
+NAME_THEIR_IMAGES = (Kind.SEG, Kind.RTSTRUCT, Kind.CVI42)  # the other formats name a number or a place, which two patients may share
 ON_GRID = 0.1  # voxels; a corner of the image that is further from the centre of a voxel lies on another grid
 
 
@@ -36,10 +37,13 @@ class LabelOptions:
 
     Attributes:
         contours: a folder with a sub-folder for each patient, or with the files of the only one; None looks beside the images.
+        several: whether the images are of several patients. What has no sub-folder in `contours` then counts only where the file names the
+            images it is drawn on: the number of a slice, or its place, may be the same in two patients.
         contour_names: what the names in the files mean; None takes the usual names.
     """
 
     contours: Path | None = None
+    several: bool = False
     contour_names: ContourNames | None = None
 
 
@@ -87,10 +91,12 @@ def read_contours(image: DicomImage, source: DicomSource, patient: str, options:
         NoLabelsError: there is none.
         InputError: see `read_contour_labels`.
     """
-    paths = _contour_files(image, source, patient, options.contours)
+    paths = _contour_files(image, source, patient, options)
+    if not paths and options.contours is not None:
+        raise NoLabelsError(f"{options.contours}: holds no contours for {patient}; put them into the sub-folder {patient}")
     if not paths:
-        where = options.contours or source.folder
-        if source.shared and options.contours is None:
+        where = source.folder
+        if source.shared:
             raise NoLabelsError(
                 f"{where}: holds no labels for {patient}: no contours that name its images, and none in {where / patient}; "
                 "put its contours there"
@@ -108,26 +114,28 @@ def read_contours(image: DicomImage, source: DicomSource, patient: str, options:
     raise fault or InputError(f"{source.folder}: has no slices")
 
 
-def _contour_files(image: DicomImage, source: DicomSource, patient: str, contours: Path | None) -> list[Path]:
+def _contour_files(image: DicomImage, source: DicomSource, patient: str, options: LabelOptions) -> list[Path]:
+    contours = options.contours
     if contours is not None:
         if not contours.is_dir():
             raise InputError(f"{contours}: is not a folder; give a folder of contours, or one with a sub-folder for each patient")
         own = contours / patient
-        return find_contour_files(own if own.is_dir() else contours)
+        if own.is_dir():
+            return find_contour_files(own)
+        return [path for path in find_contour_files(contours) if not options.several or _kind(path) in NAME_THEIR_IMAGES]
     # In a folder of several patients, contours are a patient's own by the instances that they name, or by the sub-folder that they lie in.
     instances = {plane.sop_instance_uid for planes in (image.planes, *image.twins) for plane in planes if plane.sop_instance_uid}
     named_so = {path for path in image.others if not source.shared or patient in path.relative_to(source.folder).parts[:-1]}
-    return sorted(path for path in image.others if _holds_contours(path, None if path in named_so else instances))
+    return sorted(path for path in image.others if _kind(path) is not None and (path in named_so or names_an_instance(path, instances)))
 
 
-def _holds_contours(path: Path, instances: Set[str] | None = None) -> bool:
-    """Whether a file holds contours; where instances are given, of one of these."""
+def _kind(path: Path) -> Kind | None:
+    """The format of the contours in a file; None where it holds none that can be read."""
     try:
         with opened(path) as file:
-            kind = kind_of(file.read(HEAD_BYTES), path.name)
-            return kind is not None and (instances is None or names_an_instance(path, instances))
+            return kind_of(file.read(HEAD_BYTES), path.name)
     except InputError:
-        return False
+        return None
 
 
 def _on_plane(

@@ -14,6 +14,7 @@ from lgesynthnet.data.dicom.files import quiet, read_whole
 from lgesynthnet.data.dicom.headers import Frame, frames_of
 from lgesynthnet.data.nifti import most_voxels
 from lgesynthnet.errors import InputError
+from lgesynthnet.files.reading import reason_of
 
 BYTES_PER_VOXEL = 4  # the widest stored number
 
@@ -45,7 +46,7 @@ def _decoded(dataset: Any, frame: Frame) -> Shaped[np.ndarray, "rows columns"]:
         with quiet():
             decoded = np.asarray(pixel_array(dataset, index=frame.plane.frame, raw=True))
     except Exception as fault:  # the decoders raise errors of every kind on damaged files
-        why = " ".join(str(fault).split())[:160] or type(fault).__name__
+        why = reason_of(fault, 160)
         raise InputError(f"{place}: its pixels cannot be decoded ({why}); export it uncompressed (Explicit VR Little Endian)") from None
     if decoded.shape != frame.plane.shape or decoded.dtype.kind not in "iu":
         raise InputError(f"{place}: decodes to {decoded.shape}, but states {frame.plane.shape} pixels; export it uncompressed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +21,15 @@ NEEDED = ("patient", "image")
 COLUMNS = (*NEEDED, "label", "series", "use")
 LIMIT_BYTES = 2**24
 MOST_LINES = 100_000
-LONGEST_LINE = 2**17  # characters; Python's own limit for a cell, which other code of the process may change
 LONGEST_CELL = 4096  # characters, as the longest path of most systems
+MOST_IN_QUOTES = 2**17  # characters; a longer cell comes from a quote that was not closed. The limit of `csv` holds for the whole process
 _USE = {"": True, "yes": True, "1": True, "true": True, "no": False, "0": False, "false": False}
 _FORMULA = re.compile(r"[=+\-@]")  # a spreadsheet computes such a cell, and the table then holds what it computed
 _SAVE = "save the table as CSV in UTF-8"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Line:
+class TableLine:
     """One line of a table: the cells of the columns that are read, and where it stands."""
 
     cells: Mapping[str, str]
@@ -58,9 +58,9 @@ def read_table(path: Path) -> FolderContent:
         InputError: the file is no such table. A line that cannot be used is skipped with its reason; the others go on.
     """
     content = FolderContent(layout=Layout.TABLE)
-    first_of: dict[str, _Line] = {}
+    first_of: dict[str, TableLine] = {}
     cases: dict[str, CaseFiles] = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         try:
             case = _case_of(line, path.parent)
         except InputError as fault:
@@ -82,13 +82,17 @@ def read_table(path: Path) -> FolderContent:
     return content
 
 
-def _lines(path: Path) -> Iterator[_Line]:
+def read_lines(path: Path, columns_read: Collection[str] = COLUMNS) -> Iterator[TableLine]:
+    """The lines of a table that are not empty, below the first.
+
+    Args:
+        columns_read: the columns whose cells are read, where the table has them.
+    Raises:
+        InputError: the file is no table of patients.
+    """
     text = read_text(path, LIMIT_BYTES)
     if "\0" in text:
         raise InputError(f"{path}: line {text[: text.index(chr(0))].count(chr(10)) + 1}: holds a null character; {_SAVE}")
-    for number, line in enumerate(text.split("\n"), start=1):
-        if len(line) > LONGEST_LINE:
-            raise InputError(f"{path}: line {number}: is not CSV (it has {len(line)} characters); {_SAVE}")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=lambda mark: len(set(COLUMNS) & set(_header(first, mark))))
     columns = _header(first, delimiter)
@@ -104,6 +108,8 @@ def _lines(path: Path) -> Iterator[_Line]:
             place, began, at = f"{path}: line {began}", rows.line_num + 1, began
             if number > MOST_LINES:
                 raise InputError(f"{place}: the table has more than {MOST_LINES} lines; divide it")
+            if any(len(cell) > MOST_IN_QUOTES for cell in row):
+                raise InputError(f"{place}: is not CSV (a cell of more than {MOST_IN_QUOTES} characters); close the quotes, or {_SAVE}")
             if number == 0 or not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(columns):
@@ -111,8 +117,8 @@ def _lines(path: Path) -> Iterator[_Line]:
                     f"{place}: has {len(row)} cells, but the first line names {len(columns)} columns; correct it, and put a cell "
                     f"that holds {delimiter!r} in quotes"
                 )
-            cells = {name: cell.strip() for name, cell in zip(columns, row, strict=True) if name in COLUMNS}
-            yield _Line(cells=cells, place=place, number=at)
+            cells = {name: cell.strip() for name, cell in zip(columns, row, strict=True) if name in columns_read}
+            yield TableLine(cells=cells, place=place, number=at)
     except csv.Error as fault:
         raise InputError(f"{path}: line {began}: is not CSV ({fault}); close the quotes, or {_SAVE}") from None
 
@@ -124,7 +130,21 @@ def _header(first: str, delimiter: str) -> list[str]:
         return []
 
 
-def _case_of(line: _Line, folder: Path) -> CaseFiles | None:
+def read_use(cell: str, place: str) -> bool:
+    """Whether a patient is to be used, by the column `use`; an empty cell means yes.
+
+    Args:
+        place: the line, which begins the error message.
+    Raises:
+        InputError: the cell says neither yes nor no.
+    """
+    use = _USE.get(cell.strip().lower())
+    if use is None:
+        raise InputError(f"{place}: use is {cell[:40]!r}; write yes or no")
+    return use
+
+
+def _case_of(line: TableLine, folder: Path) -> CaseFiles | None:
     """The files of one line; None where the line is not to be used.
 
     Raises:
@@ -136,9 +156,7 @@ def _case_of(line: _Line, folder: Path) -> CaseFiles | None:
         if len(cell) > LONGEST_CELL or not cell.isprintable():
             why = f"has {len(cell)} characters" if len(cell) > LONGEST_CELL else "holds a character that cannot be printed"
             raise InputError(f"{line.place}: {name} {why}; correct it")
-    use = _USE.get(line.cells.get("use", "").lower())
-    if use is None:
-        raise InputError(f"{line.place}: use is {line.cells['use'][:40]!r}; write yes or no")
+    use = read_use(line.cells.get("use", ""), line.place)
     patient = checked_name(patient_name(line.cells["patient"]), line.place)
     if not use:
         return None
@@ -152,7 +170,7 @@ def _case_of(line: _Line, folder: Path) -> CaseFiles | None:
     return CaseFiles(patient=patient, image_path=image, label_path=label, series=line.cells.get("series") or None, dicom=dicom)
 
 
-def _path(line: _Line, column: str, folder: Path) -> Path:
+def _path(line: TableLine, column: str, folder: Path) -> Path:
     """The file or folder that a cell names. A table from Windows has backslashes between the parts of a path."""
     cell = line.cells[column]
     for text in (cell, cell.replace("\\", "/")):

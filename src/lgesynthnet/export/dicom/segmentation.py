@@ -13,6 +13,7 @@ from lgesynthnet.data.dicom.files import quiet
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.dicom.image import LONGEST_DESCRIPTION, MAKER, OWN_CODES, DicomSample, load_dicom
 from lgesynthnet.export.dicom.uids import uid_of
+from lgesynthnet.files.reading import reason_of
 from lgesynthnet.records import Label, Labels, scar_of, wall_of
 
 NO_DATE, NO_TIME = "19000101", "000000"  # the standard wants a date; the day of the export would give other bytes each time
@@ -51,7 +52,7 @@ def segmentation(sample: DicomSample, image: Any) -> Any:
         with quiet():
             made = _made(highdicom, sample, image, tissues)
     except ValueError as fault:  # highdicom is strict about what it copies from the patient and the study
-        why = " ".join(str(fault).split())[:120]
+        why = reason_of(fault)
         raise InputError(f"{place}: its segmentation cannot be written ({why}); export without --keep-identity") from None
     for item, tissue in zip(made.SegmentSequence, tissues, strict=True):
         item.SegmentDescription = _origin(tissue, sample)[:LONGEST_DESCRIPTION]
