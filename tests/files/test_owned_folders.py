@@ -150,6 +150,8 @@ def test_one_process_at_a_time_and_one_content_for_each_folder(tmp_path: Path) -
         pytest.fail("claimed")
     with pytest.raises(RunError, match="holds a cohort of this program, not a run"), claimed(out, FolderKind.RUN):
         pytest.fail("claimed")
+    with pytest.raises(RunError, match="of this program, not drawn masks;"), claimed(out, FolderKind.MASKS):
+        pytest.fail("claimed")
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from lgesynthnet.run.folder import PLAN
 from lgesynthnet.segment.request import LABELS
 from lgesynthnet.verification.contents import check_content, repair_of
 
-FOR_A_PERSON = (".nii.gz", ".csv")  # of drawn masks: what a person may change
 SHOWN = 20  # files that are named of each kind of damage; the JSON report names all
 
 

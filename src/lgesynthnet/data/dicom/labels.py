@@ -23,7 +23,6 @@ from lgesynthnet.errors import InputError
 from lgesynthnet.files.reading import opened
 from lgesynthnet.records import Label
 
-NAME_THEIR_IMAGES = (Kind.SEG, Kind.RTSTRUCT, Kind.CVI42)  # the other formats name a number or a place, which two patients may share
 ON_GRID = 0.1  # voxels; a corner of the image that is further from the centre of a voxel lies on another grid
 
 
@@ -116,15 +115,15 @@ def read_contours(image: DicomImage, source: DicomSource, patient: str, options:
 
 def _contour_files(image: DicomImage, source: DicomSource, patient: str, options: LabelOptions) -> list[Path]:
     contours = options.contours
+    instances = {plane.sop_instance_uid for planes in (image.planes, *image.twins) for plane in planes if plane.sop_instance_uid}
     if contours is not None:
         if not contours.is_dir():
             raise InputError(f"{contours}: is not a folder; give a folder of contours, or one with a sub-folder for each patient")
         own = contours / patient
         if own.is_dir():
             return find_contour_files(own)
-        return [path for path in find_contour_files(contours) if not options.several or _kind(path) in NAME_THEIR_IMAGES]
+        return [path for path in find_contour_files(contours) if not options.several or names_an_instance(path, instances)]
     # In a folder of several patients, contours are a patient's own by the instances that they name, or by the sub-folder that they lie in.
-    instances = {plane.sop_instance_uid for planes in (image.planes, *image.twins) for plane in planes if plane.sop_instance_uid}
     named_so = {path for path in image.others if not source.shared or patient in path.relative_to(source.folder).parts[:-1]}
     return sorted(path for path in image.others if _kind(path) is not None and (path in named_so or names_an_instance(path, instances)))
 
