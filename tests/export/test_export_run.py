@@ -174,6 +174,12 @@ def test_a_run_that_painted_into_a_test_patient_is_refused(request_for, tmp_path
     assert not (tmp_path / "raw").exists()
 
 
+def test_few_patients_make_as_many_folds_as_there_are_patients(request_for):
+    result = export_nnunet(request_for(folds=None))
+    assert len(json.loads((result.folder / "splits_final.json").read_text())) == 4
+    assert "4 folds, one for each of the 4 real patients" in result.notes
+
+
 def test_the_same_export_twice_is_the_same_folder_and_another_one_is_refused(request_for, tmp_path):
     folder = export_nnunet(request_for()).folder
     before = files_of(folder)

@@ -105,7 +105,7 @@ def test_all_folds_leave_out_the_same_cases():
     [
         (lambda: Mix(share=50), "divided by 100"),
         (lambda: Mix(repeat=True), "--synthetic-share"),
-        (lambda: patient_folds({"A": True}, 2, seed=0), "--folds 2"),
+        (lambda: patient_folds({"A": True}, 2, seed=0), "it takes two to train and to validate"),
         (lambda: case_lists([Fold(train=frozenset({"P000"}), val=frozenset({"X"}))], cases(1, 1), Mix()), "no real validation slice"),
     ],
 )

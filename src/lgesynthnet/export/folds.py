@@ -63,6 +63,8 @@ def patient_folds(has_scar: Mapping[str, bool], count: int, seed: int, *, train_
     Raises:
         RunError: fewer than two folds, or fewer patients than folds.
     """
+    if len(has_scar) < 2:
+        raise RunError(f"it takes two to train and to validate, and there are {len(has_scar)} real patients; add some, or use --no-real")
     if not 2 <= count <= len(has_scar):
         raise RunError(
             f"--folds {count}: {len(has_scar)} patients can be divided into 2 to {len(has_scar)} folds; change --folds or give --splits"

@@ -99,7 +99,11 @@ class NnunetRequest(ExportRequest):
         None, help="JSON file with the patients of each part. Its train and val make one fold; the other parts are left out.", panel=FOLDS
     )
     folds: int | None = option(
-        None, help="Number of folds by patient. Patients with scar are spread evenly.", bounds=(2, None), default_text="5", panel=FOLDS
+        None,
+        help="Number of folds by patient. Patients with scar are spread evenly.",
+        bounds=(2, None),
+        default_text="5, or as many as patients",
+        panel=FOLDS,
     )
     synthetic_share: float | None = option(
         None,

@@ -144,7 +144,9 @@ def _fold_lists(gathered: GatheredCases, parts: Mapping[str, list[str]] | None, 
                 f"the hosts {names} are not among the real patients, so their samples train in every fold; if the same patients have "
                 "other names there, a patient may both train and validate"
             )
-        count = request.folds if request.folds is not None else FOLDS
+        count = request.folds if request.folds is not None else max(2, min(FOLDS, len(gathered.has_scar)))
+        if request.folds is None and count < FOLDS:
+            gathered.notes.append(f"{count} folds, one for each of the {len(gathered.has_scar)} real patients")
         folds = patient_folds(gathered.has_scar, count, request.seed, train_only=unknown)
     return case_lists(folds, [*gathered.real, *gathered.synthetic], mix)
 
