@@ -214,5 +214,5 @@ def test_a_name_that_climbs(tmp_path):
     done = run_command("verify", root, "--quick")
     assert done.returncode == 2
     assert "the name '../../../x' holds '/'; rename it" in done.stdout
-    assert "1 cases, 3 of 3 slices usable" in done.stdout
+    assert "1 case, 3 of 3 slices usable" in done.stdout
     assert sorted(tmp_path.rglob("*")) == before

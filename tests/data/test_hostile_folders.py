@@ -128,7 +128,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, kind):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "N002" in done.stdout
-    assert "1 errors" in done.stdout
+    assert "1 error," in done.stdout
     with pytest.raises(InputError):
         read_volume(image)
 

@@ -129,7 +129,7 @@ def test_unknown_ids_are_mapped_by_the_option(times):
     done = run_command("verify", root, "--quick")
     [option] = re.findall(r"--labels (\S+)$", done.stdout, re.MULTILINE)
     assert done.returncode == 2
-    assert "1 cases, 3 of 3" in run_command("verify", root, "--quick", "--labels", option).stdout
+    assert "1 case, 3 of 3" in run_command("verify", root, "--quick", "--labels", option).stdout
     np.testing.assert_array_equal(open_cohort(root, label_map=parse_label_map(option)).stack("A").labels, honest)
 
 
@@ -142,7 +142,7 @@ def test_a_folder_whose_ids_nobody_knows_names_options_that_work():
     [dataset] = re.findall(r"--dataset (\w+)", message)
     [option] = re.findall(r"--labels (\S+)", message)
     for words in (("--dataset", dataset), ("--labels", option)):
-        assert "1 cases, 3 of 3 slices usable, 3 of them with scar" in run_command("verify", "data", "--quick", *words).stdout
+        assert "1 case, 3 of 3 slices usable, 3 of them with scar" in run_command("verify", "data", "--quick", *words).stdout
 
 
 def test_one_frame_of_a_film_is_taken(tmp_path):

@@ -138,9 +138,13 @@ class VerifyReport:
             *_problem_lines(ordered),
             *(line for case in self.cases for line in (str(case), *(f"  {row}" for row in case.stacks))),
             *(["--quick left out the RV insertions: `lgesynthnet synthesize` may find fewer slices usable"] if self.quick else []),
-            f"{self.root}: {n['cases']} cases, {n['usable']} of {n['slices']} slices usable, {n['with_scar']} of them with scar; "
-            f"{n['errors']} errors, {n['warnings']} warnings",
+            f"{self.root}: {_counted(n['cases'], 'case')}, {n['usable']} of {n['slices']} slices usable, "
+            f"{n['with_scar']} of them with scar; {_counted(n['errors'], 'error')}, {_counted(n['warnings'], 'warning')}",
         ]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
