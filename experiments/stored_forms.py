@@ -124,7 +124,7 @@ def main() -> None:
         pools = {}
         for name in names:
             root = Path(folder) / name
-            pools[name] = find_hosts(CohortSource(root=root, dataset=options.dataset).open(), with_scar=True)
+            pools[name] = find_hosts(CohortSource(root=root, dataset=options.dataset).open(), with_scar=True, least_confidence=0.0)
         honest, shown = insertions(pools["as it is"]), painted(pools["as it is"], options.paint) if options.paint else {}
         print(f"{len({p for p, _ in honest})} patients, {len(honest)} slices")
         for name in names:
