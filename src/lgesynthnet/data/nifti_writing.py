@@ -111,8 +111,7 @@ def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:
         header, geometry = read_header(path)
     if stored.shape != geometry.shape:
         raise InputError(f"{path}: is no longer the image that was read; give the command again")
-    header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
-    header.set_data_dtype(np.uint8)
+    _store_unscaled(header, np.uint8)
     header["dim"] = [3, *geometry.shape, 1, 1, 1, 1]
     header["descrip"] = descrip.encode("ascii", "replace")[:79]
     header["intent_name"], header["aux_file"] = b"", b""
@@ -181,8 +180,7 @@ def _slice_of(
         )
     disk = geometry.dtype
     if dtype is not None:
-        header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
-        header.set_data_dtype(np.dtype(dtype))
+        _store_unscaled(header, dtype)
         disk = header.get_data_dtype()
     stored = in_file_view.T.astype(disk)
     if not np.array_equal(stored.T, in_file_view, equal_nan=pixels.dtype.kind == "f"):
@@ -191,6 +189,12 @@ def _slice_of(
         )
     _keep_one_slice(header, geometry.shape, index)
     return header, stored
+
+
+def _store_unscaled(header: nib.Nifti1Header, dtype: DType) -> None:
+    """Make this the header of numbers of another type, which are the values themselves."""
+    header["scl_slope"], header["scl_inter"], header["cal_min"], header["cal_max"] = np.nan, np.nan, 0, 0
+    header.set_data_dtype(np.dtype(dtype))
 
 
 def _header_like(like: Place) -> tuple[nib.Nifti1Header, Geometry, int]:

@@ -52,6 +52,24 @@ class SlicePlane:
         if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(cosine)) > UNIT_TOLERANCE:
             raise InputError(f"{self.path}: the directions of its rows and columns are not at right angles; export it again")
 
+    @classmethod
+    def from_affine(
+        cls, affine: Float[np.ndarray, "4 4"], shape: tuple[int, int], spacing_mm: tuple[float, float], path: Path
+    ) -> SlicePlane:
+        """The plane of slice 0 of a NIfTI file: the inverse of `affine`.
+
+        Args:
+            affine: (column, row, slice) to millimetres towards right, front and head.
+            shape: (rows, columns).
+            spacing_mm: as pixdim states it, (row to row, column to column); the affine gives the directions alone.
+        Raises:
+            InputError: see the class.
+        """
+        lps = LPS_TO_RAS @ affine
+        along_row, along_column = (tuple((lps[:3, axis] / np.linalg.norm(lps[:3, axis])).tolist()) for axis in range(2))
+        origin_mm = tuple(lps[:3, 3].tolist())
+        return cls(shape=shape, origin_mm=origin_mm, along_row=along_row, along_column=along_column, spacing_mm=spacing_mm, path=path)
+
     @property
     def normal(self) -> Float[np.ndarray, "3"]:
         """Unit vector at right angles to the slice: along the rows x along the columns."""

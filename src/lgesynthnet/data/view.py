@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 from jaxtyping import Float
 
+from lgesynthnet.data.planes import LPS_TO_RAS
 from lgesynthnet.records import View, ViewSource
 
 # A usual short axis in patient coordinates (left, back, head): where image right and image down point in the radiological view, and the way
@@ -51,7 +52,7 @@ def anatomical_directions(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray,
 
     An affine along the axes of the scanner says nothing: it is a diagonal of spacings, as in EMIDEC, or was turned from one.
     """
-    axes = affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])
+    axes = (LPS_TO_RAS @ affine)[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
     if not (np.isfinite(axes).all() and lengths.min() > 0):
         return None
@@ -67,7 +68,7 @@ def anatomical_directions(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray,
 
 def shown_axes(affine: Float[np.ndarray, "4 4"], view: View) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
     """Unit vectors (left, back, head) of image right and of image down in the radiological view of a file with this affine."""
-    axes = affine[:3, :2] * np.array([[-1.0], [-1.0], [1.0]])
+    axes = (LPS_TO_RAS @ affine)[:3, :2]
     along_row, along_column = (axes / np.linalg.norm(axes, axis=0)).T
     return _shown(view, along_row, along_column)
 

@@ -19,7 +19,8 @@ from lgesynthnet.export.pairs import write_pairs
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
 from lgesynthnet.files.owned import require_outside, written_again
 from lgesynthnet.records import Label, OnCase
-from lgesynthnet.terms import Classes
+from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.terms import Classes, LabelKind
 
 TRAIN, VAL = "train", "val"
 FOLDS = 5
@@ -172,22 +173,27 @@ def _used_cases(gathered: GatheredCases, lists: list[CaseLists] | None, parts: M
     return used
 
 
-def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str, Any]) -> dict[str, Any]:
-    plan = gathered.run.plan
-    drawn = {"masks_drawn_by": plan.masks_drawn_by, "real_masks_drawn_by": gathered.real_drawn_by}
+def run_provenance(run: RunFolder, label: LabelKind, *, all_samples: bool, names_kept: bool) -> dict[str, Any]:
+    """What an export records of the run that it was made of."""
+    plan = run.plan
     return {
         "version": __version__,
-        "run": gathered.run.name,
+        "run": run.name,
         "plan": plan.hash,
         "hosts": plan.hosts_fingerprint,
         "generator": plan.generator_fingerprint,
         "filter": plan.filter_fingerprint,
-        "label": request.label.value,
-        "kept_only": not request.all_samples,
-        "names": "kept" if request.keep_names else "pseudonyms",
-        **{key: network for key, network in drawn.items() if network is not None},
-        **more,
+        "label": label.value,
+        "kept_only": not all_samples,
+        "names": "kept" if names_kept else "pseudonyms",
+        **({} if plan.masks_drawn_by is None else {"masks_drawn_by": plan.masks_drawn_by}),
     }
+
+
+def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str, Any]) -> dict[str, Any]:
+    of_run = run_provenance(gathered.run, request.label, all_samples=request.all_samples, names_kept=request.keep_names)
+    real = {} if gathered.real_drawn_by is None else {"real_masks_drawn_by": gathered.real_drawn_by}
+    return {**of_run, **real, **more}
 
 
 def written_notes(damaged: list[str] | None) -> list[str]:

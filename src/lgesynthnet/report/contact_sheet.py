@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,14 @@ from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.hosts.locate import LocatedStack
-from lgesynthnet.records import Mask, ShortAxisSlice, Stack, scar_of, wall_of
+from lgesynthnet.records import ShortAxisSlice, Stack, scar_of, wall_of
 from lgesynthnet.report.html import data_uri, fill_template
-from lgesynthnet.report.panels import SIDE_PX, Window, grey, heart_window
+from lgesynthnet.report.panels import SIDE_PX, Window, enlarged, grey, heart_window, outline, png_bytes
 
 PER_PAGE = 6  # patients on one picture
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "contact-sheet.html"
+COLOURS = 160  # of a page
 SCALE = 1.5  # of the pictures of the report
 MARGIN, HEADING = 8, 46
 WALL_RGB, CAVITY_RGB, SCAR_RGB = (255, 196, 0), (0, 200, 255), (255, 64, 160)
@@ -74,7 +74,7 @@ def write_contact_sheet(out: Path, strips: Sequence[Strip], *, title: str, kind:
     """
     pages = [strips[first : first + PER_PAGE] for first in range(0, len(strips), PER_PAGE)]
     names = [f"sheet-{number:02d}.png" for number in range(1, len(pages) + 1)]
-    pictures = [_png(_page(page)) for page in pages]
+    pictures = [png_bytes(_page(page), colours=COLOURS) for page in pages]
     with claimed(out, kind):
         for name, picture in zip(names, pictures, strict=True):
             write_bytes(out / name, picture)
@@ -90,16 +90,10 @@ def _title(place: int, index: int, order: StackOrder) -> str:
 
 def _slice_picture(slice_: ShortAxisSlice, hearts: LocatedStack | None, title: str) -> Rgb:
     window = heart_window([slice_.image], slice_.labels, slice_.spacing_mm)
-    window = Window(
-        rows=window.rows,
-        cols=window.cols,
-        zoom=(window.zoom[0] * SCALE, window.zoom[1] * SCALE),
-        black=window.black,
-        white=window.white,
-    )
+    window = replace(window, zoom=(window.zoom[0] * SCALE, window.zoom[1] * SCALE))
     picture = np.repeat(grey(slice_.image, window)[:, :, None], 3, axis=2)
     for mask, colour in ((slice_.wall | slice_.cavity, WALL_RGB), (slice_.cavity, CAVITY_RGB), (scar_of(slice_.labels), SCAR_RGB)):
-        picture[_outline(mask, window)] = colour
+        picture[outline(mask, window, width=1)] = colour
     frame = _frame(slice_, hearts)
     if frame is not None:
         picture[_segment_borders(frame, window)] = WALL_RGB
@@ -125,17 +119,8 @@ def _frame(slice_: ShortAxisSlice, hearts: LocatedStack | None) -> HeartFrame | 
         return None
 
 
-def _enlarged(values: UInt8[np.ndarray, "rows cols"], window: Window) -> UInt8[np.ndarray, "height width"]:
-    return np.asarray(ndimage.zoom(values[window.rows, window.cols], window.zoom, order=0, mode="nearest", grid_mode=True))
-
-
-def _outline(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
-    large = _enlarged(mask.astype(np.uint8), window).astype(bool)
-    return np.asarray(large & ~ndimage.binary_erosion(large, border_value=1))
-
-
 def _segment_borders(frame: HeartFrame, window: Window) -> Bool[np.ndarray, "height width"]:
-    segments = _enlarged(frame.segments.astype(np.uint8), window)
+    segments = enlarged(frame.segments.astype(np.uint8), window)
     low = ndimage.minimum_filter(np.where(segments > 0, segments, 255), 3)
     return np.asarray((segments > 0) & (low < segments))
 
@@ -177,12 +162,6 @@ def _page(strips: Sequence[Strip]) -> Rgb:
         draw.text((4, 27), strip.text[:170], fill=(190, 190, 190), font=ImageFont.load_default(12))
         parts += [np.asarray(heading), np.pad(strip.picture, ((0, 0), (0, width - strip.picture.shape[1]), (0, 0)))]
     return np.concatenate(parts, axis=0)
-
-
-def _png(picture: Rgb) -> bytes:
-    buffer = io.BytesIO()
-    Picture.fromarray(picture).quantize(160, method=Picture.Quantize.MAXCOVERAGE).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
 
 
 def legend() -> str:

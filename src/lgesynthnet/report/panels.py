@@ -94,14 +94,19 @@ def grey(image: Image, window: Window) -> UInt8[np.ndarray, "height width"]:
 def _with_contours(image: Image, labels: Labels, window: Window, colour: tuple[int, int, int]) -> UInt8[np.ndarray, "height width 3"]:
     picture = np.repeat(grey(image, window)[:, :, None], 3, axis=2)
     for mask, rgb in ((scar_of(labels), colour), (labels == Label.NO_REFLOW, NO_REFLOW_RGB)):
-        picture[_contour(mask, window)] = rgb
+        picture[outline(mask, window, width=2)] = rgb
     return picture
 
 
-def _contour(mask: Mask, window: Window) -> Bool[np.ndarray, "height width"]:
-    """A line along the inside of a mask, two screen pixels wide. The mask is not smoothed: its pixel steps are those of the label."""
-    large = ndimage.zoom(mask[window.rows, window.cols].astype(np.uint8), window.zoom, order=0, mode="nearest", grid_mode=True).astype(bool)
-    return np.asarray(large & ~ndimage.binary_erosion(large, iterations=2, border_value=1))
+def enlarged(values: Shaped[np.ndarray, "rows cols"], window: Window) -> Shaped[np.ndarray, "height width"]:
+    """A cropped mask or labels at the size of the picture. Nothing is smoothed: the pixel steps are those of the label."""
+    return np.asarray(ndimage.zoom(values[window.rows, window.cols], window.zoom, order=0, mode="nearest", grid_mode=True))
+
+
+def outline(mask: Mask, window: Window, *, width: int) -> Bool[np.ndarray, "height width"]:
+    """A line along the inside of a mask, `width` screen pixels wide."""
+    large = enlarged(mask.astype(np.uint8), window).astype(bool)
+    return np.asarray(large & ~ndimage.binary_erosion(large, iterations=width, border_value=1))
 
 
 def heart_window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:
@@ -125,13 +130,18 @@ def heart_window(images: list[Image], labels: Labels, spacing_mm: tuple[float, f
     return Window(rows=box[0], cols=box[1], zoom=zoom, black=black, white=white if white > black else black + 1.0)
 
 
-def _png(picture: UInt8[np.ndarray, "height width *channels"]) -> str:
+def png_bytes(picture: UInt8[np.ndarray, "height width *channels"], *, colours: int = 128) -> bytes:
+    """A PNG file. A palette makes it a third as large, and the contours keep their colours."""
     image = Picture.fromarray(picture)
     if image.mode == "RGB":
-        image = image.quantize(128, method=Picture.Quantize.MAXCOVERAGE)  # a third of the file size; the contours keep their colours
+        image = image.quantize(colours, method=Picture.Quantize.MAXCOVERAGE)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
-    return data_uri(buffer.getvalue(), "png")
+    return buffer.getvalue()
+
+
+def _png(picture: UInt8[np.ndarray, "height width *channels"]) -> str:
+    return data_uri(png_bytes(picture), "png")
 
 
 def _pixels(path: Path, index: int, flip: tuple[bool, bool] | None) -> tuple[Shaped[np.ndarray, "rows cols"], tuple[float, float]] | None:

@@ -11,7 +11,7 @@ import numpy as np
 from lgesynthnet import __version__
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.dicom.files import is_dicom
-from lgesynthnet.data.nifti import Volume, read_volume
+from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.data.view import anatomical_directions
 from lgesynthnet.errors import InputError, RunError
@@ -24,7 +24,7 @@ from lgesynthnet.export.folder import NOTICE, TABLE, ExportContent, case_table, 
 from lgesynthnet.export.gather import case_of_row, pseudonyms_for
 from lgesynthnet.export.notice import dicom_notice, terms
 from lgesynthnet.export.request import DicomRequest
-from lgesynthnet.export.run import ExportResult, count_notes, written_notes
+from lgesynthnet.export.run import ExportResult, count_notes, run_provenance, written_notes
 from lgesynthnet.files.owned import require_outside
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import OnCase, Place
@@ -74,7 +74,8 @@ def export_dicom(request: DicomRequest, out: Path, *, on_case: OnCase | None = N
     places = _places(run, rows, cohort)
     samples = [_Sample(row=row, case=case_of_row(run, row, request.label, shown), place=places[row.id]) for row in rows]
     cases = [sample.case for sample in samples]
-    provenance = _provenance(run, request)
+    of_run = run_provenance(run, request.label, all_samples=request.all_samples, names_kept=request.keep_identity)
+    provenance = {**of_run, "format": "dicom", "private": "kept" if request.keep_private else "removed"}
     identity = export_identity({"made": provenance}, cases)
     folders = {case.id: f"{case.shown_as}/{case.row['sample']}" for case in cases}
     files = {name: (f"{folder}/{IMAGE}", f"{folder}/{SEGMENTATION}") for name, folder in folders.items()}
@@ -129,7 +130,7 @@ def sample_for_dicom(
         comments=comments,
         numbers=numbers,
         labels=labels,
-        plane=_plane(volume),
+        plane=SlicePlane.from_affine(volume.affine, image.shape, (volume.pixel_mm[1], volume.pixel_mm[0]), volume.path),
         thickness_mm=volume.pixel_mm[2],
         position=0,
         identity=identity,
@@ -170,41 +171,6 @@ def _require_host(run: RunFolder, row: SampleRow, host: np.ndarray, path: Path) 
     image, hidden = (read_volume(file).stored[:, :, 0].T for file in (run.image(row), run.part(row, HIDDEN)))
     if image.shape != host.shape or not np.array_equal(image[hidden == 0], host[hidden == 0]):
         raise RunError(f"{path}: is not the host that {row.id} was painted into; give the hosts as they were with --hosts")
-
-
-def _plane(volume: Volume) -> SlicePlane:
-    """Where the one slice of a sample's file lies; the spacing is that of pixdim, as everywhere."""
-    axes = volume.affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])
-    along_row, along_column = (axes[:, i] / np.linalg.norm(axes[:, i]) for i in range(2))
-    x, y, z = (volume.affine[:3, 3] * (-1.0, -1.0, 1.0)).tolist()
-    across, down, _ = volume.pixel_mm
-    columns, rows, _ = volume.stored.shape
-    return SlicePlane(
-        shape=(rows, columns),
-        origin_mm=(x, y, z),
-        along_row=tuple(along_row.tolist()),
-        along_column=tuple(along_column.tolist()),
-        spacing_mm=(down, across),
-        path=volume.path,
-    )
-
-
-def _provenance(run: RunFolder, request: DicomRequest) -> dict[str, object]:
-    plan = run.plan
-    return {
-        "version": __version__,
-        "format": "dicom",
-        "run": run.name,
-        "plan": plan.hash,
-        "hosts": plan.hosts_fingerprint,
-        "generator": plan.generator_fingerprint,
-        "filter": plan.filter_fingerprint,
-        "label": request.label.value,
-        "kept_only": not request.all_samples,
-        "names": "kept" if request.keep_identity else "pseudonyms",
-        "private": "kept" if request.keep_private else "removed",
-        **({} if plan.masks_drawn_by is None else {"masks_drawn_by": plan.masks_drawn_by}),
-    }
 
 
 def _notes_on(sample: DicomSample) -> list[str]:
