@@ -43,7 +43,7 @@ def find_contour_files(folder: Path) -> list[Path]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append((Path(entry.path), depth + 1))
-                    elif entry.is_file() and _is_contour_file(Path(entry.path)):
+                    elif entry.is_file() and is_contour_file(Path(entry.path)):
                         files.append(Path(entry.path))
         except OSError as fault:
             raise InputError(f"{here}: cannot be read: {fault.strerror or fault}; check its permissions") from None
@@ -66,7 +66,8 @@ def _uids_in(path: Path, size: int, changed_ns: int) -> frozenset[str]:
     return frozenset(uid.decode() for uid in _UID.findall(read_bytes(path, MAX_BYTES)))
 
 
-def _is_contour_file(path: Path) -> bool:
+def is_contour_file(path: Path) -> bool:
+    """Whether a file holds contours or masks in one of the five formats, by its content; False also where it cannot be read."""
     try:
         with opened(path) as file:
             return kind_of(file.read(HEAD_BYTES), path.name) is not None

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
-from lgesynthnet.data.contours.finding import find_contour_files, names_an_instance
-from lgesynthnet.data.contours.kinds import HEAD_BYTES, Kind, kind_of
+from lgesynthnet.data.contours.finding import find_contour_files, is_contour_file, names_an_instance
 from lgesynthnet.data.contours.names import ContourNames
 from lgesynthnet.data.contours.reading import read_contour_labels
 from lgesynthnet.data.dicom.reading import DicomImage
@@ -20,7 +19,6 @@ from lgesynthnet.data.label_reading import fill_cavities, translate_labels
 from lgesynthnet.data.nifti import read_volume
 from lgesynthnet.data.planes import SlicePlane
 from lgesynthnet.errors import InputError
-from lgesynthnet.files.reading import opened
 from lgesynthnet.records import Label
 
 ON_GRID = 0.1  # voxels; a corner of the image that is further from the centre of a voxel lies on another grid
@@ -125,16 +123,7 @@ def _contour_files(image: DicomImage, source: DicomSource, patient: str, options
         return [path for path in find_contour_files(contours) if not options.several or names_an_instance(path, instances)]
     # In a folder of several patients, contours are a patient's own by the instances that they name, or by the sub-folder that they lie in.
     named_so = {path for path in image.others if not source.shared or patient in path.relative_to(source.folder).parts[:-1]}
-    return sorted(path for path in image.others if _kind(path) is not None and (path in named_so or names_an_instance(path, instances)))
-
-
-def _kind(path: Path) -> Kind | None:
-    """The format of the contours in a file; None where it holds none that can be read."""
-    try:
-        with opened(path) as file:
-            return kind_of(file.read(HEAD_BYTES), path.name)
-    except InputError:
-        return None
+    return sorted(path for path in image.others if is_contour_file(path) and (path in named_so or names_an_instance(path, instances)))
 
 
 def _on_plane(
