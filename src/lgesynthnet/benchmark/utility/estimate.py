@@ -16,7 +16,7 @@ from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.segmenter.heart import build_heart_segmenter
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.segmenters.downstream import MixedTask, MixingSettings
+from lgesynthnet.train.segmenters.published import MixedTask, MixingSettings
 
 SECONDS_PER_SAMPLE = 0.6  # to paint, filter and write one sample on one core
 SECONDS_PER_SLICE = 0.1  # to segment one slice with the small segmenter on one core

@@ -16,7 +16,7 @@ from lgesynthnet.segmenter.heart import ROLE
 from lgesynthnet.terms import Arm, LabelKind
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
-from lgesynthnet.train.segmenters.downstream import Augmentation, DownstreamSettings, train_downstream
+from lgesynthnet.train.segmenters.published import Augmentation, DownstreamSettings, train_downstream
 
 
 def fill_pool(experiment: UtilityExperiment, pool: Pool, read: bool) -> float:

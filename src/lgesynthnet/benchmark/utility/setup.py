@@ -11,7 +11,7 @@ from lgesynthnet.benchmark.utility.pools import SamplePools
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset
-from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamRecipe
+from lgesynthnet.train.segmenters.published import DOWNSTREAM, DownstreamRecipe
 
 RECORD = "record.json"
 

@@ -157,9 +157,9 @@ def bias_field(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[T
     return x * torch.exp(field * uniform(rng, len(x), 0, 0.35))
 
 
-def lower_resolution(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator) -> Float[Tensor, "b 1 h w"]:
-    """Half of the images at a lower resolution, down to a third; one factor for the batch."""
-    side = round(x.shape[-1] * float(rng.uniform(0.33, 0.9)))
+def lower_resolution(x: Float[Tensor, "b 1 h w"], rng: np.random.Generator, *, lowest: float = 0.33) -> Float[Tensor, "b 1 h w"]:
+    """Half of the images at a lower resolution, down to `lowest` times their own; one factor for the batch."""
+    side = round(x.shape[-1] * float(rng.uniform(lowest, 0.9)))
     coarse = functional.interpolate(x, (side, side), mode="bilinear", align_corners=False, antialias=True)
     coarse = functional.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=False)
     return torch.where(chosen(rng, len(x), 0.5), coarse, x)

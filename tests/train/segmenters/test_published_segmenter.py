@@ -13,7 +13,7 @@ from lgesynthnet.records import Label
 from lgesynthnet.segmenter.densenet import DenseNetUNet
 from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, Kind, build_heart_segmenter
 from lgesynthnet.train.examples.slices import SliceDataset
-from lgesynthnet.train.segmenters.downstream import (
+from lgesynthnet.train.segmenters.published import (
     DOWNSTREAM,
     Augmentation,
     DownstreamSettings,
