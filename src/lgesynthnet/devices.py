@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lgesynthnet.errors import InputError
+from lgesynthnet.terms import Precision
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,14 @@ def usable_device(name: str) -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         raise InputError("--device mps: this machine has no such device, or this build of torch cannot use it; give --device cpu")
     return torch.device(name)
+
+
+def training_precision(device: str) -> Precision:
+    """The number format that trains fastest on this device: bfloat16 on processors with matrix units for it (AMX), else float32."""
+    import torch
+
+    fast = usable_device(device).type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return Precision.BF16 if fast else Precision.NO
 
 
 def _check_cuda(name: str) -> None:

@@ -135,46 +135,59 @@ class Stage(StrEnum):
 GENERATOR_STAGES = (Stage.AUTOENCODER, Stage.TEXT, Stage.BASE, Stage.CONTROL, Stage.REWARD)  # in the order of training
 
 
+class Baseline(StrEnum):
+    """The segmenter that is trained and tested: three that see a crop round the heart, the published one, and one for tests.
+
+    `crop` is told nothing of the wall, `cascade` draws it first, and `known-wall` is given it, as by contours of a cine study.
+    """
+
+    CROP = "crop"
+    CASCADE = "cascade"
+    KNOWN_WALL = "known-wall"
+    PUBLISHED = "published"
+
+
 class Arm(StrEnum):
-    """What a segmenter is trained on. All but the first three add synthetic slices to the real slices."""
+    """What a segmenter is trained on. From `resampled` on, they are the recipe with other slices in place of the painted ones."""
 
     REAL = "real"
-    STRONG = "real-strong"
-    RESAMPLED = "real-resampled"
+    PHANTOM_FIRST = "phantom-first"
+    PAINTED = "painted"
+    ORIGIN = "painted-origin"
+    RECIPE = "recipe"
+    RESAMPLED = "resampled"
+    HOSTS = "unpainted-hosts"
+    PHANTOM = "phantom-slices"
     COPY_PASTE = "copy-paste"
     PASTE = "paste"
     SPADE_LIMITED = "spade-limited"
     SPADE_FULL = "spade-full"
     CONTROLNET = "controlnet"
-    UNFILTERED = "lgesynthnet-unfiltered"
-    LGESYNTHNET = "lgesynthnet"
-    READ = "lgesynthnet-read"
-    PHANTOM = "phantom"
+    UNFILTERED = "unfiltered"
+    READ = "labels-as-read"
 
     @property
     def label(self) -> str:
         """The name in tables and charts."""
         return ARM_LABELS[self]
 
-    @property
-    def real_only(self) -> bool:
-        """Whether the training set holds each real slice once and nothing else, so that it has one size."""
-        return self in (Arm.REAL, Arm.STRONG)
-
 
 ARM_LABELS = {
-    Arm.REAL: "real only",
-    Arm.STRONG: "real only, strong augmentation",
-    Arm.RESAMPLED: "+ real scarred slices again",
-    Arm.COPY_PASTE: "+ copied scars",
-    Arm.PASTE: "+ intensity paste",
-    Arm.SPADE_LIMITED: "+ SPADE-LC",
-    Arm.SPADE_FULL: "+ SPADE-FC",
-    Arm.CONTROLNET: "+ ControlNet",
-    Arm.UNFILTERED: "+ LGESynthNet, unfiltered",
-    Arm.LGESYNTHNET: "+ LGESynthNet",
-    Arm.READ: "+ LGESynthNet, labels as read",
-    Arm.PHANTOM: "+ phantom slices",
+    Arm.REAL: "real slices",
+    Arm.PHANTOM_FIRST: "real slices, phantom first",
+    Arm.PAINTED: "+ painted, plainly mixed",
+    Arm.ORIGIN: "+ painted, origin channel",
+    Arm.RECIPE: "+ painted, origin channel, phantom first (the recipe)",
+    Arm.RESAMPLED: "recipe with real scarred slices again",
+    Arm.HOSTS: "recipe with unpainted hosts",
+    Arm.PHANTOM: "recipe with phantom slices",
+    Arm.COPY_PASTE: "recipe with copied scars",
+    Arm.PASTE: "recipe with intensity paste",
+    Arm.SPADE_LIMITED: "recipe with SPADE-LC",
+    Arm.SPADE_FULL: "recipe with SPADE-FC",
+    Arm.CONTROLNET: "recipe with ControlNet",
+    Arm.UNFILTERED: "recipe, samples unfiltered",
+    Arm.READ: "recipe, labels as read",
 }
 
 

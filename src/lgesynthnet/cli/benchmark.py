@@ -12,10 +12,11 @@ from lgesynthnet.benchmark.request import ComparisonRequest
 from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
-from lgesynthnet.terms import Arm, Method, Prior
+from lgesynthnet.terms import Arm, Baseline, Method, Prior, RecipeName
 
 if TYPE_CHECKING:
     from lgesynthnet.benchmark.trained_methods import TrainedMethods
+    from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 
 app = typer.Typer(no_args_is_help=True, help="Compare LGESynthNet with other methods on your own patients.")
 
@@ -69,43 +70,50 @@ def utility(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for samples, runs and tables. The same command resumes an interrupted experiment.")
     ],
+    baselines: Annotated[
+        list[Baseline] | None,
+        typer.Option(
+            "--baseline",
+            help="Segmenter to train. crop: sees a crop round the heart. cascade: draws the wall first. known-wall: is given the wall. "
+            "published: DenseNet-121 on whole slices, needs a GPU. Repeat the option for several.",
+            show_default="crop",
+        ),
+    ] = None,
     arms: Annotated[
         list[Arm] | None,
-        typer.Option("--arm", help="Run only this arm (a kind of training set). Repeat the option for several.", show_default="all"),
+        typer.Option(
+            "--arm",
+            help="Run this arm (a kind of training set). Repeat the option for several.",
+            show_default="real, phantom-first, painted, recipe",
+        ),
     ] = None,
-    sizes: Annotated[
-        str,
-        typer.Option(help="Numbers of synthetic slices, separated by commas. Arm lgesynthnet uses all of them, the other arms the first."),
-    ] = "300,500,1000,1500",
-    seeds: Annotated[int, typer.Option(min=1, help="Segmenters to train on each training set, with seeds 0 to N - 1.")] = 3,
-    low_data: Annotated[
+    scarred: Annotated[
+        str, typer.Option(help="Numbers of training patients with scar, separated by commas; `all` takes all of the part train.")
+    ] = "2,4,8,all",
+    healthy: Annotated[str, typer.Option(help="Numbers of training patients without scar, separated by commas, or `all`.")] = "all",
+    draws: Annotated[int, typer.Option(min=1, help="Random draws of the training patients, each with a training seed of its own.")] = 4,
+    size: Annotated[int, typer.Option(min=1, help="Kept samples in all training patients together. A run uses those in its own.")] = 900,
+    painter: Annotated[
         str,
         typer.Option(
-            "--low-data",
-            help="Train also on this number of patients only, with and without samples painted into them. For several numbers: 5,10,20.",
+            help="Model that paints for the arms of LGESynthNet; it must not have met a patient whom a run does not train on. "
+            "`trained`: the one that --models holds, or that is trained on all training patients."
         ),
-    ] = "",
-    low_data_model: Annotated[
-        str, typer.Option(help="Generator for the low-data runs. It must not have been trained on any of your patients.")
     ] = "phantom",
+    first: Annotated[Path, typer.Option(help="Model with the first weights of the arms that start from simulated hearts.")] = Path(
+        "phantom"
+    ),
+    folds: Annotated[
+        int, typer.Option(min=0, help="Folds over the training patients, which set cut-offs for false-positive rates; 0: none are set.")
+    ] = 0,
     tested: Annotated[str, typer.Option(help="Parts of --splits to test on, separated by commas.")] = "audit,test",
     work: Annotated[
         Path | None, typer.Option(help="Work folder where the generators are trained, or are trained already.", show_default="OUT/work")
     ] = None,
-    downstream: Annotated[
-        str,
-        typer.Option(
-            help="Segmenter to train. small: starts from the phantom's weights. scratch: starts from random weights. "
-            "published: DenseNet-121, needs a GPU. tiny: for tests."
-        ),
-    ] = "small",
-    downstream_init: Annotated[
-        str | None,
-        typer.Option(help="First weights of the segmenter: a segmenter's folder or a model folder.", show_default="those of --downstream"),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps of every segmenter.", show_default="those of --downstream")
-    ] = None,
+    downstream_recipe: Annotated[
+        RecipeName, typer.Option(help="Size and steps of the segmenters: cpu, or tiny for tests.")
+    ] = RecipeName.CPU,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps of every segmenter.", show_default="those of the recipe")] = None,
     prior: Annotated[Prior, typer.Option(help="Distribution of the painted scars.")] = Prior.ISCHAEMIC,
     workers: Annotated[int, typer.Option(min=1, help="Number of parallel processes. Each uses one core.")] = 1,
     ray: Annotated[
@@ -120,39 +128,47 @@ def utility(
         bool, typer.Option("--dry-run", "-n", help="Print all pools and runs with an estimate of the time, and stop.")
     ] = False,
 ) -> None:
-    """Measure what synthetic slices are worth: train segmenters with and without them, and test on patients that no model has seen.
+    """Measure what samples are worth: train segmenters with and without them, and test on patients that no model has seen.
 
-    Writes runs.csv, utility.csv, utility.md and utility.html into a folder named after --downstream.
+    Writes runs.csv, utility.csv, utility.md and utility.html into a folder named after --baseline.
 
-    Example: lgesynthnet benchmark utility --data emidec --splits emidec/splits.json --models weights/emidec --out runs/utility --workers 2
+    Example: lgesynthnet benchmark utility --data emidec --splits emidec/splits.json --out runs/utility --scarred 4 --workers 2
     """
-    from lgesynthnet.benchmark.utility.experiment import Progress, run_experiment
     from lgesynthnet.benchmark.utility.pools import SamplePools
-    from lgesynthnet.benchmark.utility.settings import ExperimentSettings
+    from lgesynthnet.benchmark.utility.settings import FLOOR, ExperimentSettings
     from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 
     trained = _trained_methods(request, work or out / "work")
-    settings = ExperimentSettings(
-        arms=tuple(arms or Arm),
-        sizes=_whole_numbers(sizes, "--sizes"),
-        seeds=seeds,
-        tested=tuple(part.strip() for part in tested.split(",")),
-        low_data=_whole_numbers(low_data, "--low-data"),
-        low_data_model=low_data_model,
-        downstream=downstream,
-        steps=steps,
-        init=downstream_init,
-        prior=prior,
-        seed=request.seed,
-    )
     pools = SamplePools(methods=trained, out=out, prior=prior, seed=request.seed)
-    experiment = UtilityExperiment(pools=pools, settings=settings, unchecked=unchecked)
+    for baseline in baselines or [Baseline.CROP]:
+        settings = ExperimentSettings(
+            arms=tuple(arms or FLOOR),
+            baseline=baseline,
+            scarred=_counts(scarred, "--scarred"),
+            healthy=_counts(healthy, "--healthy"),
+            draws=draws,
+            size=size,
+            tested=tuple(part.strip() for part in tested.split(",")),
+            painter=None if painter == "trained" else painter,
+            recipe=downstream_recipe.value,
+            steps=steps,
+            folds=folds,
+            prior=prior,
+            seed=request.seed,
+        )
+        _run_utility(UtilityExperiment(pools=pools, settings=settings, unchecked=unchecked, first=first), workers, ray, dry_run=dry_run)
+
+
+def _run_utility(experiment: UtilityExperiment, workers: int, ray: str | None, *, dry_run: bool) -> None:
+    """Run the experiment with one segmenter, or say what would be run."""
+    from lgesynthnet.benchmark.utility.experiment import Progress, run_experiment
+
     if dry_run:
         from lgesynthnet.benchmark.utility.estimate import estimate
 
         console.result(estimate(experiment, workers=workers))
         return
-    with interruptible("the same command continues"), console.bar("pools and runs") as advance:
+    with interruptible("the same command continues"), console.bar(f"{experiment.settings.baseline}: pools and runs") as advance:
 
         def on_job(progress: Progress) -> None:
             advance(progress.done, progress.total)
@@ -164,11 +180,12 @@ def utility(
     console.result(f"page: {page}")
 
 
-def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
+def _counts(text: str, option: str) -> tuple[int | None, ...]:
+    """Numbers of patients; None stands for all."""
     try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
+        return tuple(None if part.strip() == "all" else int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise typer.BadParameter(f"{option}: expected whole numbers separated by commas, got {text}") from None
+        raise typer.BadParameter(f"{option}: expected whole numbers or `all`, separated by commas, got {text}") from None
 
 
 def _trained_methods(request: ComparisonRequest, work: Path) -> TrainedMethods:

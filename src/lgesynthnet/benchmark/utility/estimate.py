@@ -14,12 +14,17 @@ from lgesynthnet.benchmark.utility.experiment import missing_stages
 from lgesynthnet.benchmark.utility.leaks import check_for_leaks
 from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
-from lgesynthnet.segmenter.heart import build_heart_segmenter
+from lgesynthnet.devices import training_precision
+from lgesynthnet.segmenter.downstream import WallFrom, build_downstream
+from lgesynthnet.segmenter.heart import Kind, build_heart_segmenter
+from lgesynthnet.terms import Baseline, Precision
 from lgesynthnet.threads import one_thread
-from lgesynthnet.train.segmenters.published import MixedTask, MixingSettings
+from lgesynthnet.train.loop import Task
+from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, CropTask, DownstreamTraining
+from lgesynthnet.train.segmenters.published import PUBLISHED, MixedTask
 
 SECONDS_PER_SAMPLE = 0.6  # to paint, filter and write one sample on one core
-SECONDS_PER_SLICE = 0.1  # to segment one slice with the small segmenter on one core
+SECONDS_PER_SLICE = 0.2  # to segment one slice in eight views on one core
 SLICES_PER_PATIENT = 8
 TIMED_STEPS = 3
 
@@ -40,16 +45,15 @@ def estimate(experiment: UtilityExperiment, *, workers: int) -> str:
 def _estimate(experiment: UtilityExperiment, workers: int) -> str:
     plan = experiment.plan()
     stages = missing_stages(experiment, plan)
-    provenance = [] if stages else check_for_leaks(experiment, plan.pools)
+    provenance = [] if stages else check_for_leaks(experiment, plan)
     open_runs = [run for run in plan.runs if not experiment.is_finished(run)]
     lines = [f"to train first: {', '.join(stages)} (minutes to an hour each)"] if stages else []
     lines += provenance
     lines += [_pool_line(experiment, pool) for pool in plan.pools]
     lines += [_run_line(experiment, run) for run in plan.runs]
-    steps = experiment.recipe.loop.steps + experiment.settings.real_last
-    tested_slices = SLICES_PER_PATIENT * (len(experiment.tested) + len(experiment.splits["val"]))
+    tested_slices = SLICES_PER_PATIENT * len(experiment.tested)
     seconds = _missing_samples(experiment, plan, open_runs) * SECONDS_PER_SAMPLE
-    seconds += len(open_runs) * (_seconds_per_step(experiment) * steps + tested_slices * SECONDS_PER_SLICE)
+    seconds += len(open_runs) * (_seconds_per_step(experiment) * experiment.loop.steps + tested_slices * SECONDS_PER_SLICE)
     minutes = seconds / max(workers, 1) / 60
     lines.append(f"{len(open_runs)} of {len(plan.runs)} runs to do: about {minutes:.0f} minutes on {workers} idle cores")
     return "\n".join(lines)
@@ -63,7 +67,7 @@ def _pool_line(experiment: UtilityExperiment, pool: Pool) -> str:
 
 def _run_line(experiment: UtilityExperiment, run: Run) -> str:
     finished = ", finished" if experiment.is_finished(run) else ""
-    return f"run {run.name}: {len(run.patients)} real patients + {run.size} synthetic slices{finished}"
+    return f"run {run.name}: {run.regime.label}{finished}"
 
 
 def _missing_samples(experiment: UtilityExperiment, plan: UtilityPlan, open_runs: list[Run]) -> int:
@@ -73,15 +77,21 @@ def _missing_samples(experiment: UtilityExperiment, plan: UtilityPlan, open_runs
 
 def _seconds_per_step(experiment: UtilityExperiment) -> float:
     """The fastest of a few real training steps."""
-    recipe = experiment.recipe
+    settings, real = experiment.settings, experiment.real_slices()
     torch.manual_seed(0)
-    network = build_heart_segmenter(recipe.filters, recipe.kind)
-    mixing = MixingSettings(share=0.0, side=recipe.side, jaccard=recipe.jaccard)
-    task = MixedTask(network, experiment.real_slices(), None, mixing)
+    if settings.baseline is Baseline.PUBLISHED:
+        published = PUBLISHED[settings.recipe]
+        task: Task = MixedTask(build_heart_segmenter(published.filters, Kind.DENSENET121), real, None, published.side)
+    else:
+        recipe, wall_from = DOWNSTREAM[settings.recipe], WallFrom(settings.baseline.value)
+        task = CropTask(build_downstream(recipe.filters, wall_from), real, None, DownstreamTraining(recipe=recipe, wall_from=wall_from))
+    fast = training_precision("cpu") is Precision.BF16 and settings.baseline is not Baseline.PUBLISHED
     with one_thread():
         seconds = []
         for step in range(TIMED_STEPS):
             began = time.monotonic()
-            torch.autograd.backward(task.loss(np.random.default_rng(step), recipe.loop.batch))
+            with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+                loss = task.loss(np.random.default_rng(step), experiment.loop.batch)
+            torch.autograd.backward(loss)
             seconds.append(time.monotonic() - began)
-    return min(seconds)
+    return min(seconds) * (2 if settings.baseline is Baseline.CASCADE else 1)

@@ -16,7 +16,7 @@ from lgesynthnet.benchmark.utility.settings import store_or_compare_settings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed
-from lgesynthnet.terms import Arm
+from lgesynthnet.terms import LabelKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def run_experiment(
         for stage in missing_stages(experiment, plan):
             note(f"training {stage}; checkpoints are in {methods.work}")
             methods.train(stage, lambda stage, done, total: None)
-        provenance = check_for_leaks(experiment, plan.pools)
+        provenance = check_for_leaks(experiment, plan)
         try:
             with executor(workers, ray=ray) as processes:
                 run_jobs(experiment, plan, processes, on_job=on_job)
@@ -94,7 +94,7 @@ def run_jobs(
     waiting = [run for run in plan.runs if not experiment.is_finished(run)]
     # The plan has the largest pool first. Runs that need no pool keep the other processes busy meanwhile.
     pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in waiting)]
-    pools_to_read = {run.pool for run in waiting if run.arm is Arm.READ}
+    pools_to_read = {run.pool for run in waiting if run.settings.labels is LabelKind.READ}
     jobs: dict[Future[float], Pool | Run] = {
         executor.submit(fill_pool, experiment, pool, pool.name in pools_to_read): pool for pool in pools
     }
@@ -117,7 +117,6 @@ def run_jobs(
 
 def _store_settings(experiment: UtilityExperiment) -> None:
     settings = experiment.settings
-    patients = {part: sorted(experiment.splits[part]) for part in ("train", "val", *settings.tested)}
+    patients = {part: sorted(experiment.splits[part]) for part in ("train", *settings.tested)}
     store_or_compare_settings(settings.painting | {"train": patients["train"]}, experiment.out)
-    for variant in (settings.without_samples, settings):
-        store_or_compare_settings(variant.training | {"patients": patients}, experiment.out / variant.variant)
+    store_or_compare_settings(settings.training | {"patients": patients}, experiment.folder)

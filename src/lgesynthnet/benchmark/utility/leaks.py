@@ -1,38 +1,39 @@
-"""Checks that no model was trained on a patient of the test set."""
+"""Checks that no model was trained on a patient whom its run does not know."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from lgesynthnet.benchmark.utility.plan import Pool
+from lgesynthnet.benchmark.utility.plan import Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import patients_behind
-from lgesynthnet.terms import Arm
 
 
-def check_for_leaks(experiment: UtilityExperiment, pools: Sequence[Pool]) -> list[str]:
-    """Check the generators, the filters and the first weights of the segmenter; the auditor makes and keeps no sample.
+def check_for_leaks(experiment: UtilityExperiment, plan: UtilityPlan) -> list[str]:
+    """Check the generators, the filters and the first weights of the segmenters; the auditor makes and keeps no sample.
+
+    A model may have learnt from the patients of a run alone: else a run with few patients would profit from the labels of others.
 
     Returns:
         One sentence for each model on the patients that it was trained on.
     Raises:
-        RunError: a model was trained on a tested patient, or has no record of its training patients and `unchecked` is off.
+        RunError: a model was trained on a tested patient or on one who is not in a run that uses it, or has no record of its training
+            patients and `unchecked` is off.
     """
-    methods, tested, provenance = experiment.pools.methods, set(experiment.tested), []
-    models: dict[str, Path | str | None] = {}
-    for pool in pools:
+    methods, provenance = experiment.pools.methods, []
+    models: dict[str, tuple[Path | str | None, list[Run]]] = {}
+    for pool in plan.pools:
+        users = [run for run in plan.runs if run.pool == pool.name]
         if pool.model is not None:
-            models[f"{pool.model}, generator and filter of the low-data runs"] = pool.model
+            models[f"{pool.model}, generator and filter"] = (pool.model, users)
         elif pool.method is not None:
-            models[f"generator {pool.method.value}"] = methods.folder_of(pool.method.trained_as)
-            models["filter"] = (folder := methods.filter()) and folder.parent
-            if pool.name == Arm.COPY_PASTE.value:
-                provenance.append(f"copied scars: from the {len(experiment.splits['train'])} training patients")
-    if experiment.init is not None:
-        models["first weights of the segmenter"] = experiment.init
-    for use, model in models.items():
+            models[f"generator {pool.method.value}"] = (methods.folder_of(pool.method.trained_as), users)
+            models[f"filter of {pool.method.value}"] = ((folder := methods.filter()) and folder.parent, users)
+    first = [run for run in plan.runs if run.settings.phantom_first]
+    if first:
+        models["first weights of the segmenters"] = (experiment.first, first)
+    for use, (model, users) in models.items():
         if model is None:
             continue
         patients = patients_behind(model)
@@ -41,11 +42,13 @@ def check_for_leaks(experiment: UtilityExperiment, pools: Sequence[Pool]) -> lis
                 f"{model}: has no record of its training patients (used as: {use}), so a leak into the test set cannot be excluded; "
                 "train it again with --splits, or give --unchecked if you know that it has seen no tested patient"
             )
-        if patients is not None and patients & tested:
-            raise RunError(
-                f"{model}: was trained on patients of the test set: {', '.join(sorted(patients & tested)[:5])} (used as: {use}). "
-                "Train it on the train part only, or choose other parts with --tested"
-            )
+        for run in users if patients else ():
+            foreign = (patients or set()) - set(run.patients)
+            if foreign:
+                raise RunError(
+                    f"{model}: was trained on patients who are not among those of run {run.name}: {', '.join(sorted(foreign)[:5])} "
+                    f"(used as: {use}). Use a model that has not met them, or take all training patients with --scarred all --healthy all"
+                )
         provenance.append(f"{use}: {_described(patients)}")
     return provenance
 

@@ -24,7 +24,7 @@ def write(experiment: UtilityExperiment, provenance: Sequence[str]) -> Path:
     out, runs = experiment.folder, finished_runs(experiment)
     results = group_runs(experiment, runs, provenance)
     titled_tables = tables(results)
-    write_bytes(out / "runs.csv", runs_csv(experiment, runs).encode("utf-8"))
+    write_bytes(out / "runs.csv", runs_csv(runs).encode("utf-8"))
     write_bytes(out / "utility.csv", to_csv(results).encode("utf-8"))
     write_bytes(out / "utility.md", markdown(results, titled_tables).encode("utf-8"))
     drawn = charts(results) if results.groups else {}

@@ -1,4 +1,4 @@
-"""The plan of a utility experiment: which segmenters are trained on which patients, and which synthetic slices they need."""
+"""The plan of a utility experiment: which segmenters are trained on which patients, and which samples they need."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lgesynthnet.benchmark.utility.arms import FILTERED, METHOD_OF_ARM
+from lgesynthnet.benchmark.utility.arms import ARMS, Added, ArmSettings
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import RunError
 from lgesynthnet.terms import Arm, Method
 
+SIMULATED = "simulated"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """A set of synthetic slices, in a fixed order. Each run uses the first ones of its pool.
+    """A set of samples, in a fixed order. Each run uses those of its pool that lie in its own patients.
 
     Attributes:
         method: the generator's method; None for simulated patients.
-        model: a model to use in place of the trained one; for low-data runs, whose model must not know the patients.
+        model: a model to use in place of the one that is trained on the training patients.
         patients: the patients whose scar-free slices are the hosts; empty for simulated patients.
         count: number of samples needed, kept or not.
         kept: number of samples needed that the filter keeps.
@@ -34,28 +36,28 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSet:
-    """What a segmenter is trained on, whatever its seed.
+class Regime:
+    """How many patients of each kind there are to train on."""
 
-    Attributes:
-        size: number of synthetic slices.
-        patient_count: number of real patients in a low-data run; None for all training patients.
-    """
-
-    arm: Arm
-    size: int
-    patient_count: int | None = None
+    scarred: int
+    healthy: int
 
     @property
     def label(self) -> str:
-        """Its name in tables and charts."""
-        patients = f"{self.patient_count} patients, " if self.patient_count is not None else ""
-        return f"{patients}{self.arm.label}{f' {self.size}' if self.size else ''}"
+        return f"{self.scarred} with scar, {self.healthy} without"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """What a segmenter is trained on, whatever the draw of the patients."""
+
+    arm: Arm
+    regime: Regime
 
     @property
     def sort_key(self) -> tuple[int, int, int]:
         """Orders the rows of a table."""
-        return (self.patient_count or 0, list(Arm).index(self.arm), self.size)
+        return (self.regime.scarred, self.regime.healthy, list(Arm).index(self.arm))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,20 +65,23 @@ class Run(TrainingSet):
     """One segmenter to train and test.
 
     Attributes:
+        draw: which random draw of the patients; also the seed of the training.
         patients: names of the real patients.
-        pool: name of the pool of its synthetic slices.
+        pool: name of the pool of its added slices; None where it needs none.
     """
 
-    seed: int
+    draw: int
     patients: tuple[str, ...]
     pool: str | None = None
 
     @property
     def name(self) -> str:
         """Its folder."""
-        patients = f"p{self.patient_count:02d}-" if self.patient_count is not None else ""
-        size = f"-{self.size}" if self.size else ""
-        return f"{patients}{self.arm.value}{size}-s{self.seed}"
+        return f"{self.regime.scarred:02d}-{self.regime.healthy:02d}-{self.arm.value}-d{self.draw}"
+
+    @property
+    def settings(self) -> ArmSettings:
+        return ARMS[self.arm]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,49 +101,61 @@ def plan_experiment(settings: ExperimentSettings, train: Sequence[str], scarred:
     Raises:
         RunError: the settings are incomplete or out of range.
     """
-    if not settings.arms or settings.seeds < 1 or not settings.sizes or min(settings.sizes) < 1:
-        raise RunError("an experiment needs at least one arm, one seed and one size, and each size must be 1 or more")
-    if any(not 2 <= count <= len(train) for count in settings.low_data):
-        counts = ", ".join(map(str, settings.low_data))
-        raise RunError(f"--low-data {counts}: each number must be between 2 and {len(train)}, the number of training patients")
-    everyone, runs, pools = tuple(sorted(train)), [], dict[str, Pool]()
-    seeds = range(settings.seeds)
-    for arm in settings.arms:
-        sizes = (0,) if arm.real_only else settings.sizes if arm is Arm.LGESYNTHNET else settings.sizes[:1]
-        for size in sizes:
-            pool = _pool(arm, size, everyone)
-            runs += [Run(arm=arm, size=size, seed=seed, patients=everyone, pool=pool.name if pool else None) for seed in seeds]
-            if pool is not None:
-                pools[pool.name] = _merged(pools.get(pool.name), pool)
-    for count in sorted(set(settings.low_data)):
-        for seed in seeds:
-            patients = choose_patients(everyone, scarred, count, seed=seed)
-            pool = _low_data_pool(settings, patients, seed)
-            pools[pool.name] = pool
-            runs.append(Run(arm=Arm.REAL, size=0, seed=seed, patients=patients, patient_count=count))
-            runs.append(Run(arm=Arm.LGESYNTHNET, size=settings.sizes[0], seed=seed, patients=patients, patient_count=count, pool=pool.name))
+    if not settings.arms or settings.draws < 1 or settings.size < 1:
+        raise RunError("an experiment needs at least one arm, one draw and one sample")
+    runs: list[Run] = []
+    pools: dict[str, Pool] = {}
+    for regime in _regimes(settings, train, scarred):
+        for draw in range(settings.draws):
+            patients = choose_patients(train, scarred, regime, draw=draw)
+            for arm in settings.arms:
+                pool = _pool(settings, arm, tuple(sorted(train)))
+                if pool is not None:
+                    pools[pool.name] = _merged(pools.get(pool.name), pool)
+                runs.append(Run(arm=arm, regime=regime, draw=draw, patients=patients, pool=pool.name if pool else None))
+    # First come the draws that all regimes and arms have, so that an interrupted experiment has whole rows.
+    runs.sort(key=lambda run: run.draw)
     return UtilityPlan(pools=tuple(sorted(pools.values(), key=lambda pool: -pool.count)), runs=tuple(runs))
 
 
-def _pool(arm: Arm, size: int, patients: tuple[str, ...]) -> Pool | None:
-    if arm is Arm.PHANTOM:
-        return Pool(name="phantom", method=None, count=size)
-    method = METHOD_OF_ARM.get(arm)
-    if method is None:
+def _regimes(settings: ExperimentSettings, train: Sequence[str], scarred: Mapping[str, bool]) -> list[Regime]:
+    with_scar = sum(scarred[name] for name in train)
+    without = len(train) - with_scar
+    regimes = []
+    for option, counts, most, least in (("--scarred", settings.scarred, with_scar, 1), ("--healthy", settings.healthy, without, 0)):
+        if any(count is not None and not least <= count <= most for count in counts):
+            raise RunError(f"{option}: each number must be between {least} and {most}, the number of such training patients, or `all`")
+    for count in settings.scarred:
+        for healthy in settings.healthy:
+            regime = Regime(scarred=with_scar if count is None else count, healthy=without if healthy is None else healthy)
+            regimes += [regime] if regime not in regimes else []
+    return regimes
+
+
+def choose_patients(names: Sequence[str], scarred: Mapping[str, bool], regime: Regime, *, draw: int) -> tuple[str, ...]:
+    """Random patients with and without scar. In one draw, the patients of a smaller number are among those of a larger one."""
+    rng = np.random.default_rng([draw, 17])
+    chosen: list[str] = []
+    for has_scar, count in ((True, regime.scarred), (False, regime.healthy)):
+        group = [name for name in sorted(names) if scarred[name] is has_scar]
+        chosen += [group[i] for i in rng.permutation(len(group))[:count]]
+    return tuple(sorted(chosen))
+
+
+def _pool(settings: ExperimentSettings, arm: Arm, patients: tuple[str, ...]) -> Pool | None:
+    """The pool of an arm, painted into all training patients."""
+    about, size = ARMS[arm], settings.size
+    if about.added is Added.SIMULATED:
+        return Pool(name=SIMULATED, method=None, count=size)
+    if about.added is not Added.PAINTED or about.method is None:
         return None
-    return Pool(name=method.value, method=method, patients=patients, count=size, kept=size if arm in FILTERED else 0)
+    own = settings.painter if about.method is Method.LGESYNTHNET else None
+    name = about.method.value if own is None else f"{about.method.value}-{_short_name(own)}"
+    return Pool(name=name, method=about.method, model=own, patients=patients, count=size, kept=size if about.filtered else 0)
 
 
-def _low_data_pool(settings: ExperimentSettings, patients: tuple[str, ...], seed: int) -> Pool:
-    size = settings.sizes[0]
-    return Pool(
-        name=f"low-data-{len(patients):02d}-s{seed}",
-        method=Method.LGESYNTHNET,
-        model=settings.low_data_model,
-        patients=patients,
-        count=size,
-        kept=size,
-    )
+def _short_name(model: str) -> str:
+    return model.rstrip("/").rpartition("/")[2]
 
 
 def _merged(known: Pool | None, pool: Pool) -> Pool:
@@ -146,20 +163,3 @@ def _merged(known: Pool | None, pool: Pool) -> Pool:
     if known is None:
         return pool
     return replace(known, count=max(known.count, pool.count), kept=max(known.kept, pool.kept))
-
-
-def choose_patients(names: Sequence[str], scarred: Mapping[str, bool], count: int, *, seed: int) -> tuple[str, ...]:
-    """`count` random patients, with and without scar in the same proportion as in `names`, and at least one of each.
-
-    With the same seed, the patients of a smaller count are among those of a larger one.
-
-    Raises:
-        RunError: no patient has scar, or all have.
-    """
-    rng = np.random.default_rng([seed, 17])
-    groups = [[name for name in sorted(names) if scarred[name] is has_scar] for has_scar in (True, False)]
-    if not all(groups):
-        raise RunError("--low-data needs training patients with scar and training patients without; leave the option out")
-    with_scar, without = ([group[i] for i in rng.permutation(len(group))] for group in groups)
-    scarred_count = min(max(round(count * len(with_scar) / len(names)), 1, count - len(without)), count - 1)
-    return tuple(sorted(with_scar[:scarred_count] + without[: count - scarred_count]))

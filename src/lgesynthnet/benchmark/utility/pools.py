@@ -73,23 +73,34 @@ class SamplePools:
             if not _is_prepared(path, source):
                 write_slice_dataset(self._stacks(pool.name, labels), path, source=source, place=str(self.folder(pool.name)))
 
-    def slices(self, pool: str, size: int, *, kept: bool, labels: LabelKind = LabelKind.INTENDED) -> SliceDataset:
-        """The first `size` slices of a pool that have scar.
+    def slices(self, pool: str, size: int, *, patients: Sequence[str], kept: bool, labels: LabelKind = LabelKind.INTENDED) -> SliceDataset:
+        """The slices of a pool that have scar, and whose hosts are slices of these patients; at most the first `size` of them.
 
         Args:
+            patients: names of the hosts' patients; simulated patients are taken whoever these are.
             kept: use only samples that the filter kept.
         Raises:
-            RunError: the pool has fewer.
+            RunError: there are none.
         """
         dataset = read_slice_dataset(self.prepared_path(pool, labels))
-        samples = self.samples(pool)
-        if samples:
-            index = np.array([i for i, name in enumerate(dataset.patients) if name in samples and (samples[name] or not kept)], dtype=int)
-        else:  # simulated patients, who have slices without scar too
+        hosts = self._hosts(pool, kept=kept)
+        if hosts is None:  # simulated patients, who have slices without scar too
             index = np.flatnonzero(dataset.scarred)
-        if len(index) < size:
-            raise RunError(f"{self.folder(pool)}: has {len(index)} usable slices, but {size} are needed; the same command paints more")
+        else:
+            index = np.array([i for i, name in enumerate(dataset.patients) if hosts.get(name) in patients], dtype=int)
+        if not index.size:
+            raise RunError(
+                f"{self.folder(pool)}: no sample lies in a heart of {', '.join(patients[:5])}; choose more patients with --healthy, "
+                "or leave the arms with painted slices out"
+            )
         return dataset.taken(index[:size])
+
+    def _hosts(self, pool: str, *, kept: bool) -> dict[str, str] | None:
+        """Sample -> the patient whose heart it was painted into, of the samples to use; None for simulated patients."""
+        folder = self.folder(pool)
+        if not (folder / PLAN).is_file():
+            return None
+        return {row.id: row.host for row in RunFolder.open(folder).rows if row.file and (row.kept or not kept)}
 
     def samples(self, pool: str) -> dict[str, bool]:
         """Painted samples in the order of painting: id -> whether the filter kept it. Empty for simulated patients."""
@@ -105,7 +116,7 @@ class SamplePools:
             kept = sum(samples.values())
             if len(samples) >= pool.count and kept >= pool.kept:
                 if damaged_files(self.folder(pool.name), FolderKind.RUN) != []:  # or interrupted at its end
-                    self._synthesize(pool, painter or self._painter(pool), len(samples))
+                    self._synthesize(pool, painter or self._painter(pool), self._recorded(pool))
                 return
             if pool.kept and len(samples) >= max(100, pool.count) and kept < LOWEST_PASS_RATE * len(samples):
                 raise RunError(
@@ -116,9 +127,20 @@ class SamplePools:
             lacking = max(pool.count - len(samples), (pool.kept - kept) / rate, 0)
             missing = math.ceil(lacking * (SURPLUS if rate < 1 else 1))
             painter = painter or self._painter(pool)
-            self._synthesize(pool, painter, len(samples) + missing)
+            self._synthesize(pool, painter, self._recorded(pool) + missing)
             if len(self.samples(pool.name)) == len(samples):
                 raise RunError(f"{self.folder(pool.name)}: no further sample could be painted; see report.html there for the reasons")
+
+    def _recorded(self, pool: Pool) -> int:
+        """Number of samples in the ledger; after a kill the table may lack the last ones."""
+        folder = self.folder(pool.name)
+        if not (folder / PLAN).is_file():
+            return 0
+        ledger = RunFolder.open(folder).ledger()
+        try:
+            return len(ledger.counted(keep_all=True))
+        finally:
+            ledger.close()
 
     def _synthesize(self, pool: Pool, painter: Painter, count: int) -> None:
         request = SynthesisRequest(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from lgesynthnet.benchmark.records import read_record
-from lgesynthnet.benchmark.utility.plan import TrainingSet
+from lgesynthnet.benchmark.utility.plan import Regime, TrainingSet
 from lgesynthnet.benchmark.utility.setup import RECORD, UtilityExperiment
 from lgesynthnet.errors import InputError
 from lgesynthnet.evaluate.intervals import Interval, estimate
 from lgesynthnet.evaluate.utility.metrics import Metric
-from lgesynthnet.evaluate.utility.paired import Resampling, at_matched_false_positive_rate
-from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient
+from lgesynthnet.evaluate.utility.paired import Resampling, bootstrap_p
+from lgesynthnet.evaluate.utility.scores import Draws, RunScores, SliceScore, per_patient
 from lgesynthnet.terms import Arm
 
 
@@ -24,74 +26,104 @@ class StoredRun(BaseModel):
     """The record of a run, as far as it is read back."""
 
     arm: Arm
-    size: Annotated[int, Field(ge=0)]
-    seed: Annotated[int, Field(ge=0)]
-    patient_count: int | None
+    scarred: Annotated[int, Field(ge=0)]
+    healthy: Annotated[int, Field(ge=0)]
+    draw: Annotated[int, Field(ge=0)]
     slices: list[SliceScore]
-    slice_cut_mm2: float
-    patient_cut_ml: float
+    training_slices: list[SliceScore]
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun(TrainingSet):
-    """One finished run."""
+    """One finished run.
 
-    seed: int
+    Attributes:
+        seconds: how long its training and its test took.
+    """
+
+    draw: int
     name: str
     scores: RunScores
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunGroup(TrainingSet):
-    """The runs of one training set, one for each seed."""
+    """The finished runs of one arm in one regime.
 
-    scores: tuple[RunScores, ...]
+    Attributes:
+        scores: draw -> its scores.
+    """
 
-    @property
-    def slice_count(self) -> int:
-        """Number of test slices."""
-        return len(self.scores[0].slices)
+    scores: dict[int, RunScores]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The difference of one metric between two groups, over the draws that both have.
+
+    Attributes:
+        change: the first less the second.
+        p: two-sided, not corrected.
+        draws: number of draws of the training patients.
+    """
+
+    change: Interval
+    p: float
+    draws: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentResults:
-    """All groups whose runs are finished for every seed. Groups with all training patients come first.
+    """All groups with a finished run.
 
     Attributes:
-        resampling: the bootstrap draws of patients and seeds; they are the same for all groups, so that differences are paired.
         provenance: one sentence for each model on the patients that it was trained on.
         tested: the tested parts and the number of patients, as text.
+        patients: number of tested patients.
     """
 
     groups: tuple[RunGroup, ...]
-    resampling: Resampling
     provenance: tuple[str, ...]
     tested: str
+    patients: int
 
-    def select(self, *, low_data: bool) -> list[RunGroup]:
-        """The groups of the low-data runs, or those with all training patients."""
-        return [group for group in self.groups if (group.patient_count is not None) is low_data]
+    @property
+    def regimes(self) -> list[Regime]:
+        """The regimes in the order of the tables."""
+        return list(dict.fromkeys(group.regime for group in self.groups))
 
-    def baseline(self, group: RunGroup) -> RunGroup | None:
-        """The group trained on the same number of real patients without synthetic slices."""
-        return next((base for base in self.groups if base.arm is Arm.REAL and base.patient_count == group.patient_count), None)
+    def group(self, regime: Regime, arm: Arm) -> RunGroup | None:
+        return next((group for group in self.groups if group.regime == regime and group.arm is arm), None)
 
     def value(self, group: RunGroup, metric: Metric) -> Interval | None:
-        """Mean over seeds, with its interval."""
-        return estimate(self.resampling.values(metric, group.scores), group.slice_count)
+        """Mean over the draws, with its interval over tested patients and draws."""
+        return estimate(self._values(group, metric, sorted(group.scores)), self.patients)
 
-    def change(self, group: RunGroup, reference: RunGroup, metric: Metric) -> Interval | None:
-        """Difference to a reference group on the same draws."""
-        values = self.resampling.values(metric, group.scores) - self.resampling.values(metric, reference.scores)
-        return estimate(values, group.slice_count)
+    def compare(self, group: RunGroup, reference: RunGroup, metric: Metric) -> Comparison | None:
+        """Paired difference, on the same bootstrap draws of patients and of training draws; None where no draw is common to both."""
+        common = sorted(group.scores.keys() & reference.scores.keys())
+        if not common:
+            return None
+        differences = self._values(group, metric, common) - self._values(reference, metric, common)
+        change = estimate(differences, self.patients)
+        return None if change is None else Comparison(change=change, p=bootstrap_p(differences), draws=len(common))
 
-    def at_matched_false_positive_rate(self, group: RunGroup, reference: RunGroup) -> tuple[Interval | None, Interval | None]:
-        """Dice of a group at the threshold where its false-positive rate equals the reference's, and its difference to the reference."""
-        matched = at_matched_false_positive_rate(group.scores, reference.scores, self.resampling)
-        if matched is None:
-            return None, None
-        dice, reference_dice = matched
-        return estimate(dice, group.slice_count), estimate(dice - reference_dice, group.slice_count)
+    def _values(self, group: RunGroup, metric: Metric, draws: Sequence[int]) -> Draws:
+        resampling = Resampling.of(self.patients, len(draws))
+        by_draw = [self._computed(group, metric, draw, resampling) for draw in draws]
+        return np.asarray((np.stack(by_draw, axis=1) * resampling.seeds).sum(axis=1) / resampling.seeds.sum(axis=1))
+
+    def _computed(self, group: RunGroup, metric: Metric, draw: int, resampling: Resampling) -> Draws:
+        key = (group.arm, group.regime, draw, metric.name)
+        if key not in self._cache:
+            self._cache[key] = metric.compute(group.scores[draw], resampling.patients)
+        return self._cache[key]
+
+    @cached_property
+    def _cache(self) -> dict[tuple[Arm, Regime, int, str], Draws]:
+        return {}
 
 
 def finished_runs(experiment: UtilityExperiment) -> list[FinishedRun]:
@@ -99,39 +131,28 @@ def finished_runs(experiment: UtilityExperiment) -> list[FinishedRun]:
 
     Runs of earlier commands are included: a command that adds an arm writes tables of all arms.
     """
-    shared = experiment.out / experiment.settings.without_samples.variant
-    paths = {path for folder in (experiment.folder, shared) for path in folder.glob(f"runs/*/{RECORD}")}
-    runs = []
-    for path in sorted(paths):
-        record = read_record(path, StoredRun)
-        if record.seed < experiment.settings.seeds and (path.is_relative_to(experiment.folder) or not record.size):
-            runs.append(_finished_run(record, path, experiment))
-    return sorted(runs, key=lambda run: (run.sort_key, run.seed))
+    paths = sorted(experiment.folder.glob(f"runs/*/{RECORD}"))
+    runs = [_finished_run(read_record(path, StoredRun), path, experiment) for path in paths]
+    return sorted(runs, key=lambda run: (run.sort_key, run.draw))
 
 
 def _finished_run(record: StoredRun, path: Path, experiment: UtilityExperiment) -> FinishedRun:
-    scores = RunScores(slices=record.slices, slice_cut_mm2=record.slice_cut_mm2, patient_cut_ml=record.patient_cut_ml)
+    scores = RunScores(slices=record.slices, training_slices=record.training_slices)
     if set(per_patient(scores.slices)) != set(experiment.tested):
         raise InputError(f"{path}: was tested on other patients than the splits name; delete it, and the same command makes it again")
-    return FinishedRun(
-        arm=record.arm, size=record.size, patient_count=record.patient_count, seed=record.seed, name=path.parent.name, scores=scores
-    )
+    regime = Regime(scarred=record.scarred, healthy=record.healthy)
+    return FinishedRun(arm=record.arm, regime=regime, draw=record.draw, name=path.parent.name, scores=scores, seconds=record.seconds)
 
 
 def group_runs(experiment: UtilityExperiment, runs: Sequence[FinishedRun], provenance: Sequence[str]) -> ExperimentResults:
-    """Group the runs by training set, and drop groups in which a seed is missing."""
-    by_training_set: dict[tuple[Arm, int, int | None], list[RunScores]] = {}
+    """Group the runs by arm and regime."""
+    scores: dict[tuple[Regime, Arm], dict[int, RunScores]] = {}
     for run in runs:
-        by_training_set.setdefault((run.arm, run.size, run.patient_count), []).append(run.scores)
-    groups = [
-        RunGroup(arm=arm, size=size, patient_count=count, scores=tuple(scores))
-        for (arm, size, count), scores in by_training_set.items()
-        if len(scores) == experiment.settings.seeds
-    ]
-    patients = len(per_patient(groups[0].scores[0].slices)) if groups else 1
+        scores.setdefault((run.regime, run.arm), {})[run.draw] = run.scores
+    patients = len(experiment.tested)
     return ExperimentResults(
-        groups=tuple(groups),
-        resampling=Resampling.of(patients, experiment.settings.seeds),
+        groups=tuple(RunGroup(arm=arm, regime=regime, scores=of_group) for (regime, arm), of_group in scores.items()),
         provenance=tuple(provenance),
         tested=f"{' and '.join(experiment.settings.tested)}, {patients} patients",
+        patients=patients,
     )

@@ -1,59 +1,40 @@
-"""Scores a trained segmenter: detection thresholds from the validation patients, then the scores of every tested slice."""
+"""Scores a trained segmenter on the slices of a stack."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from monai.metrics import compute_hausdorff_distance
+from scipy import ndimage
 
-from lgesynthnet.errors import InputError
-from lgesynthnet.evaluate.utility.detection import youden_threshold
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, RunScores, SliceScore, expected_scar_ml, per_patient
-from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
+from lgesynthnet.evaluate.utility.scores import THRESHOLDS, SliceScore
+from lgesynthnet.records import Mask, Stack, scar_of, wall_of
+from lgesynthnet.segmenter.downstream import DownstreamSegmenter, scar_share
 from lgesynthnet.segmenter.heart import HeartSegmenter, decide_labels
 
-
-def score_segmenter(segmenter: HeartSegmenter, validation: Sequence[Stack], tested: Sequence[Stack]) -> RunScores:
-    """Set the detection thresholds on `validation`, then score `tested`.
-
-    A pixel is scar if scar has at least half of the probability of the wall, in every arm. A threshold of each arm's own would be set on
-    few validation patients, and would differ more between arms than what is compared.
-
-    Raises:
-        InputError: the validation patients lack slices or patients with scar, or without.
-    """
-    rows = [row for stack in validation for row in score_stack(segmenter, stack)]
-    patients = list(per_patient(rows).values())
-    try:
-        slice_cut = youden_threshold([row.expected_scar_mm2 for row in rows], [row.truth_mm2 > 0 for row in rows])
-        patient_cut = youden_threshold(
-            [expected_scar_ml(slices) for slices in patients], [any(row.truth_mm2 > 0 for row in slices) for slices in patients]
-        )
-    except ValueError as fault:
-        raise InputError(f"validation patients {', '.join(stack.patient for stack in validation)}: {fault}") from None
-    tested_rows = [row for stack in tested for row in score_stack(segmenter, stack)]
-    return RunScores(slices=tested_rows, slice_cut_mm2=slice_cut, patient_cut_ml=patient_cut)
+Segmenter = DownstreamSegmenter | HeartSegmenter
 
 
-def score_stack(segmenter: HeartSegmenter, stack: Stack) -> list[SliceScore]:
-    """Score every slice that has a labelled heart."""
-    probabilities = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
-    labels = decide_labels(probabilities, stack.spacing_mm, segmenter.threshold)
+def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
+    """Score every slice that has a labelled heart. In every arm, a pixel is scar if scar has half of the wall's probability or more."""
+    probability, labels = _segmented(segmenter, stack)
     wall, pixel_mm2 = wall_of(labels), float(np.prod(stack.spacing_mm))
-    scar = (probabilities[Label.SCAR] + probabilities[Label.NO_REFLOW]) * wall
-    at_threshold = [wall & (scar >= threshold * (scar + probabilities[Label.WALL])) for threshold in THRESHOLDS]
+    share = scar_share(probability)
+    at_threshold = [wall & (share >= threshold) for threshold in THRESHOLDS]
 
     def area_mm2(mask: Mask) -> float:
-        return round(float(mask.sum()) * pixel_mm2, 3)
+        return round(float(mask.sum()) * pixel_mm2, 1)
 
     scores = []
     for k in range(len(stack)):
-        truth, predicted = scar_of(stack.labels[:, :, k]), scar_of(labels[:, :, k])
-        if not wall_of(stack.labels[:, :, k]).any():
+        true_wall, truth, predicted = (mask[:, :, k] for mask in (wall_of(stack.labels), scar_of(stack.labels), scar_of(labels)))
+        if not true_wall.any():
             continue
+        lesions, found = _lesions(truth, predicted)
+        calls, right = _lesions(predicted, truth)
         scores.append(
             SliceScore(
                 patient=stack.patient,
@@ -62,13 +43,37 @@ def score_stack(segmenter: HeartSegmenter, stack: Stack) -> list[SliceScore]:
                 predicted_mm2=area_mm2(predicted),
                 overlap_mm2=area_mm2(truth & predicted),
                 hd95_mm=hausdorff_95(predicted, truth, stack.spacing_mm),
-                expected_scar_mm2=round(float(scar[:, :, k].sum()) * pixel_mm2, 3),
+                expected_scar_mm2=round(float((share * wall)[:, :, k].sum()) * pixel_mm2, 2),
                 step_mm=stack.slice_step_mm,
+                wall_mm2=area_mm2(true_wall),
+                predicted_wall_mm2=area_mm2(wall[:, :, k]),
+                overlap_wall_mm2=area_mm2(true_wall & wall[:, :, k]),
+                lesions=lesions,
+                found_lesions=found,
+                called_lesions=calls,
+                right_lesions=right,
                 predicted_at_mm2=tuple(area_mm2(masks[:, :, k]) for masks in at_threshold),
                 overlap_at_mm2=tuple(area_mm2(truth & masks[:, :, k]) for masks in at_threshold),
             )
         )
     return scores
+
+
+def _segmented(
+    segmenter: Segmenter, stack: Stack
+) -> tuple[Float[np.ndarray, "classes rows cols slices"], UInt8[np.ndarray, "rows cols slices"]]:
+    """Probabilities and labels. Only a segmenter for a known wall is shown the labels, and of these only cavity and wall."""
+    if isinstance(segmenter, HeartSegmenter):
+        probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
+        return probability, decide_labels(probability, stack.spacing_mm, segmenter.threshold)
+    probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm, stack.labels)
+    return probability, segmenter.decide(probability, stack.spacing_mm, stack.labels)
+
+
+def _lesions(mask: Mask, other: Mask) -> tuple[int, int]:
+    """Number of connected lesions of a slice, and how many of them the other mask touches."""
+    numbered, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    return int(count), len(set(np.unique(numbered[other]).tolist()) - {0})
 
 
 def hausdorff_95(predicted: Mask, truth: Mask, spacing_mm: tuple[float, float]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -13,9 +13,10 @@ from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.errors import RunError
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.run.plan import short
-from lgesynthnet.terms import Arm, Prior
+from lgesynthnet.terms import Arm, Baseline, Prior
 
 SETTINGS = "experiment.json"
+FLOOR = (Arm.REAL, Arm.PHANTOM_FIRST, Arm.PAINTED, Arm.RECIPE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,62 +24,51 @@ class ExperimentSettings:
     """What to compare. `OUT/experiment.json` stores how samples are painted, `OUT/VARIANT/experiment.json` how segmenters are trained.
 
     Attributes:
-        sizes: numbers of synthetic slices. Every arm uses the first; only LGESynthNet with the filter uses the others too.
-        seeds: number of segmenters for each training set, trained with seeds 0 to `seeds` - 1.
+        baseline: the segmenter that is trained.
+        scarred, healthy: numbers of training patients with scar and without; None is all of them. Every pair is a regime.
+        draws: number of random draws of the patients, each with a training seed of its own.
+        size: number of kept samples in all training patients together; a run uses those that lie in its own patients.
         tested: parts of the splits to test on.
-        low_data: numbers of real patients for the low-data runs.
-        low_data_model: the model that paints for the low-data runs; it must not have been trained on any of the patients.
-        downstream: name of the segmenter's recipe, see `DOWNSTREAM`.
+        painter: the model that paints; None is what `--models` holds, or what is trained on all training patients.
+        recipe: name of the segmenter's recipe.
         steps: training steps; None for those of the recipe.
-        init: first weights of the segmenters; None for those of the recipe.
-        share: share of synthetic slices in a batch, from 0 to below 1; None for their share of the training set.
-        real_last: number of training steps on real slices only, after the others, in every arm.
+        folds: number of folds for out-of-fold predictions of the training patients, which set the thresholds; 0 goes without.
         prior: distribution of the painted scars.
     """
 
-    arms: tuple[Arm, ...]
-    sizes: tuple[int, ...]
-    seeds: int
+    arms: tuple[Arm, ...] = FLOOR
+    baseline: Baseline = Baseline.CROP
+    scarred: tuple[int | None, ...] = (2, 4, 8, None)
+    healthy: tuple[int | None, ...] = (None,)
+    draws: int = 4
+    size: int = 900
     tested: tuple[str, ...] = ("audit", "test")
-    low_data: tuple[int, ...] = ()
-    low_data_model: str = "phantom"
-    downstream: str = "small"
+    painter: str | None = "phantom"
+    recipe: str = "cpu"
     steps: int | None = None
-    init: str | None = None
-    share: float | None = None
-    real_last: int = 0
+    folds: int = 0
     prior: Prior = Prior.ISCHAEMIC
     seed: int = 0
 
     @property
     def variant(self) -> str:
-        """Folder name for this way of training. Variants share the samples; arms, sizes, seeds and patients can be added to a variant."""
-        parts = [self.downstream]
+        """Folder name for this way of training. Variants share the samples; arms, draws and patients can be added to a variant."""
+        parts = [self.baseline.value]
+        if self.recipe != "cpu":
+            parts.append(self.recipe)
         if self.steps is not None:
             parts.append(f"{self.steps}-steps")
-        if self.share is not None:
-            parts.append(f"share-{self.share:g}")
-        if self.real_last:
-            parts.append(f"real-last-{self.real_last}")
-        if self.init is not None:
-            parts.append(f"from-{Path(self.init).name}")
         return "-".join(parts)
-
-    @property
-    def without_samples(self) -> ExperimentSettings:
-        """The settings of runs without synthetic slices: these runs do not depend on `share`, so variants share them."""
-        return replace(self, share=None)
 
     @property
     def painting(self) -> dict[str, object]:
         """The settings that a pool depends on, beside its size."""
-        return {"prior": self.prior, "seed": self.seed, "low_data_model": self.low_data_model}
+        return {"prior": self.prior, "seed": self.seed}
 
     @property
     def training(self) -> dict[str, object]:
-        """The settings that a run depends on, beside its arm, size, seed and patients."""
-        names = ("downstream", "steps", "share", "real_last", "init", "tested")
-        return {name: getattr(self, name) for name in names}
+        """The settings that a run depends on, beside its arm, patients and samples."""
+        return {name: getattr(self, name) for name in ("baseline", "recipe", "steps", "size", "tested")}
 
 
 class _StoredSettings(BaseModel):

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lgesynthnet.benchmark.utility.arms import ARMS
 from lgesynthnet.benchmark.utility.plan import Run, UtilityPlan, plan_experiment
 from lgesynthnet.benchmark.utility.pools import SamplePools
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.terms import Baseline
 from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset
-from lgesynthnet.train.segmenters.published import DOWNSTREAM, DownstreamRecipe
+from lgesynthnet.train.recipes import StageRecipe
+from lgesynthnet.train.segmenters.downstream import DOWNSTREAM
+from lgesynthnet.train.segmenters.published import PUBLISHED
 
 RECORD = "record.json"
 
@@ -22,12 +26,14 @@ class UtilityExperiment:
 
     Attributes:
         unchecked: accept models without a record of their training patients.
+        first: the model that holds the first weights of `phantom-first`.
         prepared: folder of the training patients' prepared slices; None for `OUT/prepared`.
     """
 
     pools: SamplePools
     settings: ExperimentSettings
     unchecked: bool = False
+    first: Path = Path("phantom")
     prepared: Path | None = None
 
     @property
@@ -49,15 +55,11 @@ class UtilityExperiment:
         return [name for part in self.settings.tested for name in self.splits[part]]
 
     @property
-    def recipe(self) -> DownstreamRecipe:
-        """How a segmenter is trained."""
-        recipe = DOWNSTREAM[self.settings.downstream]
-        return recipe if self.settings.steps is None else replace(recipe, loop=replace(recipe.loop, steps=self.settings.steps))
-
-    @property
-    def init(self) -> str | None:
-        """First weights of every segmenter."""
-        return self.settings.init or self.recipe.init
+    def loop(self) -> StageRecipe:
+        """The training loop of every segmenter."""
+        recipes = PUBLISHED if self.settings.baseline is Baseline.PUBLISHED else DOWNSTREAM
+        loop = recipes[self.settings.recipe].loop
+        return loop if self.settings.steps is None else replace(loop, steps=self.settings.steps)
 
     @property
     def real_slices_path(self) -> Path:
@@ -68,21 +70,26 @@ class UtilityExperiment:
         """Check the settings before anything is trained or painted.
 
         Raises:
-            RunError: the downstream segmenter is unknown.
-            InputError: a part of the splits is missing or empty, or a part is used for training and for testing.
+            RunError: the recipe is unknown, or the published segmenter has no such arm.
+            InputError: a part of the splits is missing or empty, or the training patients are tested.
         """
-        if self.settings.downstream not in DOWNSTREAM:
-            raise RunError(f"--downstream {self.settings.downstream}: unknown; choose one of {', '.join(DOWNSTREAM)}")
-        for part in ("train", "val", *self.settings.tested):
+        if self.settings.recipe not in DOWNSTREAM:
+            raise RunError(f"--downstream-recipe {self.settings.recipe}: unknown; choose one of {', '.join(DOWNSTREAM)}")
+        if self.settings.baseline is Baseline.PUBLISHED:
+            only = [arm for arm in self.settings.arms if ARMS[arm].origin or ARMS[arm].phantom_first]
+            if only:
+                raise RunError(
+                    f"--arm {only[0]}: the published segmenter has no origin channel and starts from random weights; choose "
+                    + " and ".join(arm for arm, about in ARMS.items() if not (about.origin or about.phantom_first))
+                )
+        for part in ("train", *self.settings.tested):
             if part not in self.splits or not self.splits[part]:
                 raise InputError(
                     f"--splits: there is no part {part}, or it is empty (the file has {', '.join(self.splits)}); "
                     "add it to the file, or choose other parts with --tested"
                 )
-        if {"train", "val"} & set(self.settings.tested):
-            raise InputError(
-                "--tested: the parts train and val cannot be tested, because segmenters are trained on train and thresholds are set on val"
-            )
+        if "train" in self.settings.tested:
+            raise InputError("--tested: the part train cannot be tested, because segmenters are trained on it")
 
     def real_slices(self) -> SliceDataset:
         """The training patients' slices, prepared on the first call."""
@@ -96,8 +103,7 @@ class UtilityExperiment:
 
     def record_path(self, run: Run) -> Path:
         """File with the scores of a run; it exists once the run is finished."""
-        settings = self.settings if run.size else self.settings.without_samples
-        return self.out / settings.variant / "runs" / run.name / RECORD
+        return self.folder / "runs" / run.name / RECORD
 
     def is_finished(self, run: Run) -> bool:
         return self.record_path(run).is_file()

@@ -6,13 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lgesynthnet.benchmark.published import UTILITY
-from lgesynthnet.benchmark.utility.results import ExperimentResults, FinishedRun, RunGroup
-from lgesynthnet.benchmark.utility.setup import UtilityExperiment
+from lgesynthnet.benchmark.utility.results import Comparison, ExperimentResults, FinishedRun, RunGroup
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.utility.detection import of_patients
-from lgesynthnet.evaluate.utility.metrics import BALANCED, DICE, FALSE_POSITIVE_RATE, METRICS, metrics_named, quarters
-from lgesynthnet.evaluate.utility.paired import signed_rank
+from lgesynthnet.evaluate.utility.metrics import (
+    AUC,
+    BALANCED,
+    BALANCED_PATIENTS,
+    FALSE_POSITIVE_RATE,
+    METRICS,
+    PATIENT_AUC,
+    PATIENT_DICE,
+    Metric,
+    at_rate,
+    metrics_named,
+)
+from lgesynthnet.evaluate.utility.operating_points import RATES
+from lgesynthnet.evaluate.utility.paired import corrected
 from lgesynthnet.evaluate.utility.scores import per_patient
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 from lgesynthnet.tables import csv_text, markdown_table
@@ -21,113 +30,107 @@ from lgesynthnet.terms import Arm
 Table = list[list[str]]
 """The head, then the rows."""
 
-TITLE = "Utility of synthetic slices for training a segmenter"
+TITLE = "Utility of samples for training a segmenter"
+MAIN = at_rate(RATES[-1])
 SHOWN = (
-    DICE,
-    "Dice, all slices",
-    "HD95, mm",
+    PATIENT_DICE,
+    *(at_rate(rate).name for rate in RATES),
     FALSE_POSITIVE_RATE,
-    "scar volume error, ml",
+    AUC,
     BALANCED,
-    "AUC, slices",
-    "balanced accuracy, patients",
-    "AUC, patients",
+    BALANCED_PATIENTS,
+    PATIENT_AUC,
 )
-SHOWN_DIFFERENCES = (DICE, FALSE_POSITIVE_RATE, BALANCED, "AUC, slices", "balanced accuracy, patients")
-PUBLISHED = (
-    "published: Dice, all slices",
-    "published: Dice, slices with scar",
-    "published: accuracy, patients",
-    "published: balanced accuracy, patients",
-)
-MATCHED = "Dice at the false-positive rate of real only"
+CHANGES = (MAIN.name, AUC)
+REFERENCES = (Arm.REAL, Arm.PHANTOM_FIRST)
+SMALLEST_CHANGE, LARGEST_LOSS = 0.02, 0.01
 COLUMNS = (
+    "scarred_patients",
+    "healthy_patients",
     "arm",
-    "size",
-    "real_patients",
-    "seeds",
+    "draws",
     "metric",
     "better",
     "value",
     "low",
     "high",
+    "reference",
     "change",
     "change_low",
     "change_high",
-    "slices",
+    "p",
 )
 NOTE = (
-    "Intervals are 95 % bootstrap intervals over patients and seeds. Changes are differences to real only, on the same bootstrap draws. "
-    "A segmenter that calls more pixels scar has a higher Dice on slices with scar, and more false positives on the other slices. "
-    "One column therefore compares the Dice at a threshold where both segmenters have the same false-positive rate: the share of slices "
-    f"without scar on which more than {FALSE_SCAR_MM2:g} mm2 of scar is found. "
-    "The published columns come from 53 patients of another data set and from another segmenter: compare them with one another only."
+    "Intervals are 95 % bootstrap intervals over test patients and over draws of the training patients. A change is a paired difference on "
+    "the same bootstrap draws, and its p value is corrected for the number of arms of the regime (Holm). "
+    f"The smallest change that matters was set beforehand: +{SMALLEST_CHANGE:g} Dice of patients at a matched false-positive rate, with an "
+    f"AUC that is not lower by more than {LARGEST_LOSS:g}. The false-positive rate is the share of slices without scar on which more than "
+    f"{FALSE_SCAR_MM2:g} mm2 of scar is found; at a matched rate, the threshold of every segmenter is moved until the rate is reached."
 )
 
 
 def tables(results: ExperimentResults) -> list[tuple[str, Table]]:
     """Title and content of each table that has rows."""
-    titled = [
-        ("All training patients", values_table(results, low_data=False)),
-        ("LGESynthNet against every other arm", differences_table(results)),
-        ("Few training patients", values_table(results, low_data=True)),
-    ]
+    titled = [("Scores", values_table(results))]
+    titled += [(f"Change against {reference.label}", changes_table(results, reference)) for reference in REFERENCES]
     return [(title, table) for title, table in titled if len(table) > 1]
 
 
-def values_table(results: ExperimentResults, *, low_data: bool) -> Table:
-    """One row for each group: its metrics, and its changes against real only."""
+def values_table(results: ExperimentResults) -> Table:
+    """One row for each group."""
     metrics = metrics_named(SHOWN)
-    head = ["trained on", *(metric.name for metric in metrics), f"change in {DICE}", "p, Wilcoxon signed-rank test"]
-    head += [f"change in {MATCHED}", f"change in {BALANCED}"]
-    table = [head if low_data else [*head, *PUBLISHED]]
-    for group in results.select(low_data=low_data):
-        cells = [group.label, *(_cell(results.value(group, metric)) for metric in metrics), *_changes(results, group)]
-        table.append(cells if low_data else [*cells, *_published(group)])
+    table = [["patients", "trained on", "draws", *(metric.name for metric in metrics)]]
+    for group in results.groups:
+        cells = [group.regime.label, group.arm.label, str(len(group.scores))]
+        table.append([*cells, *(_cell(results.value(group, metric)) for metric in metrics)])
     return table
 
 
-def _changes(results: ExperimentResults, group: RunGroup) -> list[str]:
-    """Four cells: change in Dice, its p value, the change at a matched false-positive rate, and the change in balanced accuracy."""
-    baseline = results.baseline(group)
-    if baseline is None or baseline is group:
-        return [""] * 4
-    dice, balanced_accuracy = metrics_named((DICE, BALANCED))
-    return [
-        _cell(results.change(group, baseline, dice), sign=True),
-        _p_value(signed_rank(group.scores, baseline.scores)),
-        _cell(results.at_matched_false_positive_rate(group, baseline)[1], sign=True),
-        _cell(results.change(group, baseline, balanced_accuracy), sign=True),
-    ]
-
-
-def _published(group: RunGroup) -> list[str]:
-    row = UTILITY.get((group.arm.value, group.size))
-    if row is None:
-        return [""] * len(PUBLISHED)
-    return [f"{value:.2f}" for value in (row.dice_all, row.dice_positive, row.accuracy, row.balanced)]
-
-
-def differences_table(results: ExperimentResults) -> Table:
-    """LGESynthNet minus every other arm, on the same bootstrap draws. Only groups with all training patients are compared."""
-    metrics = metrics_named(SHOWN_DIFFERENCES)
-    head = ["LGESynthNet minus", *(metric.name for metric in metrics), "Dice at the false-positive rate of that arm"]
-    table = [[*head, "p of Dice, Wilcoxon signed-rank test"]]
-    groups = results.select(low_data=False)
-    # The first group has the size that all arms share.
-    ours = next((group for group in groups if group.arm is Arm.LGESYNTHNET), None)
-    if ours is None:
-        return table
-    for group in groups:
-        if group.arm is not Arm.LGESYNTHNET:
-            cells = [_cell(results.change(ours, group, metric), sign=True) for metric in metrics]
-            cells.append(_cell(results.at_matched_false_positive_rate(ours, group)[1], sign=True))
-            table.append([group.label, *cells, _p_value(signed_rank(ours.scores, group.scores))])
+def changes_table(results: ExperimentResults, reference: Arm) -> Table:
+    """One row for each group with a reference in its regime: changes, p values, and whether the change matters."""
+    metrics = metrics_named(CHANGES)
+    head = ["patients", "trained on", "draws"]
+    for metric in metrics:
+        head += [f"change in {metric.name}", "p"]
+    table = [[*head, "matters"]]
+    for regime in results.regimes:
+        base = results.group(regime, reference)
+        others = [group for group in results.groups if group.regime == regime and group.arm is not reference]
+        if base is None or reference is Arm.PHANTOM_FIRST:
+            others = [group for group in others if group.arm is not Arm.REAL]
+        if base is None:
+            continue
+        by_metric = [_compared(results, others, base, metric) for metric in metrics]
+        for i, group in enumerate(others):
+            found = [item for column in by_metric if (item := column[i]) is not None]
+            if len(found) < len(metrics):
+                continue
+            cells = [regime.label, group.arm.label, str(found[0][0].draws)]
+            for comparison, p in found:
+                cells += [_cell(comparison.change, sign=True), _p_value(p)]
+            table.append([*cells, _verdict([comparison for comparison, _ in found])])
     return table
 
 
-def _p_value(value: float | None) -> str:
-    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _compared(
+    results: ExperimentResults, groups: Sequence[RunGroup], base: RunGroup, metric: Metric
+) -> list[tuple[Comparison, float] | None]:
+    """Each group against the base, with its corrected p value."""
+    compared = [results.compare(group, base, metric) for group in groups]
+    p_values = iter(corrected([item.p for item in compared if item is not None]))
+    return [None if item is None else (item, next(p_values)) for item in compared]
+
+
+def _verdict(comparisons: Sequence[Comparison]) -> str:
+    """Whether the interval of the main change lies above 0, its size matters, and the AUC is not lost."""
+    dice, auc = (item.change for item in comparisons)
+    if dice.low > 0 and dice.value >= SMALLEST_CHANGE and auc.value >= -LARGEST_LOSS:
+        return "better"
+    return "worse" if dice.high < 0 or auc.high < -LARGEST_LOSS else "not shown"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.002" if value < 0.002 else f"{value:.3f}"
 
 
 def _cell(value: Interval | None, *, sign: bool = False) -> str:
@@ -148,21 +151,21 @@ def markdown(results: ExperimentResults, titled: Sequence[tuple[str, Table]]) ->
 
 
 def to_csv(results: ExperimentResults) -> str:
-    """Every metric of every group, with its change against real only."""
+    """Every metric of every group, with its changes against the references; p values are not corrected."""
     rows: list[tuple[object, ...]] = []
     for group in results.groups:
-        baseline = results.baseline(group)
-        reference = None if baseline is group else baseline
-        patients = "all" if group.patient_count is None else str(group.patient_count)
-        head = (group.arm.value, group.size, patients, len(group.scores))
-        for metric in (*METRICS, *quarters(group.scores)):
+        head = (group.regime.scarred, group.regime.healthy, group.arm.value, len(group.scores))
+        for metric in METRICS:
             value = results.value(group, metric)
-            change = None if reference is None else results.change(group, reference, metric)
-            better = "higher" if metric.better > 0 else "lower"
-            rows.append((*head, metric.name, better, *_numbers(value), *_numbers(change), group.slice_count))
-        if reference is not None:
-            value, change = results.at_matched_false_positive_rate(group, reference)
-            rows.append((*head, MATCHED, "higher", *_numbers(value), *_numbers(change), group.slice_count))
+            better = {1: "higher", -1: "lower", 0: "nearer to 0"}[metric.better]
+            rows.append((*head, metric.name, better, *_numbers(value), "", "", "", "", ""))
+            for reference in REFERENCES:
+                base = results.group(group.regime, reference)
+                compared = None if base is None or base is group else results.compare(group, base, metric)
+                if compared is not None:
+                    rows.append(
+                        (*head, metric.name, better, *_numbers(value), reference.value, *_numbers(compared.change), f"{compared.p:.4g}")
+                    )
     return csv_text(COLUMNS, rows)
 
 
@@ -170,14 +173,13 @@ def _numbers(value: Interval | None) -> list[str]:
     return [""] * 3 if value is None else [f"{number:.6g}" for number in (value.value, value.low, value.high)]
 
 
-def runs_csv(experiment: UtilityExperiment, runs: Sequence[FinishedRun]) -> str:
-    """One row for each finished run: its metrics without intervals, and its confusion matrix by patient as in the published table."""
-    columns = ("run", "arm", "size", "seed", "real_patients", *(metric.name for metric in METRICS), "TN", "FP", "FN", "TP")
+def runs_csv(runs: Sequence[FinishedRun]) -> str:
+    """One row for each finished run: its metrics without intervals."""
+    columns = ("run", "arm", "scarred_patients", "healthy_patients", "draw", "seconds", *(metric.name for metric in METRICS))
     rows = []
     for run in runs:
         each_patient_once = np.ones((1, len(per_patient(run.scores.slices))))
         values = [float(metric.compute(run.scores, each_patient_once)[0]) for metric in METRICS]
         cells = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
-        patients = run.patient_count or len(experiment.splits["train"])
-        rows.append((run.name, run.arm.value, run.size, run.seed, patients, *cells, *of_patients(run.scores).confusion))
+        rows.append((run.name, run.arm.value, run.regime.scarred, run.regime.healthy, run.draw, run.seconds, *cells))
     return csv_text(columns, rows)

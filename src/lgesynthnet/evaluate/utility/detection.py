@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,47 +10,23 @@ from jaxtyping import Bool, Float, Int
 from lgesynthnet.evaluate.utility.scores import Draws, RunScores, Weights, expected_scar_ml, per_patient, weighted_ratio
 
 
-def youden_threshold(scores: Sequence[float], positive: Sequence[bool]) -> float:
-    """The threshold with the best balanced accuracy, midway between two scores; the middle one of equally good thresholds.
-
-    A score that equals the threshold counts as positive.
-
-    Raises:
-        ValueError: one of the two classes is missing.
-    Source: Youden (1950); the index is twice the balanced accuracy, less 1.
-    """
-    values, truth = np.asarray(scores, float), np.asarray(positive, bool)
-    if truth.all() or not truth.any():
-        raise ValueError("a detection threshold needs slices or patients with scar and without")
-    distinct = np.unique(values)
-    thresholds = np.concatenate([[distinct[0]], (distinct[1:] + distinct[:-1]) / 2, [distinct[-1] + 1e-6]])
-    balanced = np.array([((values[truth] >= t).mean() + (values[~truth] < t).mean()) / 2 for t in thresholds])
-    best = thresholds[np.isclose(balanced, balanced.max())]
-    return float(best[len(best) // 2])
-
-
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """Detection scores of slices or of patients.
+    """Detection of scar in slices or in patients.
 
     Attributes:
         score: the detection score of each item.
+        called: whether it is called scarred: more than 25 mm² of scar are predicted in the slice, or in a slice of the patient.
         truth: whether it has scar.
         patient: the index of its patient, in the order of `per_patient`.
-        cut: an item with this score or more is called scarred.
         patients: the number of patients.
     """
 
     score: Float[np.ndarray, " n"]
+    called: Bool[np.ndarray, " n"]
     truth: Bool[np.ndarray, " n"]
     patient: Int[np.ndarray, " n"]
-    cut: float
     patients: int
-
-    @property
-    def called(self) -> Bool[np.ndarray, " n"]:
-        """Whether each item is called scarred."""
-        return self.score >= self.cut
 
     def count(self, chosen: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " patients"]:
         """How many of the chosen items each patient has."""
@@ -65,26 +40,28 @@ class Detection:
 
 
 def of_slices(scores: RunScores) -> Detection:
-    """Detection by slice."""
-    rows = [(s.expected_scar_mm2, s.has_scar, i) for i, slices in enumerate(per_patient(scores.slices).values()) for s in slices]
-    score, truth, patient = zip(*rows, strict=True)
+    """Detection by slice; the score is the expected area of scar."""
+    rows = [
+        (s.expected_scar_mm2, s.is_called, s.has_scar, i) for i, slices in enumerate(per_patient(scores.slices).values()) for s in slices
+    ]
+    score, called, truth, patient = zip(*rows, strict=True)
     return Detection(
         score=np.array(score, float),
+        called=np.array(called, bool),
         truth=np.array(truth, bool),
         patient=np.array(patient),
-        cut=scores.slice_cut_mm2,
         patients=patient[-1] + 1,
     )
 
 
 def of_patients(scores: RunScores) -> Detection:
-    """Detection by patient; a patient with one scarred slice has scar."""
+    """Detection by patient; the score is the expected volume of scar. A patient with one scarred slice has scar."""
     patients = list(per_patient(scores.slices).values())
     return Detection(
         score=np.array([expected_scar_ml(slices) for slices in patients]),
+        called=np.array([any(s.is_called for s in slices) for slices in patients]),
         truth=np.array([any(s.has_scar for s in slices) for slices in patients]),
         patient=np.arange(len(patients)),
-        cut=scores.patient_cut_ml,
         patients=len(patients),
     )
 
@@ -97,12 +74,6 @@ def sensitivity(detection: Detection, weights: Weights) -> Draws:
 def specificity(detection: Detection, weights: Weights) -> Draws:
     """True-negative rate under each draw of patients."""
     return weighted_ratio(weights, detection.count(~detection.truth & ~detection.called), detection.count(~detection.truth))
-
-
-def accuracy(detection: Detection, weights: Weights) -> Draws:
-    """Share of correct calls under each draw of patients."""
-    everything = np.ones_like(detection.truth)
-    return weighted_ratio(weights, detection.count(detection.truth == detection.called), detection.count(everything))
 
 
 def balanced_accuracy(detection: Detection, weights: Weights) -> Draws:

@@ -14,7 +14,6 @@ import numpy as np
 
 from lgesynthnet.evaluate.utility.detection import (
     Detection,
-    accuracy,
     balanced_accuracy,
     of_patients,
     of_slices,
@@ -22,10 +21,13 @@ from lgesynthnet.evaluate.utility.detection import (
     sensitivity,
     specificity,
 )
+from lgesynthnet.evaluate.utility.operating_points import RATES, dice_at_cut_off, dice_at_rate, rate_at_cut_off
 from lgesynthnet.evaluate.utility.scores import Draws, RunScores, SliceScore, Weights, per_patient, scar_volume_ml, weighted_ratio
-from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 
 DICE, BALANCED = "Dice, slices with scar", "balanced accuracy, slices"
+PATIENT_DICE = "Dice, patients with scar"
+BALANCED_PATIENTS = "balanced accuracy, patients"
+AUC, PATIENT_AUC = "AUC, slices", "AUC, patients"
 FALSE_POSITIVE_RATE = "false-positive rate, slices without scar"
 Compute = Callable[[RunScores, Weights], Draws]
 
@@ -35,7 +37,7 @@ class Metric:
     """One metric of a run.
 
     Attributes:
-        better: 1 where more is better, -1 where less is better.
+        better: 1 where more is better, -1 where less is better, 0 where the value nearest to 0 is.
         compute: the value of one run under each draw of patients; NaN where a draw leaves it undefined.
     """
 
@@ -55,10 +57,14 @@ def _slice_mean(value: Callable[[SliceScore], float | None], keep: Callable[[Sli
     return compute
 
 
-def _patient_mean(value: Callable[[list[SliceScore]], float]) -> Compute:
+def _patient_mean(value: Callable[[list[SliceScore]], float], keep: Callable[[list[SliceScore]], bool] = lambda rows: True) -> Compute:
+    """Mean over the patients that are kept."""
+
     def compute(scores: RunScores, weights: Weights) -> Draws:
-        values = np.array([value(slices) for slices in per_patient(scores.slices).values()])
-        return weighted_ratio(weights, values, np.ones(len(values)))
+        patients = list(per_patient(scores.slices).values())
+        kept = np.array([float(keep(rows)) for rows in patients])
+        values = np.array([value(rows) if keep(rows) else 0.0 for rows in patients])
+        return weighted_ratio(weights, values, kept)
 
     return compute
 
@@ -75,33 +81,94 @@ def _without_scar(row: SliceScore) -> bool:
     return not row.has_scar
 
 
-def is_false_positive(row: SliceScore) -> bool:
-    """Whether more than 25 mm² of scar are predicted, which in a slice without scar counts as a false positive."""
-    return row.predicted_mm2 > FALSE_SCAR_MM2
-
-
 def _volume_error_ml(rows: list[SliceScore]) -> float:
     return abs(scar_volume_ml(rows, predicted=True) - scar_volume_ml(rows, predicted=False))
 
 
+def _patient_dice(rows: list[SliceScore]) -> float:
+    """Dice of the whole stack; 1 where neither side holds scar."""
+    truth, predicted, overlap = (sum(getattr(row, name) for row in rows) for name in ("truth_mm2", "predicted_mm2", "overlap_mm2"))
+    return 2 * overlap / (truth + predicted) if truth + predicted else 1.0
+
+
+def _diseased(rows: list[SliceScore]) -> bool:
+    return any(row.has_scar for row in rows)
+
+
+def _healthy(rows: list[SliceScore]) -> bool:
+    return not _diseased(rows)
+
+
+def _burden_error(rows: list[SliceScore]) -> float:
+    """Predicted less labelled share of the wall that is scar."""
+    predicted_wall, wall = sum(row.predicted_wall_mm2 for row in rows), sum(row.wall_mm2 for row in rows)
+    predicted = sum(row.predicted_mm2 for row in rows) / predicted_wall if predicted_wall else 0.0
+    return predicted - sum(row.truth_mm2 for row in rows) / wall
+
+
+def _burden_limits(scores: RunScores, weights: Weights) -> Draws:
+    """Half of the distance between the 95 % limits of agreement: 1.96 standard deviations (Bland and Altman, 1986)."""
+    errors = np.array([_burden_error(rows) for rows in per_patient(scores.slices).values()])
+    ones = np.ones(len(errors))
+    mean = weighted_ratio(weights, errors, ones)
+    return np.asarray(1.96 * np.sqrt(np.maximum(weighted_ratio(weights, errors**2, ones) - mean**2, 0)))
+
+
+def _lesion_f1(scores: RunScores, weights: Weights) -> Draws:
+    """F1 of lesions (connected scars of a slice); one is found where the two masks touch."""
+    patients = list(per_patient(scores.slices).values())
+    found, true, right, called = (
+        weights @ np.array([sum(getattr(row, name) for row in rows) for rows in patients], float)
+        for name in ("found_lesions", "lesions", "right_lesions", "called_lesions")
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall, precision = found / true, right / np.maximum(called, 1)
+        return np.asarray(2 * recall * precision / np.maximum(recall + precision, 1e-9))
+
+
+def at_rate(rate: float) -> Metric:
+    """3-D Dice of patients with scar at a matched false-positive rate."""
+    name = f"Dice, patients with scar, at a false-positive rate of {rate:.2f}"
+    return Metric(name=name, better=1, compute=lambda scores, weights: dice_at_rate(scores, weights, rate))
+
+
+def _at_cut_offs(rate: float) -> tuple[Metric, Metric]:
+    """Dice and false-positive rate at the cut-off that training patients set for this rate."""
+    name = f"at the cut-off that training patients set for {rate:.2f}"
+    return (
+        Metric(name=f"{PATIENT_DICE}, {name}", better=1, compute=lambda scores, weights: dice_at_cut_off(scores, weights, rate)),
+        Metric(name=f"false-positive rate, {name}", better=-1, compute=lambda scores, weights: rate_at_cut_off(scores, weights, rate)),
+    )
+
+
 METRICS: tuple[Metric, ...] = (
+    Metric(name=PATIENT_DICE, better=1, compute=_patient_mean(_patient_dice, _diseased)),
+    *(at_rate(rate) for rate in RATES),
+    *(metric for rate in RATES for metric in _at_cut_offs(rate)),
+    Metric(name="Dice, all patients", better=1, compute=_patient_mean(_patient_dice)),
+    Metric(
+        name="share of patients without scar in whom none is predicted",
+        better=1,
+        compute=_patient_mean(_patient_dice, _healthy),
+    ),
     Metric(name=DICE, better=1, compute=_slice_mean(lambda s: s.dice, _with_scar)),
     Metric(name="Dice, all slices", better=1, compute=_slice_mean(lambda s: s.dice, lambda s: True)),
     Metric(name="HD95, mm", better=-1, compute=_slice_mean(lambda s: s.hd95_mm, _with_scar)),
-    Metric(name="any overlap, share of slices with scar", better=1, compute=_slice_mean(lambda s: float(s.overlap_mm2 > 0), _with_scar)),
-    Metric(name=FALSE_POSITIVE_RATE, better=-1, compute=_slice_mean(lambda s: float(is_false_positive(s)), _without_scar)),
+    Metric(name="Dice of the wall, slices", better=1, compute=_slice_mean(lambda s: s.wall_dice, lambda s: True)),
+    Metric(name="lesion F1", better=1, compute=_lesion_f1),
+    Metric(name=FALSE_POSITIVE_RATE, better=-1, compute=_slice_mean(lambda s: float(s.is_called), _without_scar)),
     Metric(name="false-positive area, slices without scar, mm2", better=-1, compute=_slice_mean(lambda s: s.predicted_mm2, _without_scar)),
     Metric(name="scar volume error, ml", better=-1, compute=_patient_mean(_volume_error_ml)),
+    Metric(name="burden, mean error", better=0, compute=_patient_mean(_burden_error)),
+    Metric(name="burden, half of the 95 % limits of agreement", better=-1, compute=_burden_limits),
+    Metric(name=AUC, better=1, compute=_detection(roc_auc, of_slices)),
     Metric(name=BALANCED, better=1, compute=_detection(balanced_accuracy, of_slices)),
-    Metric(name="accuracy, slices", better=1, compute=_detection(accuracy, of_slices)),
     Metric(name="sensitivity, slices", better=1, compute=_detection(sensitivity, of_slices)),
     Metric(name="specificity, slices", better=1, compute=_detection(specificity, of_slices)),
-    Metric(name="AUC, slices", better=1, compute=_detection(roc_auc, of_slices)),
-    Metric(name="balanced accuracy, patients", better=1, compute=_detection(balanced_accuracy, of_patients)),
-    Metric(name="accuracy, patients", better=1, compute=_detection(accuracy, of_patients)),
+    Metric(name=PATIENT_AUC, better=1, compute=_detection(roc_auc, of_patients)),
+    Metric(name=BALANCED_PATIENTS, better=1, compute=_detection(balanced_accuracy, of_patients)),
     Metric(name="sensitivity, patients", better=1, compute=_detection(sensitivity, of_patients)),
     Metric(name="specificity, patients", better=1, compute=_detection(specificity, of_patients)),
-    Metric(name="AUC, patients", better=1, compute=_detection(roc_auc, of_patients)),
 )
 
 

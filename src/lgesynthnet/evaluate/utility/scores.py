@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from jaxtyping import Float
 
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
+
 # How often each patient counts in each bootstrap draw; row 0 is the sample itself.
 Weights = Float[np.ndarray, "draws patients"]
 Draws = Float[np.ndarray, " draws"]
 
 # Shares of the wall's probability above which a pixel is called scar. The masks that a segmenter returns use one half.
-THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(1, 20))
-HALF = THRESHOLDS.index(0.5)
+# They are close together near 0 and 1, because a segmenter that was trained on few scars is rarely sure of one.
+THRESHOLDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, *(round(0.05 * i, 2) for i in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,10 @@ class SliceScore:
         hd95_mm: 95th percentile of the distances between the two outlines; None unless both hold scar.
         expected_scar_mm2: probability of scar summed over the predicted wall; the score by which slices are called scarred.
         step_mm: distance to the next slice; it turns areas into volumes.
-        predicted_at_mm2, overlap_at_mm2: the same areas at each of `THRESHOLDS`; empty where they were not recorded.
+        wall_mm2, predicted_wall_mm2, overlap_wall_mm2: area of the whole wall in the labels, in the prediction, in both.
+        lesions, found_lesions: number of connected scars in the labels, and of those that the prediction touches.
+        called_lesions, right_lesions: number of connected scars in the prediction, and of those that touch a labelled one.
+        predicted_at_mm2, overlap_at_mm2: areas of scar in the prediction and in both at each of `THRESHOLDS`.
     """
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
@@ -39,14 +44,35 @@ class SliceScore:
     hd95_mm: float | None
     expected_scar_mm2: float
     step_mm: float
-    predicted_at_mm2: tuple[float, ...] = ()
-    overlap_at_mm2: tuple[float, ...] = ()
+    wall_mm2: float
+    predicted_wall_mm2: float
+    overlap_wall_mm2: float
+    lesions: int
+    found_lesions: int
+    called_lesions: int
+    right_lesions: int
+    predicted_at_mm2: tuple[float, ...]
+    overlap_at_mm2: tuple[float, ...]
+
+    @property
+    def is_called(self) -> bool:
+        """Whether more than 25 mm² of scar are predicted; in a slice without scar, that is a false positive."""
+        return self.predicted_mm2 > FALSE_SCAR_MM2
+
+    def record(self) -> dict[str, object]:
+        """The fields as JSON values."""
+        return asdict(self)
 
     @property
     def dice(self) -> float:
         """Dice coefficient; 1 where neither side holds scar, as in the published mean over all slices."""
         both = self.truth_mm2 + self.predicted_mm2
         return 2 * self.overlap_mm2 / both if both else 1.0
+
+    @property
+    def wall_dice(self) -> float:
+        """Dice coefficient of the whole wall."""
+        return 2 * self.overlap_wall_mm2 / (self.wall_mm2 + self.predicted_wall_mm2)
 
     @property
     def has_scar(self) -> bool:
@@ -56,20 +82,15 @@ class SliceScore:
 
 @dataclass(frozen=True, kw_only=True)
 class RunScores:
-    """All test slices of one run, with the detection thresholds that were chosen on its validation patients.
+    """The scores of one run.
 
     Attributes:
-        slice_cut_mm2: a slice with this expected scar area or more is called scarred.
-        patient_cut_ml: a patient with this expected scar volume or more is called scarred.
+        slices: all test slices.
+        training_slices: slices of the training patients, scored by segmenters that were trained without them; empty where there are none.
     """
 
     slices: Sequence[SliceScore]
-    slice_cut_mm2: float
-    patient_cut_ml: float
-
-    def record(self) -> dict[str, object]:
-        """The fields as JSON values."""
-        return asdict(self)
+    training_slices: Sequence[SliceScore] = ()
 
 
 def per_patient(slices: Sequence[SliceScore]) -> dict[str, list[SliceScore]]:

@@ -55,7 +55,7 @@ class DownstreamRecipe:
 
     filters: tuple[int, ...]
     loop: StageRecipe
-    side: int = 80
+    side: int = 72
     views: int = 8
     painted_share: float = 0.4
 
@@ -66,7 +66,7 @@ DOWNSTREAM: dict[str, DownstreamRecipe] = {
     ),
     "cpu": DownstreamRecipe(
         filters=(16, 32, 64, 96),
-        loop=StageRecipe(steps=1000, batch=16, lr=3e-3, ema_decay=0.99, checkpoint_every=250),
+        loop=StageRecipe(steps=1000, batch=12, lr=3e-3, ema_decay=0.99, checkpoint_every=250),
     ),
 }
 PHANTOM_STEPS = 3000  # of the first weights, which ship
