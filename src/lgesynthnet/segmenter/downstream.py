@@ -167,6 +167,8 @@ class DownstreamSegmenter:
         image: Shaped[np.ndarray, "rows cols slices"],
         spacing_mm: tuple[float, float],
         labels: UInt8[np.ndarray, "rows cols slices"] | None = None,
+        *,
+        found: UInt8[np.ndarray, "rows cols slices"] | None = None,
     ) -> Float32[np.ndarray, "classes rows cols slices"]:
         """Probability of each `Label` at every pixel of the stack's own grid; background beyond the crop.
 
@@ -174,6 +176,7 @@ class DownstreamSegmenter:
             image: stored numbers in any window, in radiological view; 0 is padding.
             spacing_mm: pixel size as (row, column).
             labels: of a known wall, cavity and wall (scar counts as wall and is not looked at otherwise); not used by the other kinds.
+            found: what `find` gives for this image, where it is known already; else it is computed.
         Raises:
             InputError: every slice is flat, no heart was found, or a known wall is not given.
         """
@@ -183,7 +186,8 @@ class DownstreamSegmenter:
         filled = [k for k in range(slices) if np.ptp(image[:, :, k]) > 0]
         if not filled:
             raise InputError("every slice is flat, so there is nothing to segment; leave the patient out")
-        drawn = self._drawn_wall(image[:, :, filled], spacing_mm, None if labels is None else labels[:, :, filled])
+        labels, found = (None if part is None else part[:, :, filled] for part in (labels, found))
+        drawn = self._drawn_wall(image[:, :, filled], spacing_mm, labels, found)
         centres = find_centres(drawn)
         grids = [to_grid(grey(image[:, :, k]), spacing_mm) for k in filled]
         scale = [g / n for g, n in zip(grids[0].shape, (rows, cols), strict=True)]
@@ -204,14 +208,27 @@ class DownstreamSegmenter:
         return result
 
     def _drawn_wall(
-        self, image: np.ndarray, spacing_mm: tuple[float, float], labels: UInt8[np.ndarray, "rows cols slices"] | None
+        self,
+        image: np.ndarray,
+        spacing_mm: tuple[float, float],
+        labels: UInt8[np.ndarray, "rows cols slices"] | None,
+        found: UInt8[np.ndarray, "rows cols slices"] | None,
     ) -> UInt8[np.ndarray, "rows cols slices"]:
         """Cavity and wall from which the crop is placed, and which `cascade` and `known-wall` are shown."""
         if self.wall_from is WallFrom.KNOWN_WALL:
             return self._required(labels)
         if self.wall_segmenter is not None:
-            return self.wall_segmenter.read_stack(image, spacing_mm)
-        return self.finder.read_stack(image, spacing_mm)
+            probability = self.wall_segmenter.stack_probabilities(image, spacing_mm, found=found)
+            return self.wall_segmenter.decide(probability, spacing_mm)
+        return self.find(image, spacing_mm) if found is None else found
+
+    def find(self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]) -> UInt8[np.ndarray, "rows cols slices"]:
+        """The heart as `finder` draws it; slices without any signal stay empty."""
+        filled = [k for k in range(image.shape[2]) if np.ptp(image[:, :, k]) > 0]
+        labels = np.zeros(image.shape, np.uint8)
+        if filled:
+            labels[:, :, filled] = self.finder.read_stack(image[:, :, filled], spacing_mm)
+        return labels
 
     @staticmethod
     def _required(labels: UInt8[np.ndarray, "rows cols slices"] | None) -> UInt8[np.ndarray, "rows cols slices"]:

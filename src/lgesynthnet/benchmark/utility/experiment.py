@@ -67,7 +67,7 @@ def run_experiment(
         provenance = check_for_leaks(experiment, plan)
         try:
             with executor(workers, ray=ray) as processes:
-                run_jobs(experiment, plan, processes, on_job=on_job)
+                run_jobs(experiment, plan, processes, slots=None if ray else workers, on_job=on_job)
         finally:  # an interrupted experiment has tables of its finished runs
             page = write(experiment, provenance)
         return (experiment.folder / "utility.md").read_text(encoding="utf-8"), page
@@ -83,36 +83,45 @@ def missing_stages(experiment: UtilityExperiment, plan: UtilityPlan) -> list[str
 
 
 def run_jobs(
-    experiment: UtilityExperiment, plan: UtilityPlan, executor: Executor, *, on_job: Callable[[Progress], None] = lambda progress: None
+    experiment: UtilityExperiment,
+    plan: UtilityPlan,
+    executor: Executor,
+    *,
+    slots: int | None = None,
+    on_job: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
-    """Fill the pools, and train and test the segmenters. A run starts as soon as its pool is full.
+    """Fill the pools, and train and test the segmenters in the order of the plan. A run waits until its pool is full.
 
+    Args:
+        slots: number of jobs that are handed over at a time; None hands over all that can begin.
     Raises:
         RunError: the folder belongs to an experiment with other settings.
     """
     _store_settings(experiment)
-    waiting = [run for run in plan.runs if not experiment.is_finished(run)]
-    # The plan has the largest pool first. Runs that need no pool keep the other processes busy meanwhile.
-    pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in waiting)]
-    pools_to_read = {run.pool for run in waiting if run.settings.labels is LabelKind.READ}
-    jobs: dict[Future[float], Pool | Run] = {
-        executor.submit(fill_pool, experiment, pool, pool.name in pools_to_read): pool for pool in pools
-    }
-    jobs |= {executor.submit(train_and_test, experiment, run): run for run in waiting if run.pool is None}
-    waiting = [run for run in waiting if run.pool is not None]
-    total, done = len(jobs) + len(waiting), 0
+    runs = [run for run in plan.runs if not experiment.is_finished(run)]
+    pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in runs)]
+    pools_to_read = {run.pool for run in runs if run.settings.labels is LabelKind.READ}
+    unfilled = {pool.name for pool in pools}
+    waiting: list[Pool | Run] = [*pools, *runs]
+    jobs: dict[Future[float], Pool | Run] = {}
+    total, done = len(waiting), 0
     on_job(Progress(done=0, total=total, last=""))
-    while jobs:
+    while waiting or jobs:
+        for job in [job for job in waiting if isinstance(job, Pool) or job.pool not in unfilled]:
+            if slots is not None and len(jobs) >= slots:
+                break
+            waiting.remove(job)
+            if isinstance(job, Pool):
+                jobs[executor.submit(fill_pool, experiment, job, job.name in pools_to_read)] = job
+            else:
+                jobs[executor.submit(train_and_test, experiment, job)] = job
         finished, _ = wait(jobs, return_when=FIRST_COMPLETED)
         for future in finished:
             job = jobs.pop(future)
             seconds = future.result()
             done += 1
+            unfilled.discard(job.name)
             on_job(Progress(done=done, total=total, last=f"{job.name}, {seconds:.0f} s"))
-            if isinstance(job, Pool):
-                ready = [run for run in waiting if run.pool == job.name]
-                waiting = [run for run in waiting if run.pool != job.name]
-                jobs |= {executor.submit(train_and_test, experiment, run): run for run in ready}
 
 
 def _store_settings(experiment: UtilityExperiment) -> None:

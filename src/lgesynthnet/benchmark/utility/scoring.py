@@ -11,11 +11,14 @@ from monai.metrics import compute_hausdorff_distance
 from scipy import ndimage
 
 from lgesynthnet.evaluate.utility.scores import THRESHOLDS, SliceScore
+from lgesynthnet.files.manifest import digest
 from lgesynthnet.records import Mask, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.downstream import DownstreamSegmenter, scar_share
 from lgesynthnet.segmenter.heart import HeartSegmenter, decide_labels
 
 Segmenter = DownstreamSegmenter | HeartSegmenter
+_FOUND: dict[tuple[str, str], UInt8[np.ndarray, "rows cols slices"]] = {}
+"""Finder and image -> the heart that the finder draws. It is the same for all runs, and a process tests many."""
 
 
 def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
@@ -66,7 +69,10 @@ def _segmented(
     if isinstance(segmenter, HeartSegmenter):
         probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
         return probability, decide_labels(probability, stack.spacing_mm, segmenter.threshold)
-    probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm, stack.labels)
+    key = (segmenter.finder.fingerprint, digest(np.ascontiguousarray(stack.image).tobytes()))
+    if key not in _FOUND:
+        _FOUND[key] = segmenter.find(stack.image, stack.spacing_mm)
+    probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm, stack.labels, found=_FOUND[key])
     return probability, segmenter.decide(probability, stack.spacing_mm, stack.labels)
 
 

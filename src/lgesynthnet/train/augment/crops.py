@@ -20,7 +20,7 @@ from lgesynthnet.train.augment.slices import bias_field, chosen, lower_resolutio
 from lgesynthnet.train.batches import normal
 
 TURN_DEG = 45.0  # added to one of the eight symmetries of the square, so that every rotation occurs
-SHIFT_MM = 9.0  # largest distance of the heart from the crop's centre, by row and by column
+SHIFT_MM = 9.0  # largest distance from the centre, by row and by column; the shipped heart segmenter is within 5 mm in 95 % of the slices
 LARGEST_SCALE = 1.2
 GAMMA, CONTRAST = 0.25, 0.1  # standard deviations of the logarithm
 BRIGHTNESS, NOISE = 0.1, 0.3  # in standard deviations of the crop

@@ -27,6 +27,7 @@ from lgesynthnet.segmenter.downstream import (
     build_downstream,
     shipped_finder,
 )
+from lgesynthnet.segmenter.heart import CLASSES
 from lgesynthnet.terms import Precision
 from lgesynthnet.train.augment.crops import WallJitter, random_crops
 from lgesynthnet.train.examples.slices import SliceDataset
@@ -35,6 +36,7 @@ from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters.heart import heart_segmentation_loss
 from lgesynthnet.train.work import owned_work, require_whole
 
+EVEN_WEIGHTS = (1.0,) * CLASSES  # a weight on scar makes a segmenter call more of everything scar
 LEAST_SCARRED_SHARE = 1 / 3  # of the real slices of a batch, as nnU-Net oversamples the foreground
 JITTER = {
     WallFrom.CROP: None,
@@ -97,7 +99,7 @@ class CropTask:
         x = torch.cat([x[:, :1], origin, x[:, 1:]], dim=1)
         device = next(self.trained.parameters()).device
         logits = self.trained(x.to(device))
-        return heart_segmentation_loss(logits.float(), target.to(device), torch.from_numpy(has_rv).to(device))
+        return heart_segmentation_loss(logits.float(), target.to(device), torch.from_numpy(has_rv).to(device), EVEN_WEIGHTS)
 
     def _drawn(self, rng: np.random.Generator, count: int) -> Int[np.ndarray, " count"]:
         """Real slices, by chance a third of them from those with scar, the others from all."""

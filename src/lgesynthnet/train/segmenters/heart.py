@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -50,19 +52,23 @@ class HeartSegmenterTask:
 
 
 def heart_segmentation_loss(
-    logits: Float[Tensor, "b 6 h w"], target: Int[Tensor, "b h w"], has_rv: Bool[Tensor, " b"]
+    logits: Float[Tensor, "b 6 h w"],
+    target: Int[Tensor, "b h w"],
+    has_rv: Bool[Tensor, " b"],
+    class_weights: Sequence[float] = CLASS_WEIGHTS,
 ) -> Float[Tensor, ""]:
     """Cross-entropy plus Dice over the batch; where no RV is labelled, background and RV count as one class.
 
     Args:
         logits: one channel for each `Label`.
         has_rv: which images have the RV labelled.
+        class_weights: of the cross-entropy, one for each `Label`.
     """
     log_probability = torch.log_softmax(logits, dim=1)
     background_or_rv = torch.logaddexp(log_probability[:, Label.BACKGROUND], log_probability[:, Label.RV])
     background = torch.where(has_rv[:, None, None], log_probability[:, Label.BACKGROUND], background_or_rv)
     known_classes = torch.cat([background[:, None], log_probability[:, 1:]], dim=1)
-    entropy = functional.nll_loss(known_classes, target, weight=logits.new_tensor(CLASS_WEIGHTS))
+    entropy = functional.nll_loss(known_classes, target, weight=logits.new_tensor(class_weights))
     probability, truth = log_probability.exp(), functional.one_hot(target, CLASSES).permute(0, 3, 1, 2).float()
     known = has_rv[:, None, None].float()
     parts = [  # the wall includes its scar, and the scar its no-reflow core, as usual in the literature
