@@ -33,6 +33,7 @@ from lgesynthnet.threads import one_thread
 ROLE = "downstream-segmenter"
 WALL_PART = "wall"  # sub-folder of a cascade's first network
 SHIPPED_FINDER = Path("phantom") / heart_segmenter.ROLE
+GROUPS = 4  # of channels that are normalised together
 IMAGE, ORIGIN, CAVITY_IN, WALL_IN = range(4)  # input channels
 
 
@@ -268,7 +269,10 @@ def shipped_finder() -> HeartSegmenter:
 def build_downstream(filters: Sequence[int], wall_from: WallFrom) -> nn.Module:
     """A new network with random weights: (b, channels, side, side) to logits (b, 6, side, side).
 
-    Source: the plain convolutional U-Net of nnU-Net (Isensee et al., 2021), as MONAI's DynUNet.
+    Each group of channels is normalised together. Instance norm, which nnU-Net uses, takes the mean of every channel away, and with it
+    whatever a constant input channel has added: only the border of the crop would tell painted slices from real ones.
+
+    Source: the plain convolutional U-Net of nnU-Net (Isensee et al., 2021), as MONAI's DynUNet; group norm: Wu and He (2018).
     """
     levels = len(filters)
     network: nn.Module = DynUNet(
@@ -279,7 +283,7 @@ def build_downstream(filters: Sequence[int], wall_from: WallFrom) -> nn.Module:
         strides=[1] + [2] * (levels - 1),
         upsample_kernel_size=[2] * (levels - 1),
         filters=list(filters),
-        norm_name=("INSTANCE", {"affine": True}),
+        norm_name=("GROUP", {"num_groups": GROUPS, "affine": True}),
     )
     return network
 
