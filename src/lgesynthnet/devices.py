@@ -44,6 +44,17 @@ def usable_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def multiplies_bfloat16_fast() -> bool:
+    """Whether this processor has AMX, with which bfloat16 takes half of the time of float32."""
+    import torch
+
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # newer versions of torch
+    if capabilities is not None:
+        return bool(capabilities().get("amx_bf16", False))
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported()) if supported is not None else False
+
+
 def _check_cuda(name: str) -> None:
     import torch
 

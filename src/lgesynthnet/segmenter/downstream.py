@@ -185,7 +185,7 @@ class DownstreamSegmenter:
             whole = torch.zeros((CLASSES, *grid.shape))
             whole[Label.BACKGROUND] = 1
             inside, of_crop = _overlap(tuple(grid.shape), corner, self.settings.side)
-            whole[:, *inside] = probability[:, *of_crop]
+            whole[:, inside[0], inside[1]] = probability[:, of_crop[0], of_crop[1]]
             resized = functional.interpolate(whole[None], (rows, cols), mode="bilinear", align_corners=False)
             result[:, :, :, k] = resized[0].numpy()
         return result
@@ -212,12 +212,12 @@ class DownstreamSegmenter:
         side = self.settings.side
         inside, of_crop = _overlap(tuple(grid.shape), corner, side)
         crop = torch.zeros((1, side, side))
-        crop[0, *of_crop] = grid[*inside]
+        crop[0, of_crop[0], of_crop[1]] = grid[inside]
         channels = [normalised(crop, crop > 0), torch.zeros_like(crop)]
         if self.wall_from is not WallFrom.CROP:
             for mask in (drawn == Label.CAVITY, wall_of(drawn)):
                 channel = torch.zeros_like(crop)
-                channel[0, *of_crop] = (to_grid(mask.astype(np.float32), spacing_mm)[*inside] > 0.5).float()
+                channel[0, of_crop[0], of_crop[1]] = (to_grid(mask.astype(np.float32), spacing_mm)[inside] > 0.5).float()
                 channels.append(channel)
         return torch.cat(channels)
 

@@ -156,7 +156,7 @@ def train_downstream_segmenter(
         if settings.wall_from is WallFrom.CASCADE:
             first = replace(settings, wall_from=WallFrom.CROP)
             wall_segmenter = train_downstream_segmenter(real, painted, folder / WALL_PART, first, on_progress=on_progress)
-        network, origin = _first_network(settings)
+        network, origin = first_network(settings)
         finder = shipped_finder()
         kept = DownstreamSettings(
             role="downstream-segmenter",
@@ -187,7 +187,7 @@ def train_downstream_segmenter(
         return segmenter()
 
 
-def _first_network(settings: DownstreamTraining) -> tuple[nn.Module, str]:
+def first_network(settings: DownstreamTraining) -> tuple[nn.Module, str]:
     """The network with its first weights, and what these are."""
     recipe, init = settings.recipe, settings.init
     torch.manual_seed(settings.seed)
