@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from lgesynthnet.terms import WallFrom
 RESEARCH_ONLY = "research software, not for diagnosis"
 
 
+@runtime_checkable
 class Drawer(Protocol):
     """Draws labels into the images of a cohort.
 
