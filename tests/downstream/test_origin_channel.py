@@ -94,7 +94,7 @@ def test_the_channel_stands_after_the_others_and_keeps_the_data_type(kind):
 
 def test_what_is_no_truth_value_for_each_image_is_refused():
     batch = np.zeros((3, 1, 4, 4), np.float32)
-    for painted in ([True], [0.4, 0.2, 0.9], 1, np.zeros((3, 1), bool)):
+    for painted in ([True], np.array([0.4, 0.2, 0.9]), np.zeros((3, 1), bool)):
         with pytest.raises(InputError, match="painted"):
             with_origin(batch, painted)
 

@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from dicom_files import patient, save, series, write_icontours
 from factories import run_command, write_patient
 
 from lgesynthnet.data.cohort import open_cohort
@@ -217,6 +218,18 @@ def test_walls_may_be_patients_with_labels_in_any_layout(scans, known_wall, draw
     done = run_command("segment", scans / "images", "--patient", "A", *words)
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(masks_of(tmp_path / "masks")["A"], masks_of(drawn)["A"])
+
+
+def test_contours_of_dicom_images_are_walls(known_wall, tmp_path):
+    who = patient(seed=3)
+    paths = save(series(who, PatientID="A17", PatientName="A17"), tmp_path / "scans" / "A17", name="IM-0001-0")
+    write_icontours(who, tmp_path / "contours" / "A17", [path.stem for path in paths])
+    words = ("--model", known_wall, "--wall", tmp_path / "contours", "--out", tmp_path / "masks")
+    done = run_command("segment", tmp_path / "scans", *words)
+    assert done.returncode == 0, done.stderr
+    [mask] = masks_of(tmp_path / "masks").values()
+    assert (mask == 1).any(axis=(0, 1)).all()
+    assert (mask >= 2).any(axis=(0, 1)).all()
 
 
 HARM = {
