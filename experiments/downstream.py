@@ -1,7 +1,7 @@
 """Scores a downstream segmenter on labelled patients: the first weights that are shipped, or one of your own.
 
-    python experiments/downstream.py --data emidec --splits emidec/splits.json --part audit --part test
-    python experiments/downstream.py --data emidec --splits emidec/splits.json --part test --model runs/seg
+python experiments/downstream.py --data emidec --splits emidec/splits.json --part audit --part test
+python experiments/downstream.py --data emidec --splits emidec/splits.json --part test --model runs/seg
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from lgesynthnet.evaluate.utility.metrics import AUC, BALANCED_PATIENTS, FALSE_POSITIVE_RATE, PATIENT_DICE, at_rate
@@ -57,23 +58,28 @@ def gains(rows: list[Row]) -> str:
 def regimes(rows: list[Row]) -> str:
     """The user's table: what the recipe does for each number of patients with scar, and how many patients that is worth."""
     head = ["patients with scar", "3-D Dice at rate 0.20, real slices", "the recipe", "gain", "AUC, real slices", "the recipe", "worth"]
-    real = {int(row["scarred_patients"]): row for row in rows if row["arm"] == Arm.REAL and row["metric"] == AT_20 and not row["reference"]}
-    curve = sorted((math.log2(count), float(row["value"])) for count, row in real.items())
+    counts = sorted({int(row["scarred_patients"]) for row in rows})
+    real = {count: row for count in counts if (row := _find(rows, count, Arm.REAL, AT_20)) is not None}
+    curve = [(math.log2(count), float(row["value"])) for count, row in real.items()]
     lines = []
-    for count, row in sorted(real.items()):
-        of_recipe = [r for r in rows if r["arm"] == Arm.RECIPE and int(r["scarred_patients"]) == count]
-        value = next((r for r in of_recipe if r["metric"] == AT_20 and not r["reference"]), None)
-        gain = next((r for r in of_recipe if r["metric"] == AT_20 and r["reference"] == Arm.REAL), None)
-        auc = [next((r for r in rows if r["arm"] == arm and int(r["scarred_patients"]) == count and r["metric"] == AUC), None) for arm in (Arm.REAL, Arm.RECIPE)]
+    for count, row in real.items():
+        value, gain = _find(rows, count, Arm.RECIPE, AT_20), _find(rows, count, Arm.RECIPE, AT_20, Arm.REAL)
+        auc = [_find(rows, count, arm, AUC) for arm in (Arm.REAL, Arm.RECIPE)]
         if value is not None and gain is not None:
             cells = [f"{float(row['value']):.2f}", f"{float(value['value']):.2f}", _change(gain)]
-            lines.append([str(count), *cells, *(f"{float(r['value']):.2f}" if r else "" for r in auc), _worth(float(value["value"]), curve)])
+            cells += [f"{float(of_arm['value']):.2f}" if of_arm else "" for of_arm in auc]
+            lines.append([str(count), *cells, _worth(float(value["value"]), curve)])
     return markdown_table(head, lines)
 
 
+def _find(rows: list[Row], count: int, arm: Arm, metric: str, reference: str = "") -> Row | None:
+    wanted = (str(count), arm.value, metric, reference)
+    return next((row for row in rows if (row["scarred_patients"], row["arm"], row["metric"], row["reference"]) == wanted), None)
+
+
 def _worth(value: float, curve: list[tuple[float, float]]) -> str:
-    """With how many patients real slices alone reach the value, by a straight line between the measured numbers on a scale of doublings."""
-    for (x0, y0), (x1, y1) in zip(curve, curve[1:], strict=False):
+    """With how many patients real slices alone reach the value, by straight lines between the measured numbers on a scale of doublings."""
+    for (x0, y0), (x1, y1) in pairwise(curve):
         if y0 <= value <= y1:
             return f"about {2 ** (x0 + (x1 - x0) * (value - y0) / max(y1 - y0, 1e-9)):.0f} patients"
     return f"more than {2 ** curve[-1][0]:.0f} patients" if curve and value > curve[-1][1] else ""

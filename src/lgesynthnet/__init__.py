@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lgesynthnet.conditioning.sample import Host, SyntheticSample
     from lgesynthnet.data.cohort import open_cohort
     from lgesynthnet.data.source import CohortSource
+    from lgesynthnet.downstream.request import DownstreamRequest
+    from lgesynthnet.downstream.training import train_downstream
     from lgesynthnet.errors import LGESynthNetError
     from lgesynthnet.evaluate.request import EvaluationRequest
     from lgesynthnet.evaluate.run import evaluate_alignment, evaluate_realism
@@ -30,27 +32,36 @@ if TYPE_CHECKING:
     from lgesynthnet.quality.verdict import Verdict
     from lgesynthnet.run.folder import RunFolder
     from lgesynthnet.run.request import SynthesisRequest
+    from lgesynthnet.segment.drawing import segment_images
+    from lgesynthnet.segment.request import SegmentRequest
+    from lgesynthnet.segmenter.downstream import DownstreamSegmenter
     from lgesynthnet.synthesis.judging import judge
     from lgesynthnet.synthesis.painters import load_filter
     from lgesynthnet.synthesis.synthesize import synthesize_run
-    from lgesynthnet.terms import Prior
+    from lgesynthnet.terms import Prior, WallFrom
+    from lgesynthnet.train.origin import OriginChannel, with_origin
 
 __version__ = "0.1.0"
 __all__ = [
     "CohortSource",
     "DicomRequest",
+    "DownstreamRequest",
+    "DownstreamSegmenter",
     "EvaluationRequest",
     "ExportRequest",
     "Host",
     "LGESynthNet",
     "LGESynthNetError",
     "NnunetRequest",
+    "OriginChannel",
     "Prior",
     "RunFolder",
     "ScarPrescription",
+    "SegmentRequest",
     "SynthesisRequest",
     "SyntheticSample",
     "Verdict",
+    "WallFrom",
     "__version__",
     "evaluate_alignment",
     "evaluate_realism",
@@ -63,26 +74,34 @@ __all__ = [
     "open_cohort",
     "prescribe",
     "rasterize",
+    "segment_images",
     "simulate_patients",
     "synthesize_run",
+    "train_downstream",
+    "with_origin",
 ]
 
 # Each name is loaded at its first use: LGESynthNet needs torch and diffusers, which take seconds to import.
 _MODULE_OF = {
     "CohortSource": "data.source",
     "DicomRequest": "export.request",
+    "DownstreamRequest": "downstream.request",
+    "DownstreamSegmenter": "segmenter.downstream",
     "EvaluationRequest": "evaluate.request",
     "ExportRequest": "export.request",
     "Host": "conditioning.sample",
     "LGESynthNet": "generate.inpainter",
     "LGESynthNetError": "errors",
     "NnunetRequest": "export.request",
+    "OriginChannel": "train.origin",
     "Prior": "terms",
     "RunFolder": "run.folder",
     "ScarPrescription": "prescription.scar",
+    "SegmentRequest": "segment.request",
     "SynthesisRequest": "run.request",
     "SyntheticSample": "conditioning.sample",
     "Verdict": "quality.verdict",
+    "WallFrom": "terms",
     "evaluate_alignment": "evaluate.run",
     "evaluate_realism": "evaluate.run",
     "export_dicom": "export.dicom.exporting",
@@ -94,8 +113,11 @@ _MODULE_OF = {
     "open_cohort": "data.cohort",
     "prescribe": "prescription.grammar.language",
     "rasterize": "prescription.rasterize",
+    "segment_images": "segment.drawing",
     "simulate_patients": "phantom.cohort",
     "synthesize_run": "synthesis.synthesize",
+    "train_downstream": "downstream.training",
+    "with_origin": "train.origin",
 }
 
 

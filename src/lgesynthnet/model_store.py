@@ -24,9 +24,11 @@ REMEDY = "copy the model again from where it came, or train it again"
 CODE = frozenset({"auto_map", "trust_remote_code", "custom_pipelines", "custom_generate"})
 
 # Every file of a network's folder that decides what the network does, by the network's role; `fingerprint` hashes these and no others.
+DOWNSTREAM_SEGMENTER = "downstream-segmenter"
 _SEGMENTER_FILES = ("calibration.json", "config.json", "model.safetensors")
 _FILES_OF = {
     "autoencoder": ("config.json", "diffusion_pytorch_model.safetensors"),
+    DOWNSTREAM_SEGMENTER: ("config.json", "model.safetensors", "wall/config.json", "wall/model.safetensors"),
     "inpainter": (
         "conditioning.json",
         *(f"{part}/{name}" for part in ("controlnet", "unet", "vae") for name in ("config.json", "diffusion_pytorch_model.safetensors")),
@@ -187,6 +189,11 @@ def fingerprint(folder: Path, *, role: str) -> str:
                 while piece := file.read(2**20):
                     digest.update(piece)
     return f"{role}-{digest.hexdigest()[:12]}"
+
+
+def role_of(fingerprint: str) -> str:
+    """The role in a fingerprint that `fingerprint` made."""
+    return fingerprint.rpartition("-")[0]
 
 
 def segmenter_fingerprint(folder: Path) -> str | None:

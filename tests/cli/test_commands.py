@@ -45,7 +45,16 @@ class TestQuickToAnswer:
     HEAVY = {"torch", "transformers", "diffusers", "monai", "scipy", "skimage", "nibabel", "matplotlib", "numpy"}
 
     @pytest.mark.parametrize(
-        "words", [["--help"], ["synthesize", "--help"], ["train", "--help"], ["evaluate", "realism", "--help"], ["--version"]]
+        "words",
+        [
+            ["--help"],
+            ["synthesize", "--help"],
+            ["segment", "--help"],
+            ["train", "--help"],
+            ["train", "downstream", "--help"],
+            ["evaluate", "realism", "--help"],
+            ["--version"],
+        ],
     )
     def test_help_loads_nothing_heavy(self, words):
         assert loaded_by(*words).isdisjoint(self.HEAVY)

@@ -12,6 +12,7 @@ from lgesynthnet.benchmark.request import ComparisonRequest
 from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
+from lgesynthnet.errors import InputError
 from lgesynthnet.terms import Arm, Baseline, Method, Prior, RecipeName
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _trained_methods(request: ComparisonRequest, work: Path) -> TrainedMethods:
     from lgesynthnet.data.splits import read_splits
     from lgesynthnet.model_store import shipped_or_path
 
-    return TrainedMethods(
+    methods = TrainedMethods(
         source=request.data,
         splits=read_splits(request.splits),
         work=work,
@@ -204,3 +205,6 @@ def _trained_methods(request: ComparisonRequest, work: Path) -> TrainedMethods:
         seed=request.seed,
         device=request.device,
     )
+    if (drawn := methods.cohort.masks_drawn_by) is not None:
+        raise InputError(f"{request.data.root}: its labels were drawn by {drawn} and are no ground truth; give labels by people")
+    return methods

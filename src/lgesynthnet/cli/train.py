@@ -15,6 +15,7 @@ import typer
 from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
+from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.terms import Context, Precision, RewardKind, Role, Stage, Window
 from lgesynthnet.train.options import TrainingOptions, ValidatedOptions, WorkOptions
 
@@ -141,6 +142,42 @@ def heart_segmenter(
         return train_heart_segmenter(request)
 
     _train(Stage.HEART_SEGMENTER, options, train, parts=parts)
+
+
+@app.command()
+@takes(DownstreamRequest)
+def downstream(
+    request: DownstreamRequest,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan, the time and the disk space, and stop.")] = False,
+) -> None:
+    """A segmenter of your patients' scar, from few labelled patients and from samples painted into them; for `segment --model`.
+
+    It is told which slices are painted, and starts from weights trained on simulated hearts. Two folds by patient then set thresholds for
+    false-positive rates of 0.10 and 0.20.
+
+    Example: lgesynthnet train downstream --data mine --splits splits.json --samples runs/first --out seg
+    """
+    if dry_run:
+        from lgesynthnet.downstream.estimate import estimate
+
+        with interruptible("nothing was written"), console.bar("reading patients") as advance:
+            text = estimate(request, on_case=advance)
+        console.result(text)
+        return
+    from lgesynthnet.downstream.card import RESEARCH_ONLY
+    from lgesynthnet.downstream.training import train_downstream
+
+    with (
+        interruptible(f"the same command continues from the last checkpoint in {request.work_folder}"),
+        console.bar("training downstream") as advance,
+    ):
+        result = train_downstream(request, on_progress=advance, on_note=console.note)
+    for note in result.notes:
+        console.note(note)
+    points = "".join(f", {point.threshold:.3f} for a false-positive rate of {point.false_positive_rate:g}" for point in result.points)
+    console.result(f"model: {result.folder}")
+    console.result(f"threshold: {result.threshold:.3f} by default{points}")
+    console.note(f"{RESEARCH_ONLY} {request.work_folder} holds slices of the patients; delete it when no training is to be continued")
 
 
 @app.command()
@@ -275,6 +312,8 @@ def _training_data(stage: Stage, options: TrainingOptions, role: Role, parts: li
     from lgesynthnet.train.request import TrainingData
 
     cohort = options.data.open()
+    if (note := cohort.drawn_labels_note) is not None:
+        console.note(note)
     splits = read_splits(options.splits) if options.splits else {}
     patients = splits.get("train")
     if stage in (Stage.SCAR_SEGMENTER, Stage.HEART_SEGMENTER):

@@ -60,6 +60,16 @@ class Cohort:
         given |= {self.dicom.contours} if self.dicom.contours is not None else set()
         return sorted(given | {path if path.is_dir() else path.parent for path in named})
 
+    @property
+    def drawn_labels_note(self) -> str | None:
+        """A warning for whoever takes the labels for the truth, where a network drew them; else None."""
+        if self.masks_drawn_by is None:
+            return None
+        return (
+            f"{self.root}: its labels were drawn by the network {self.masks_drawn_by} and are no ground truth; "
+            "what learns from them learns its errors"
+        )
+
     def read(self, case: CaseFiles) -> Stack:
         """Read the stack of one patient.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lgesynthnet.export.cases import ExportCase, Origin
+from lgesynthnet.model_store import DOWNSTREAM_SEGMENTER, role_of
 from lgesynthnet.run.licence import Licence
 from lgesynthnet.terms import LabelKind
 
@@ -70,7 +71,11 @@ _LABELS = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "
 
 def drawn_by(network: str | None) -> str | None:
     """A sentence on masks that a network drew; None where people drew them."""
-    return network and f"Their cavity and wall were drawn by the network {network}; scar that a patient has is labelled as healthy wall."
+    if not network:
+        return None
+    if role_of(network) == DOWNSTREAM_SEGMENTER:
+        return f"Their cavity, wall and scar were drawn by the network {network}; they are no ground truth."
+    return f"Their cavity and wall were drawn by the network {network}; scar that a patient has is labelled as healthy wall."
 
 
 def terms(licence: Licence) -> str:

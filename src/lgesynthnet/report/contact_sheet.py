@@ -46,13 +46,16 @@ class Strip:
     picture: Rgb
 
 
-def patient_strip(stack: Stack, hearts: LocatedStack | None, usable: Sequence[int], text: str) -> Strip | None:
+def patient_strip(
+    stack: Stack, hearts: LocatedStack | None, usable: Sequence[int], text: str, *, most_scar: int | None = None
+) -> Strip | None:
     """Draw one patient; None where no slice shows a wall.
 
     Args:
         hearts: level and RV insertions of each slice; without them only cavity and wall are drawn.
         usable: the slices to choose from; where there are none, those with a wall.
         text: one line that stands above the pictures.
+        most_scar: the slice with most scar, shown beside the others; None where there is none.
     """
     order = hearts.order if hearts is not None else order_stack(stack)
     shown = list(usable) or [index for index in range(len(stack)) if wall_of(stack.labels[:, :, index]).any()]
@@ -61,6 +64,8 @@ def patient_strip(stack: Stack, hearts: LocatedStack | None, usable: Sequence[in
     from_base = shown if order.base_first else shown[::-1]
     chosen = [from_base[round(place * (len(from_base) - 1))] for place in (0.0, 0.5, 1.0)]
     pictures = [_slice_picture(stack[index], hearts, _title(place, index, order)) for place, index in enumerate(chosen)]
+    if most_scar is not None:
+        pictures.append(_slice_picture(stack[most_scar], hearts, f"most scar (slice {most_scar})"))
     return Strip(patient=stack.patient, text=text, picture=np.concatenate(pictures, axis=1))
 
 

@@ -1,55 +1,32 @@
-"""Draw cavity and wall with the shipped heart segmenter, stack by stack, for a person to accept or to drop."""
+"""Draw labels into images, stack by stack, for a person to accept or to drop."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.data.declaration import write_declaration
+from lgesynthnet.data.declaration import read_declaration, write_declaration
 from lgesynthnet.data.label_maps import label_map_of
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.layouts.table import NAME as TABLE
-from lgesynthnet.data.layouts.table import read_lines, read_use
 from lgesynthnet.data.nifti_writing import labels_like
-from lgesynthnet.errors import AnatomyError, InputError
+from lgesynthnet.errors import AnatomyError, InputError, RunError
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed, is_owned, manifest_of, require_outside
 from lgesynthnet.files.writing import synced_together, write_bytes
 from lgesynthnet.hosts.describing import describe_orientation
 from lgesynthnet.hosts.locate import LocatedStack, locate_stack
 from lgesynthnet.hosts.suitability import find_host_fault
-from lgesynthnet.model_store import weights_folder
-from lgesynthnet.records import Label, OnCase, Skipped, Stack, wall_of
+from lgesynthnet.records import OnCase, Skipped, scar_of, wall_of
 from lgesynthnet.report.contact_sheet import Strip, patient_strip, write_contact_sheet
+from lgesynthnet.segment.cases import DrawnCase, earlier_cases, mask_name, measure_scar, table_text
 from lgesynthnet.segment.request import LABELS, SegmentRequest
-from lgesynthnet.segmenter.heart import HeartSegmenter
-from lgesynthnet.tables import csv_text
 
-COLUMNS = ("patient", "image", "label", "series", "use", "slices", "drawn", "usable")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawnCase:
-    """One patient.
-
-    Attributes:
-        series: which DICOM stack was read, as the user named it; empty where the program chose.
-        use: whether the patient is to be used; a person may change it in the table.
-        slices, drawn, usable: number of slices, of those with a drawn wall, and of those that a scar can be painted into.
-    """
-
-    patient: str
-    image_path: Path
-    series: str
-    use: bool
-    slices: int
-    drawn: int
-    usable: int
+if TYPE_CHECKING:
+    from lgesynthnet.segment.drawers import Drawer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,32 +49,42 @@ class SegmentResult:
 def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None = None) -> SegmentResult:
     """Write a label file for each image, a page of pictures, and a table that other commands take in place of a folder of patients.
 
-    The network was trained on simulated hearts alone. It draws the cavity and the whole wall; a scar that the patient has is not drawn, so
-    only patients who are known to be free of scar should be painted into. Of an earlier result in this folder, the column `use` of the
-    table, the lines of patients who are not drawn now, and the masks that a person has corrected are kept.
+    Without a model, the shipped network draws the cavity and the whole wall. It was trained on simulated hearts alone, and a scar that the
+    patient has is not drawn, so only patients who are known to be free of scar should be painted into. With a model, the scar is drawn too.
+    What is drawn is no ground truth, and the folder says what drew it.
+
+    Of an earlier result in this folder, the column `use` of the table, the lines of patients who are not drawn now, and the masks that a
+    person has corrected are kept.
 
     Args:
         on_case: gets (done, total) after each patient.
     Raises:
-        InputError: there are no images, in none of them a heart was found, or the table of an earlier result cannot be read.
-        RunError: the folder holds other things, or cannot be written.
+        InputError: there are no images, in none of them a heart was found, or the table of an earlier result cannot be read; or the model
+            needs a wall that is not given, or the reverse.
+        ModelError: the model is missing or damaged.
+        RunError: the folder holds other things, or what another segmenter drew; or it cannot be written.
     """
+    from lgesynthnet.segment.drawers import open_drawer
+
     cohort = request.source.open_images()
     for folder in cohort.folders:
         require_outside(out, "images", folder)
-    segmenter = HeartSegmenter.from_pretrained(weights_folder() / "phantom" / "heart-segmenter")
-    earlier = _earlier_cases(out)
+    if request.wall is not None and request.wall.is_dir():
+        require_outside(out, "walls", request.wall)
+    drawer = open_drawer(request, cohort)
+    _require_same_drawer(out, drawer)
+    earlier = earlier_cases(out)
     now = {files.patient for files in cohort.cases}
-    kept = [case for case in earlier.values() if case.patient not in now and (out / _mask_name(case.patient)).is_file()]
+    kept = [case for case in earlier.values() if case.patient not in now and (out / mask_name(case.patient)).is_file()]
     cases: list[DrawnCase] = []
     skipped: list[Skipped] = list(cohort.skipped)
     strips: list[Strip] = []
     with claimed(out, FolderKind.MASKS), synced_together():
         corrected = _corrected(out)
-        write_declaration(out, labels="lgesynthnet", drawn_by=segmenter.fingerprint)
+        write_declaration(out, labels="lgesynthnet", drawn_by=drawer.fingerprint, threshold=drawer.threshold)
         for done, files in enumerate(cohort.cases, start=1):
             try:
-                case, strip = _draw_case(cohort, files, segmenter, out, earlier.get(files.patient), corrected)
+                case, strip = _draw_case(cohort, files, drawer, out, earlier.get(files.patient), corrected)
                 cases.append(case)
                 strips += [strip] if strip is not None else []
             except (InputError, AnatomyError) as fault:
@@ -107,41 +94,26 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
                 on_case(done, len(cohort.cases))
         if not (cases or kept):
             raise InputError(f"{cohort.root}: no heart was drawn; {skipped[0].reason if skipped else 'there are no images'}")
-        write_bytes(out / TABLE, _table(sorted([*cases, *kept], key=lambda case: case.patient), out).encode())
-        page = write_contact_sheet(out, strips, title="Cavity and wall as a network drew them", kind=FolderKind.MASKS)
+        write_bytes(out / TABLE, table_text(sorted([*cases, *kept], key=lambda case: case.patient), out).encode())
+        page = write_contact_sheet(out, strips, title=drawer.title, kind=FolderKind.MASKS)
     by_hand = tuple(case.patient for case in cases if case.patient in corrected)
     return SegmentResult(table=out / TABLE, page=page, cases=tuple(cases), corrected=by_hand, skipped=tuple(skipped))
 
 
-def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
-    """The stack with the cavity and the wall that the network draws; slices without any signal stay empty.
-
-    Raises:
-        InputError: every slice is flat.
-    """
-    filled = [index for index in range(len(stack)) if np.ptp(stack.image[:, :, index]) > 0]
-    labels = np.zeros(stack.image.shape, dtype=np.uint8)
-    if not filled:
-        raise InputError(f"{stack.patient}: every slice of its image is flat; leave the patient out")
-    found = segmenter.read_stack(np.ascontiguousarray(stack.image[:, :, filled]), stack.spacing_mm)
-    labels[:, :, filled] = np.where(wall_of(found), Label.WALL, np.where(found == Label.CAVITY, Label.CAVITY, Label.BACKGROUND))
-    return replace(stack, labels=labels)
-
-
 def _draw_case(
-    cohort: Cohort, files: CaseFiles, segmenter: HeartSegmenter, out: Path, earlier: DrawnCase | None, corrected: Set[str]
+    cohort: Cohort, files: CaseFiles, drawer: Drawer, out: Path, earlier: DrawnCase | None, corrected: Set[str]
 ) -> tuple[DrawnCase, Strip | None]:
-    path = out / _mask_name(files.patient)
+    path = out / mask_name(files.patient)
     if files.patient in corrected:
         stack = replace(cohort, label_map=label_map_of("lgesynthnet")).read(replace(files, label_path=path))
     else:
-        stack = draw_heart(cohort.read_image(files), segmenter)
+        stack = drawer.draw(cohort, files)
     usable = [slice_.index for slice_ in stack if find_host_fault(slice_) is None]
     drawn = int(wall_of(stack.labels).any(axis=(0, 1)).sum())
     if not drawn:
         raise InputError(f"{files.image_path}: no heart was found; if it shows a short axis, draw its labels by hand, else leave it out")
     if files.patient not in corrected:
-        write_bytes(path, labels_like(stack, "drawn by a network of lgesynthnet"))
+        write_bytes(path, labels_like(stack, "drawn by a network of lgesynthnet, not for diagnosis"))
     case = DrawnCase(
         patient=stack.patient,
         image_path=files.image_path,
@@ -150,36 +122,33 @@ def _draw_case(
         slices=len(stack),
         drawn=drawn,
         usable=len(usable),
+        scar=measure_scar(stack) if drawer.draws_scar else None,
     )
     hearts: LocatedStack = locate_stack(stack)
-    drawer = "drawn by a network and corrected by a person" if files.patient in corrected else "drawn by a network"
-    text = f"{drawer}; {len(usable)} of {drawn} drawn slices usable; {describe_orientation(stack, hearts)}"
-    return case, patient_strip(stack, hearts, usable, text)
+    who = "drawn by a network and corrected by a person" if files.patient in corrected else "drawn by a network"
+    amount = "" if case.scar is None else f"; {case.scar.words}"
+    text = f"{who}{amount}; {len(usable)} of {drawn} drawn slices usable; {describe_orientation(stack, hearts)}"
+    most = int(scar_of(stack.labels).sum(axis=(0, 1)).argmax()) if case.scar is not None and case.scar.scarred else None
+    return case, patient_strip(stack, hearts, usable, text, most_scar=most)
 
 
-def _table(cases: Sequence[DrawnCase], out: Path) -> str:
-    rows = (
-        (
-            case.patient,
-            _from(out, case.image_path),
-            _mask_name(case.patient),
-            case.series,
-            "yes" if case.use else "no",
-            case.slices,
-            case.drawn,
-            case.usable,
+def _require_same_drawer(out: Path, drawer: Drawer) -> None:
+    """One folder holds what one segmenter drew at one threshold, where scar is drawn: its record names one.
+
+    Raises:
+        RunError: the folder holds masks of another.
+    """
+    if not is_owned(out, FolderKind.MASKS):
+        return
+    earlier = read_declaration(out)
+    if not (drawer.draws_scar or earlier.threshold is not None):
+        return
+    if (earlier.drawn_by, earlier.threshold) != (drawer.fingerprint, drawer.threshold):
+        raise RunError(
+            f"{out}: holds masks that {earlier.drawn_by} drew"
+            + ("" if earlier.threshold is None else f" at a threshold of {earlier.threshold:.3f}")
+            + "; choose another --out, or delete the folder"
         )
-        for case in cases
-    )
-    return csv_text(COLUMNS, rows)
-
-
-def _from(out: Path, path: Path) -> str:
-    """The path as the table holds it: relative, so that images and masks can be moved together."""
-    try:
-        return Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
-    except ValueError:  # another drive of Windows
-        return str(path.resolve())
 
 
 def _corrected(out: Path) -> frozenset[str]:
@@ -187,31 +156,3 @@ def _corrected(out: Path) -> frozenset[str]:
     manifest = manifest_of(out)
     drawn = {Path(name).name.removesuffix(".nii.gz"): name for name in manifest.files if Path(name).parent.name == LABELS}
     return frozenset(patient for patient, name in drawn.items() if (out / name).is_file() and not manifest.is_whole(name))
-
-
-def _mask_name(patient: str) -> str:
-    return f"{LABELS}/{patient}.nii.gz"
-
-
-def _earlier_cases(out: Path) -> dict[str, DrawnCase]:
-    """Patient -> the line of an earlier table, with what a person wrote into the column `use`."""
-    if not is_owned(out, FolderKind.MASKS) or not (out / TABLE).is_file():
-        return {}
-    rows = [line.cells for line in read_lines(out / TABLE, COLUMNS)]
-    return {
-        row["patient"]: DrawnCase(
-            patient=row["patient"],
-            image_path=out / row["image"],
-            series=row.get("series", ""),
-            use=read_use(row.get("use", ""), f"{out / TABLE}: {row['patient']}"),
-            slices=_count(row.get("slices")),
-            drawn=_count(row.get("drawn")),
-            usable=_count(row.get("usable")),
-        )
-        for row in rows
-        if row["patient"]
-    }
-
-
-def _count(cell: str | None) -> int:
-    return int(cell) if cell is not None and cell.isascii() and cell.isdecimal() and len(cell) < 10 else 0

@@ -38,6 +38,8 @@ def repair_of(folder: Path, kind: FolderKind, settings: Mapping[str, Any] | None
             return shlex.join(["lgesynthnet", "phantom", str(folder), *options])
         case FolderKind.EXPORT:
             return "give the `lgesynthnet export` command that wrote it again; files that are whole are left as they are"
+        case FolderKind.MODEL if _is_downstream_segmenter(folder):
+            return "give the `lgesynthnet train downstream` command that wrote it again"
         case FolderKind.MODEL:
             return f"lgesynthnet train pack --work WORK --out {shlex.quote(str(folder))}, with the work folder that it was packed from"
         case FolderKind.WORK:
@@ -71,7 +73,17 @@ def _check_run(run: RunFolder) -> Iterator[str]:
                 yield str(fault)
 
 
+def _is_downstream_segmenter(folder: Path) -> bool:
+    """Whether a model folder is that of one segmenter, and not of a generator with its parts."""
+    return not (folder / "inpainter").exists() and "config.json" in (manifest_of(folder).files if is_owned(folder) else ())
+
+
 def _load_model(folder: Path) -> None:
+    if _is_downstream_segmenter(folder):
+        from lgesynthnet.segmenter.downstream import DownstreamSegmenter
+
+        DownstreamSegmenter.from_pretrained(folder)
+        return
     from lgesynthnet.synthesis.painters import load_painter
 
     if (folder / "inpainter").is_dir() and (folder / "filter").is_dir():

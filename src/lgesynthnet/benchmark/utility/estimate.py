@@ -15,9 +15,9 @@ from lgesynthnet.benchmark.utility.leaks import check_for_leaks
 from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.devices import training_precision
-from lgesynthnet.segmenter.downstream import WallFrom, build_downstream
+from lgesynthnet.segmenter.downstream import build_downstream
 from lgesynthnet.segmenter.heart import Kind, build_heart_segmenter
-from lgesynthnet.terms import Baseline, Precision
+from lgesynthnet.terms import Baseline, Precision, WallFrom
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.loop import Task
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, CropTask, DownstreamTraining

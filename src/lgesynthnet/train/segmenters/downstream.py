@@ -23,12 +23,11 @@ from lgesynthnet.segmenter.downstream import (
     WALL_PART,
     DownstreamSegmenter,
     DownstreamSettings,
-    WallFrom,
     build_downstream,
     shipped_finder,
 )
 from lgesynthnet.segmenter.heart import CLASSES
-from lgesynthnet.terms import Precision
+from lgesynthnet.terms import Precision, WallFrom
 from lgesynthnet.train.augment.crops import WallJitter, random_crops
 from lgesynthnet.train.examples.slices import SliceDataset
 from lgesynthnet.train.loop import LoopSettings, fit
@@ -159,7 +158,7 @@ def train_downstream_segmenter(
         if settings.wall_from is WallFrom.CASCADE:
             first = replace(settings, wall_from=WallFrom.CROP)
             wall_segmenter = train_downstream_segmenter(real, painted, folder / WALL_PART, first, on_progress=on_progress)
-        network, origin = _first_network(settings)
+        network, origin = first_network(settings)
         finder = shipped_finder()
         kept = DownstreamSettings(
             role="downstream-segmenter",
@@ -190,7 +189,7 @@ def train_downstream_segmenter(
         return segmenter()
 
 
-def _first_network(settings: DownstreamTraining) -> tuple[nn.Module, str]:
+def first_network(settings: DownstreamTraining) -> tuple[nn.Module, str]:
     """The network with its first weights, and what these are."""
     recipe, init = settings.recipe, settings.init
     torch.manual_seed(settings.seed)
