@@ -32,6 +32,9 @@ class SliceScore:
         lesions, found_lesions: number of connected scars in the labels, and of those that the prediction touches.
         called_lesions, right_lesions: number of connected scars in the prediction, and of those that touch a labelled one.
         predicted_at_mm2, overlap_at_mm2: areas of scar in the prediction and in both at each of `THRESHOLDS`.
+
+    Raises:
+        ValueError: there is not one area for each threshold.
     """
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
@@ -53,6 +56,11 @@ class SliceScore:
     right_lesions: int
     predicted_at_mm2: tuple[float, ...]
     overlap_at_mm2: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("predicted_at_mm2", "overlap_at_mm2"):
+            if len(getattr(self, name)) != len(THRESHOLDS):
+                raise ValueError(f"{name} must have one area for each of {len(THRESHOLDS)} thresholds, got {len(getattr(self, name))}")
 
     @property
     def is_called(self) -> bool:
