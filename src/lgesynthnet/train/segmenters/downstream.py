@@ -132,6 +132,7 @@ def train_downstream_segmenter(
     folder: Path,
     settings: DownstreamTraining,
     *,
+    wall_segmenter: DownstreamSegmenter | None = None,
     on_progress: Callable[[int, int, float], None] | None = None,
     monitor: Callable[[int, DownstreamSegmenter], None] | None = None,
     monitor_every: int = 0,
@@ -141,6 +142,7 @@ def train_downstream_segmenter(
     A cascade is two trainings: that of its wall segmenter in `folder/wall`, then that of its scar segmenter.
 
     Args:
+        wall_segmenter: of a cascade, one that was trained before; the second training does not depend on it.
         on_progress, monitor_every: see `fit`.
         monitor: called with the step and the segmenter so far.
     Raises:
@@ -152,9 +154,8 @@ def train_downstream_segmenter(
         raise InputError("no real slice with scar to train on; choose patients with scar labels")
     usable_device(settings.device)
     recipe = settings.recipe
-    wall_segmenter = None
     with owned_work(folder):
-        if settings.wall_from is WallFrom.CASCADE:
+        if settings.wall_from is WallFrom.CASCADE and wall_segmenter is None:
             first = replace(settings, wall_from=WallFrom.CROP)
             wall_segmenter = train_downstream_segmenter(real, painted, folder / WALL_PART, first, on_progress=on_progress)
         network, origin = _first_network(settings)
