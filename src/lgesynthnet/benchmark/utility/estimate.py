@@ -53,7 +53,9 @@ def _estimate(experiment: UtilityExperiment, workers: int) -> str:
     lines += [_run_line(experiment, run) for run in plan.runs]
     tested_slices = SLICES_PER_PATIENT * len(experiment.tested)
     seconds = _missing_samples(experiment, plan, open_runs) * SECONDS_PER_SAMPLE
-    seconds += len(open_runs) * (_seconds_per_step(experiment) * experiment.loop.steps + tested_slices * SECONDS_PER_SLICE)
+    untrained = sum(not experiment.record_path(run).is_file() for run in open_runs)
+    trainings = untrained + len(open_runs) * experiment.settings.folds
+    seconds += trainings * _seconds_per_step(experiment) * experiment.loop.steps + untrained * tested_slices * SECONDS_PER_SLICE
     minutes = seconds / max(workers, 1) / 60
     lines.append(f"{len(open_runs)} of {len(plan.runs)} runs to do: about {minutes:.0f} minutes on {workers} idle cores")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lgesynthnet.benchmark.utility.arms import ARMS, Added, ArmSettings
-from lgesynthnet.benchmark.utility.settings import ExperimentSettings
+from lgesynthnet.benchmark.utility.settings import ExperimentSettings, short_name
 from lgesynthnet.errors import RunError
 from lgesynthnet.terms import Arm, Method
 
@@ -101,8 +101,7 @@ def plan_experiment(settings: ExperimentSettings, train: Sequence[str], scarred:
     Raises:
         RunError: the settings are incomplete or out of range.
     """
-    if not settings.arms or settings.draws < 1 or settings.size < 1:
-        raise RunError("an experiment needs at least one arm, one draw and one sample")
+    _check_numbers(settings)
     runs: list[Run] = []
     pools: dict[str, Pool] = {}
     for regime in _regimes(settings, train, scarred):
@@ -116,6 +115,16 @@ def plan_experiment(settings: ExperimentSettings, train: Sequence[str], scarred:
     # First come the draws that all regimes and arms have, so that an interrupted experiment has whole rows.
     runs.sort(key=lambda run: run.draw)
     return UtilityPlan(pools=tuple(sorted(pools.values(), key=lambda pool: -pool.count)), runs=tuple(runs))
+
+
+def _check_numbers(settings: ExperimentSettings) -> None:
+    if not settings.arms or not settings.scarred or not settings.healthy:
+        raise RunError("an experiment needs at least one --arm, one number of --scarred and one of --healthy")
+    for option, value in (("--draws", settings.draws), ("--size", settings.size), ("--steps", settings.steps)):
+        if value is not None and value < 1:
+            raise RunError(f"{option} {value}: must be 1 or more")
+    if settings.folds == 1 or settings.folds < 0:
+        raise RunError(f"--folds {settings.folds}: must be 2 or more, or 0 for none; with one fold, nobody is left to train on")
 
 
 def _regimes(settings: ExperimentSettings, train: Sequence[str], scarred: Mapping[str, bool]) -> list[Regime]:
@@ -150,12 +159,8 @@ def _pool(settings: ExperimentSettings, arm: Arm, patients: tuple[str, ...]) -> 
     if about.added is not Added.PAINTED or about.method is None:
         return None
     own = settings.painter if about.method is Method.LGESYNTHNET else None
-    name = about.method.value if own is None else f"{about.method.value}-{_short_name(own)}"
+    name = about.method.value if own is None else f"{about.method.value}-{short_name(own)}"
     return Pool(name=name, method=about.method, model=own, patients=patients, count=size, kept=size if about.filtered else 0)
-
-
-def _short_name(model: str) -> str:
-    return model.rstrip("/").rpartition("/")[2]
 
 
 def _merged(known: Pool | None, pool: Pool) -> Pool:

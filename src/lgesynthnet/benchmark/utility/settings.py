@@ -16,6 +16,7 @@ from lgesynthnet.run.plan import short
 from lgesynthnet.terms import Arm, Baseline, Prior
 
 SETTINGS = "experiment.json"
+PHANTOM = "phantom"
 FLOOR = (Arm.REAL, Arm.PHANTOM_FIRST, Arm.PAINTED, Arm.RECIPE)
 
 
@@ -43,7 +44,7 @@ class ExperimentSettings:
     draws: int = 4
     size: int = 900
     tested: tuple[str, ...] = ("audit", "test")
-    painter: str | None = "phantom"
+    painter: str | None = PHANTOM
     recipe: str = "cpu"
     steps: int | None = None
     folds: int = 0
@@ -54,6 +55,8 @@ class ExperimentSettings:
     def variant(self) -> str:
         """Folder name for this way of training. Variants share the samples; arms, draws and patients can be added to a variant."""
         parts = [self.baseline.value]
+        if self.painter != PHANTOM:
+            parts.append(short_name(self.painter or "trained"))
         if self.recipe != "cpu":
             parts.append(self.recipe)
         if self.steps is not None:
@@ -71,6 +74,11 @@ class ExperimentSettings:
         return {name: getattr(self, name) for name in ("baseline", "recipe", "steps", "size", "tested")}
 
 
+def short_name(model: str) -> str:
+    """The last part of a model's path."""
+    return model.rstrip("/").rpartition("/")[2]
+
+
 class _StoredSettings(BaseModel):
     """Any settings: which there are depends on the folder, and they are compared one by one."""
 
@@ -83,15 +91,18 @@ def store_or_compare_settings(settings: Mapping[str, object], folder: Path) -> N
     Raises:
         RunError: the folder belongs to an experiment with other settings.
     """
-    record = json.loads(json.dumps(dict(settings)))
-    path = folder / SETTINGS
-    if path.is_file():
-        before = read_record(path, _StoredSettings).model_extra or {}
-        for name, value in record.items():
-            if before.get(name) != value:
-                raise RunError(
-                    f"{folder}: this experiment was begun with {name} {short(before.get(name))}, not {short(value)}; "
-                    "use the same settings or choose another --out"
-                )
+    if (folder / SETTINGS).is_file():
+        for name, before, value in changed_settings(settings, folder):
+            raise RunError(
+                f"{folder}: this experiment was begun with {name} {short(before)}, not {short(value)}; "
+                "use the same settings or choose another --out"
+            )
         return
-    write_json(path, record)
+    write_json(folder / SETTINGS, dict(settings))
+
+
+def changed_settings(settings: Mapping[str, object], folder: Path) -> list[tuple[str, object, object]]:
+    """Name, stored value and new value of each setting that differs from the one in the folder's `experiment.json`."""
+    before = read_record(folder / SETTINGS, _StoredSettings).model_extra or {}
+    now = json.loads(json.dumps(dict(settings)))
+    return [(name, before.get(name), value) for name, value in now.items() if before.get(name) != value]

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.utility.arms import ARMS
 from lgesynthnet.benchmark.utility.plan import Run, UtilityPlan, plan_experiment
 from lgesynthnet.benchmark.utility.pools import SamplePools
@@ -18,6 +21,12 @@ from lgesynthnet.train.segmenters.downstream import DOWNSTREAM
 from lgesynthnet.train.segmenters.published import PUBLISHED
 
 RECORD = "record.json"
+
+
+class _Folds(BaseModel):
+    """The number of folds over the training patients that a finished run has."""
+
+    folds: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +111,10 @@ class UtilityExperiment:
         return plan_experiment(self.settings, self.splits["train"], scarred)
 
     def record_path(self, run: Run) -> Path:
-        """File with the scores of a run; it exists once the run is finished."""
+        """File with the scores of a run; it exists once the run is trained and tested."""
         return self.folder / "runs" / run.name / RECORD
 
     def is_finished(self, run: Run) -> bool:
-        return self.record_path(run).is_file()
+        """Whether a run is trained and tested, and has the wanted folds over its training patients."""
+        path = self.record_path(run)
+        return path.is_file() and self.settings.folds in (0, read_record(path, _Folds).folds)
