@@ -47,9 +47,7 @@ def stack():
 
 def settings(finder, wall_from, *, side=64, views=1):
     fingerprint = finder.fingerprint
-    return DownstreamSettings(
-        role="downstream-segmenter", wall_from=wall_from, filters=FILTERS, side=side, views=views, finder=fingerprint
-    )
+    return DownstreamSettings(role="downstream-segmenter", wall_from=wall_from, filters=FILTERS, side=side, views=views, finder=fingerprint)
 
 
 def untrained(finder, wall_from, **changes):
@@ -170,7 +168,7 @@ def test_a_crop_segmenter_does_not_look_at_the_labels(finder, stack):
 
 
 def test_with_a_known_wall_the_scar_lies_inside_it_and_the_rest_is_as_given(finder):
-    image, labels = heart_at((96, 96), (48, 48), (1.5, 1.5))
+    _, labels = heart_at((96, 96), (48, 48), (1.5, 1.5))
     scar = np.zeros((CLASSES, *labels.shape))
     scar[Label.WALL], scar[Label.SCAR], scar[Label.NO_REFLOW] = 0.4, 0.4, 0.2
     scar[:, :48] = 0

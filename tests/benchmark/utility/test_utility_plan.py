@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from utility_experiments import MODEL, experiment
@@ -26,8 +27,10 @@ def plan(**changes):
 
 def test_in_one_draw_fewer_patients_are_among_more_and_draws_differ():
     for draw in range(3):
-        sets = [set(choose_patients(NAMES, SCARRED, Regime(scarred=k, healthy=h), draw=draw)) for k, h in ((1, 0), (2, 3), (4, 3), (10, 10))]
-        assert all(small < large for small, large in zip(sets, sets[1:]))
+        sets = [
+            set(choose_patients(NAMES, SCARRED, Regime(scarred=k, healthy=h), draw=draw)) for k, h in ((1, 0), (2, 3), (4, 3), (10, 10))
+        ]
+        assert all(small < large for small, large in pairwise(sets))
         assert [sum(SCARRED[name] for name in chosen) for chosen in sets] == [1, 2, 4, 10]
         assert [len(chosen) for chosen in sets] == [1, 5, 7, 20]
     assert choose_patients(NAMES, SCARRED, Regime(scarred=4, healthy=4), draw=0) != choose_patients(

@@ -187,7 +187,14 @@ def test_a_score_survives_its_record():
 
 @pytest.mark.parametrize(
     "change",
-    [{"index": 1.5}, {"truth_mm2": "many"}, {"truth_mm2": None}, {"secret": 1}, {"step_mm": float("nan")}, {"predicted_at_mm2": [1.0, 2.0]}],
+    [
+        {"index": 1.5},
+        {"truth_mm2": "many"},
+        {"truth_mm2": None},
+        {"secret": 1},
+        {"step_mm": float("nan")},
+        {"predicted_at_mm2": [1.0, 2.0]},
+    ],
 )
 def test_a_record_that_is_not_sound_is_named(change):
     with pytest.raises(InputError, match=rf"record\.json: .*{next(iter(change))}"):

@@ -141,7 +141,7 @@ def test_a_cascade_trains_its_wall_segmenter_or_takes_one_that_was_trained_alike
     whole = train_downstream_segmenter(slices, None, tmp_path / "whole", training(wall_from=WallFrom.CASCADE))
     assert same(whole.wall_segmenter, crop)
     ready = DownstreamSegmenter.from_pretrained(tmp_path / "model" / ROLE)
-    given = train_downstream_segmenter(slices, None, tmp_path / "given", training(wall_from=WallFrom.CASCADE), wall_segmenter=ready)
+    given = train_downstream_segmenter(slices, None, tmp_path / "given", training(wall_from=WallFrom.CASCADE, wall_segmenter=ready))
     whole.save(tmp_path / "one")
     given.save(tmp_path / "other")
     assert not (tmp_path / "given" / "wall").exists()

@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.benchmark.utility.arms import Added
-from lgesynthnet.benchmark.utility.plan import SIMULATED, Pool, Run
+from lgesynthnet.benchmark.utility.plan import SIMULATED, Pool, Run, spread
+from lgesynthnet.benchmark.utility.questions.strata import read_strata
 from lgesynthnet.benchmark.utility.scoring import Segmenter, score_stack
 from lgesynthnet.benchmark.utility.settings import changed_settings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.devices import training_precision
+from lgesynthnet.errors import RunError
 from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.files.reading import read_json
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.segmenter.downstream import ROLE, DownstreamSegmenter, WallFrom
-from lgesynthnet.terms import Baseline, LabelKind
+from lgesynthnet.terms import Baseline, LabelKind, RealSlices
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
@@ -54,13 +56,15 @@ def _trained_and_tested(experiment: UtilityExperiment, run: Run, real: SliceData
     """The record of a run without its folds."""
     folder, cohort = experiment.record_path(run).parent, experiment.pools.methods.cohort
     segmenter = train(experiment, run, real, added, folder)
-    slices = [row.record() for name in experiment.tested for row in score_stack(segmenter, cohort.stack(name))]
+    slices = [row.record() for name in experiment.tested_in(run) for row in score_stack(segmenter, cohort.stack(name))]
     segmenter.save(folder / "model" / ROLE)
     return {
         "arm": run.arm.value,
         "scarred": run.regime.scarred,
         "healthy": run.regime.healthy,
         "draw": run.draw,
+        "real": run.real.value,
+        "fold": run.fold,
         "patients": list(run.patients),
         "real_slices": len(real),
         "added_slices": 0 if added is None else len(added),
@@ -81,12 +85,12 @@ def train(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: Sl
         wall_from=WallFrom(settings.baseline.value),
         origin=about.origin,
         init=experiment.first if about.phantom_first else None,
+        wall_segmenter=_finished_wall(experiment, run) if settings.baseline is Baseline.CASCADE else None,
         seed=run.draw,
         device=device,
         precision=training_precision(device),
     )
-    wall = _finished_wall(experiment, run) if settings.baseline is Baseline.CASCADE else None
-    return train_downstream_segmenter(real, added, folder, training, wall_segmenter=wall)
+    return train_downstream_segmenter(real, added, folder, training)
 
 
 def _finished_wall(experiment: UtilityExperiment, run: Run) -> DownstreamSegmenter | None:
@@ -116,17 +120,20 @@ def out_of_fold_scores(experiment: UtilityExperiment, run: Run, real: SliceDatas
 
 def folds_of(real: SliceDataset, count: int, *, seed: int) -> list[list[str]]:
     """The patients in folds, those with scar and those without spread evenly."""
-    rng = np.random.default_rng([seed, 29])
     diseased = {name for name, has_scar in zip(real.patients, real.scarred, strict=True) if has_scar}
     names = sorted(set(real.patients))
-    ordered = [[group[i] for i in rng.permutation(len(group))] for group in (sorted(diseased), [n for n in names if n not in diseased])]
-    spread = [name for group in ordered for name in group]
-    return [sorted(spread[fold::count]) for fold in range(count)]
+    return spread(names, {name: name in diseased for name in names}, count, seed=seed)
 
 
 def training_set(experiment: UtilityExperiment, run: Run) -> tuple[SliceDataset, SliceDataset | None]:
     """The real slices of the run's patients, and the slices that are added to them."""
-    real = read_slice_dataset(experiment.real_slices_path)
+    remade = run.real is RealSlices.REMADE_LABELS
+    real = read_slice_dataset(experiment.remade_slices_path if remade else experiment.real_slices_path)
+    if run.real.left_out is not None:
+        strata = read_strata(experiment.folder)
+        if strata is None:
+            raise RunError(f"{experiment.folder}: has no list of the kinds of scar; the same command makes it")
+        real = real.taken(strata.rows_without(run.real.left_out, real.patients))
     real = real.taken(np.flatnonzero([name in run.patients for name in real.patients]))
     about = run.settings
     match about.added:

@@ -13,7 +13,7 @@ from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.errors import RunError
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.run.plan import short
-from lgesynthnet.terms import Arm, Baseline, Prior
+from lgesynthnet.terms import Arm, Baseline, Prior, Question
 
 SETTINGS = "experiment.json"
 PHANTOM = "phantom"
@@ -25,6 +25,7 @@ class ExperimentSettings:
     """What to compare. `OUT/experiment.json` stores how samples are painted, `OUT/VARIANT/experiment.json` how segmenters are trained.
 
     Attributes:
+        questions: what the experiment asks. `arms`, `scarred` and `healthy` are those of `few`; the others have all training patients.
         baseline: the segmenter that is trained.
         scarred, healthy: numbers of training patients with scar and without; None is all of them. Every pair is a regime.
         draws: number of random draws of the patients, each with a training seed of its own.
@@ -33,11 +34,14 @@ class ExperimentSettings:
         painter: the model that paints; None is what `--models` holds, or what is trained on all training patients.
         recipe: name of the segmenter's recipe.
         steps: training steps; None for those of the recipe.
+        cross_validate: number of parts into which all patients are divided, so that each is tested once by a segmenter that was trained
+            on the other parts; 0 tests `tested` alone.
         folds: number of folds for out-of-fold predictions of the training patients, which set the thresholds; 0 goes without.
         prior: distribution of the painted scars.
     """
 
     arms: tuple[Arm, ...] = FLOOR
+    questions: tuple[Question, ...] = (Question.FEW,)
     baseline: Baseline = Baseline.CROP
     scarred: tuple[int | None, ...] = (2, 4, 8, None)
     healthy: tuple[int | None, ...] = (None,)
@@ -48,8 +52,13 @@ class ExperimentSettings:
     recipe: str = "cpu"
     steps: int | None = None
     folds: int = 0
+    cross_validate: int = 0
     prior: Prior = Prior.ISCHAEMIC
     seed: int = 0
+
+    def asks(self, question: Question) -> bool:
+        """Whether the experiment asks this question, by itself or as one of all."""
+        return question in self.questions or Question.ALL in self.questions
 
     @property
     def variant(self) -> str:
@@ -61,6 +70,8 @@ class ExperimentSettings:
             parts.append(self.recipe)
         if self.steps is not None:
             parts.append(f"{self.steps}-steps")
+        if self.cross_validate:
+            parts.append(f"{self.cross_validate}-fold")
         return "-".join(parts)
 
     @property
@@ -71,7 +82,8 @@ class ExperimentSettings:
     @property
     def training(self) -> dict[str, object]:
         """The settings that a run depends on, beside its arm, patients and samples."""
-        return {name: getattr(self, name) for name in ("baseline", "recipe", "steps", "size", "tested")}
+        settings = {name: getattr(self, name) for name in ("baseline", "recipe", "steps", "size", "tested")}
+        return settings | ({"tested": (), "cross_validate": self.cross_validate} if self.cross_validate else {})
 
 
 def short_name(model: str) -> str:

@@ -113,6 +113,7 @@ class DownstreamTraining:
         recipe: its network and its loop.
         wall_from: what it is told of the wall.
         origin: whether the origin channel marks the painted slices; without it, it is 0 for all slices.
+        wall_segmenter: of a cascade, its first network where that was trained before; the second training does not depend on it.
         init: first weights: a model folder that holds a downstream segmenter of this kind, or that segmenter's folder; None is random.
         seed, device, precision: see `LoopSettings`; random first weights follow from the seed.
     """
@@ -121,6 +122,7 @@ class DownstreamTraining:
     wall_from: WallFrom = WallFrom.CROP
     origin: bool = True
     init: Path | None = None
+    wall_segmenter: DownstreamSegmenter | None = None
     seed: int = 0
     device: str = "cpu"
     precision: Precision = Precision.NO
@@ -132,7 +134,6 @@ def train_downstream_segmenter(
     folder: Path,
     settings: DownstreamTraining,
     *,
-    wall_segmenter: DownstreamSegmenter | None = None,
     on_progress: Callable[[int, int, float], None] | None = None,
     monitor: Callable[[int, DownstreamSegmenter], None] | None = None,
     monitor_every: int = 0,
@@ -142,7 +143,6 @@ def train_downstream_segmenter(
     A cascade is two trainings: that of its wall segmenter in `folder/wall`, then that of its scar segmenter.
 
     Args:
-        wall_segmenter: of a cascade, one that was trained before; the second training does not depend on it.
         on_progress, monitor_every: see `fit`.
         monitor: called with the step and the segmenter so far.
     Raises:
@@ -154,6 +154,7 @@ def train_downstream_segmenter(
         raise InputError("no real slice with scar to train on; choose patients with scar labels")
     usable_device(settings.device)
     recipe = settings.recipe
+    wall_segmenter = settings.wall_segmenter
     with owned_work(folder):
         if settings.wall_from is WallFrom.CASCADE and wall_segmenter is None:
             first = replace(settings, wall_from=WallFrom.CROP)
