@@ -211,6 +211,57 @@ ARM_LABELS = {
 }
 
 
+class Question(StrEnum):
+    """What a utility experiment asks.
+
+    `few`: what samples are worth where few patients are labelled. `strata`: what they are worth where one kind of scar is missing from
+    the training slices. `labels`: whether their worth depends on how the real scars were labelled.
+    """
+
+    FEW = "few"
+    STRATA = "strata"
+    LABELS = "labels"
+    ALL = "all"
+
+
+class Stratum(StrEnum):
+    """A kind of scar that may be missing from the training slices; `benchmark.utility.questions.strata` defines them."""
+
+    SMALLEST = "smallest"
+    SUBENDOCARDIAL = "subendocardial"
+    NO_REFLOW = "no-reflow"
+    FAINT = "faint"
+
+
+class RealSlices(StrEnum):
+    """Which real slices a segmenter is trained on, and with which labels of the scar."""
+
+    AS_LABELLED = "as-labelled"
+    WITHOUT_SMALLEST = "without-smallest"
+    WITHOUT_SUBENDOCARDIAL = "without-subendocardial"
+    WITHOUT_NO_REFLOW = "without-no-reflow"
+    WITHOUT_FAINT = "without-faint"
+    REMADE_LABELS = "remade-labels"
+
+    @property
+    def left_out(self) -> Stratum | None:
+        """The kind of scar whose slices are left out; None where all slices are there."""
+        return _LEFT_OUT.get(self)
+
+    @classmethod
+    def without(cls, stratum: Stratum) -> RealSlices:
+        """All real slices but those with this kind of scar."""
+        return next(real for real, left_out in _LEFT_OUT.items() if left_out is stratum)
+
+
+_LEFT_OUT = {
+    RealSlices.WITHOUT_SMALLEST: Stratum.SMALLEST,
+    RealSlices.WITHOUT_SUBENDOCARDIAL: Stratum.SUBENDOCARDIAL,
+    RealSlices.WITHOUT_NO_REFLOW: Stratum.NO_REFLOW,
+    RealSlices.WITHOUT_FAINT: Stratum.FAINT,
+}
+
+
 class Rival(StrEnum):
     """What the product is compared with; see docs/rivals.md."""
 

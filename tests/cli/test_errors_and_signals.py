@@ -49,7 +49,7 @@ def start(*words: object, **settings: object) -> subprocess.Popen[bytes]:
         (["synthesize", "--hosts", "y" * 5000, "--model", "paste", "-n", "1", "--prior", "uniform", "--out", "o"], "choose a shorter name"),
         (["split", "x", "--out", "s.json", "--shares", "train=nan,test=1"], "--shares"),
         (["split", "x", "--out", "s.json", "--shares", "train=1,train=0"], "--shares"),
-        (["benchmark", "utility", "--data", "x", "--splits", "s", "--out", "o", "--sizes", "1e9"], ""),
+        (["benchmark", "utility", "--data", "x", "--splits", "s", "--out", "o", "--scarred", "1e9"], ""),
         (["phantom", "o", "--patients", str(10**12)], "--patients"),
         (["nonsense\x1b[31m"], "No such command"),
         (["verify", "no\x1b]0;such\u202efolder\x07"], "cannot be printed"),

@@ -30,7 +30,7 @@ COMMANDS: dict[str, Callable[[Path, Path], tuple[object, ...]]] = {
     "export dicom": lambda world, out: ("export", "dicom", world / "run", out),
     "export nnunet": lambda world, out: ("export", "nnunet", world / "run", out, "--dataset-id", 9, "--folds", 2),
     "evaluate alignment": lambda world, out: ("evaluate", "alignment", out),
-    "benchmark utility": lambda world, out: (*benchmark("utility", world, out), "--downstream", "tiny", "--tested", "test"),
+    "benchmark utility": lambda world, out: (*benchmark("utility", world, out), "--downstream-recipe", "tiny", "--tested", "test"),
     "benchmark published": lambda world, out: benchmark("published", world, out),
 }
 # Each value of --out, given the folder with everything.

@@ -13,7 +13,7 @@ from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.errors import InputError
-from lgesynthnet.terms import Arm, Baseline, Method, Prior, RecipeName
+from lgesynthnet.terms import Arm, Baseline, Method, Prior, Question, RecipeName
 
 if TYPE_CHECKING:
     from lgesynthnet.benchmark.trained_methods import TrainedMethods
@@ -80,6 +80,15 @@ def utility(
             show_default="crop",
         ),
     ] = None,
+    questions: Annotated[
+        list[Question] | None,
+        typer.Option(
+            "--regime",
+            help="few: few labelled patients. strata: one kind of scar is missing from the training slices and is prescribed. labels: the "
+            "training labels are remade by a threshold, as published. all: all three. Repeat the option for several.",
+            show_default="few",
+        ),
+    ] = None,
     arms: Annotated[
         list[Arm] | None,
         typer.Option(
@@ -106,6 +115,13 @@ def utility(
     ),
     folds: Annotated[
         int, typer.Option(min=0, help="Folds over the training patients, which set cut-offs for false-positive rates; 0: none are set.")
+    ] = 0,
+    cross_validate: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Divide the patients of all parts into so many folds, and test each fold with segmenters of the others; 0: test --tested.",
+        ),
     ] = 0,
     tested: Annotated[str, typer.Option(help="Parts of --splits to test on, separated by commas.")] = "audit,test",
     work: Annotated[
@@ -144,6 +160,7 @@ def utility(
     for baseline in baselines or [Baseline.CROP]:
         settings = ExperimentSettings(
             arms=tuple(arms or FLOOR),
+            questions=tuple(questions or [Question.FEW]),
             baseline=baseline,
             scarred=_counts(scarred, "--scarred"),
             healthy=_counts(healthy, "--healthy"),
@@ -154,6 +171,7 @@ def utility(
             recipe=downstream_recipe.value,
             steps=steps,
             folds=folds,
+            cross_validate=cross_validate,
             prior=prior,
             seed=request.seed,
         )

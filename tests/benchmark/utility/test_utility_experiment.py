@@ -10,106 +10,59 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
 from crash_points import crash_points, killed_at
+from utility_experiments import ARMS, MODEL, experiment, in_this_process, run_quietly
 
 from lgesynthnet.benchmark.records import read_record
-from lgesynthnet.benchmark.trained_methods import TrainedMethods
-from lgesynthnet.benchmark.utility.experiment import run_experiment
-from lgesynthnet.benchmark.utility.leaks import check_for_leaks
-from lgesynthnet.benchmark.utility.plan import Pool, Run, choose_patients, plan_experiment
-from lgesynthnet.benchmark.utility.pools import SamplePools
+from lgesynthnet.benchmark.utility import runs
+from lgesynthnet.benchmark.utility.plan import Pool
 from lgesynthnet.benchmark.utility.results import StoredRun
-from lgesynthnet.benchmark.utility.runs import training_set
-from lgesynthnet.benchmark.utility.settings import ExperimentSettings
-from lgesynthnet.benchmark.utility.setup import UtilityExperiment
-from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.data.source import CohortSource
+from lgesynthnet.benchmark.utility.runs import folds_of, training_set
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.evaluate.utility.scores import HALF
+from lgesynthnet.evaluate.utility.scores import THRESHOLDS
 from lgesynthnet.files.manifest import MANIFEST, FolderKind
 from lgesynthnet.files.owned import claimed
-from lgesynthnet.files.writing import write_json
-from lgesynthnet.model_store import patients_behind, weights_folder
 from lgesynthnet.phantom import cohort as cohort_module
-from lgesynthnet.phantom.cohort import simulate_patients
-from lgesynthnet.terms import Arm, Prior
+from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.segmenter.downstream import ROLE
+from lgesynthnet.terms import Arm, Baseline, Prior
 
-ARMS = (Arm.REAL, Arm.RESAMPLED, Arm.PASTE, Arm.UNFILTERED, Arm.LGESYNTHNET, Arm.READ)
-MODEL = weights_folder() / "phantom"
 TABLES = ("runs.csv", "utility.csv", "utility.md")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("utility")
-    cohort = open_cohort(simulate_patients(root / "data", patients=8, seed=2, positive=0.5, non_ischaemic=0.0))
-    sick, sound = ([case.patient for case in cohort.cases if case.patient[0] == letter] for letter in "PN")
-    splits = {"train": [*sick[:2], *sound[:2]], "val": [sick[2], sound[2]], "test": [sick[3], sound[3]]}
-    write_json(root / "splits.json", splits)
-    return root, cohort, splits
-
-
-def experiment(data, out, **changes):
-    _, cohort, splits = data
-    methods = TrainedMethods(source=CohortSource(root=cohort.root), splits=splits, work=out / "work", models=MODEL, device="cpu")
-    settings = {"arms": ARMS, "sizes": (2, 3), "seeds": 2, "tested": ("test",), "downstream": "tiny"}
-    return UtilityExperiment(pools=SamplePools(methods=methods, out=out), settings=ExperimentSettings(**(settings | changes)))
-
-
-def run_quietly(experiment, **options):
-    return run_experiment(experiment, **({"note": lambda _: None, "on_job": lambda progress: None} | options))
-
-
-class InThisProcess:
-    """An executor that needs no new process, which would import torch again."""
-
-    def submit(self, function, /, *arguments):
-        future = Future()
-        future.set_result(function(*arguments))
-        return future
+HALF = THRESHOLDS.index(0.5)
 
 
 @pytest.fixture
-def jobs_in_this_process(monkeypatch):
-    @contextmanager
-    def executor(workers, *, ray):
-        yield InThisProcess()
-
-    monkeypatch.setattr("lgesynthnet.benchmark.utility.experiment.executor", executor)
+def jobs_in_this_process():
+    with in_this_process():
+        yield
 
 
-@pytest.fixture(scope="module")
-def finished(data, tmp_path_factory):
-    out = tmp_path_factory.mktemp("experiment") / "run"
-    done = experiment(data, out, low_data=(2,))
-    tables, page = run_quietly(done, workers=2)
-    return done, tables, page
-
-
-def test_every_arm_stands_in_the_table_beside_the_published_row(finished):
+def test_every_arm_and_regime_stands_in_the_tables(finished):
     done, tables, page = finished
     assert all(arm.label in tables for arm in ARMS)
-    assert "0.72 | 0.32 | 0.77 | 0.73" in tables
-    assert "2 patients, real only" in tables
+    assert "2 with scar, 3 without" in tables
+    assert "3 with scar, 3 without" in tables
     assert page.is_file()
     with (done.folder / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * (len(ARMS) + 1) + 4  # two seeds; LGESynthNet at two sizes; two patients with and without
-    assert all(int(row["TN"]) + int(row["FP"]) + int(row["FN"]) + int(row["TP"]) == 2 for row in rows)
+    assert len(rows) == 2 * len(ARMS)
+    assert {(row["scarred_patients"], row["healthy_patients"], row["draw"]) for row in rows} == {("2", "3", "0"), ("3", "3", "0")}
+    with (done.folder / "utility.csv").open() as file:
+        changes = [row for row in csv.DictReader(file) if row["reference"] == Arm.REAL]
+    assert {row["arm"] for row in changes} == {arm.value for arm in ARMS} - {"real"}
 
 
 def test_the_same_command_does_nothing_twice_and_writes_the_same_bytes(finished):
     done, tables, _ = finished
     reports = []
     before = {path: path.stat().st_mtime_ns for path in done.out.rglob("record.json")}
-    assert run_quietly(done, workers=1, on_job=reports.append)[0] == tables
+    with in_this_process():
+        assert run_quietly(done, on_job=reports.append)[0] == tables
     assert [progress.total for progress in reports] == [0]
     assert {path: path.stat().st_mtime_ns for path in done.out.rglob("record.json")} == before
 
@@ -118,138 +71,150 @@ def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_find
     done, _, _ = finished
     for path in done.out.rglob("record.json"):
         for row in read_record(path, StoredRun).slices:
-            assert row.predicted_at_mm2[HALF] == pytest.approx(row.predicted_mm2, rel=0.02, abs=10)
-            assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.02, abs=10)
+            assert row.predicted_at_mm2[HALF] == pytest.approx(row.predicted_mm2, rel=0.05, abs=10)
+            assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.05, abs=10)
             assert sorted(row.predicted_at_mm2, reverse=True) == list(row.predicted_at_mm2)
             assert all(overlap <= area for overlap, area in zip(row.overlap_at_mm2, row.predicted_at_mm2, strict=True))
 
 
 def test_a_command_for_one_arm_writes_the_tables_of_all_finished_arms(finished):
     done, tables, _ = finished
-    one_arm, _ = run_quietly(replace(done, settings=replace(done.settings, arms=(Arm.REAL,), low_data=())))
-    assert [line for line in one_arm.splitlines() if line.startswith("|")] == [line for line in tables.splitlines() if line.startswith("|")]
-    assert run_quietly(done)[0] == tables  # with the provenance of the models that this command uses
+    with in_this_process():
+        one_arm, _ = run_quietly(replace(done, settings=replace(done.settings, arms=(Arm.REAL,))))
+        assert [line for line in one_arm.splitlines() if line[:1] == "|"] == [line for line in tables.splitlines() if line[:1] == "|"]
+        assert run_quietly(done)[0] == tables  # with the provenance of the models that this command uses
 
 
-def test_synthetic_slices_come_from_training_patients_and_the_filter_decides(finished):
+def hosts_of(done, pool, added):
+    """Patient of the host of each added slice."""
+    host = {row.id: row.host for row in RunFolder.open(done.pools.folder(pool)).rows}
+    return [host[name] for name in added.patients]
+
+
+def test_samples_reach_only_the_runs_whose_patients_hold_their_hosts(finished):
     done, _, _ = finished
-    pool = json.loads((done.pools.folder("lgesynthnet") / "plan.json").read_text())
-    assert sorted(pool["patients"]) == sorted(done.splits["train"])
-    with (done.pools.folder("lgesynthnet") / "samples.csv").open() as file:
+    everyone = set()
+    for run in done.plan().runs:
+        real, added = training_set(done, run)
+        assert set(real.patients) == set(run.patients)
+        if run.pool is not None:
+            hosts = hosts_of(done, run.pool, added)
+            assert hosts
+            assert set(hosts) <= set(run.patients)
+            everyone |= set(hosts)
+    assert everyone <= set(done.splits["train"])
+    run = next(run for run in done.plan().runs if run.arm is Arm.PASTE and run.regime.scarred == 3)
+    first_host, *_ = hosts = hosts_of(done, run.pool, training_set(done, run)[1])
+    alone = training_set(done, replace(run, patients=(run.patients[-1], first_host)))[1]
+    assert len(alone) == hosts.count(first_host) + hosts.count(run.patients[-1])
+
+
+def test_only_kept_samples_are_used_unless_the_arm_says_otherwise(finished):
+    done, _, _ = finished
+    with (done.pools.folder("lgesynthnet-phantom") / "samples.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["file"]]
-    assert {row["host"] for row in rows} <= set(done.splits["train"])
+    run = next(run for run in done.plan().runs if run.arm is Arm.RECIPE and run.regime.scarred == 3)
     kept = [row["id"] for row in rows if row["kept"] == "1"]
-    run = Run(arm=Arm.LGESYNTHNET, size=3, seed=0, patients=tuple(done.splits["train"]), pool="lgesynthnet")
-    _, filtered = training_set(done, run)
-    assert filtered.patients == kept[:3]
-    _, unfiltered = training_set(done, replace(run, arm=Arm.UNFILTERED, size=2))
-    assert unfiltered.patients == [row["id"] for row in rows][:2]
+    assert training_set(done, run)[1].patients == kept[: done.settings.size]
+    unfiltered = training_set(done, replace(run, arm=Arm.UNFILTERED))[1]
+    assert unfiltered.patients == [row["id"] for row in rows][: done.settings.size]
 
 
+@pytest.mark.usefixtures("jobs_in_this_process")
 def test_the_arm_with_labels_as_read_has_the_same_images_and_the_labels_of_the_filter(finished):
     done, _, _ = finished
-    run = Run(arm=Arm.LGESYNTHNET, size=2, seed=0, patients=tuple(done.splits["train"]), pool="lgesynthnet")
-    _, intended = training_set(done, run)
-    _, read = training_set(done, replace(run, arm=Arm.READ))
+    intended_run = next(run for run in done.plan().runs if run.arm is Arm.RECIPE)
+    with claimed(done.out, FolderKind.BENCHMARK):
+        runs.fill_pool(done, next(pool for pool in done.plan().pools if pool.name == intended_run.pool), read=True)
+    intended, read = (training_set(done, replace(intended_run, arm=arm))[1] for arm in (Arm.RECIPE, Arm.READ))
     assert np.array_equal(intended.image, read.image)
     assert not np.array_equal(intended.labels, read.labels)
     assert np.array_equal(intended.labels == 1, read.labels == 1)  # the cavity is the host's
 
 
-def test_a_low_data_run_knows_its_own_patients_only(finished):
+def test_folds_never_train_on_the_held_out_patient_nor_on_samples_in_his_heart(finished, monkeypatch):
     done, _, _ = finished
-    for seed in (0, 1):
-        pool = json.loads((done.pools.folder(f"low-data-02-s{seed}") / "plan.json").read_text())
-        assert len(pool["patients"]) == 2
-        assert {name[0] for name in pool["patients"]} == {"P", "N"}
+    with_folds = replace(done, settings=replace(done.settings, folds=3))
+    run = next(run for run in with_folds.plan().runs if run.arm is Arm.RECIPE and run.regime.scarred == 3)
+    trained, scored = [], []
+    train, score = runs.train, runs.score_stack
+
+    def training(experiment, run, real, added, folder):
+        trained.append(set(real.patients) | set(hosts_of(done, run.pool, added)))
+        return train(experiment, run, real, added, folder)
+
+    def scoring(segmenter, stack):
+        assert stack.patient not in trained[-1]
+        scored.append(stack.patient)
+        return score(segmenter, stack)
+
+    monkeypatch.setattr(runs, "train", training)
+    monkeypatch.setattr(runs, "score_stack", scoring)
+    path = done.record_path(run)
+    before, main = json.loads(path.read_text()), path.parent / "checkpoint" / "state.safetensors"
+    written = main.stat().st_mtime_ns
+    assert not with_folds.is_finished(run)
+    with claimed(done.out, FolderKind.BENCHMARK):
+        runs.train_and_test(with_folds, run)
+    assert with_folds.is_finished(run)
+    assert done.is_finished(run)
+    assert sorted(scored) == sorted(run.patients)  # each once, and none of the tested ones again
+    assert len(trained) == 3
+    assert main.stat().st_mtime_ns == written
+    after = json.loads(path.read_text())
+    assert {row["patient"] for row in after["training_slices"]} == set(run.patients)
+    unchanged = set(before) - {"seconds", "training_slices"}
+    assert {name: before[name] for name in unchanged} == {name: after[name] for name in unchanged}
+    path.write_text(json.dumps(before, indent=2, sort_keys=True) + "\n")
+
+
+def test_folds_spread_patients_with_scar_and_hold_each_once(finished):
+    done, _, _ = finished
+    real = done.real_slices()
+    diseased = {name for name, scarred in zip(real.patients, real.scarred, strict=True) if scarred}
+    for seed in range(3):
+        folds = folds_of(real, 3, seed=seed)
+        assert sorted(name for fold in folds for name in fold) == sorted(set(real.patients))
+        assert [len(set(fold) & diseased) for fold in folds] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("jobs_in_this_process")
+def test_a_cascade_takes_its_wall_from_the_finished_crop_run(finished):
+    done, _, _ = finished
+    cascade = replace(done, settings=replace(done.settings, arms=(Arm.REAL,), scarred=(2,), baseline=Baseline.CASCADE))
+    run_quietly(cascade)
+    [run] = cascade.plan().runs
+    folder = cascade.record_path(run).parent
+    assert folder == done.out / "cascade-tiny" / "runs" / "02-03-real-d0"
+    assert not (folder / "wall").exists()
+    for name in ("config.json", "model.safetensors"):
+        wall = (folder / "model" / ROLE / "wall" / name).read_bytes()
+        assert wall == (done.record_path(run).parent / "model" / ROLE / name).read_bytes()
+    of_a_fold = replace(run, patients=run.patients[1:])
+    assert runs._finished_wall(cascade, of_a_fold) is None
+    assert runs._finished_wall(replace(cascade, settings=replace(cascade.settings, size=9)), run) is None
+    shutil.rmtree(cascade.folder)
 
 
 def test_a_folder_of_other_settings_is_refused(finished):
     done, _, _ = finished
-    changed = replace(done, settings=replace(done.settings, prior=Prior.UNIFORM))
-    with pytest.raises(RunError, match='begun with prior "ischaemic", not "uniform"'):
-        run_quietly(changed)
+    with in_this_process(), pytest.raises(RunError, match='begun with prior "ischaemic", not "uniform"'):
+        run_quietly(replace(done, settings=replace(done.settings, prior=Prior.UNIFORM)))
+    with in_this_process(), pytest.raises(RunError, match="begun with size 4, not 3"):
+        run_quietly(replace(done, settings=replace(done.settings, size=3)))
 
 
-@pytest.mark.usefixtures("jobs_in_this_process")
-def test_another_way_of_training_shares_the_samples_and_has_a_folder_of_its_own(finished):
+def test_another_way_of_training_or_painting_has_a_folder_of_its_own(finished):
     done, _, _ = finished
-    arms = (Arm.REAL, Arm.PASTE)
-    variant = replace(done, settings=replace(done.settings, arms=arms, sizes=(2,), low_data=(), steps=2, share=0.5))
-    before = (done.pools.folder("paste") / "samples.csv").stat().st_mtime_ns
-    run_quietly(variant)
-    assert variant.folder == done.out / "tiny-2-steps-share-0.5"
-    assert (variant.folder / "runs.csv").is_file()
-    runs = {path.parent.relative_to(done.out).as_posix() for path in done.out.glob("tiny-2-steps*/runs/*/record.json")}
-    assert {name.rpartition("-s")[0] for name in runs} == {"tiny-2-steps/runs/real", "tiny-2-steps-share-0.5/runs/paste-2"}
-    assert (done.pools.folder("paste") / "samples.csv").stat().st_mtime_ns == before
 
+    def folder(**changes):
+        return replace(done, settings=replace(done.settings, **changes)).folder.relative_to(done.out).as_posix()
 
-def test_lgesynthnet_minus_real_only_is_the_change_of_the_first_table(finished):
-    _, tables, _ = finished
-    lines = tables.splitlines()
-    minus = next(i for i, line in enumerate(lines) if line.startswith("| LGESynthNet minus"))
-    real = next(line for line in lines[minus:] if line.startswith("| real only |"))
-    ours = next(line for line in lines if line.startswith("| + LGESynthNet 2 |"))
-    assert real.split(" | ")[1] in ours
-    others = [line for line in lines[minus + 2 : minus + 2 + len(ARMS)] if line.startswith("| ")]
-    assert [line.split(" | ")[0] for line in others if line.startswith("| + LGESynthNet")] == [
-        "| + LGESynthNet, unfiltered 2",
-        "| + LGESynthNet, labels as read 2",
-    ]
-
-
-def test_a_model_trained_on_a_tested_patient_is_refused(data, tmp_path):
-    leak_free = experiment(data, tmp_path / "run", arms=(Arm.LGESYNTHNET,))
-    pools = leak_free.plan().pools
-    assert any("simulated patients only" in line for line in check_for_leaks(leak_free, pools))
-    _, _, splits = data
-    leaky = tmp_path / "model"
-    (leaky / "filter").mkdir(parents=True)
-    for path in MODEL.rglob("*"):
-        if path.is_file() and path.name != "reports.json":
-            (leaky / path.relative_to(MODEL)).parent.mkdir(parents=True, exist_ok=True)
-            (leaky / path.relative_to(MODEL)).symlink_to(path)
-    methods = replace(leak_free.pools.methods, models=leaky)
-    with_leaky_model = replace(leak_free, pools=replace(leak_free.pools, methods=methods))
-    with pytest.raises(RunError, match="has no record of its training patients"):
-        check_for_leaks(with_leaky_model, pools)
-    (leaky / "reports.json").write_text(json.dumps({"scar-segmenter-filter": {"patients": 1, "names": splits["test"][:1]}}))
-    with pytest.raises(RunError, match=f"trained on patients of the test set: {splits['test'][0]}"):
-        check_for_leaks(with_leaky_model, pools)
-    (leaky / "reports.json").write_text(json.dumps({"scar-segmenter-filter": {"patients": 1, "names": splits["train"][:1]}}))
-    assert check_for_leaks(with_leaky_model, pools)
-    (leaky / "reports.json").write_text(
-        json.dumps({"scar-segmenter-auditor": {"patients": 1, "names": splits["test"][:1]}, "text": {"steps": 3}})
-    )
-    assert patients_behind(leaky) is None  # the auditor makes and keeps no sample, and no other stage names patients
-
-
-def test_parts_that_are_learnt_from_cannot_be_tested(data, tmp_path):
-    with pytest.raises(InputError, match="cannot be tested"):
-        experiment(data, tmp_path, tested=("val",)).check()
-    with pytest.raises(InputError, match="no part audit"):
-        experiment(data, tmp_path, tested=("audit",)).check()
-
-
-def test_fewer_patients_are_among_more_and_hold_both_kinds():
-    names = [f"{letter}{i}" for letter in "PN" for i in range(10)]
-    scarred = {name: name.startswith("P") for name in names}
-    for seed in range(3):
-        three, six = (set(choose_patients(names, scarred, count, seed=seed)) for count in (3, 6))
-        assert three < six
-        assert {name[0] for name in three} == {"P", "N"}
-    assert choose_patients(names, scarred, 6, seed=0) != choose_patients(names, scarred, 6, seed=1)
-
-
-def test_only_filtered_samples_are_scaled_and_pools_are_as_large_as_their_largest_run():
-    settings = ExperimentSettings(arms=tuple(Arm), sizes=(10, 20), seeds=1)
-    plan = plan_experiment(settings, ["P1", "N1"], {"P1": True, "N1": False})
-    sizes = {(run.arm, run.size) for run in plan.runs}
-    assert {(Arm.LGESYNTHNET, 10), (Arm.LGESYNTHNET, 20), (Arm.PASTE, 10), (Arm.REAL, 0)} <= sizes
-    assert (Arm.PASTE, 20) not in sizes
-    pool = next(pool for pool in plan.pools if pool.name == "lgesynthnet")
-    assert (pool.count, pool.kept) == (20, 20)
+    assert folder() == "crop-tiny"
+    assert folder(steps=2) == "crop-tiny-2-steps"
+    assert folder(baseline=Baseline.KNOWN_WALL) == "known-wall-tiny"
+    assert folder(painter="runs/mine-model/") == "crop-mine-model-tiny"
+    assert folder(painter=None) == "crop-trained-tiny"
 
 
 @pytest.mark.usefixtures("jobs_in_this_process")
@@ -257,26 +222,30 @@ def test_what_a_killed_command_left_out_is_made_again_with_the_same_tables(data,
     """The short form of the test that kills a command: one run is missing, another was trained and not tested."""
     done, _, _ = finished
     shutil.copytree(done.out, tmp_path / "run")
-    resumed = experiment(data, tmp_path / "run", low_data=(2,))
+    resumed = experiment(data, tmp_path / "run")
     missing, untested, *_ = sorted(resumed.folder.glob("runs/*/record.json"))
     shutil.rmtree(missing.parent)
     untested.unlink()
     for name in TABLES:
         (resumed.folder / name).unlink()
     run_quietly(resumed)
-    for name in TABLES:
+    for name in TABLES[1:]:
         assert (resumed.folder / name).read_bytes() == (done.folder / name).read_bytes()
+    tables = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader((e.folder / TABLES[0]).open())] for e in (resumed, done)
+    )
+    assert next(tables) == next(tables)
 
 
 @pytest.mark.usefixtures("jobs_in_this_process")
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"arm": "real"}', b"[]", b'{"seed": 1e999}'])
-@pytest.mark.parametrize("name", ["tiny/experiment.json", "experiment.json", "record.json"])
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"arm": "real"}', b"[]", b'{"draw": 1e999}'])
+@pytest.mark.parametrize("name", ["crop-tiny/experiment.json", "experiment.json", "record.json"])
 def test_a_damaged_record_is_one_line_and_its_remedy_works(data, finished, tmp_path, name, damage):
     done, tables, _ = finished
     out = shutil.copytree(done.out, tmp_path / "run")
-    path = next(iter(sorted(out.glob("tiny/runs/*/record.json")))) if name == "record.json" else out / name
+    path = next(iter(sorted(out.glob("crop-tiny/runs/*/record.json")))) if name == "record.json" else out / name
     path.write_bytes(damage)
-    damaged = experiment(data, out, low_data=(2,))
+    damaged = experiment(data, out)
     if name.endswith("experiment.json") and damage.startswith(b'{"arm'):
         with pytest.raises(RunError, match=r"experiment was begun with"):
             run_quietly(damaged)
@@ -325,19 +294,29 @@ def test_a_pool_that_was_killed_or_damaged_is_filled_again_with_the_same_bytes(d
 
 @pytest.mark.long
 def test_killed_twice_it_ends_with_the_same_tables(data, finished, tmp_path):
-    root, _, _ = data
     done, _, _ = finished
-    command = [sys.executable, "-m", "lgesynthnet", "-q", "benchmark", "utility", "--data", str(root / "data")]
-    command += ["--splits", str(root / "splits.json"), "--models", str(MODEL), "--out", str(tmp_path / "run")]
-    command += ["--sizes", "2,3", "--seeds", "2", "--tested", "test", "--downstream", "tiny", "--low-data", "2"]
+    command = [sys.executable, "-m", "lgesynthnet", "-q", "benchmark", "utility", "--data", str(data.root / "data")]
+    command += [
+        "--splits",
+        str(data.root / "splits.json"),
+        "--models",
+        str(MODEL),
+        "--first",
+        str(data.first),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    command += ["--scarred", "2,all", "--draws", "1", "--size", "4", "--tested", "test", "--downstream-recipe", "tiny"]
     command += [word for arm in ARMS for word in ("--arm", arm.value)]
     for wanted in (1, 5):
         process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 240
-        while len(list(tmp_path.glob("run/tiny/runs/*/record.json"))) < wanted and process.poll() is None and time.monotonic() < until:
+        while len(list(tmp_path.glob("run/crop-tiny/runs/*/record.json"))) < wanted and process.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     subprocess.run(command, check=True, capture_output=True, timeout=400)
-    for name in TABLES:
-        assert (tmp_path / "run" / "tiny" / name).read_bytes() == (done.folder / name).read_bytes()
+    with in_this_process():  # the tables again, with as many draws as those of the other experiment
+        run_quietly(experiment(data, tmp_path / "run"))
+    for name in TABLES[1:]:
+        assert (tmp_path / "run" / "crop-tiny" / name).read_bytes() == (done.folder / name).read_bytes()

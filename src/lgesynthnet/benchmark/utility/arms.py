@@ -37,6 +37,11 @@ class ArmSettings:
     origin: bool = True
     phantom_first: bool = True
 
+    @property
+    def marks_samples(self) -> bool:
+        """Whether any slice is marked in the origin channel."""
+        return self.origin and self.added is not Added.NOTHING
+
 
 def _painted(method: Method, *, filtered: bool = True, origin: bool = True, phantom_first: bool = True) -> ArmSettings:
     return ArmSettings(added=Added.PAINTED, method=method, filtered=filtered, origin=origin, phantom_first=phantom_first)

@@ -51,9 +51,11 @@ def _estimate(experiment: UtilityExperiment, workers: int) -> str:
     lines += provenance
     lines += [_pool_line(experiment, pool) for pool in plan.pools]
     lines += [_run_line(experiment, run) for run in plan.runs]
-    tested_slices = SLICES_PER_PATIENT * len(experiment.tested)
     seconds = _missing_samples(experiment, plan, open_runs) * SECONDS_PER_SAMPLE
-    seconds += len(open_runs) * (_seconds_per_step(experiment) * experiment.loop.steps + tested_slices * SECONDS_PER_SLICE)
+    untrained = [run for run in open_runs if not experiment.record_path(run).is_file()]
+    trainings = len(untrained) + len(open_runs) * experiment.settings.folds
+    tested = sum(len(experiment.tested_in(run)) for run in untrained) * SLICES_PER_PATIENT
+    seconds += trainings * _seconds_per_step(experiment) * experiment.loop.steps + tested * SECONDS_PER_SLICE
     minutes = seconds / max(workers, 1) / 60
     lines.append(f"{len(open_runs)} of {len(plan.runs)} runs to do: about {minutes:.0f} minutes on {workers} idle cores")
     return "\n".join(lines)

@@ -98,6 +98,7 @@ def run_jobs(
         RunError: the folder belongs to an experiment with other settings.
     """
     _store_settings(experiment)
+    experiment.prepare_questions()
     runs = [run for run in plan.runs if not experiment.is_finished(run)]
     pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in runs)]
     pools_to_read = {run.pool for run in runs if run.settings.labels is LabelKind.READ}
@@ -126,6 +127,7 @@ def run_jobs(
 
 def _store_settings(experiment: UtilityExperiment) -> None:
     settings = experiment.settings
-    patients = {part: sorted(experiment.splits[part]) for part in ("train", *settings.tested)}
+    parts = experiment.splits if settings.cross_validate else ("train", *settings.tested)
+    patients = {part: sorted(experiment.splits[part]) for part in parts}
     store_or_compare_settings(settings.painting | {"train": patients["train"]}, experiment.out)
     store_or_compare_settings(settings.training | {"patients": patients}, experiment.folder)

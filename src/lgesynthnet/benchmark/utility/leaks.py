@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lgesynthnet.benchmark.utility.plan import Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import patients_behind
+from lgesynthnet.terms import Method
 
 
 def check_for_leaks(experiment: UtilityExperiment, plan: UtilityPlan) -> list[str]:
@@ -30,6 +32,8 @@ def check_for_leaks(experiment: UtilityExperiment, plan: UtilityPlan) -> list[st
         elif pool.method is not None:
             models[f"generator {pool.method.value}"] = (methods.folder_of(pool.method.trained_as), users)
             models[f"filter of {pool.method.value}"] = ((folder := methods.filter()) and folder.parent, users)
+        if pool.method is Method.COPY_PASTE:
+            _check_donors(methods.splits["train"], users)
     first = [run for run in plan.runs if run.settings.phantom_first]
     if first:
         models["first weights of the segmenters"] = (experiment.first, first)
@@ -51,6 +55,16 @@ def check_for_leaks(experiment: UtilityExperiment, plan: UtilityPlan) -> list[st
                 )
         provenance.append(f"{use}: {_described(patients)}")
     return provenance
+
+
+def _check_donors(donors: Sequence[str], users: Sequence[Run]) -> None:
+    """Copied scars are those of any training patient, so a run with fewer patients would profit from the labels of the others."""
+    for run in users:
+        if set(donors) - set(run.patients):
+            raise RunError(
+                f"--arm {run.arm}: copies scars of all training patients, and run {run.name} knows {len(run.patients)} of "
+                f"{len(donors)}; take all of them with --scarred all --healthy all, or leave this arm out"
+            )
 
 
 def _described(patients: set[str] | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lgesynthnet.benchmark.utility.charts import TITLES, charts
+from lgesynthnet.benchmark.utility.question_tables import tables_of_questions
 from lgesynthnet.benchmark.utility.results import finished_runs, group_runs
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.benchmark.utility.tables import NOTE, TITLE, markdown, runs_csv, tables, to_csv
@@ -23,7 +24,7 @@ def write(experiment: UtilityExperiment, provenance: Sequence[str]) -> Path:
     """
     out, runs = experiment.folder, finished_runs(experiment)
     results = group_runs(experiment, runs, provenance)
-    titled_tables = tables(results)
+    titled_tables = tables(results) + tables_of_questions(results)
     write_bytes(out / "runs.csv", runs_csv(runs).encode("utf-8"))
     write_bytes(out / "utility.csv", to_csv(results).encode("utf-8"))
     write_bytes(out / "utility.md", markdown(results, titled_tables).encode("utf-8"))

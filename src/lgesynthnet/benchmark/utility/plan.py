@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lgesynthnet.benchmark.utility.arms import ARMS, Added, ArmSettings
-from lgesynthnet.benchmark.utility.settings import ExperimentSettings
+from lgesynthnet.benchmark.utility.settings import ExperimentSettings, short_name
 from lgesynthnet.errors import RunError
-from lgesynthnet.terms import Arm, Method
+from lgesynthnet.terms import Arm, Method, Question, RealSlices, Stratum
 
 SIMULATED = "simulated"
+STRATUM_ARMS = (Arm.PHANTOM_FIRST, Arm.RECIPE)  # without the missing kind of scar: real slices alone, and with samples of that kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Pool:
         method: the generator's method; None for simulated patients.
         model: a model to use in place of the one that is trained on the training patients.
         patients: the patients whose scar-free slices are the hosts; empty for simulated patients.
+        stratum: the kind of scar that is prescribed; None for any scar of the prior.
         count: number of samples needed, kept or not.
         kept: number of samples needed that the filter keeps.
     """
@@ -31,6 +33,7 @@ class Pool:
     method: Method | None
     model: str | None = None
     patients: tuple[str, ...] = ()
+    stratum: Stratum | None = None
     count: int = 0
     kept: int = 0
 
@@ -49,15 +52,20 @@ class Regime:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """What a segmenter is trained on, whatever the draw of the patients."""
+    """What a segmenter is trained on, whatever the draw of the patients.
+
+    Attributes:
+        real: which of their slices.
+    """
 
     arm: Arm
     regime: Regime
+    real: RealSlices = RealSlices.AS_LABELLED
 
     @property
-    def sort_key(self) -> tuple[int, int, int]:
+    def sort_key(self) -> tuple[int, int, int, int]:
         """Orders the rows of a table."""
-        return (self.regime.scarred, self.regime.healthy, list(Arm).index(self.arm))
+        return (self.regime.scarred, self.regime.healthy, list(RealSlices).index(self.real), list(Arm).index(self.arm))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +76,22 @@ class Run(TrainingSet):
         draw: which random draw of the patients; also the seed of the training.
         patients: names of the real patients.
         pool: name of the pool of its added slices; None where it needs none.
+        fold: in a cross-validation, the part of the patients that is tested, from 0; None without.
+        tested: names of the patients of this part.
     """
 
     draw: int
     patients: tuple[str, ...]
     pool: str | None = None
+    fold: int | None = None
+    tested: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Its folder."""
-        return f"{self.regime.scarred:02d}-{self.regime.healthy:02d}-{self.arm.value}-d{self.draw}"
+        real = "" if self.real is RealSlices.AS_LABELLED else f"-{self.real.value}"
+        fold = "" if self.fold is None else f"-f{self.fold}"
+        return f"{self.regime.scarred:02d}-{self.regime.healthy:02d}-{self.arm.value}{real}-d{self.draw}{fold}"
 
     @property
     def settings(self) -> ArmSettings:
@@ -92,44 +106,93 @@ class UtilityPlan:
     runs: tuple[Run, ...]
 
 
-def plan_experiment(settings: ExperimentSettings, train: Sequence[str], scarred: Mapping[str, bool]) -> UtilityPlan:
+def plan_experiment(settings: ExperimentSettings, names: Sequence[str], scarred: Mapping[str, bool]) -> UtilityPlan:
     """The runs, and the pools that they need.
 
     Args:
-        train: names of the training patients.
-        scarred: for each training patient, whether any slice has scar.
+        names: the patients to train on; in a cross-validation all patients.
+        scarred: for each of them, whether any slice has scar.
     Raises:
         RunError: the settings are incomplete or out of range.
     """
-    if not settings.arms or settings.draws < 1 or settings.size < 1:
-        raise RunError("an experiment needs at least one arm, one draw and one sample")
+    _check_numbers(settings)
+    parts = spread(names, scarred, settings.cross_validate, seed=0) if settings.cross_validate else [[]]
+    rest = [[name for name in names if name not in part] for part in parts]
+    most = {kind: min(sum(scarred[name] is kind for name in others) for others in rest) for kind in (True, False)}
     runs: list[Run] = []
     pools: dict[str, Pool] = {}
-    for regime in _regimes(settings, train, scarred):
+    for regime, arm, real in _training_sets(settings, most):
+        pool = _pool(settings, arm, real, tuple(sorted(names)))
+        if pool is not None:
+            pools[pool.name] = _merged(pools.get(pool.name), pool)
         for draw in range(settings.draws):
-            patients = choose_patients(train, scarred, regime, draw=draw)
-            for arm in settings.arms:
-                pool = _pool(settings, arm, tuple(sorted(train)))
-                if pool is not None:
-                    pools[pool.name] = _merged(pools.get(pool.name), pool)
-                runs.append(Run(arm=arm, regime=regime, draw=draw, patients=patients, pool=pool.name if pool else None))
+            for fold, (part, others) in enumerate(zip(parts, rest, strict=True)):
+                runs.append(
+                    Run(
+                        arm=arm,
+                        regime=regime,
+                        real=real,
+                        draw=draw,
+                        patients=choose_patients(others, scarred, regime, draw=draw),
+                        pool=pool.name if pool else None,
+                        fold=fold if part else None,
+                        tested=tuple(part),
+                    )
+                )
     # First come the draws that all regimes and arms have, so that an interrupted experiment has whole rows.
     runs.sort(key=lambda run: run.draw)
     return UtilityPlan(pools=tuple(sorted(pools.values(), key=lambda pool: -pool.count)), runs=tuple(runs))
 
 
-def _regimes(settings: ExperimentSettings, train: Sequence[str], scarred: Mapping[str, bool]) -> list[Regime]:
-    with_scar = sum(scarred[name] for name in train)
-    without = len(train) - with_scar
-    regimes = []
-    for option, counts, most, least in (("--scarred", settings.scarred, with_scar, 1), ("--healthy", settings.healthy, without, 0)):
-        if any(count is not None and not least <= count <= most for count in counts):
-            raise RunError(f"{option}: each number must be between {least} and {most}, the number of such training patients, or `all`")
-    for count in settings.scarred:
-        for healthy in settings.healthy:
-            regime = Regime(scarred=with_scar if count is None else count, healthy=without if healthy is None else healthy)
-            regimes += [regime] if regime not in regimes else []
-    return regimes
+def _check_numbers(settings: ExperimentSettings) -> None:
+    if not settings.arms or not settings.scarred or not settings.healthy or not settings.questions:
+        raise RunError("an experiment needs at least one --regime, one --arm, one number of --scarred and one of --healthy")
+    for option, value in (("--draws", settings.draws), ("--size", settings.size), ("--steps", settings.steps)):
+        if value is not None and value < 1:
+            raise RunError(f"{option} {value}: must be 1 or more")
+    for option, value in (("--folds", settings.folds), ("--cross-validate", settings.cross_validate)):
+        if value == 1 or value < 0:
+            raise RunError(f"{option} {value}: must be 2 or more, or 0 for none; with one part, nobody is left to train on")
+
+
+def _training_sets(settings: ExperimentSettings, most: Mapping[bool, int]) -> list[tuple[Regime, Arm, RealSlices]]:
+    """What is trained on, each once.
+
+    Args:
+        most: the largest number of training patients with scar (True) and without (False).
+    """
+    everyone = Regime(scarred=most[True], healthy=most[False])
+    sets: list[tuple[Regime, Arm, RealSlices]] = []
+    if settings.asks(Question.FEW):
+        sets += [(regime, arm, RealSlices.AS_LABELLED) for regime in _regimes(settings, most) for arm in settings.arms]
+    if settings.asks(Question.STRATA):
+        sets.append((everyone, Arm.PHANTOM_FIRST, RealSlices.AS_LABELLED))
+        sets += [(everyone, arm, RealSlices.without(stratum)) for stratum in Stratum for arm in STRATUM_ARMS]
+    if settings.asks(Question.LABELS):
+        kinds = (RealSlices.AS_LABELLED, RealSlices.REMADE_LABELS)
+        sets += [(everyone, arm, real) for real in kinds for arm in settings.arms]
+    return list(dict.fromkeys(sets))
+
+
+def _regimes(settings: ExperimentSettings, most: Mapping[bool, int]) -> list[Regime]:
+    for option, counts, kind, least in (("--scarred", settings.scarred, True, 1), ("--healthy", settings.healthy, False, 0)):
+        if any(count is not None and not least <= count <= most[kind] for count in counts):
+            raise RunError(
+                f"{option}: each number must be between {least} and {most[kind]}, the number of such training patients, or `all`"
+            )
+    return [
+        Regime(scarred=most[True] if count is None else count, healthy=most[False] if healthy is None else healthy)
+        for count in settings.scarred
+        for healthy in settings.healthy
+    ]
+
+
+def spread(names: Sequence[str], scarred: Mapping[str, bool], count: int, *, seed: int) -> list[list[str]]:
+    """The patients in `count` parts, those with scar and those without spread evenly over them."""
+    rng = np.random.default_rng([seed, 29])
+    groups = ([name for name in sorted(names) if scarred[name] is kind] for kind in (True, False))
+    ordered = [group[i] for group in groups for i in rng.permutation(len(group))]
+    return [sorted(ordered[part::count]) for part in range(count)]
 
 
 def choose_patients(names: Sequence[str], scarred: Mapping[str, bool], regime: Regime, *, draw: int) -> tuple[str, ...]:
@@ -142,20 +205,22 @@ def choose_patients(names: Sequence[str], scarred: Mapping[str, bool], regime: R
     return tuple(sorted(chosen))
 
 
-def _pool(settings: ExperimentSettings, arm: Arm, patients: tuple[str, ...]) -> Pool | None:
-    """The pool of an arm, painted into all training patients."""
+def _pool(settings: ExperimentSettings, arm: Arm, real: RealSlices, patients: tuple[str, ...]) -> Pool | None:
+    """The pool of an arm, painted into all patients that there are to train on."""
     about, size = ARMS[arm], settings.size
     if about.added is Added.SIMULATED:
         return Pool(name=SIMULATED, method=None, count=size)
     if about.added is not Added.PAINTED or about.method is None:
         return None
     own = settings.painter if about.method is Method.LGESYNTHNET else None
-    name = about.method.value if own is None else f"{about.method.value}-{_short_name(own)}"
-    return Pool(name=name, method=about.method, model=own, patients=patients, count=size, kept=size if about.filtered else 0)
-
-
-def _short_name(model: str) -> str:
-    return model.rstrip("/").rpartition("/")[2]
+    parts = [about.method.value] if own is None else [about.method.value, short_name(own)]
+    if settings.cross_validate:
+        parts.append("all-patients")
+    stratum = real.left_out
+    if stratum is not None:
+        parts.append(stratum.value)
+    kept = size if about.filtered else 0
+    return Pool(name="-".join(parts), method=about.method, model=own, patients=patients, stratum=stratum, count=size, kept=kept)
 
 
 def _merged(known: Pool | None, pool: Pool) -> Pool:

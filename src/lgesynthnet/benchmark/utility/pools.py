@@ -11,6 +11,7 @@ import numpy as np
 
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
 from lgesynthnet.benchmark.utility.plan import Pool
+from lgesynthnet.benchmark.utility.questions.strata import prescribe_stratum
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind, digest
@@ -143,11 +144,17 @@ class SamplePools:
             ledger.close()
 
     def _synthesize(self, pool: Pool, painter: Painter, count: int) -> None:
+        prescriptions = None
+        if pool.stratum is not None:
+            prescriptions = prescribe_stratum(
+                pool.stratum, self.prior, self.out / "prescriptions" / f"{pool.stratum}.jsonl", seed=self.seed
+            )
         request = SynthesisRequest(
             hosts=replace(self.methods.source, patients=pool.patients),
             count=count,
             model=pool.model or (pool.method.value if pool.method else ""),
-            prior=self.prior,
+            prior=self.prior if prescriptions is None else None,
+            prescriptions=prescriptions,
             keep_all=True,
             seed=self.seed,
         )

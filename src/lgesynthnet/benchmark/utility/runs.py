@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.benchmark.utility.arms import Added
-from lgesynthnet.benchmark.utility.plan import SIMULATED, Pool, Run
+from lgesynthnet.benchmark.utility.plan import SIMULATED, Pool, Run, spread
+from lgesynthnet.benchmark.utility.questions.strata import read_strata
 from lgesynthnet.benchmark.utility.scoring import Segmenter, score_stack
+from lgesynthnet.benchmark.utility.settings import changed_settings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.devices import training_precision
+from lgesynthnet.errors import RunError
 from lgesynthnet.evaluate.utility.scores import SliceScore
+from lgesynthnet.files.reading import read_json
 from lgesynthnet.files.writing import write_json
-from lgesynthnet.segmenter.downstream import ROLE
-from lgesynthnet.terms import Baseline, LabelKind, WallFrom
+from lgesynthnet.segmenter.downstream import ROLE, DownstreamSegmenter
+from lgesynthnet.terms import Baseline, LabelKind, RealSlices, WallFrom
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
@@ -37,31 +41,37 @@ def fill_pool(experiment: UtilityExperiment, pool: Pool, read: bool) -> float:
 def train_and_test(experiment: UtilityExperiment, run: Run) -> float:
     """Train and test one segmenter; returns the seconds that it took. An interrupted training resumes from its last checkpoint."""
     began = time.monotonic()
+    path, folds = experiment.record_path(run), experiment.settings.folds
     real, added = training_set(experiment, run)
-    folder = experiment.record_path(run).parent
-    cohort = experiment.pools.methods.cohort
     with one_thread():
-        segmenter = train(experiment, run, real, added, folder)
-        slices = [row for name in experiment.tested for row in score_stack(segmenter, cohort.stack(name))]
-        training_slices = out_of_fold_scores(experiment, run, real, added) if experiment.settings.folds else []
-    segmenter.save(folder / "model" / ROLE)
+        record = read_json(path) if path.is_file() else _trained_and_tested(experiment, run, real, added)
+        if folds:
+            record |= {"folds": folds, "training_slices": [row.record() for row in out_of_fold_scores(experiment, run, real, added)]}
     seconds = time.monotonic() - began
-    write_json(
-        experiment.record_path(run),
-        {
-            "arm": run.arm.value,
-            "scarred": run.regime.scarred,
-            "healthy": run.regime.healthy,
-            "draw": run.draw,
-            "patients": list(run.patients),
-            "real_slices": len(real),
-            "added_slices": 0 if added is None else len(added),
-            "seconds": round(seconds, 1),
-            "slices": [row.record() for row in slices],
-            "training_slices": [row.record() for row in training_slices],
-        },
-    )
+    write_json(path, record | {"seconds": round(float(str(record["seconds"])) + seconds, 1)})
     return seconds
+
+
+def _trained_and_tested(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: SliceDataset | None) -> dict[str, object]:
+    """The record of a run without its folds."""
+    folder, cohort = experiment.record_path(run).parent, experiment.pools.methods.cohort
+    segmenter = train(experiment, run, real, added, folder)
+    slices = [row.record() for name in experiment.tested_in(run) for row in score_stack(segmenter, cohort.stack(name))]
+    segmenter.save(folder / "model" / ROLE)
+    return {
+        "arm": run.arm.value,
+        "scarred": run.regime.scarred,
+        "healthy": run.regime.healthy,
+        "draw": run.draw,
+        "real": run.real.value,
+        "fold": run.fold,
+        "patients": list(run.patients),
+        "real_slices": len(real),
+        "added_slices": 0 if added is None else len(added),
+        "seconds": 0.0,
+        "slices": slices,
+        "training_slices": [],
+    }
 
 
 def train(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: SliceDataset | None, folder: Path) -> Segmenter:
@@ -75,6 +85,7 @@ def train(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: Sl
         wall_from=WallFrom(settings.baseline.value),
         origin=about.origin,
         init=experiment.first if about.phantom_first else None,
+        wall_segmenter=_finished_wall(experiment, run) if settings.baseline is Baseline.CASCADE else None,
         seed=run.draw,
         device=device,
         precision=training_precision(device),
@@ -82,33 +93,47 @@ def train(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: Sl
     return train_downstream_segmenter(real, added, folder, training)
 
 
+def _finished_wall(experiment: UtilityExperiment, run: Run) -> DownstreamSegmenter | None:
+    """The segmenter of the same run with the baseline `crop`, where it is finished: a cascade would train the same one again."""
+    crop = replace(experiment, settings=replace(experiment.settings, baseline=Baseline.CROP))
+    path = crop.record_path(run)
+    if not path.is_file() or changed_settings(crop.settings.training, crop.folder):
+        return None
+    if read_json(path).get("patients") != list(run.patients):  # of a fold
+        return None
+    return DownstreamSegmenter.from_pretrained(path.parent / "model" / ROLE)
+
+
 def out_of_fold_scores(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: SliceDataset | None) -> list[SliceScore]:
     """Scores of the training patients, each by a segmenter that was trained without them."""
-    cohort, rows = experiment.pools.methods.cohort, []
-    for fold, held_out in enumerate(folds_of(real, experiment.settings.folds, seed=run.draw)):
+    cohort, count, rows = experiment.pools.methods.cohort, experiment.settings.folds, []
+    for fold, held_out in enumerate(folds_of(real, count, seed=run.draw)):
         rest = real.taken(np.flatnonzero([name not in held_out for name in real.patients]))
-        if not rest.scarred.any():
+        if not held_out or not rest.scarred.any():
             continue
         others = replace(run, patients=tuple(name for name in run.patients if name not in held_out))
         mine = None if added is None else training_set(experiment, others)[1]
-        segmenter = train(experiment, others, rest, mine, experiment.record_path(run).parent / f"fold-{fold}")
+        segmenter = train(experiment, others, rest, mine, experiment.record_path(run).parent / f"fold-{fold + 1}-of-{count}")
         rows += [row for name in held_out for row in score_stack(segmenter, cohort.stack(name))]
     return rows
 
 
 def folds_of(real: SliceDataset, count: int, *, seed: int) -> list[list[str]]:
     """The patients in folds, those with scar and those without spread evenly."""
-    rng = np.random.default_rng([seed, 29])
     diseased = {name for name, has_scar in zip(real.patients, real.scarred, strict=True) if has_scar}
     names = sorted(set(real.patients))
-    ordered = [[group[i] for i in rng.permutation(len(group))] for group in (sorted(diseased), [n for n in names if n not in diseased])]
-    spread = [name for group in ordered for name in group]
-    return [sorted(spread[fold::count]) for fold in range(count)]
+    return spread(names, {name: name in diseased for name in names}, count, seed=seed)
 
 
 def training_set(experiment: UtilityExperiment, run: Run) -> tuple[SliceDataset, SliceDataset | None]:
     """The real slices of the run's patients, and the slices that are added to them."""
-    real = read_slice_dataset(experiment.real_slices_path)
+    remade = run.real is RealSlices.REMADE_LABELS
+    real = read_slice_dataset(experiment.remade_slices_path if remade else experiment.real_slices_path)
+    if run.real.left_out is not None:
+        strata = read_strata(experiment.folder)
+        if strata is None:
+            raise RunError(f"{experiment.folder}: has no list of the kinds of scar; the same command makes it")
+        real = real.taken(strata.rows_without(run.real.left_out, real.patients))
     real = real.taken(np.flatnonzero([name in run.patients for name in real.patients]))
     about = run.settings
     match about.added:

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from lgesynthnet.evaluate.utility.scores import THRESHOLDS, SliceScore
 from lgesynthnet.files.manifest import digest
-from lgesynthnet.records import Mask, Stack, scar_of, wall_of
+from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.downstream import DownstreamSegmenter, scar_share
 from lgesynthnet.segmenter.heart import HeartSegmenter, decide_labels
 
@@ -36,6 +36,7 @@ def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
         true_wall, truth, predicted = (mask[:, :, k] for mask in (wall_of(stack.labels), scar_of(stack.labels), scar_of(labels)))
         if not true_wall.any():
             continue
+        core, predicted_core = (part[:, :, k] == Label.NO_REFLOW for part in (stack.labels, labels))
         lesions, found = _lesions(truth, predicted)
         calls, right = _lesions(predicted, truth)
         scores.append(
@@ -57,6 +58,9 @@ def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
                 right_lesions=right,
                 predicted_at_mm2=tuple(area_mm2(masks[:, :, k]) for masks in at_threshold),
                 overlap_at_mm2=tuple(area_mm2(truth & masks[:, :, k]) for masks in at_threshold),
+                no_reflow_mm2=area_mm2(core),
+                predicted_no_reflow_mm2=area_mm2(predicted_core),
+                overlap_no_reflow_mm2=area_mm2(core & predicted_core),
             )
         )
     return scores

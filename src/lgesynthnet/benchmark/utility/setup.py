@@ -6,18 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.utility.arms import ARMS
 from lgesynthnet.benchmark.utility.plan import Run, UtilityPlan, plan_experiment
 from lgesynthnet.benchmark.utility.pools import SamplePools
+from lgesynthnet.benchmark.utility.questions.remade import DEVIATIONS, VERSION, remade_stacks
+from lgesynthnet.benchmark.utility.questions.strata import read_strata, sort_slices, write_strata
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.terms import Baseline
-from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset
+from lgesynthnet.terms import Baseline, Question
+from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset, write_slice_dataset
 from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM
 from lgesynthnet.train.segmenters.published import PUBLISHED
 
 RECORD = "record.json"
+
+
+class _Folds(BaseModel):
+    """The number of folds over the training patients that a finished run has."""
+
+    folds: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +62,21 @@ class UtilityExperiment:
 
     @property
     def tested(self) -> list[str]:
-        """Names of the patients to test on."""
+        """Names of the patients to test on; in a cross-validation all patients."""
+        if self.settings.cross_validate:
+            return self.trained_on
         return [name for part in self.settings.tested for name in self.splits[part]]
+
+    @property
+    def trained_on(self) -> list[str]:
+        """Names of the patients to train on: those of the part train, in a cross-validation those of all parts."""
+        if self.settings.cross_validate:
+            return sorted({name for part in self.splits.values() for name in part})
+        return self.splits["train"]
+
+    def tested_in(self, run: Run) -> list[str]:
+        """Names of the patients to test one run on."""
+        return self.tested if run.fold is None else list(run.tested)
 
     @property
     def loop(self) -> StageRecipe:
@@ -64,46 +88,72 @@ class UtilityExperiment:
     @property
     def real_slices_path(self) -> Path:
         """File of the training patients' prepared slices."""
-        return (self.prepared or self.out / "prepared") / "real.safetensors"
+        return self._prepared("real")
+
+    @property
+    def remade_slices_path(self) -> Path:
+        """The same slices with labels that a threshold has made."""
+        return self._prepared(f"real-remade-{VERSION}")
+
+    def _prepared(self, name: str) -> Path:
+        of_all = "-all-patients" if self.settings.cross_validate else ""
+        return (self.prepared or self.out / "prepared") / f"{name}{of_all}.safetensors"
 
     def check(self) -> None:
         """Check the settings before anything is trained or painted.
 
         Raises:
-            RunError: the recipe is unknown, or the published segmenter has no such arm.
+            RunError: the recipe is unknown, or the published segmenter has no such arm or answers no such question.
             InputError: a part of the splits is missing or empty, or the training patients are tested.
         """
         if self.settings.recipe not in DOWNSTREAM:
             raise RunError(f"--downstream-recipe {self.settings.recipe}: unknown; choose one of {', '.join(DOWNSTREAM)}")
         if self.settings.baseline is Baseline.PUBLISHED:
-            only = [arm for arm in self.settings.arms if ARMS[arm].origin or ARMS[arm].phantom_first]
+            if self.settings.asks(Question.STRATA):
+                raise RunError(
+                    "--regime strata: starts from phantom first weights, which the published segmenter has not; use --baseline crop"
+                )
+            only = [arm for arm in self.settings.arms if ARMS[arm].marks_samples or ARMS[arm].phantom_first]
             if only:
                 raise RunError(
                     f"--arm {only[0]}: the published segmenter has no origin channel and starts from random weights; choose "
-                    + " and ".join(arm for arm, about in ARMS.items() if not (about.origin or about.phantom_first))
+                    + " and ".join(arm for arm, about in ARMS.items() if not (about.marks_samples or about.phantom_first))
                 )
-        for part in ("train", *self.settings.tested):
+        for part in ("train", *(() if self.settings.cross_validate else self.settings.tested)):
             if part not in self.splits or not self.splits[part]:
                 raise InputError(
                     f"--splits: there is no part {part}, or it is empty (the file has {', '.join(self.splits)}); "
                     "add it to the file, or choose other parts with --tested"
                 )
-        if "train" in self.settings.tested:
+        if "train" in self.settings.tested and not self.settings.cross_validate:
             raise InputError("--tested: the part train cannot be tested, because segmenters are trained on it")
 
     def real_slices(self) -> SliceDataset:
         """The training patients' slices, prepared on the first call."""
-        return slice_dataset(self.pools.methods.cohort, self.real_slices_path, patients=self.splits["train"])
+        return slice_dataset(self.pools.methods.cohort, self.real_slices_path, patients=self.trained_on)
+
+    def prepare_questions(self) -> None:
+        """Make what the questions beside `few` need, where it is not there yet: the kinds of scar, and labels by a threshold."""
+        cohort = self.pools.methods.cohort
+        if self.settings.asks(Question.STRATA) and read_strata(self.folder) is None:
+            names = list(dict.fromkeys([*self.trained_on, *self.tested]))
+            write_strata(sort_slices((cohort.stack(name) for name in names), self.trained_on), self.folder)
+        if self.settings.asks(Question.LABELS) and not self.remade_slices_path.is_file():
+            stacks = remade_stacks(cohort.stack(name) for name in self.trained_on)
+            source = f"{cohort.root}: labels remade by {DEVIATIONS} standard deviations"
+            write_slice_dataset(stacks, self.remade_slices_path, source=source, place=str(cohort.root))
 
     def plan(self) -> UtilityPlan:
         """All pools and runs of the experiment."""
         real = self.real_slices()
-        scarred = {name: bool(real.scarred[[patient == name for patient in real.patients]].any()) for name in self.splits["train"]}
-        return plan_experiment(self.settings, self.splits["train"], scarred)
+        diseased = {name for name, has_scar in zip(real.patients, real.scarred, strict=True) if has_scar}
+        return plan_experiment(self.settings, self.trained_on, {name: name in diseased for name in self.trained_on})
 
     def record_path(self, run: Run) -> Path:
-        """File with the scores of a run; it exists once the run is finished."""
+        """File with the scores of a run; it exists once the run is trained and tested."""
         return self.folder / "runs" / run.name / RECORD
 
     def is_finished(self, run: Run) -> bool:
-        return self.record_path(run).is_file()
+        """Whether a run is trained and tested, and has the wanted folds over its training patients."""
+        path = self.record_path(run)
+        return path.is_file() and self.settings.folds in (0, read_record(path, _Folds).folds)

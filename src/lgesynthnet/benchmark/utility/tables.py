@@ -14,6 +14,7 @@ from lgesynthnet.evaluate.utility.metrics import (
     BALANCED_PATIENTS,
     FALSE_POSITIVE_RATE,
     METRICS,
+    NO_REFLOW,
     PATIENT_AUC,
     PATIENT_DICE,
     Metric,
@@ -48,6 +49,7 @@ COLUMNS = (
     "scarred_patients",
     "healthy_patients",
     "arm",
+    "real_slices",
     "draws",
     "metric",
     "better",
@@ -73,16 +75,18 @@ def tables(results: ExperimentResults) -> list[tuple[str, Table]]:
     """Title and content of each table that has rows."""
     titled = [("Scores", values_table(results))]
     titled += [(f"Change against {reference.label}", changes_table(results, reference)) for reference in REFERENCES]
+    titled.append(("No-reflow as a class of its own", values_table(results, NO_REFLOW)))
     return [(title, table) for title, table in titled if len(table) > 1]
 
 
-def values_table(results: ExperimentResults) -> Table:
-    """One row for each group."""
-    metrics = metrics_named(SHOWN)
+def values_table(results: ExperimentResults, shown: Sequence[str] = SHOWN) -> Table:
+    """One row for each group in which one of the metrics is defined."""
+    metrics = metrics_named(shown)
     table = [["patients", "trained on", "draws", *(metric.name for metric in metrics)]]
-    for group in results.groups:
-        cells = [group.regime.label, group.arm.label, str(len(group.scores))]
-        table.append([*cells, *(_cell(results.value(group, metric)) for metric in metrics)])
+    for group in results.as_labelled:
+        values = [results.value(group, metric) for metric in metrics]
+        if any(value is not None for value in values):
+            table.append([group.regime.label, group.arm.label, str(len(group.scores)), *map(cell, values)])
     return table
 
 
@@ -95,7 +99,7 @@ def changes_table(results: ExperimentResults, reference: Arm) -> Table:
     table = [[*head, "matters"]]
     for regime in results.regimes:
         base = results.group(regime, reference)
-        others = [group for group in results.groups if group.regime == regime and group.arm is not reference]
+        others = [group for group in results.as_labelled if group.regime == regime and group.arm is not reference]
         if base is None or reference is Arm.PHANTOM_FIRST:
             others = [group for group in others if group.arm is not Arm.REAL]
         if base is None:
@@ -107,7 +111,7 @@ def changes_table(results: ExperimentResults, reference: Arm) -> Table:
                 continue
             cells = [regime.label, group.arm.label, str(found[0][0].draws)]
             for comparison, p in found:
-                cells += [_cell(comparison.change, sign=True), _p_value(p)]
+                cells += [cell(comparison.change, sign=True), _p_value(p)]
             table.append([*cells, _verdict([comparison for comparison, _ in found])])
     return table
 
@@ -133,7 +137,8 @@ def _p_value(value: float) -> str:
     return "< 0.002" if value < 0.002 else f"{value:.3f}"
 
 
-def _cell(value: Interval | None, *, sign: bool = False) -> str:
+def cell(value: Interval | None, *, sign: bool = False) -> str:
+    """An estimate with its interval, or nothing where it is not defined."""
     if value is None:
         return ""
     digits = 1 if max(abs(value.low), abs(value.high)) >= 2 else 3
@@ -154,13 +159,13 @@ def to_csv(results: ExperimentResults) -> str:
     """Every metric of every group, with its changes against the references; p values are not corrected."""
     rows: list[tuple[object, ...]] = []
     for group in results.groups:
-        head = (group.regime.scarred, group.regime.healthy, group.arm.value, len(group.scores))
+        head = (group.regime.scarred, group.regime.healthy, group.arm.value, group.real.value, len(group.scores))
         for metric in METRICS:
             value = results.value(group, metric)
             better = {1: "higher", -1: "lower", 0: "nearer to 0"}[metric.better]
             rows.append((*head, metric.name, better, *_numbers(value), "", "", "", "", ""))
             for reference in REFERENCES:
-                base = results.group(group.regime, reference)
+                base = results.group(group.regime, reference, group.real)
                 compared = None if base is None or base is group else results.compare(group, base, metric)
                 if compared is not None:
                     rows.append(
@@ -175,11 +180,11 @@ def _numbers(value: Interval | None) -> list[str]:
 
 def runs_csv(runs: Sequence[FinishedRun]) -> str:
     """One row for each finished run: its metrics without intervals."""
-    columns = ("run", "arm", "scarred_patients", "healthy_patients", "draw", "seconds", *(metric.name for metric in METRICS))
+    columns = ("run", "arm", "real_slices", "scarred_patients", "healthy_patients", "draw", "seconds", *(metric.name for metric in METRICS))
     rows = []
     for run in runs:
         each_patient_once = np.ones((1, len(per_patient(run.scores.slices))))
         values = [float(metric.compute(run.scores, each_patient_once)[0]) for metric in METRICS]
         cells = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
-        rows.append((run.name, run.arm.value, run.regime.scarred, run.regime.healthy, run.draw, run.seconds, *cells))
+        rows.append((run.name, run.arm.value, run.real.value, run.regime.scarred, run.regime.healthy, run.draw, run.seconds, *cells))
     return csv_text(columns, rows)

@@ -23,12 +23,15 @@ from lgesynthnet.evaluate.utility.detection import (
 )
 from lgesynthnet.evaluate.utility.operating_points import RATES, dice_at_cut_off, dice_at_rate, rate_at_cut_off
 from lgesynthnet.evaluate.utility.scores import Draws, RunScores, SliceScore, Weights, per_patient, scar_volume_ml, weighted_ratio
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 
 DICE, BALANCED = "Dice, slices with scar", "balanced accuracy, slices"
 PATIENT_DICE = "Dice, patients with scar"
 BALANCED_PATIENTS = "balanced accuracy, patients"
+SPECIFICITY = "specificity, slices"
 AUC, PATIENT_AUC = "AUC, slices", "AUC, patients"
 FALSE_POSITIVE_RATE = "false-positive rate, slices without scar"
+NO_REFLOW = ("Dice of no-reflow, slices with it", "sensitivity, no-reflow, slices", "specificity, no-reflow, slices with scar")
 Compute = Callable[[RunScores, Weights], Draws]
 
 
@@ -46,7 +49,7 @@ class Metric:
     compute: Compute
 
 
-def _slice_mean(value: Callable[[SliceScore], float | None], keep: Callable[[SliceScore], bool]) -> Compute:
+def slice_mean(value: Callable[[SliceScore], float | None], keep: Callable[[SliceScore], bool]) -> Compute:
     """Mean over the slices that are kept and have the value."""
 
     def compute(scores: RunScores, weights: Weights) -> Draws:
@@ -79,6 +82,19 @@ def _with_scar(row: SliceScore) -> bool:
 
 def _without_scar(row: SliceScore) -> bool:
     return not row.has_scar
+
+
+def _with_no_reflow(row: SliceScore) -> bool:
+    return bool(row.no_reflow_mm2)
+
+
+def _with_scar_alone(row: SliceScore) -> bool:
+    return row.has_scar and row.no_reflow_mm2 == 0
+
+
+def _called_no_reflow(row: SliceScore) -> float:
+    """1 where more than 25 mm² of no-reflow are predicted, as for scar; else 0."""
+    return float((row.predicted_no_reflow_mm2 or 0) > FALSE_SCAR_MM2)
 
 
 def _volume_error_ml(rows: list[SliceScore]) -> float:
@@ -151,20 +167,23 @@ METRICS: tuple[Metric, ...] = (
         better=1,
         compute=_patient_mean(_patient_dice, _healthy),
     ),
-    Metric(name=DICE, better=1, compute=_slice_mean(lambda s: s.dice, _with_scar)),
-    Metric(name="Dice, all slices", better=1, compute=_slice_mean(lambda s: s.dice, lambda s: True)),
-    Metric(name="HD95, mm", better=-1, compute=_slice_mean(lambda s: s.hd95_mm, _with_scar)),
-    Metric(name="Dice of the wall, slices", better=1, compute=_slice_mean(lambda s: s.wall_dice, lambda s: True)),
+    Metric(name=DICE, better=1, compute=slice_mean(lambda s: s.dice, _with_scar)),
+    Metric(name="Dice, all slices", better=1, compute=slice_mean(lambda s: s.dice, lambda s: True)),
+    Metric(name="HD95, mm", better=-1, compute=slice_mean(lambda s: s.hd95_mm, _with_scar)),
+    Metric(name="Dice of the wall, slices", better=1, compute=slice_mean(lambda s: s.wall_dice, lambda s: True)),
+    Metric(name=NO_REFLOW[0], better=1, compute=slice_mean(lambda s: s.no_reflow_dice, _with_no_reflow)),
+    Metric(name=NO_REFLOW[1], better=1, compute=slice_mean(_called_no_reflow, _with_no_reflow)),
+    Metric(name=NO_REFLOW[2], better=1, compute=slice_mean(lambda s: 1 - _called_no_reflow(s), _with_scar_alone)),
     Metric(name="lesion F1", better=1, compute=_lesion_f1),
-    Metric(name=FALSE_POSITIVE_RATE, better=-1, compute=_slice_mean(lambda s: float(s.is_called), _without_scar)),
-    Metric(name="false-positive area, slices without scar, mm2", better=-1, compute=_slice_mean(lambda s: s.predicted_mm2, _without_scar)),
+    Metric(name=FALSE_POSITIVE_RATE, better=-1, compute=slice_mean(lambda s: float(s.is_called), _without_scar)),
+    Metric(name="false-positive area, slices without scar, mm2", better=-1, compute=slice_mean(lambda s: s.predicted_mm2, _without_scar)),
     Metric(name="scar volume error, ml", better=-1, compute=_patient_mean(_volume_error_ml)),
     Metric(name="burden, mean error", better=0, compute=_patient_mean(_burden_error)),
     Metric(name="burden, half of the 95 % limits of agreement", better=-1, compute=_burden_limits),
     Metric(name=AUC, better=1, compute=_detection(roc_auc, of_slices)),
     Metric(name=BALANCED, better=1, compute=_detection(balanced_accuracy, of_slices)),
     Metric(name="sensitivity, slices", better=1, compute=_detection(sensitivity, of_slices)),
-    Metric(name="specificity, slices", better=1, compute=_detection(specificity, of_slices)),
+    Metric(name=SPECIFICITY, better=1, compute=_detection(specificity, of_slices)),
     Metric(name=PATIENT_AUC, better=1, compute=_detection(roc_auc, of_patients)),
     Metric(name=BALANCED_PATIENTS, better=1, compute=_detection(balanced_accuracy, of_patients)),
     Metric(name="sensitivity, patients", better=1, compute=_detection(sensitivity, of_patients)),
@@ -192,7 +211,7 @@ def quarters(runs: Sequence[RunScores]) -> tuple[Metric, ...]:
         return ()
     limits = [0.0, *np.quantile(areas, (0.25, 0.5, 0.75)).tolist(), np.inf]
     return tuple(
-        Metric(name=f"Dice, scar of {_range(low, high)}", better=1, compute=_slice_mean(lambda s: s.dice, _within(low, high)))
+        Metric(name=f"Dice, scar of {_range(low, high)}", better=1, compute=slice_mean(lambda s: s.dice, _within(low, high)))
         for low, high in pairwise(limits)
     )
 

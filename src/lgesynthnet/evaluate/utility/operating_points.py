@@ -64,12 +64,31 @@ class ByThreshold:
 def dice_at_rate(scores: RunScores, weights: Weights, rate: float) -> Draws:
     """Mean Dice of patients with scar at the threshold where the test slices have this false-positive rate.
 
-    It is interpolated between thresholds, and found anew in each draw.
+    It is interpolated between thresholds, and found anew in each draw. Above the highest threshold lies one that nothing reaches: a
+    segmenter that is too sure of too much to have the rate at any other gets the share of its Dice that the rates have.
     """
     table = ByThreshold.of(scores.slices)
-    rates, dice = table.rates(weights), table.mean_dice(weights)
+    return _interpolated(table.rates(weights), table.mean_dice(weights), rate)
+
+
+def slice_dice_at_rate(scores: RunScores, weights: Weights, rate: float, keep: Callable[[SliceScore], bool]) -> Draws:
+    """Mean Dice of the kept slices with scar at the threshold where all test slices have this false-positive rate; see `dice_at_rate`."""
+    patients = list(per_patient(scores.slices).values())
+    dice, count = np.zeros((len(patients), len(THRESHOLDS))), np.zeros(len(patients))
+    for i, rows in enumerate(patients):
+        kept = [row for row in rows if row.has_scar and keep(row)]
+        count[i] = len(kept)
+        for row in kept:
+            dice[i] += 2 * np.array(row.overlap_at_mm2) / (row.truth_mm2 + np.array(row.predicted_at_mm2))
+    means = np.stack([weighted_ratio(weights, column, count) for column in dice.T], axis=1)
+    return _interpolated(ByThreshold.of(scores.slices).rates(weights), means, rate)
+
+
+def _interpolated(rates: Float[np.ndarray, "draws thresholds"], values: Float[np.ndarray, "draws thresholds"], rate: float) -> Draws:
+    none = np.zeros((len(rates), 1))
     # Rates fall as the threshold rises, and np.interp needs them rising.
-    return np.array([np.interp(rate, x[::-1], y[::-1]) for x, y in zip(rates, dice, strict=True)])
+    x, y = (np.hstack([none, table[:, ::-1]]) for table in (rates, values))
+    return np.array([np.interp(rate, *pair) for pair in zip(x, y, strict=True)])
 
 
 def cut_off(slices: Sequence[SliceScore], rate: float) -> float | None:

@@ -31,7 +31,12 @@ class SliceScore:
         wall_mm2, predicted_wall_mm2, overlap_wall_mm2: area of the whole wall in the labels, in the prediction, in both.
         lesions, found_lesions: number of connected scars in the labels, and of those that the prediction touches.
         called_lesions, right_lesions: number of connected scars in the prediction, and of those that touch a labelled one.
+        no_reflow_mm2, predicted_no_reflow_mm2, overlap_no_reflow_mm2: area of no-reflow alone in the labels, in the prediction, in both;
+            None in records of before.
         predicted_at_mm2, overlap_at_mm2: areas of scar in the prediction and in both at each of `THRESHOLDS`.
+
+    Raises:
+        ValueError: there is not one area for each threshold.
     """
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
@@ -53,6 +58,14 @@ class SliceScore:
     right_lesions: int
     predicted_at_mm2: tuple[float, ...]
     overlap_at_mm2: tuple[float, ...]
+    no_reflow_mm2: float | None = None
+    predicted_no_reflow_mm2: float | None = None
+    overlap_no_reflow_mm2: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("predicted_at_mm2", "overlap_at_mm2"):
+            if len(getattr(self, name)) != len(THRESHOLDS):
+                raise ValueError(f"{name} must have one area for each of {len(THRESHOLDS)} thresholds, got {len(getattr(self, name))}")
 
     @property
     def is_called(self) -> bool:
@@ -68,6 +81,12 @@ class SliceScore:
         """Dice coefficient; 1 where neither side holds scar, as in the published mean over all slices."""
         both = self.truth_mm2 + self.predicted_mm2
         return 2 * self.overlap_mm2 / both if both else 1.0
+
+    @property
+    def no_reflow_dice(self) -> float | None:
+        """Dice coefficient of no-reflow; None where neither side holds any, or where it was not measured."""
+        both = (self.no_reflow_mm2 or 0) + (self.predicted_no_reflow_mm2 or 0)
+        return 2 * (self.overlap_no_reflow_mm2 or 0) / both if both else None
 
     @property
     def wall_dice(self) -> float:

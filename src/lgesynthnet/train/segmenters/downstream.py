@@ -114,6 +114,7 @@ class DownstreamTraining:
         recipe: its network and its loop.
         wall_from: what it is told of the wall.
         origin: whether the origin channel marks the painted slices; without it, it is 0 for all slices.
+        wall_segmenter: of a cascade, its first network where that was trained before; the second training does not depend on it.
         init: first weights: a model folder that holds a downstream segmenter of this kind, or that segmenter's folder; None is random.
         seed, device, precision: see `LoopSettings`; random first weights follow from the seed.
     """
@@ -122,6 +123,7 @@ class DownstreamTraining:
     wall_from: WallFrom = WallFrom.CROP
     origin: bool = True
     init: Path | None = None
+    wall_segmenter: DownstreamSegmenter | None = None
     seed: int = 0
     device: str = "cpu"
     precision: Precision = Precision.NO
@@ -153,9 +155,9 @@ def train_downstream_segmenter(
         raise InputError("no real slice with scar to train on; choose patients with scar labels")
     usable_device(settings.device)
     recipe = settings.recipe
-    wall_segmenter = None
+    wall_segmenter = settings.wall_segmenter
     with owned_work(folder):
-        if settings.wall_from is WallFrom.CASCADE:
+        if settings.wall_from is WallFrom.CASCADE and wall_segmenter is None:
             first = replace(settings, wall_from=WallFrom.CROP)
             wall_segmenter = train_downstream_segmenter(real, painted, folder / WALL_PART, first, on_progress=on_progress)
         network, origin = first_network(settings)
