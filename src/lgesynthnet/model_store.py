@@ -27,6 +27,7 @@ CODE = frozenset({"auto_map", "trust_remote_code", "custom_pipelines", "custom_g
 _SEGMENTER_FILES = ("calibration.json", "config.json", "model.safetensors")
 _FILES_OF = {
     "autoencoder": ("config.json", "diffusion_pytorch_model.safetensors"),
+    "downstream-segmenter": ("config.json", "model.safetensors", "wall/config.json", "wall/model.safetensors"),
     "inpainter": (
         "conditioning.json",
         *(f"{part}/{name}" for part in ("controlnet", "unet", "vae") for name in ("config.json", "diffusion_pytorch_model.safetensors")),

@@ -18,6 +18,26 @@ class RecipeName(StrEnum):
     GPU = "gpu"
 
 
+class DownstreamRecipeName(StrEnum):
+    """How much to train a downstream segmenter: `tiny` for tests, `cpu` for two cores."""
+
+    TINY = "tiny"
+    CPU = "cpu"
+
+
+class WallFrom(StrEnum):
+    """What a downstream segmenter is told of the wall: nothing (`crop`), a network's drawing of it (`cascade`), or contours (`known-wall`)."""
+
+    CROP = "crop"
+    CASCADE = "cascade"
+    KNOWN_WALL = "known-wall"
+
+    @property
+    def channels(self) -> int:
+        """Number of input channels."""
+        return 2 if self is WallFrom.CROP else 4
+
+
 class Precision(StrEnum):
     """Number format of the forward passes in training: float32 everywhere (`no`), or bfloat16 where that is safe."""
 

@@ -7,7 +7,6 @@ painted slice and 0 for a real one, so that what is peculiar to painted slices i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,25 +27,13 @@ from lgesynthnet.segmenter import heart as heart_segmenter
 from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, decide_labels, grey, normalised, to_grid
 from lgesynthnet.segmenter.networks import read_networks, weights_of
 from lgesynthnet.segmenter.symmetry import SYMMETRIES, turned, turned_back
+from lgesynthnet.terms import WallFrom
 from lgesynthnet.threads import one_thread
 
 ROLE = "downstream-segmenter"
 WALL_PART = "wall"  # sub-folder of a cascade's first network
 SHIPPED_FINDER = Path("phantom") / heart_segmenter.ROLE
 IMAGE, ORIGIN, CAVITY_IN, WALL_IN = range(4)  # input channels
-
-
-class WallFrom(StrEnum):
-    """What the network is told of the wall: nothing (`crop`), a network's drawing of it (`cascade`), or contours (`known-wall`)."""
-
-    CROP = "crop"
-    CASCADE = "cascade"
-    KNOWN_WALL = "known-wall"
-
-    @property
-    def channels(self) -> int:
-        """Number of input channels."""
-        return 2 if self is WallFrom.CROP else 4
 
 
 class OperatingPoint(BaseModel, extra="forbid"):

@@ -23,11 +23,10 @@ from lgesynthnet.segmenter.downstream import (
     WALL_PART,
     DownstreamSegmenter,
     DownstreamSettings,
-    WallFrom,
     build_downstream,
     shipped_finder,
 )
-from lgesynthnet.terms import Precision
+from lgesynthnet.terms import Precision, WallFrom
 from lgesynthnet.train.augment.crops import WallJitter, random_crops
 from lgesynthnet.train.examples.slices import SliceDataset
 from lgesynthnet.train.loop import LoopSettings, fit
