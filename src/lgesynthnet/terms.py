@@ -26,7 +26,7 @@ class DownstreamRecipeName(StrEnum):
 
 
 class WallFrom(StrEnum):
-    """What a downstream segmenter is told of the wall: nothing (`crop`), a network's drawing of it (`cascade`), or contours (`known-wall`)."""
+    """What a downstream segmenter knows of the wall: nothing (`crop`), what a network draws (`cascade`), or contours (`known-wall`)."""
 
     CROP = "crop"
     CASCADE = "cascade"

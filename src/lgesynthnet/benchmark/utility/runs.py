@@ -15,8 +15,8 @@ from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.devices import training_precision
 from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.files.writing import write_json
-from lgesynthnet.segmenter.downstream import ROLE, WallFrom
-from lgesynthnet.terms import Baseline, LabelKind
+from lgesynthnet.segmenter.downstream import ROLE
+from lgesynthnet.terms import Baseline, LabelKind, WallFrom
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
