@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from lgesynthnet.benchmark.jobs import executor
+from lgesynthnet.benchmark.jobs import Executor, executor
 from lgesynthnet.evaluate.utility.operating_points import RATES, cut_off
 from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.files.manifest import FolderKind
@@ -16,9 +17,10 @@ from lgesynthnet.improve.jobs import measure_fold, read_fold, read_misses, train
 from lgesynthnet.improve.misses import Findings
 from lgesynthnet.improve.page import write_page
 from lgesynthnet.improve.painting import RoundPlan, paint_control, paint_round
+from lgesynthnet.improve.request import ImproveRequest
 from lgesynthnet.improve.results import LoopResult, RoundResult, threshold_of
 from lgesynthnet.improve.samples import kept_rows
-from lgesynthnet.improve.setup import CONTROL, SEGMENTER, Improvement, TrainingSet, round_name
+from lgesynthnet.improve.setup import SEGMENTER, Improvement, TrainingSet, control_name, round_name
 from lgesynthnet.improve.tables import write_tables
 from lgesynthnet.run.folder import HOSTS_CACHE
 from lgesynthnet.segmenter.downstream import OperatingPoint
@@ -54,14 +56,30 @@ class Listeners:
     on_attempt: Callable[[int, int], None] = lambda kept, attempted: None
 
 
+def improve(request: ImproveRequest, out: Path, *, workers: int = 1, listeners: Listeners | None = None) -> ImproveResult:
+    """Improve a segmenter, as the command `improve` does.
+
+    >>> request = ImproveRequest(data=CohortSource(root=Path("emidec")), splits=Path("splits.json"), rounds=2)
+    >>> improve(request, Path("runs/improved")).advice.sentence
+
+    Args:
+        out: the folder to write into; it is made where it is missing, and continued where it was begun with the same request.
+        workers: folds that are trained side by side.
+    Raises:
+        LGESynthNetError: see `Improvement.of` and `run_improvement`.
+    """
+    return run_improvement(Improvement.of(request, out), workers=workers, listeners=listeners)
+
+
 def run_improvement(improvement: Improvement, *, workers: int = 1, listeners: Listeners | None = None) -> ImproveResult:
     """Run the loop, or continue it: what is finished is not done again.
 
     Raises:
         LGESynthNetError: the patients, a model or the folder cannot be used; the message says what to do.
     """
-    with claimed(improvement.out, FolderKind.IMPROVEMENT, settings=improvement.decisive()):
-        runner = _Runner(improvement, workers, listeners or Listeners())
+    processes = executor(workers) if workers > 1 else nullcontext()
+    with claimed(improvement.out, FolderKind.IMPROVEMENT, settings=improvement.decisive()), processes as pool:
+        runner = _Runner(improvement, pool, listeners or Listeners())
         result = LoopResult(rounds=[runner.evaluate(TrainingSet.of_round(0))])
         for number in range(1, improvement.request.rounds + 1):
             write_tables(improvement, result)
@@ -88,14 +106,13 @@ def run_improvement(improvement: Improvement, *, workers: int = 1, listeners: Li
 
 
 class _Runner:
-    """Does the work of the rounds, and counts it."""
+    """Does the work of the rounds, and counts it; without processes of its own, in this one."""
 
-    def __init__(self, improvement: Improvement, workers: int, listeners: Listeners) -> None:
-        self.improvement, self.listeners = improvement, listeners
+    def __init__(self, improvement: Improvement, processes: Executor | None, listeners: Listeners) -> None:
+        self.improvement, self.processes, self.listeners = improvement, processes, listeners
         listeners.on_job("reading the training patients", 0, 1)
         real = improvement.prepare()
         self.folds = len(improvement.folds(real))
-        self.workers = min(workers, self.folds)
         self.done, self.total = 0, jobs_at_most(improvement, self.folds)
         hosts = improvement.find_hosts()
         hosts.orientation.save(improvement.prepared / HOSTS_CACHE)
@@ -121,23 +138,20 @@ class _Runner:
         """Paint and evaluate the random prescriptions; None where the filter kept none."""
         paint_control(self.improvement, count, self.listeners.on_attempt)
         self._count("painting random prescriptions")
-        if not kept_rows(self.improvement, CONTROL):
-            return None
-        return self.evaluate(TrainingSet(name=CONTROL, runs=(CONTROL,)))
+        name = control_name(count)
+        return self.evaluate(TrainingSet(name=name, runs=(name,))) if kept_rows(self.improvement, name) else None
 
     def _each_fold(self, what: str, job: Callable[..., None], *arguments: object) -> None:
         """Run a job for every fold, side by side where there are workers."""
         training_set, *rest = arguments
-        if self.workers == 1:
-            for fold in range(self.folds):
-                job(self.improvement, training_set, fold, *rest)
-                self._count(f"{what}, fold {fold + 1} of {self.folds}")
-            return
-        with executor(self.workers) as processes:
-            futures = [processes.submit(job, self.improvement, training_set, fold, *rest) for fold in range(self.folds)]
-            for fold, future in enumerate(futures):
-                future.result()
-                self._count(f"{what}, fold {fold + 1} of {self.folds}")
+        each = [(self.improvement, training_set, fold, *rest) for fold in range(self.folds)]
+        started = [] if self.processes is None else [self.processes.submit(job, *words) for words in each]
+        for fold, words in enumerate(each):
+            if self.processes is None:
+                job(*words)
+            else:
+                started[fold].result()
+            self._count(f"{what}, fold {fold + 1} of {self.folds}")
 
     def _count(self, what: str) -> None:
         self.done += 1

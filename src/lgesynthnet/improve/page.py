@@ -28,7 +28,7 @@ from lgesynthnet.improve.misses import FOUND_FROM
 from lgesynthnet.improve.pictures import SlicePictures, draw, worst
 from lgesynthnet.improve.prescribing import PLAIN_SHARE
 from lgesynthnet.improve.results import LoopResult, RoundResult
-from lgesynthnet.improve.setup import CONTROL, Improvement, scarred_patients
+from lgesynthnet.improve.setup import Improvement, scarred_patients
 from lgesynthnet.improve.tables import CellRow, cell_rows
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
 from lgesynthnet.report.html import fill_template
@@ -110,11 +110,11 @@ def render(improvement: Improvement, result: LoopResult) -> str:
 
 def _round_line(result: LoopResult, round_: RoundResult) -> tuple[str, ...]:
     first = result.rounds[0]
-    names = {first.training_set.name: "real slices alone", CONTROL: "+ random prescriptions"}
     number = round_.training_set.name.rpartition("-")[2]
+    name = f"+ samples of {'round 1' if number == '1' else f'rounds 1 to {number}'}"
+    name = "real slices alone" if round_ is first else "+ random prescriptions" if round_ is result.control else name
     changed = Change(dice=None, auc=None, scarred=0) if round_ is first else change(round_.slices, first.slices)
     values = (value(round_.slices, DICE_METRIC), value(round_.slices, AUC_METRIC))
-    name = names.get(round_.training_set.name, f"+ samples of {'round 1' if number == '1' else f'rounds 1 to {number}'}")
     chosen = " (chosen)" if round_ is result.rounds[result.chosen] else ""
     return (f"{name}{chosen}", str(round_.samples), *map(_text, values), _text(changed.dice, sign=True), _text(changed.auc, sign=True))
 

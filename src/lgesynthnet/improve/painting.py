@@ -18,7 +18,7 @@ from lgesynthnet.improve.hardness import HardSelector
 from lgesynthnet.improve.jobs import fold_segmenter, read_fold, read_misses
 from lgesynthnet.improve.prescribing import HostGroup, prescription_lines
 from lgesynthnet.improve.samples import prepare_samples
-from lgesynthnet.improve.setup import CONTROL, Improvement, TrainingSet, round_name
+from lgesynthnet.improve.setup import Improvement, TrainingSet, control_name, round_name
 from lgesynthnet.run.folder import HOSTS_CACHE
 from lgesynthnet.run.request import ATTEMPTS_PER_SAMPLE, SynthesisRequest
 from lgesynthnet.synthesis.painters import Painter, load_painter
@@ -87,7 +87,8 @@ def paint_round(improvement: Improvement, plan: RoundPlan, folds: int, on_attemp
 
 def paint_control(improvement: Improvement, count: int, on_attempt: OnAttempt | None = None) -> None:
     """Paint as many samples as the prior draws them, kept by the filter alone."""
-    if damaged_files(improvement.out / CONTROL, FolderKind.RUN) != []:
+    name = control_name(count)
+    if damaged_files(improvement.out / name, FolderKind.RUN) != []:
         request = improvement.request
         asked = SynthesisRequest(
             hosts=_source(improvement),
@@ -97,8 +98,8 @@ def paint_control(improvement: Improvement, count: int, on_attempt: OnAttempt | 
             seed=seed_of(improvement, CONTROL_ROUND),
             device=request.device,
         )
-        _paint(improvement, CONTROL, asked, None, on_attempt)
-    prepare_samples(improvement, CONTROL)
+        _paint(improvement, name, asked, None, on_attempt)
+    prepare_samples(improvement, name)
 
 
 def host_groups(improvement: Improvement, before: TrainingSet, pool: HostPool, folds: int) -> list[HostGroup]:

@@ -75,8 +75,8 @@ def describe(found: Lesion | FalseCall) -> str:
     walls = ", ".join(NAME_OF[segment] for segment in traits.segments)
     depth = "" if traits.depth is None else f", {100 * traits.depth:.0f} % of the wall deep"
     if isinstance(found, Lesion):
-        return f"Scar of {found.area_mm2:.0f} mm² in the {walls} wall{depth}: {100 * found.found:.0f} % of its area were found."
-    return f"{found.area_mm2:.0f} mm² in the {walls} wall{depth} were called scar, and none is labelled there."
+        return f"Scar of {found.area_mm2:.0f} mm² in the {walls} wall{depth}: {100 * found.found:.0f} % of its area was found."
+    return f"A region of {found.area_mm2:.0f} mm² in the {walls} wall{depth} was called scar, and none is labelled there."
 
 
 def _folds_of(improvement: Improvement, round_: RoundResult) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +47,11 @@ class TrainingSet:
     def of_round(cls, number: int) -> TrainingSet:
         """That of a round: the samples of all rounds so far. Round 0 has none."""
         return cls(name=round_name(number), runs=tuple(round_name(earlier) for earlier in range(1, number + 1)))
+
+
+def control_name(samples: int) -> str:
+    """Name of the run and of the trainings of random prescriptions; a later command may need another number of them."""
+    return f"{CONTROL}-{samples}"
 
 
 def round_name(number: int) -> str:
@@ -203,11 +207,6 @@ def require_enough(real: SliceDataset, request: ImproveRequest) -> None:
 def fold_count(real: SliceDataset, request: ImproveRequest) -> int:
     """Number of folds: each holds out a patient with scar."""
     return request.folds if request.folds is not None else min(MOST_FOLDS, len(scarred_patients(real)))
-
-
-def prescriptions_needed(request: ImproveRequest, most: int) -> int:
-    """Number of prescriptions of a round: one for each attempt that may be made, at most `most`."""
-    return min(most, math.ceil(8 * request.count))
 
 
 def _check_models(request: ImproveRequest, patients: set[str]) -> None:
