@@ -10,7 +10,7 @@ from typing import Annotated, TextIO
 import typer
 
 from lgesynthnet import __version__
-from lgesynthnet.cli import benchmark, console, evaluate, export, failures, inspect, prescribe, segment, signals, synthesize, train
+from lgesynthnet.cli import benchmark, console, evaluate, export, failures, improve, inspect, prescribe, segment, signals, synthesize, train
 from lgesynthnet.cli.arguments import strict
 from lgesynthnet.errors import Notice
 
@@ -33,6 +33,7 @@ app.command("synthesize")(synthesize.synthesize)
 app.command("prescribe")(prescribe.prescribe)
 app.command("verify")(inspect.verify)
 app.command("segment")(segment.segment)
+app.command("improve")(improve.improve)
 app.command("split")(inspect.split)
 app.command("phantom")(inspect.phantom)
 app.command("info")(inspect.info)

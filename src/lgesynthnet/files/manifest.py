@@ -38,6 +38,7 @@ class FolderKind(StrEnum):
     BENCHMARK = "benchmark"
     PICTURES = "contact sheet"
     MASKS = "drawn masks"
+    IMPROVEMENT = "improvement"
 
 
 class _Line(BaseModel):

@@ -211,7 +211,7 @@ def _checked(folder: Path, place: Path, kind: FolderKind, settings: dict[str, An
 def _with_article(kind: FolderKind) -> str:
     if kind is FolderKind.MASKS:
         return str(kind)
-    return f"an {kind}" if kind is FolderKind.EXPORT else f"a {kind}"
+    return f"an {kind}" if kind in (FolderKind.EXPORT, FolderKind.IMPROVEMENT) else f"a {kind}"
 
 
 def _begin(folder: Path, place: Path, kind: FolderKind, settings: dict[str, Any] | None) -> tuple[Manifest, bool]:

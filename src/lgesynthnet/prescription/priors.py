@@ -82,11 +82,12 @@ def _uniform(level: Level, rng: np.random.Generator) -> ScarPrescription:
     mvo = _step(rng.uniform(0, 0.4), 0.05) if pattern is Pattern.TRANSMURAL else 0.0
     arc = None
     if count == 1 and pattern is not Pattern.RV_INSERTION and rng.random() < 0.3:
-        arc = _arc_inside(next(iter(segments)), level, rng)
+        arc = arc_inside(next(iter(segments)), level, rng)
     return _finish(segments, pattern, transmurality, rng, mvo_share=mvo, arc=arc)
 
 
-def _arc_inside(segment: int, level: Level, rng: np.random.Generator) -> Arc:
+def arc_inside(segment: int, level: Level, rng: np.random.Generator) -> Arc:
+    """A stretch of half to nine tenths of a segment, at a random place in it."""
     wide = SECTOR_DEG[level]
     extent = float(round(rng.uniform(0.5, 0.9) * wide))
     start = float(round((SECTOR_START_DEG[segment] + rng.uniform(0, wide - extent)) % 360.0)) % 360.0

@@ -17,13 +17,14 @@ PALE, DARK = (254, 240, 217), (127, 0, 0)
 EMPTY, LINE, SCAR, NO_REFLOW = "#f5f5f4", "#a8a29e", "#d97706", "#3b0764"
 
 
-def counts_svg(counts: Mapping[int, int]) -> str:
+def counts_svg(counts: Mapping[int, int], *, title: str = "samples per AHA segment") -> str:
     """Draw a number in each of the 16 short-axis segments; a higher number is darker.
 
     Segment 17 stays empty, because no short-axis slice shows its wall.
 
     Args:
         counts: AHA segment -> number; a missing segment counts as 0.
+        title: what is counted, for readers who cannot see the drawing.
     Returns:
         One `svg` element.
     Raises:
@@ -46,7 +47,7 @@ def counts_svg(counts: Mapping[int, int]) -> str:
             f'<path d="{_sector(first_deg, extent_deg, inner, outer)}" fill="{_shade(share) if count else EMPTY}" stroke="{LINE}"/>'
             f'<text x="{x:.1f}" y="{y + 4:.1f}" fill="{ink}" font-size="12" text-anchor="middle">{count}</text></g>'
         )
-    return _drawing("".join(parts), "Bull's-eye: samples per AHA segment")
+    return _drawing("".join(parts), f"Bull's-eye: {title}")
 
 
 def prescription_svg(prescription: ScarPrescription) -> str:

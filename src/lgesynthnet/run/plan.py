@@ -39,10 +39,19 @@ class SkippedHost(_Record):
 
 
 class RequestedPrescription(_Record):
-    """A prescription that the user gave, as JSON. Without a seed of its own, every attempt draws another border."""
+    """A prescription that the user gave, as JSON. Without a seed of its own, every attempt draws another border.
+
+    Attributes:
+        patients: the patients whose slices it is for; None takes those of every host.
+    """
 
     prescription: str
     has_seed: bool
+    patients: tuple[str, ...] | None = None
+
+    def is_for(self, patient: str) -> bool:
+        """Whether it may be painted into slices of this patient."""
+        return self.patients is None or patient in self.patients
 
 
 class SynthesisPlan(_Record):
@@ -55,6 +64,7 @@ class SynthesisPlan(_Record):
         hosts_fingerprint: hash of everything in the hosts that decides a pixel.
         generator_fingerprint, filter_fingerprint: hashes of the weights and settings that paint and judge.
         prescriptions: the user's prescriptions in full; empty where a prior draws them.
+        selector: fingerprint of a further judge of the samples that the filter kept; None where there is none.
     """
 
     format: int = FORMAT
@@ -69,6 +79,7 @@ class SynthesisPlan(_Record):
     generator_fingerprint: str
     filter_fingerprint: str
     prescriptions: tuple[RequestedPrescription, ...] = ()
+    selector: str | None = None
 
     @property
     def shard(self) -> Shard:
@@ -159,6 +170,11 @@ class SynthesisPlan(_Record):
         plan = self.model_dump(mode="json")
         request = plan["request"]
         source = request.pop("hosts")
+        if plan["selector"] is None:  # so that runs from before there was a selector go on
+            del plan["selector"]
+        for requested in plan["prescriptions"]:
+            if requested["patients"] is None:
+                del requested["patients"]
         # With --balance, the number of samples of each kind follows from the count.
         free = FREE_REQUEST_FIELDS - ({"count"} if self.request.balance else set())
         return {

@@ -16,7 +16,7 @@ from lgesynthnet.files.names import checked_name
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Level, Source, ViewSource
 
-KEPT, UNPAINTABLE, SURPLUS = "kept", "unpaintable", "surplus"
+KEPT, UNPAINTABLE, SURPLUS, EASY = "kept", "unpaintable", "surplus", "easy"
 UNCERTAIN_BELOW = 0.5  # insertions that were found in the image with less confidence than this are flagged
 
 
@@ -34,7 +34,7 @@ class SampleRow:
         caption, sentence, prescription: what the model read; the same as one full sentence; the same in full.
         file: the image, relative to the run folder; empty where nothing could be painted.
         kept: whether the verdict is "kept", whatever folder the files are in.
-        reason: reason of the verdict, "unpaintable", or "surplus" (--balance had enough of this kind).
+        reason: reason of the verdict, "unpaintable", "surplus" (--balance had enough of this kind), or "easy" (`improve` did not need it).
         why: the verdict as a sentence, or what prevented painting.
         dice, recall, precision: of the detected scar against the intended one, 0 to 1.
         threshold: the Dice that had to be exceeded.

@@ -34,7 +34,7 @@ def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> A
     else:
         requested = plan.prescriptions[k % len(plan.prescriptions)]
         prescription = ScarPrescription.from_json(requested.prescription)
-        fitting = [entry for entry in entries if entry.level in prescription.levels]
+        fitting = [entry for entry in entries if entry.level in prescription.levels and requested.is_for(entry.patient)]
         entry = fitting[int(rng.integers(len(fitting)))]
         border = int(rng.integers(2**31))
         if not requested.has_seed:

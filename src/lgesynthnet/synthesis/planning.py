@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lgesynthnet.run.folder import HOSTS_CACHE
 from lgesynthnet.run.plan import RequestedPrescription, SkippedHost, SynthesisPlan
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.synthesis.painters import Painter, load_painter
+from lgesynthnet.synthesis.selecting import Selector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class PlannedRun:
     plan: SynthesisPlan
     hosts: HostPool
     painter: Painter
+    selector: Selector | None = None
 
 
 def plan_synthesis(
@@ -33,6 +36,7 @@ def plan_synthesis(
     *,
     painter: Painter | None = None,
     run: Path | None = None,
+    selector: Selector | None = None,
 ) -> PlannedRun:
     """Read and check everything that a run needs.
 
@@ -40,6 +44,7 @@ def plan_synthesis(
         on_case: gets (done, total) after each case was read.
         painter: what paints and judges, in place of the request's model.
         run: the run folder, where it exists: the orientation of the hosts that it keeps is not estimated again.
+        selector: a further judge of the samples that the filter kept.
     Raises:
         LGESynthNetError: something that the user can mend; the message says what.
     """
@@ -69,8 +74,9 @@ def plan_synthesis(
         generator_fingerprint=painter.generator.fingerprint,
         filter_fingerprint=painter.filter.fingerprint,
         prescriptions=prescriptions,
+        selector=None if selector is None else selector.fingerprint,
     )
-    return PlannedRun(plan=plan, hosts=hosts, painter=painter)
+    return PlannedRun(plan=plan, hosts=hosts, painter=painter, selector=selector)
 
 
 def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
@@ -87,17 +93,24 @@ def _prescriptions(request: SynthesisRequest) -> tuple[RequestedPrescription, ..
         return (RequestedPrescription(prescription=prescribe(request.text).to_json(), has_seed=False),)
     if request.prescriptions is not None:
         lines = read_prescriptions(request.prescriptions)
-        return tuple(RequestedPrescription(prescription=line.prescription.to_json(), has_seed=line.has_seed) for line in lines)
+        return tuple(
+            RequestedPrescription(prescription=line.prescription.to_json(), has_seed=line.has_seed, patients=line.patients)
+            for line in lines
+        )
     return ()
 
 
 def _require_levels(prescriptions: tuple[RequestedPrescription, ...], hosts: HostPool) -> None:
     """A prescription for levels that no host has would be attempted in vain until the budget is spent."""
-    present = {entry.level for entry in hosts.entries}
+    hosts_of_level = Counter((entry.patient, entry.level) for entry in hosts.entries)
     for number, requested in enumerate(prescriptions, start=1):
         wanted = ScarPrescription.from_json(requested.prescription).levels
+        suitable = {key: count for key, count in hosts_of_level.items() if requested.is_for(key[0])}
+        present, count = {level for _, level in suitable}, sum(suitable.values())
+        if not present:
+            raise PrescriptionError(f"prescription {number} is for patients who have no usable host; leave its key patients out")
         if not wanted & present:
             raise PrescriptionError(
-                f"prescription {number} names only {' and '.join(sorted(wanted))} segments, but the {len(hosts.entries)} usable hosts are "
+                f"prescription {number} names only {' and '.join(sorted(wanted))} segments, but the {count} usable hosts are "
                 f"{' and '.join(sorted(present))} slices; name segments of those levels, or add hosts"
             )

@@ -208,6 +208,10 @@ def _make(planned: PlannedRun, run: RunFolder, attempt: Attempt, places: Remaini
     read = read_back(painter.filter, sample)
     verdict = inspect(sample, scar_of(read), _rules(plan))
     kept, reason, why = verdict.kept, str(verdict.reason), verdict.explain()
+    if kept and planned.selector is not None:
+        choice = planned.selector.choose(sample)
+        kept, why = choice.wanted, f"{why}; {choice.why}" if choice.wanted else f"{choice.reason}: {choice.why}; {why}"
+        reason = reason if choice.wanted else choice.reason
     if kept and places is not None and not places.take(attempt):
         kept, reason, why = False, SURPLUS, f"surplus: enough samples of this kind were kept; {why}"
     row = replace(row, file=run.store(sample, read, attempt.id, kept=kept), kept=kept, reason=reason, why=why)

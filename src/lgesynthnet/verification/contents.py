@@ -50,6 +50,8 @@ def repair_of(folder: Path, kind: FolderKind, settings: Mapping[str, Any] | None
             return "give the `lgesynthnet segment` command that wrote it again"
         case FolderKind.BENCHMARK:
             return "delete the damaged files, and give the `lgesynthnet benchmark` command that wrote it again"
+        case FolderKind.IMPROVEMENT:
+            return "delete the damaged files, and give the `lgesynthnet improve` command that wrote it again"
 
 
 def _repair_of_run(folder: Path) -> str:

@@ -1,4 +1,7 @@
-"""Read prescriptions from a JSON-lines file. A line holds the keys of a prescription, or a sentence under the key `text` alone."""
+"""Read prescriptions from a JSON-lines file. A line holds the keys of a prescription, or a sentence under the key `text` alone.
+
+Beside the keys of a prescription, `patients` may list the patients whose slices it is for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.errors import InputError, PrescriptionError
+from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import parse_json, read_text
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import ScarPrescription
@@ -21,10 +25,12 @@ class PrescriptionLine:
 
     Attributes:
         has_seed: whether the line states the seed of the border; otherwise every attempt draws another border.
+        patients: the patients whose slices it may be painted into; None takes those of every host.
     """
 
     prescription: ScarPrescription
     has_seed: bool
+    patients: tuple[str, ...] | None = None
 
 
 def read_prescriptions(path: Path) -> list[PrescriptionLine]:
@@ -54,8 +60,9 @@ def _read_line(line: str, place: str) -> PrescriptionLine:
     except InputError as fault:
         raise PrescriptionError(str(fault)) from None
     if not isinstance(record, dict) or "text" not in record:
+        patients = _patients(record.pop("patients"), place) if isinstance(record, dict) and "patients" in record else None
         prescription = ScarPrescription.from_record(record, place)
-        return PrescriptionLine(prescription=prescription, has_seed="seed" in record)
+        return PrescriptionLine(prescription=prescription, has_seed="seed" in record, patients=patients)
     if others := [key for key in record if key != "text"]:
         raise PrescriptionError(
             f"{place}: text stands alone, because the sentence says everything, but {others[0][:40]!r} is there too; "
@@ -67,3 +74,9 @@ def _read_line(line: str, place: str) -> PrescriptionLine:
         return PrescriptionLine(prescription=prescribe(record["text"]), has_seed=False)
     except PrescriptionError as fault:
         raise PrescriptionError(f"{place}: {fault}") from None
+
+
+def _patients(named: object, place: str) -> tuple[str, ...]:
+    if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
+        raise PrescriptionError(f"{place}: patients must be a list of names, got {str(named)[:40]!r}; leave the key out to take every host")
+    return tuple(checked_name(name, place) for name in named)

@@ -1,0 +1,120 @@
+"""The jobs of a round, each for one fold: train and score a segmenter, then measure what it misses. They may run in any process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+
+from lgesynthnet.benchmark.records import read_record
+from lgesynthnet.benchmark.utility.scoring import score_stack
+from lgesynthnet.evaluate.utility.scores import SliceScore
+from lgesynthnet.files.writing import write_json
+from lgesynthnet.improve.misses import Findings, called_scar, find_misses
+from lgesynthnet.improve.samples import painted_slices
+from lgesynthnet.improve.setup import FINAL, SEGMENTER, Improvement, TrainingSet
+from lgesynthnet.segmenter.downstream import DownstreamSegmenter, OperatingPoint
+from lgesynthnet.threads import one_thread
+from lgesynthnet.train.segmenters.downstream import train_downstream_segmenter
+
+RECORD, MISSES, MODEL = "record.json", "misses.json", "model"
+
+
+class FoldRecord(BaseModel, extra="forbid"):
+    """What a fold's segmenter was trained on, and its scores on the patients that it has not seen.
+
+    Attributes:
+        held_out: names of these patients.
+        samples: names of the samples that it was trained on.
+        slices: one score for each of their slices.
+    """
+
+    held_out: list[str]
+    samples: list[str]
+    slices: list[SliceScore]
+
+
+class MissesRecord(BaseModel, extra="forbid"):
+    """What a fold's segmenter misses and falsely calls at a threshold."""
+
+    threshold: float
+    findings: Findings
+
+
+def train_fold(improvement: Improvement, training_set: TrainingSet, fold: int) -> None:
+    """Train the segmenter of a fold and score it on the patients that the fold holds out. A finished fold is left as it is."""
+    folder = improvement.work(training_set.name, fold)
+    if (folder / RECORD).is_file():
+        return
+    real = improvement.real()
+    held_out = improvement.folds(real)[fold]
+    mine = real.taken(np.flatnonzero([name not in held_out for name in real.patients]))
+    painted = painted_slices(improvement, training_set.runs, held_out)
+    cohort = improvement.cohort()
+    with one_thread():
+        segmenter = train_downstream_segmenter(mine, painted, folder, improvement.training())
+        segmenter.save(folder / MODEL)
+        slices = [score for name in held_out for score in score_stack(segmenter, cohort.stack(name))]
+    record = FoldRecord(held_out=held_out, samples=[] if painted is None else painted.patients, slices=slices)
+    write_json(folder / RECORD, record.model_dump(mode="json"))
+
+
+def measure_fold(improvement: Improvement, training_set: TrainingSet, fold: int, threshold: float) -> None:
+    """Measure what the segmenter of a fold misses and falsely calls in the patients that the fold holds out."""
+    folder = improvement.work(training_set.name, fold)
+    if (folder / MISSES).is_file() and read_misses(improvement, training_set, fold).threshold == threshold:
+        return
+    held_out = read_fold(improvement, training_set, fold).held_out
+    pool, segmenter = improvement.find_hosts(tuple(held_out)), DownstreamSegmenter.from_pretrained(folder / MODEL)
+    levels = improvement.brightness_levels()
+    parts = []
+    with one_thread():
+        for name in held_out:
+            stack = pool.cohort.stack(name)
+            hosts = {entry.index: pool.fetch(entry) for entry in pool.entries if entry.patient == name}
+            parts.append(find_misses(stack, called_scar(segmenter, stack, threshold), hosts, levels))
+    record = MissesRecord(threshold=threshold, findings=Findings.joined(parts))
+    write_json(folder / MISSES, record.model_dump(mode="json"))
+
+
+def train_final(improvement: Improvement, training_set: TrainingSet, points: tuple[OperatingPoint, ...]) -> None:
+    """Train the segmenter that is handed over, on all training patients, and write it to `RUN/segmenter`.
+
+    Args:
+        points: thresholds that the folds set for chosen false-positive rates; the first is the default.
+    """
+    folder, real = improvement.work(FINAL) / training_set.name, improvement.real()
+    painted = painted_slices(improvement, training_set.runs)
+    with one_thread():
+        segmenter = train_downstream_segmenter(real, painted, folder, improvement.training())
+    segmenter.settings = segmenter.settings.model_copy(update={"points": points})
+    if points:
+        segmenter.threshold = points[0].threshold
+    segmenter.save(improvement.out / SEGMENTER)
+    report = {
+        "patients": len(improvement.patients),
+        "names": list(improvement.patients),
+        "samples": [] if painted is None else painted.patients,
+        "training_set": training_set.name,
+    }
+    write_json(improvement.out / SEGMENTER / "reports.json", {"downstream-segmenter": report})
+
+
+def read_fold(improvement: Improvement, training_set: TrainingSet, fold: int) -> FoldRecord:
+    """The record of a finished fold."""
+    return read_record(improvement.work(training_set.name, fold) / RECORD, FoldRecord)
+
+
+def read_misses(improvement: Improvement, training_set: TrainingSet, fold: int) -> MissesRecord:
+    """What a measured fold missed."""
+    return read_record(improvement.work(training_set.name, fold) / MISSES, MissesRecord)
+
+
+def fold_segmenter(improvement: Improvement, training_set: TrainingSet, fold: int) -> DownstreamSegmenter:
+    """The segmenter of a finished fold."""
+    return DownstreamSegmenter.from_pretrained(_model(improvement, training_set, fold))
+
+
+def _model(improvement: Improvement, training_set: TrainingSet, fold: int) -> Path:
+    return improvement.work(training_set.name, fold) / MODEL
