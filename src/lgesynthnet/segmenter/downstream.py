@@ -212,12 +212,13 @@ class DownstreamSegmenter:
         side = self.settings.side
         inside, of_crop = _overlap(tuple(grid.shape), corner, side)
         crop = torch.zeros((1, side, side))
-        crop[0, of_crop[0], of_crop[1]] = grid[inside]
+        crop[0, of_crop[0], of_crop[1]] = grid[inside[0], inside[1]]
         channels = [normalised(crop, crop > 0), torch.zeros_like(crop)]
         if self.wall_from is not WallFrom.CROP:
             for mask in (drawn == Label.CAVITY, wall_of(drawn)):
                 channel = torch.zeros_like(crop)
-                channel[0, of_crop[0], of_crop[1]] = (to_grid(mask.astype(np.float32), spacing_mm)[inside] > 0.5).float()
+                of_image = to_grid(mask.astype(np.float32), spacing_mm)[inside[0], inside[1]]
+                channel[0, of_crop[0], of_crop[1]] = (of_image > 0.5).float()
                 channels.append(channel)
         return torch.cat(channels)
 
