@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lgesynthnet.errors import InputError
+from lgesynthnet.terms import Precision
 
 if TYPE_CHECKING:
     import torch
@@ -44,15 +45,21 @@ def usable_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def multiplies_bfloat16_fast() -> bool:
-    """Whether this processor has AMX, with which bfloat16 takes half of the time of float32."""
+def training_precision(device: str) -> Precision:
+    """The number format that trains fastest on this device: bfloat16 on processors with matrix units for it (AMX), else float32.
+
+    Raises:
+        InputError: see `usable_device`.
+    """
     import torch
 
+    if usable_device(device).type != "cpu":
+        return Precision.NO
     capabilities = getattr(torch.cpu, "get_capabilities", None)  # newer versions of torch
     if capabilities is not None:
-        return bool(capabilities().get("amx_bf16", False))
+        return Precision.BF16 if capabilities().get("amx_bf16", False) else Precision.NO
     supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(supported()) if supported is not None else False
+    return Precision.BF16 if supported is not None and supported() else Precision.NO
 
 
 def _check_cuda(name: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lgesynthnet.devices import multiplies_bfloat16_fast, usable_device
+from lgesynthnet.devices import training_precision, usable_device
 from lgesynthnet.downstream.card import licence_of_segmenter
 from lgesynthnet.downstream.jobs import TrainingJob, TrainingReport, run_job
 from lgesynthnet.downstream.packing import TrainedNetwork, pack_segmenter
@@ -126,7 +126,7 @@ def precision_of(request: DownstreamRequest) -> Precision:
     note = read_note(request.work_folder / STAGE / FINAL)
     if note is not None and note.plan.get("precision") in list(Precision):
         return Precision(note.plan["precision"])
-    return Precision.BF16 if usable_device(request.device).type == "cpu" and multiplies_bfloat16_fast() else Precision.NO
+    return training_precision(request.device)
 
 
 def jobs_of(prepared: PreparedTraining, settings: DownstreamTraining, folder: Path) -> list[TrainingJob]:
