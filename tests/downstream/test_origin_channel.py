@@ -13,7 +13,7 @@ from monai.transforms import Compose, EnsureChannelFirstd, NormalizeIntensityd
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.phantom.patient import simulate
-from lgesynthnet.segmenter.downstream import ORIGIN, DownstreamSegmenter, DownstreamSettings, shipped_finder
+from lgesynthnet.segmenter.downstream import ORIGIN, DownstreamSegmenter, DownstreamSettings, build_downstream, shipped_finder
 from lgesynthnet.segmenter.heart import CLASSES
 from lgesynthnet.terms import WallFrom
 from lgesynthnet.train.examples.slices import slice_dataset
@@ -61,6 +61,22 @@ def test_the_network_is_told_which_slices_are_painted(slices, wall_from, origin)
     if origin:
         assert torch.equal(told[:, 0, 0] == 1, painted)
         assert torch.equal(told.amin(dim=(1, 2)), told.amax(dim=(1, 2)))
+
+
+@pytest.mark.parametrize("wall_from", [WallFrom.CROP, WallFrom.KNOWN_WALL])
+def test_the_network_sees_a_constant_channel_far_from_the_border_of_the_crop(wall_from):
+    """With instance norm the difference in the middle is below 0.15, in units of the spread of the logits."""
+    recipe = DOWNSTREAM["cpu"]
+    torch.manual_seed(0)
+    network = build_downstream(recipe.filters, wall_from).eval()
+    real = torch.randn(2, wall_from.channels, recipe.side, recipe.side)
+    painted = real.clone()
+    real[:, ORIGIN], painted[:, ORIGIN] = 0, 1
+    margin = recipe.side // 4
+    with torch.no_grad():
+        of_real, of_painted = network(real), network(painted)
+    difference = (of_real - of_painted)[..., margin:-margin, margin:-margin].abs().mean() / of_real.std()
+    assert float(difference) > 0.2
 
 
 def test_in_use_the_channel_is_0(slices):

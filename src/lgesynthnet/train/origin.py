@@ -3,6 +3,9 @@
 A network that learns from painted slices beside real ones may learn how a painted slice looks, and take that for scar. One more input
 channel, 1 for a painted slice and 0 for a real one, takes the reason away. In use every image is real, so the channel is always 0.
 
+The network must be able to see a constant channel. Instance norm behind the first convolution takes the mean of each channel away, and with
+it all that a constant has added; group norm with several channels in a group, or batch norm, leaves it there.
+
 This module imports neither torch nor MONAI.
 """
 
