@@ -137,6 +137,10 @@ def utility(
         str | None,
         typer.Option(help="Run on the Ray cluster at this address, whose nodes share OUT. `local` starts Ray here.", show_default="none"),
     ] = None,
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="Test finished segmenters again where their records lack scores that this version has (no-reflow)."),
+    ] = False,
     unchecked: Annotated[
         bool,
         typer.Option("--unchecked", help="Accept models without a record of their training patients. Test results may be too good."),
@@ -175,7 +179,12 @@ def utility(
             prior=prior,
             seed=request.seed,
         )
-        _run_utility(UtilityExperiment(pools=pools, settings=settings, unchecked=unchecked, first=first), workers, ray, dry_run=dry_run)
+        _run_utility(
+            UtilityExperiment(pools=pools, settings=settings, unchecked=unchecked, first=first, rescore=rescore),
+            workers,
+            ray,
+            dry_run=dry_run,
+        )
 
 
 def _run_utility(experiment: UtilityExperiment, workers: int, ray: str | None, *, dry_run: bool) -> None:

@@ -71,8 +71,8 @@ def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_find
     done, _, _ = finished
     for path in done.out.rglob("record.json"):
         for row in read_record(path, StoredRun).slices:
-            assert row.predicted_at_mm2[HALF] == pytest.approx(row.predicted_mm2, rel=0.05, abs=10)
-            assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.05, abs=10)
+            assert row.predicted_at_mm2[HALF] == pytest.approx(row.predicted_mm2, rel=0.05, abs=30)
+            assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.05, abs=30)
             assert sorted(row.predicted_at_mm2, reverse=True) == list(row.predicted_at_mm2)
             assert all(overlap <= area for overlap, area in zip(row.overlap_at_mm2, row.predicted_at_mm2, strict=True))
 
@@ -104,6 +104,8 @@ def test_samples_reach_only_the_runs_whose_patients_hold_their_hosts(finished):
             everyone |= set(hosts)
     assert everyone <= set(done.splits["train"])
     run = next(run for run in done.plan().runs if run.arm is Arm.PASTE and run.regime.scarred == 3)
+    with pytest.raises(RunError, match=r"no sample lies in a heart of P000; choose more patients with --healthy"):
+        training_set(done, replace(run, patients=("P000",)))
     first_host, *_ = hosts = hosts_of(done, run.pool, training_set(done, run)[1])
     alone = training_set(done, replace(run, patients=(run.patients[-1], first_host)))[1]
     assert len(alone) == hosts.count(first_host) + hosts.count(run.patients[-1])
@@ -140,7 +142,7 @@ def test_folds_never_train_on_the_held_out_patient_nor_on_samples_in_his_heart(f
     train, score = runs.train, runs.score_stack
 
     def training(experiment, run, real, added, folder):
-        trained.append(set(real.patients) | set(hosts_of(done, run.pool, added)))
+        trained.append(set(real.patients) | set(hosts_of(done, run.pool, added) if added else []))
         return train(experiment, run, real, added, folder)
 
     def scoring(segmenter, stack):
@@ -165,6 +167,24 @@ def test_folds_never_train_on_the_held_out_patient_nor_on_samples_in_his_heart(f
     assert {row["patient"] for row in after["training_slices"]} == set(run.patients)
     unchanged = set(before) - {"seconds", "training_slices"}
     assert {name: before[name] for name in unchanged} == {name: after[name] for name in unchanged}
+    path.write_text(json.dumps(before, indent=2, sort_keys=True) + "\n")
+
+
+def test_finished_segmenters_are_tested_again_for_scores_that_their_records_lack(finished):
+    done, _, _ = finished
+    run = next(run for run in done.plan().runs if run.arm is Arm.REAL)
+    path = done.record_path(run)
+    before = json.loads(path.read_text())
+    old = before | {"slices": [{name: value for name, value in row.items() if "no_reflow" not in name} for row in before["slices"]]}
+    path.write_text(json.dumps(old))
+    again = replace(done, rescore=True)
+    assert done.is_finished(run)
+    assert not again.is_finished(run)
+    with claimed(done.out, FolderKind.BENCHMARK):
+        runs.train_and_test(again, run)
+    assert again.is_finished(run)
+    after = json.loads(path.read_text())
+    assert after["slices"] == before["slices"]  # the stored weights are those that were tested
     path.write_text(json.dumps(before, indent=2, sort_keys=True) + "\n")
 
 

@@ -7,7 +7,7 @@ import pytest
 from test_utility_metrics import row
 
 from lgesynthnet.evaluate.utility.metrics import METRICS, PATIENT_DICE
-from lgesynthnet.evaluate.utility.operating_points import cut_off, dice_at_cut_off, dice_at_rate, rate_at_cut_off
+from lgesynthnet.evaluate.utility.operating_points import cut_off, dice_at_cut_off, dice_at_rate, rate_at_cut_off, slice_dice_at_rate
 from lgesynthnet.evaluate.utility.scores import THRESHOLDS, RunScores, per_patient
 
 HALF = THRESHOLDS.index(0.5)
@@ -106,3 +106,14 @@ def test_the_cut_off_comes_from_training_patients_and_its_rate_from_tested_ones(
     assert np.mean(wrong) > 0.25  # the training patients set a cut-off that is too low for the tested ones
     assert np.isfinite(dice_at_cut_off(both, weights, 0.2)[0])
     assert np.isnan(dice_at_cut_off(tested, weights, 0.2)[0])
+
+
+def test_dice_of_some_slices_is_taken_at_the_rate_of_all_of_them(chances, truths):
+    scores = scored(chances, truths)
+    weights = np.ones((1, SLICES))
+    for rate in (0.1, 0.2):
+        assert slice_dice_at_rate(scores, weights, rate, lambda row: True)[0] == pytest.approx(at_rate(scores, rate))  # one slice a patient
+        some, others = (slice_dice_at_rate(scores, weights, rate, lambda row, k=k: int(row.patient[1:]) % 4 == k)[0] for k in (1, 3))
+        assert (some + others) / 2 == pytest.approx(at_rate(scores, rate))
+        assert some != others
+    assert np.isnan(slice_dice_at_rate(scores, weights, 0.1, lambda row: False)[0])

@@ -74,14 +74,16 @@ class SamplePools:
             if not _is_prepared(path, source):
                 write_slice_dataset(self._stacks(pool.name, labels), path, source=source, place=str(self.folder(pool.name)))
 
-    def slices(self, pool: str, size: int, *, patients: Sequence[str], kept: bool, labels: LabelKind = LabelKind.INTENDED) -> SliceDataset:
+    def slices(
+        self, pool: str, size: int, *, patients: Sequence[str], kept: bool, labels: LabelKind = LabelKind.INTENDED
+    ) -> SliceDataset | None:
         """The slices of a pool that have scar, and whose hosts are slices of these patients; at most the first `size` of them.
+
+        None where there are none.
 
         Args:
             patients: names of the hosts' patients; simulated patients are taken whoever these are.
             kept: use only samples that the filter kept.
-        Raises:
-            RunError: there are none.
         """
         dataset = read_slice_dataset(self.prepared_path(pool, labels))
         hosts = self._hosts(pool, kept=kept)
@@ -89,12 +91,7 @@ class SamplePools:
             index = np.flatnonzero(dataset.scarred)
         else:
             index = np.array([i for i, name in enumerate(dataset.patients) if hosts.get(name) in patients], dtype=int)
-        if not index.size:
-            raise RunError(
-                f"{self.folder(pool)}: no sample lies in a heart of {', '.join(patients[:5])}; choose more patients with --healthy, "
-                "or leave the arms with painted slices out"
-            )
-        return dataset.taken(index[:size])
+        return dataset.taken(index[:size]) if index.size else None
 
     def _hosts(self, pool: str, *, kept: bool) -> dict[str, str] | None:
         """Sample -> the patient whose heart it was painted into, of the samples to use; None for simulated patients."""

@@ -20,6 +20,7 @@ from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.files.reading import read_json
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.segmenter.downstream import ROLE, DownstreamSegmenter
+from lgesynthnet.segmenter.heart import HeartSegmenter
 from lgesynthnet.terms import Baseline, LabelKind, RealSlices, WallFrom
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
@@ -41,11 +42,16 @@ def fill_pool(experiment: UtilityExperiment, pool: Pool, read: bool) -> float:
 def train_and_test(experiment: UtilityExperiment, run: Run) -> float:
     """Train and test one segmenter; returns the seconds that it took. An interrupted training resumes from its last checkpoint."""
     began = time.monotonic()
-    path, folds = experiment.record_path(run), experiment.settings.folds
+    path, folds, baseline = experiment.record_path(run), experiment.settings.folds, experiment.settings.baseline
     real, added = training_set(experiment, run)
     with one_thread():
         record = read_json(path) if path.is_file() else _trained_and_tested(experiment, run, real, added)
-        if folds:
+        if path.is_file() and experiment.lacks_scores(run):
+            segmenter = (HeartSegmenter if baseline is Baseline.PUBLISHED else DownstreamSegmenter).from_pretrained(
+                path.parent / "model" / ROLE
+            )
+            record |= {"slices": _tested(experiment, run, segmenter)}
+        if folds and record.get("folds") != folds:
             record |= {"folds": folds, "training_slices": [row.record() for row in out_of_fold_scores(experiment, run, real, added)]}
     seconds = time.monotonic() - began
     write_json(path, record | {"seconds": round(float(str(record["seconds"])) + seconds, 1)})
@@ -54,9 +60,9 @@ def train_and_test(experiment: UtilityExperiment, run: Run) -> float:
 
 def _trained_and_tested(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: SliceDataset | None) -> dict[str, object]:
     """The record of a run without its folds."""
-    folder, cohort = experiment.record_path(run).parent, experiment.pools.methods.cohort
+    folder = experiment.record_path(run).parent
     segmenter = train(experiment, run, real, added, folder)
-    slices = [row.record() for name in experiment.tested_in(run) for row in score_stack(segmenter, cohort.stack(name))]
+    slices = _tested(experiment, run, segmenter)
     segmenter.save(folder / "model" / ROLE)
     return {
         "arm": run.arm.value,
@@ -72,6 +78,12 @@ def _trained_and_tested(experiment: UtilityExperiment, run: Run, real: SliceData
         "slices": slices,
         "training_slices": [],
     }
+
+
+def _tested(experiment: UtilityExperiment, run: Run, segmenter: Segmenter) -> list[dict[str, object]]:
+    """The scores of the test slices of a run, as records."""
+    cohort = experiment.pools.methods.cohort
+    return [row.record() for name in experiment.tested_in(run) for row in score_stack(segmenter, cohort.stack(name))]
 
 
 def train(experiment: UtilityExperiment, run: Run, real: SliceDataset, added: SliceDataset | None, folder: Path) -> Segmenter:
@@ -112,7 +124,7 @@ def out_of_fold_scores(experiment: UtilityExperiment, run: Run, real: SliceDatas
         if not held_out or not rest.scarred.any():
             continue
         others = replace(run, patients=tuple(name for name in run.patients if name not in held_out))
-        mine = None if added is None else training_set(experiment, others)[1]
+        mine = None if added is None else training_set(experiment, others, samples_needed=False)[1]
         segmenter = train(experiment, others, rest, mine, experiment.record_path(run).parent / f"fold-{fold + 1}-of-{count}")
         rows += [row for name in held_out for row in score_stack(segmenter, cohort.stack(name))]
     return rows
@@ -125,8 +137,14 @@ def folds_of(real: SliceDataset, count: int, *, seed: int) -> list[list[str]]:
     return spread(names, {name: name in diseased for name in names}, count, seed=seed)
 
 
-def training_set(experiment: UtilityExperiment, run: Run) -> tuple[SliceDataset, SliceDataset | None]:
-    """The real slices of the run's patients, and the slices that are added to them."""
+def training_set(experiment: UtilityExperiment, run: Run, *, samples_needed: bool = True) -> tuple[SliceDataset, SliceDataset | None]:
+    """The real slices of the run's patients, and the slices that are added to them.
+
+    Args:
+        samples_needed: whether the lack of any sample in these patients is an error.
+    Raises:
+        RunError: no sample lies in these patients.
+    """
     remade = run.real is RealSlices.REMADE_LABELS
     real = read_slice_dataset(experiment.remade_slices_path if remade else experiment.real_slices_path)
     if run.real.left_out is not None:
@@ -144,4 +162,10 @@ def training_set(experiment: UtilityExperiment, run: Run) -> tuple[SliceDataset,
         case Added.HOSTS_AGAIN:
             return real, real.taken(np.flatnonzero(~real.scarred))
     pool, size = run.pool or SIMULATED, experiment.settings.size
-    return real, experiment.pools.slices(pool, size, patients=run.patients, kept=about.filtered, labels=about.labels)
+    added = experiment.pools.slices(pool, size, patients=run.patients, kept=about.filtered, labels=about.labels)
+    if added is None and samples_needed:
+        raise RunError(
+            f"{experiment.pools.folder(pool)}: no sample lies in a heart of {', '.join(run.patients[:5])}; choose more patients with "
+            "--healthy, more samples with --size, or leave the arms with painted slices out"
+        )
+    return real, added

@@ -16,6 +16,8 @@ from lgesynthnet.benchmark.utility.questions.remade import DEVIATIONS, VERSION, 
 from lgesynthnet.benchmark.utility.questions.strata import read_strata, sort_slices, write_strata
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.evaluate.utility.scores import SliceScore
+from lgesynthnet.records import Stack
 from lgesynthnet.terms import Baseline, Question
 from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset, write_slice_dataset
 from lgesynthnet.train.recipes import StageRecipe
@@ -25,10 +27,20 @@ from lgesynthnet.train.segmenters.published import PUBLISHED
 RECORD = "record.json"
 
 
-class _Folds(BaseModel):
-    """The number of folds over the training patients that a finished run has."""
+class _Finished(BaseModel):
+    """What a finished run has.
+
+    Attributes:
+        folds: number of folds over its training patients.
+    """
 
     folds: int = 0
+    slices: list[SliceScore]
+
+    @property
+    def has_no_reflow(self) -> bool:
+        """Whether no-reflow was scored by itself; earlier versions did not."""
+        return all(row.no_reflow_mm2 is not None for row in self.slices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +50,7 @@ class UtilityExperiment:
     Attributes:
         unchecked: accept models without a record of their training patients.
         first: the model that holds the first weights of `phantom-first`.
+        rescore: test finished segmenters again where their records lack scores that this version has.
         prepared: folder of the training patients' prepared slices; None for `OUT/prepared`.
     """
 
@@ -45,6 +58,7 @@ class UtilityExperiment:
     settings: ExperimentSettings
     unchecked: bool = False
     first: Path = Path("phantom")
+    rescore: bool = False
     prepared: Path | None = None
 
     @property
@@ -139,7 +153,9 @@ class UtilityExperiment:
             names = list(dict.fromkeys([*self.trained_on, *self.tested]))
             write_strata(sort_slices((cohort.stack(name) for name in names), self.trained_on), self.folder)
         if self.settings.asks(Question.LABELS) and not self.remade_slices_path.is_file():
-            stacks = remade_stacks(cohort.stack(name) for name in self.trained_on)
+            # In the order of `slice_dataset`, so that the same seed draws the same slices with both kinds of labels.
+            chosen = (stack for stack in cohort.stacks() if isinstance(stack, Stack) and stack.patient in self.trained_on)
+            stacks = remade_stacks(chosen)
             source = f"{cohort.root}: labels remade by {DEVIATIONS} standard deviations"
             write_slice_dataset(stacks, self.remade_slices_path, source=source, place=str(cohort.root))
 
@@ -154,6 +170,12 @@ class UtilityExperiment:
         return self.folder / "runs" / run.name / RECORD
 
     def is_finished(self, run: Run) -> bool:
-        """Whether a run is trained and tested, and has the wanted folds over its training patients."""
+        """Whether a run is trained and tested, with every score, and has the wanted folds over its training patients."""
         path = self.record_path(run)
-        return path.is_file() and self.settings.folds in (0, read_record(path, _Folds).folds)
+        if not path.is_file():
+            return False
+        return not self.lacks_scores(run) and self.settings.folds in (0, read_record(path, _Finished).folds)
+
+    def lacks_scores(self, run: Run) -> bool:
+        """Whether a finished run is to be tested again, for scores that its record lacks."""
+        return self.rescore and not read_record(self.record_path(run), _Finished).has_no_reflow
