@@ -258,7 +258,7 @@ def test_what_a_killed_command_left_out_is_made_again_with_the_same_tables(data,
 
 
 @pytest.mark.usefixtures("jobs_in_this_process")
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"arm": "real"}', b"[]", b'{"draw": 1e999}'])
+@pytest.mark.parametrize("damage", [b"{", b'{"arm": "real"}', b'{"draw": 1e999}'])
 @pytest.mark.parametrize("name", ["crop-tiny/experiment.json", "experiment.json", "record.json"])
 def test_a_damaged_record_is_one_line_and_its_remedy_works(data, finished, tmp_path, name, damage):
     done, tables, _ = finished

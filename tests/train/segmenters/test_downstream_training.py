@@ -12,6 +12,7 @@ from lgesynthnet.errors import InputError, ModelError, RunError
 from lgesynthnet.records import Label
 from lgesynthnet.segmenter.downstream import ORIGIN, ROLE, WALL_IN, DownstreamSegmenter, WallFrom, build_downstream
 from lgesynthnet.segmenter.heart import CLASSES
+from lgesynthnet.terms import Precision
 from lgesynthnet.train.augment.crops import WallJitter, random_crops
 from lgesynthnet.train.segmenters.downstream import (
     DOWNSTREAM,
@@ -133,6 +134,16 @@ def test_killed_and_resumed_is_straight_through_and_other_settings_are_refused(s
     with pytest.raises(RunError):
         train_downstream_segmenter(slices, None, tmp_path / "killed", training())
     assert not same(straight, train_downstream_segmenter(slices, slices, tmp_path / "other", training(seed=1)))
+
+
+def test_a_segmenter_predicts_as_its_stored_weights_do_whatever_the_precision_of_training(slices, tmp_path):
+    trained = train_downstream_segmenter(slices, None, tmp_path / "work", training(precision=Precision.BF16, wall_from=WallFrom.KNOWN_WALL))
+    trained.save(tmp_path / "model")
+    stored = DownstreamSegmenter.from_pretrained(tmp_path / "model")
+    scarred = int(np.flatnonzero(slices.scarred)[0])
+    image, labels = (part[scarred][:, :, None] for part in (slices.image, slices.labels))
+    one, other = (segmenter.stack_probabilities(image, (1.5, 1.5), labels) for segmenter in (trained, stored))
+    assert np.array_equal(one, other)
 
 
 def test_a_cascade_trains_its_wall_segmenter_or_takes_one_that_was_trained_alike(slices, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import extract_model_from_parallel
 from jaxtyping import Int
 from torch import Tensor, nn
 
@@ -187,6 +188,7 @@ def train_downstream_segmenter(
         task = CropTask(network, real, painted, settings)
         watch = None if monitor is None else (lambda step: monitor(step, segmenter()))
         fit(task, recipe.loop, folder, loop, on_progress=on_progress, monitor=watch, monitor_every=monitor_every)
+        extract_model_from_parallel(network, keep_fp32_wrapper=False)  # else its forward pass would stay in the training's bfloat16
         halve(network.cpu())
         return segmenter()
 
