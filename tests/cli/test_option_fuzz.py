@@ -36,6 +36,7 @@ COMMANDS = {
     "train pack": ("--work", "FILE/x", "--out", "FILE/y"),
     "benchmark published": ("--data", "HOSTS", "--splits", "splits.json", "--out", "FILE/x", "--dry-run"),
     "benchmark utility": ("--data", "HOSTS", "--splits", "splits.json", "--out", "FILE/x", "--dry-run"),
+    "improve": ("--data", "HOSTS", "--splits", "splits.json", "--init", "none", "--out", "FILE/x", "--dry-run"),
 }
 ODD = (
     *"0|-1|1.5|5.0|1_0|1e9|1e400|nan|NaN|inf|-inf|٣|５|²|−1|+3|007|0x10|1,5|2/5|٢/٥|²/³|1/0|3/2|1/1/1|true|null|ö ♥|-".split("|"),

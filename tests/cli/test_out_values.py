@@ -32,6 +32,9 @@ COMMANDS: dict[str, Callable[[Path, Path], tuple[object, ...]]] = {
     "evaluate alignment": lambda world, out: ("evaluate", "alignment", out),
     "benchmark utility": lambda world, out: (*benchmark("utility", world, out), "--downstream-recipe", "tiny", "--tested", "test"),
     "benchmark published": lambda world, out: benchmark("published", world, out),
+    "improve": lambda world, out: (
+        *("improve", "--data", world / "patients", "--splits", world / "splits.json", "--model", "paste", "--init", "none", "--out", out),
+    ),
 }
 # Each value of --out, given the folder with everything.
 VALUES: dict[str, Callable[[Path], Path]] = {
@@ -55,7 +58,7 @@ VALUES: dict[str, Callable[[Path], Path]] = {
     "a name that is too long": lambda world: world / ("x" * 300),
 }
 SIMULATE = lru_cache(cohort.simulate)
-LONG_WORK = ("train text", "benchmark utility", "benchmark published")  # what these accept takes minutes; other tests do that
+LONG_WORK = ("train text", "benchmark utility", "benchmark published", "improve")  # what these accept takes minutes; other tests do that
 
 
 def benchmark(name: str, world: Path, out: Path) -> tuple[object, ...]:

@@ -22,6 +22,7 @@ from lgesynthnet.synthesis.attempts import draw_attempt
 from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.quotas import kind_of, quotas
+from lgesynthnet.synthesis.selecting import Choice
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Prior
 
@@ -214,6 +215,18 @@ class TestWhatIsPainted:
         assert drawn[0] == drawn[2] == own
         assert drawn[1].seed != drawn[3].seed
 
+    def test_a_line_for_some_patients_is_painted_into_their_slices_alone(self, request_, tmp_path):
+        line = {"segments": [8, 9], "pattern": "transmural", "transmurality": 0.9}
+        path = tmp_path / "for-one.jsonl"
+        path.write_text(f"{json.dumps(line | {'patients': ['N002']})}\n{json.dumps(line)}\n")
+        make(request_, tmp_path / "run", prior=None, prescriptions=path, count=16, keep_all=True)
+        hosts = [row["host"] for row in table(tmp_path / "run")]
+        assert set(hosts[::2]) == {"N002"}
+        assert len(set(hosts[1::2])) > 1
+        path.write_text(json.dumps(line | {"patients": ["N099"]}))
+        with pytest.raises(PrescriptionError, match="prescription 1 is for patients who have no usable host"):
+            plan_synthesis(replace(request_, prior=None, prescriptions=path))
+
     def test_a_bad_line_is_named_by_file_and_number(self, request_, tmp_path):
         path = tmp_path / "bad.jsonl"
         path.write_text('{"text": "transmural enhancement in the mid inferior wall"}\n{"segments": [99]}\n')
@@ -283,6 +296,36 @@ class TestBalance:
         make(request_, tmp_path / "run", count=2, balance=True)
         with pytest.raises(RunError, match="count was 2, is now 3"):
             make(request_, tmp_path / "run", count=3, balance=True)
+
+
+class Every:
+    """Wants every second sample that the filter kept, counted by the border's seed."""
+
+    fingerprint = "every second"
+
+    def choose(self, sample):
+        wanted = sample.prescription.seed % 2 == 0
+        return Choice(wanted=wanted, reason="odd", why="its seed is even" if wanted else "its seed is odd")
+
+
+class TestFurtherJudge:
+    def test_what_it_does_not_want_is_rejected_with_its_reason_and_does_not_count(self, request_, tmp_path):
+        request = replace(request_, prior=Prior.ISCHAEMIC, dice_above=0.3, count=3, max_attempts=200)
+        planned = plan_synthesis(request, selector=Every())
+        assert synthesize(planned, tmp_path / "run").complete
+        rows = table(tmp_path / "run")
+        judged = [row for row in rows if row["reason"] in ("kept", "odd")]
+        even = [ScarPrescription.from_json(row["prescription"]).seed % 2 == 0 for row in judged]
+        assert [row["kept"] == "1" for row in judged] == even
+        assert {row["file"].startswith("rejected/") for row in judged if row["reason"] == "odd"} == {True}
+        assert all("its seed is even" in row["why"] for row in judged if row["kept"] == "1")
+        assert len(list((tmp_path / "run" / "images").iterdir())) == 3
+
+    def test_another_judge_does_not_continue_the_run(self, request_, tmp_path):
+        request = replace(request_, count=1)
+        synthesize(plan_synthesis(request), tmp_path / "run")
+        with pytest.raises(RunError, match="selector"):
+            synthesize(plan_synthesis(request, selector=Every()), tmp_path / "run")
 
 
 class TestBudget:

@@ -93,8 +93,13 @@ class SynthesisPlan(_Record):
     @property
     def hash(self) -> str:
         """Over the fields that decide bytes; equal plans may continue each other's runs."""
-        decisive = json.dumps(self._decisive(), sort_keys=True)
-        return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+        decisive = self._decisive()
+        if decisive["selector"] is None:  # left out, as the patients are, so that runs from before there were any go on
+            del decisive["selector"]
+        for requested in decisive["prescriptions"]:
+            if requested["patients"] is None:
+                del requested["patients"]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     def hosts(self, moved_to: Path | None = None) -> CohortSource:
         """How the run read its hosts.
@@ -170,11 +175,6 @@ class SynthesisPlan(_Record):
         plan = self.model_dump(mode="json")
         request = plan["request"]
         source = request.pop("hosts")
-        if plan["selector"] is None:  # so that runs from before there was a selector go on
-            del plan["selector"]
-        for requested in plan["prescriptions"]:
-            if requested["patients"] is None:
-                del requested["patients"]
         # With --balance, the number of samples of each kind follows from the count.
         free = FREE_REQUEST_FIELDS - ({"count"} if self.request.balance else set())
         return {

@@ -110,3 +110,16 @@ def test_a_file_that_is_too_large_or_no_file_is_refused(read, tmp_path, monkeypa
 def test_digits_of_other_scripts_are_not_read(text):
     with pytest.raises(PrescriptionError, match="write numbers with the digits 0 to 9"):
         prescribe(text)
+
+
+def test_a_line_may_name_the_patients_that_it_is_for(read):
+    for_two, for_all = read(json.dumps({**GOOD, "patients": ["P001", "N002"]}) + "\n" + json.dumps(GOOD))
+    assert for_two.patients == ("P001", "N002")
+    assert for_two.prescription == for_all.prescription
+    assert for_all.patients is None
+
+
+@pytest.mark.parametrize("named", [[], "P001", [1], None, [""], ["../P001"]])
+def test_patients_that_are_no_names_are_refused(read, named):
+    with pytest.raises(PrescriptionError, match=r"p\.jsonl: line 1"):
+        read(json.dumps({**GOOD, "patients": named}))

@@ -79,4 +79,7 @@ def _read_line(line: str, place: str) -> PrescriptionLine:
 def _patients(named: object, place: str) -> tuple[str, ...]:
     if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
         raise PrescriptionError(f"{place}: patients must be a list of names, got {str(named)[:40]!r}; leave the key out to take every host")
-    return tuple(checked_name(name, place) for name in named)
+    try:
+        return tuple(checked_name(name, place) for name in named)
+    except InputError as fault:
+        raise PrescriptionError(str(fault)) from None
