@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lgesynthnet.evaluate.request import EvaluationRequest
     from lgesynthnet.evaluate.run import evaluate_alignment, evaluate_realism
     from lgesynthnet.export.dicom.exporting import export_dicom
+    from lgesynthnet.export.origin import add_origin_channel
     from lgesynthnet.export.request import DicomRequest, ExportRequest, NnunetRequest
     from lgesynthnet.export.run import export_nifti, export_nnunet
     from lgesynthnet.generate.inpainter import LGESynthNet
@@ -63,6 +64,7 @@ __all__ = [
     "Verdict",
     "WallFrom",
     "__version__",
+    "add_origin_channel",
     "evaluate_alignment",
     "evaluate_realism",
     "export_dicom",
@@ -102,6 +104,7 @@ _MODULE_OF = {
     "SyntheticSample": "conditioning.sample",
     "Verdict": "quality.verdict",
     "WallFrom": "terms",
+    "add_origin_channel": "export.origin",
     "evaluate_alignment": "evaluate.run",
     "evaluate_realism": "evaluate.run",
     "export_dicom": "export.dicom.exporting",

@@ -42,7 +42,10 @@ CASES = {
     "split": Case(lambda data, out: ("split", data / "hosts", "--shares", "train=1", "--out", out / "new" / "splits.json")),
     "export nifti": Case(lambda data, out: ("export", "nifti", data / "run", out / "pairs")),
     "export dicom": Case(lambda data, out: ("export", "dicom", data / "run", out / "dicom")),
-    "export nnunet": Case(lambda data, out: ("export", "nnunet", data / "run", out / "raw", "--dataset-id", 7, "--folds", 2)),
+    "export nnunet": Case(
+        lambda data, out: ("export", "nnunet", data / "run", out / "raw", "--dataset-id", 7, "--folds", 2, "--origin-channel")
+    ),
+    "export origin-channel": Case(lambda data, out: ("export", "origin-channel", data / "images", out / "with-channel")),
     "demo": Case(lambda data, out: ("demo", "--model", "paste", "--count", 1, "--out", out / "demo"), sampled=3),
     "evaluate alignment": Case(lambda data, out: ("evaluate", "alignment", out / "run"), changes="run"),
 }
@@ -57,6 +60,8 @@ def data(tmp_path_factory) -> Path:
         "synthesize", "--hosts", folder / "hosts", "--model", "paste", "-n", 2, "--prior", "uniform", "--out", folder / "run"
     )
     assert painted.returncode == 0, painted.stderr
+    (folder / "images").mkdir()
+    shutil.copy(folder / "hosts/Case_P001/Images/Case_P001.nii.gz", folder / "images/P001_0000.nii.gz")
     return folder
 
 

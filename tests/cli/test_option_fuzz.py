@@ -29,6 +29,7 @@ COMMANDS = {
     "export nnunet": ("RUN", "FILE/x", "--dataset-id", "5"),
     "export nifti": ("RUN", "FILE/x"),
     "export dicom": ("RUN", "FILE/x"),
+    "export origin-channel": ("HOSTS", "FILE/x"),
     "train text": ("--work", "FILE/x", "--recipe", "tiny"),
     "train base": ("--work", "FILE/x", "--recipe", "tiny", "--data", "HOSTS"),
     "train scar-segmenter": ("--work", "FILE/x", "--recipe", "tiny", "--data", "HOSTS"),

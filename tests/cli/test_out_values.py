@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[[Path, Path], tuple[object, ...]]] = {
     "demo": lambda world, out: ("demo", "--model", "paste", "--count", 1, "--out", out),
     "export nifti": lambda world, out: ("export", "nifti", world / "run", out),
     "export dicom": lambda world, out: ("export", "dicom", world / "run", out),
+    "export origin-channel": lambda world, out: ("export", "origin-channel", world / "scans", out),
     "export nnunet": lambda world, out: ("export", "nnunet", world / "run", out, "--dataset-id", 9, "--folds", 2),
     "evaluate alignment": lambda world, out: ("evaluate", "alignment", out),
     "benchmark utility": lambda world, out: (*benchmark("utility", world, out), "--downstream-recipe", "tiny", "--tested", "test"),
@@ -88,6 +89,8 @@ def made(tmp_path_factory) -> Path:
         ):
             (world / folder / name).parent.mkdir(parents=True, exist_ok=True)
             (world / folder / name).write_text(f"mine: {name}")
+    (world / "scans").mkdir()
+    shutil.copy(world / "patients/Case_N001/Images/Case_N001.nii.gz", world / "scans/N001_0000.nii.gz")
     (world / "splits.json").write_text(json.dumps({"train": ["N001"], "val": ["N002"], "test": ["N002"]}))
     (world / "file.txt").write_text("mine")
     (world / "link").symlink_to("mine")

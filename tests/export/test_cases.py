@@ -53,7 +53,7 @@ def test_real_slices_keep_their_bits_and_position_and_are_not_marked_synthetic(t
 def test_scar_against_the_rest_is_stored_as_0_and_1(tmp_path, patient):
     cohort = open_cohort(tmp_path / "hosts")
     case = next(iter(real_cases(cohort, cohort.cases[0], "P001")))
-    write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", label_coding(Classes.SCAR, [case]).stored_values)
+    write_case(case, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", stored_values=label_coding(Classes.SCAR, [case]).stored_values)
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "l.nii.gz").dataobj)[..., 0].T, case.pixels()[1] == Label.SCAR)
 
 

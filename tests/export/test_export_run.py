@@ -312,16 +312,28 @@ def test_a_slice_distance_below_the_pixel_size_is_refused(request_for, cohort, p
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nnunetv2") is None, reason="nnunetv2 is not installed, see docs/export.md")
+@pytest.mark.parametrize("origin_channel", [False, True])
 @pytest.mark.parametrize("classes", list(Classes))
-def test_nnunets_own_check_finds_nothing(request_for, tmp_path, monkeypatch, classes, capsys):
+def test_nnunets_own_check_finds_nothing(request_for, tmp_path, monkeypatch, classes, origin_channel, capsys):
     for name in ("raw", "preprocessed", "results"):
         monkeypatch.setitem(os.environ, f"nnUNet_{name}", str(tmp_path / name))
     from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
-    folder = export_nnunet(request_for(classes=classes)).folder
+    folder = export_nnunet(request_for(classes=classes, origin_channel=origin_channel)).folder
     verify_dataset_integrity(str(folder), num_processes=1)
     output = capsys.readouterr().out
     assert "Done" in output
     assert "Error" not in output
     assert "Warning" not in output
+    if origin_channel:
+        from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
+        from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import get_normalization_scheme
+
+        assert [get_normalization_scheme(name).__name__ for name in dataset_json(folder)["channel_names"].values()] == [
+            "ZScoreNormalization",
+            "NoNormalization",
+        ]
+        for row in rows(folder):
+            image, origin = (nib.load(folder / "imagesTr" / f"{row['id']}_000{n}.nii.gz").get_fdata() for n in (0, 1))
+            assert crop_to_nonzero(np.stack([image, origin]))[2] == crop_to_nonzero(image[None])[2]
     assert max(voxels(path).max() for path in (folder / "labelsTr").iterdir()) == (1 if classes is Classes.SCAR else Label.RV)

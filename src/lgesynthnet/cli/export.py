@@ -10,7 +10,7 @@ import typer
 from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
-from lgesynthnet.export.request import DicomRequest, ExportRequest, NnunetRequest
+from lgesynthnet.export.request import DicomRequest, ExportRequest, NnunetRequest, OriginRequest
 
 if TYPE_CHECKING:
     from lgesynthnet.export.run import ExportResult
@@ -47,6 +47,25 @@ def nifti(
     with interruptible("the same command makes the export complete"), console.bar("exporting") as advance:
         result = export_nifti(request, out, on_case=advance)
     _print(result)
+
+
+@app.command("origin-channel")
+@takes(OriginRequest)
+def origin_channel(
+    request: OriginRequest,
+    out: Annotated[Path, typer.Argument(help="New folder for copies of the images and a second channel of zeros, CASE_0001.nii.gz.")],
+) -> None:
+    """Prepare images for the prediction by an nnU-Net that was trained with `export nnunet --origin-channel`.
+
+    Example: lgesynthnet export origin-channel images with-channel
+    """
+    from lgesynthnet.export.origin import add_origin_channel
+
+    with interruptible("the same command makes the folder complete"), console.bar("copying") as advance:
+        result = add_origin_channel(request.images, out, on_case=advance)
+    for note in result.notes:
+        console.note(note)
+    console.result(f"copied: {result.images} images with an origin channel of zeros to {result.folder}")
 
 
 @app.command()

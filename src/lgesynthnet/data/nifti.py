@@ -123,6 +123,18 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Geometry]:
         return header, _checked(path, header)
 
 
+def read_header_as_stored(path: Path) -> nib.Nifti1Header:
+    """The same header with the axes in the order of the file.
+
+    Raises:
+        InputError: see `read_volume`.
+    """
+    with _opened(path) as stream:
+        header = _parse_header(path, stream)
+        _checked(path, header.copy())
+        return header
+
+
 def affine_of(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> Float[np.ndarray, "4 4"]:
     """Voxel indices to scanner millimetres: sform, else qform, else the position that follows from the shape."""
     three_dimensional = header.copy()

@@ -14,7 +14,7 @@ from jaxtyping import Float, Shaped
 from lgesynthnet.data.dicom.files import is_dicom
 from lgesynthnet.data.dicom.headers import Frame, frames_of
 from lgesynthnet.data.dicom.labels import ON_GRID
-from lgesynthnet.data.nifti import MAX_SLICES, Geometry, affine_of, read_header
+from lgesynthnet.data.nifti import MAX_SLICES, Geometry, affine_of, read_header, read_header_as_stored
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Place, Stack
@@ -90,6 +90,18 @@ def copied_slice(pixels: Shaped[np.ndarray, "rows cols"], like: Place, dtype: DT
     if not keep_texts:
         _empty(header, (*_TEXTS, *_OLD_TEXTS))
     return _slice_bytes(header, stored)
+
+
+def zeros_like(path: Path) -> bytes:
+    """A .nii.gz file of zeros (uint8) with the shape and the geometry of an image, and without the texts of its header.
+
+    Raises:
+        InputError: the image cannot be read.
+    """
+    header = read_header_as_stored(path)
+    _store_unscaled(header, np.uint8)
+    _empty(header, (*_TEXTS, *_OLD_TEXTS))
+    return gzip_bytes(_slice_bytes(header, np.zeros(header.get_data_shape(), dtype=np.uint8)))
 
 
 def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:

@@ -20,6 +20,7 @@ from lgesynthnet.data.nifti_writing import copied_slice, gzip_bytes, slice_like
 from lgesynthnet.data.ring import Fault, find_fault
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.export.origin import painted_origin
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import read_bytes
 from lgesynthnet.files.writing import write_bytes
@@ -187,13 +188,21 @@ def synthetic_case(
     )
 
 
-def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values: UInt8[np.ndarray, " labels"] = UNCHANGED) -> None:
+def write_case(
+    case: ExportCase,
+    image_out: Path,
+    label_out: Path,
+    origin_out: Path | None = None,
+    *,
+    stored_values: UInt8[np.ndarray, " labels"] = UNCHANGED,
+) -> None:
     """Write image and label as (columns, rows, 1) with one affine, at the position of the slice in the scanner.
 
     A synthetic image is a byte-for-byte copy of the run's file, and its label is marked as synthetic too. A real image keeps the texts of
     its header only where the export keeps the names of the patients.
 
     Args:
+        origin_out: file of the origin channel, see `painted_origin`; None writes none.
         stored_values: `Label` -> the number to store.
     Raises:
         InputError: a file cannot be read.
@@ -205,11 +214,15 @@ def write_case(case: ExportCase, image_out: Path, label_out: Path, stored_values
     if case.origin is Origin.SYNTHETIC:
         write_bytes(image_out, read_bytes(source, IMAGE_BYTES))
         label = slice_like(stored, place, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
+        origin = slice_like(painted_origin(read_volume(source)), place, dtype=np.uint8, descrip="SYNTHETIC, origin channel")
     else:
         keep_texts = case.shown_as == case.patient
         write_bytes(image_out, gzip_bytes(copied_slice(image, place, keep_texts=keep_texts)))
         label = copied_slice(stored, place, dtype=np.uint8, keep_texts=keep_texts)
+        origin = copied_slice(np.zeros_like(labels), place, dtype=np.uint8, keep_texts=keep_texts)
     write_bytes(label_out, gzip_bytes(label))
+    if origin_out is not None:
+        write_bytes(origin_out, gzip_bytes(origin))
 
 
 def _properties(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:

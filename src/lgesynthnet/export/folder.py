@@ -19,7 +19,7 @@ from lgesynthnet.tables import csv_text
 ENTRY = "lgesynthnet"  # key of a JSON file in the folder, under which the export records its origin
 TABLE, NOTICE = "cases.csv", "README.txt"
 COLUMNS = ("id", "origin", "patient", "slice", "label", "scar", "image_file", "label_file")
-CaseWriter = Callable[[ExportCase, Path, Path], None]
+CaseWriter = Callable[..., None]  # gets the case, and then the path of each of its files
 ROW_COLUMNS = ("sample", "caption", "prescription", "seed", "verdict", "why", "dice")
 
 
@@ -34,14 +34,14 @@ class ExportContent:
     """Everything that one export writes.
 
     Attributes:
-        files: case id -> image file and label file, relative to the folder.
+        files: case id -> image file, label file and any further files, relative to the folder.
         texts: more files by name, in the order of writing.
-        write: writes the two files of a case.
+        write: writes the files of a case.
         record: what decides the content of every file, its `identity` included; the folder's list of files holds it.
     """
 
     cases: Sequence[ExportCase]
-    files: Mapping[str, tuple[str, str]]
+    files: Mapping[str, tuple[str, ...]]
     texts: Mapping[str, str]
     write: CaseWriter = write_case
     record: dict[str, Any]
@@ -65,8 +65,7 @@ def write_export(target: Path, content: ExportContent, on_case: OnCase | None = 
         for done, case in enumerate(content.cases, start=1):
             names = content.files[case.id]
             if not all(map(manifest.is_whole, names)):
-                image_file, label_file = names
-                content.write(case, target / image_file, target / label_file)
+                content.write(case, *(target / name for name in names))
             if on_case is not None:
                 on_case(done, len(content.cases))
         for name, text in content.texts.items():
@@ -85,10 +84,18 @@ def counts(cases: Sequence[ExportCase]) -> dict[str, int]:
     return {f"{origin}_cases": sum(case.origin is origin for case in cases) for origin in Origin}
 
 
-def case_table(cases: Sequence[ExportCase], files: Mapping[str, tuple[str, str]]) -> str:
+def case_table(cases: Sequence[ExportCase], files: Mapping[str, tuple[str, ...]]) -> str:
     """The text of `cases.csv`, with one row for each case."""
     rows = []
     for case in cases:
-        values = (case.id, case.origin.value, case.shown_as, case.slice_index, str(case.label_kind), int(case.has_scar), *files[case.id])
+        values = (
+            case.id,
+            case.origin.value,
+            case.shown_as,
+            case.slice_index,
+            str(case.label_kind),
+            int(case.has_scar),
+            *files[case.id][:2],
+        )
         rows.append([*values, *(case.row.get(name, "") for name in ROW_COLUMNS)])
     return csv_text(COLUMNS + ROW_COLUMNS, rows)

@@ -12,9 +12,11 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
 from lgesynthnet.export.notice import drawn_by
 from lgesynthnet.export.request import ExportRequest
+from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.names import checked_name, is_inside
+from lgesynthnet.files.owned import is_owned, resolved
 from lgesynthnet.records import OnCase, Skipped
-from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.run.folder import RunFolder, is_run
 from lgesynthnet.run.licence import Licence, host_licence, licence_of_weights
 from lgesynthnet.run.pseudonyms import TABLE as PSEUDONYMS
 from lgesynthnet.run.sample_row import SampleRow
@@ -26,14 +28,16 @@ class GatheredCases:
     """The cases of a run and of the real patients, with notes for the user.
 
     Attributes:
-        run: the run folder.
+        folder: what is exported: a run folder, or a folder of patients.
+        run: the run; None where patients alone are exported.
         real_licence: licence and credit of the real slices.
         real_drawn_by: fingerprint of the network that drew the labels of the real slices; None where people did.
         real_folders: where the files of the real patients lie; empty where they are left out.
         notes: one sentence each; later steps add theirs.
     """
 
-    run: RunFolder
+    folder: Path
+    run: RunFolder | None
     synthetic: list[ExportCase]
     real: list[ExportCase]
     real_licence: Licence
@@ -49,12 +53,12 @@ class GatheredCases:
     @property
     def host_licence(self) -> Licence:
         """Licence and credit of the hosts."""
-        return host_licence(self.run.plan.request.hosts)
+        return host_licence(self.run.plan.request.hosts) if self.run is not None else (None, None)
 
     @property
     def weights_licence(self) -> str | None:
         """Licence of the weights that painted, where it is another than the program's."""
-        return licence_of_weights(self.run.plan.request.model)
+        return licence_of_weights(self.run.plan.request.model) if self.run is not None else None
 
     @property
     def has_scar(self) -> dict[str, bool]:
@@ -73,6 +77,8 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     Raises:
         LGESynthNetError: the run, its samples or the real patients are missing or cannot be read.
     """
+    if not is_run(request.run):
+        return _gather_patients(request, on_case)
     run = RunFolder.open(request.run)
     rows = run.painted(kept_only=not request.all_samples)
     source = None if request.no_real else request.data or _hosts_of(run)
@@ -80,7 +86,7 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     patients = {row.host for row in rows} | {case.patient for case in (cohort.cases if cohort is not None else ())}
     shown = {patient: patient for patient in patients} if request.keep_names else pseudonyms_for(run, patients, "--keep-names")
     synthetic = [case_of_row(run, row, request.label, shown) for row in rows]
-    gathered = GatheredCases(run=run, synthetic=synthetic, real=[], real_licence=(None, None))
+    gathered = GatheredCases(folder=run.path, run=run, synthetic=synthetic, real=[], real_licence=(None, None))
     if not run.is_finished:
         gathered.notes.append(f"{run.path}: the command that paints this run has not ended, so only what is painted so far is exported")
     if source is not None and cohort is not None:
@@ -89,6 +95,46 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     if not request.keep_names:
         gathered.notes.append(f"pseudonyms stand for the patients, and {run.path / PSEUDONYMS} resolves them; --keep-names keeps the names")
     return gathered
+
+
+def _gather_patients(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
+    """Read a folder of patients that stands in place of a run. Nothing is written.
+
+    Raises:
+        LGESynthNetError: the folder holds no patients or samples of a run, or their names would be shown without being asked for.
+    """
+    folder, source = request.run, request.data or CohortSource(root=request.run)
+    try:
+        cohort = source.open()
+    except InputError as fault:
+        raise RunError(f"{folder}: is not a run folder, and no folder of patients ({fault})") from None
+    if resolved(source.root) != resolved(folder):
+        raise RunError(f"{folder}: holds patients and no run, so --data cannot name others; give the folder of a run, or leave out --data")
+    if request.no_real:
+        raise RunError(f"{folder}: holds patients and no run, so --no-real leaves nothing to export; leave it out")
+    _refuse_painted(cohort)
+    if not (request.keep_names or is_owned(source.root, FolderKind.COHORT)):  # simulated patients have no names to hide
+        raise RunError(
+            f"{folder}: is no run, which would keep the pseudonyms of the patients; add --keep-names, or export a run with "
+            "--synthetic-share 0"
+        )
+    gathered = GatheredCases(folder=folder, run=None, synthetic=[], real=[], real_licence=host_licence(source))
+    _read_real(cohort, gathered, {case.patient: case.patient for case in cohort.cases}, on_case)
+    gathered.notes.append(f"{folder}: is no run, so patients are exported without samples")
+    return gathered
+
+
+def _refuse_painted(cohort: Cohort) -> None:
+    """Refuse samples that were read as if they were images of patients, as where the folder above a run was given.
+
+    Raises:
+        RunError: an image lies in a run or in an export.
+    """
+    for folder in {folder for case in cohort.cases for folder in case.image_path.parents}:
+        if is_run(folder):
+            raise RunError(f"{folder}: is a run, and its samples are no patients; give this folder itself, or that of the patients")
+        if is_owned(folder, FolderKind.EXPORT):
+            raise RunError(f"{folder}: is an export, which may hold painted slices; give the folder of the patients that it was made from")
 
 
 def pseudonyms_for(run: RunFolder, patients: set[str], without: str) -> dict[str, str]:

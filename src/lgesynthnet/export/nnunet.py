@@ -16,6 +16,7 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.export.cases import ENDING, UNCHANGED, ExportCase, Origin, write_case
 from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, ExportContent, case_table, counts, export_identity, readable_json, write_export
 from lgesynthnet.export.folds import CaseLists
+from lgesynthnet.export.origin import IMAGE_CHANNEL, ORIGIN_CHANNEL
 from lgesynthnet.records import Label, OnCase
 from lgesynthnet.terms import Classes
 
@@ -49,6 +50,7 @@ class NnunetDataset:
         dataset_id: number of the data set, 1 to 999.
         lists: case ids of each fold; None writes no splits_final.json.
         provenance: versions and fingerprints of what made the cases; dataset.json records them.
+        origin_channel: whether each case gets a second channel that tells painted from real slices.
         notice: text of README.txt.
     """
 
@@ -58,6 +60,7 @@ class NnunetDataset:
     cases: Sequence[ExportCase]
     lists: Sequence[CaseLists] | None
     provenance: dict[str, Any]
+    origin_channel: bool
     notice: str
 
     @property
@@ -116,7 +119,7 @@ def write_nnunet(dataset: NnunetDataset, out: Path, on_case: OnCase | None = Non
     for case in dataset.cases:
         _check_step(case)
     dataset_json = _dataset_json(dataset)
-    files = {case.id: (f"{IMAGES}/{case.id}_0000{ENDING}", f"{LABELS}/{case.id}{ENDING}") for case in dataset.cases}
+    files = {case.id: _files_of(case, dataset) for case in dataset.cases}
     texts = {TABLE: case_table(dataset.cases, files), NOTICE: dataset.notice}
     if dataset.lists is not None:
         texts[SPLITS] = readable_json([{"train": lists.train, "val": lists.val} for lists in dataset.lists])
@@ -126,15 +129,27 @@ def write_nnunet(dataset: NnunetDataset, out: Path, on_case: OnCase | None = Non
         files=files,
         texts=texts,
         write=partial(write_case, stored_values=label_coding(dataset.classes, dataset.cases).stored_values),
-        record=dataset.provenance | counts(dataset.cases) | {"classes": dataset.classes.value, "identity": dataset_json[ENTRY]["identity"]},
+        record={
+            **dataset.provenance,
+            **counts(dataset.cases),
+            "classes": dataset.classes.value,
+            "origin_channel": dataset.origin_channel,
+            "identity": dataset_json[ENTRY]["identity"],
+        },
     )
     return target, write_export(target, content, on_case)
+
+
+def _files_of(case: ExportCase, dataset: NnunetDataset) -> tuple[str, ...]:
+    files = (f"{IMAGES}/{case.id}{IMAGE_CHANNEL}", f"{LABELS}/{case.id}{ENDING}")
+    return (*files, f"{IMAGES}/{case.id}{ORIGIN_CHANNEL}") if dataset.origin_channel else files
 
 
 def _dataset_json(dataset: NnunetDataset) -> dict[str, Any]:
     coding = label_coding(dataset.classes, dataset.cases)
     content: dict[str, Any] = {
-        "channel_names": {"0": "LGE"},  # nnU-Net normalises each case to z-scores unless the channel has a reserved name
+        # nnU-Net normalises each case to z-scores unless the channel has a reserved name, and noNorm leaves it as it is.
+        "channel_names": {"0": "LGE", "1": "noNorm"} if dataset.origin_channel else {"0": "LGE"},
         "labels": coding.names,
         "numTraining": len(dataset.cases),
         "file_ending": ENDING,

@@ -11,13 +11,22 @@ from lgesynthnet.run.licence import Licence
 from lgesynthnet.terms import LabelKind
 
 
-def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Licence, real: Licence, weights: str | None = None) -> str:
+def notice(
+    cases: Sequence[ExportCase],
+    provenance: dict[str, Any],
+    *,
+    hosts: Licence,
+    real: Licence,
+    weights: str | None = None,
+    origin_channel: bool = False,
+) -> str:
     """Text of README.txt.
 
     Args:
         provenance: versions and fingerprints of what made the synthetic cases.
         hosts, real: licence and credit of the hosts and of the real slices.
         weights: licence of the weights that painted, where it is another than the program's.
+        origin_channel: whether each case has a second channel that tells painted from real slices.
     """
     counts = {origin: sum(case.origin is origin for case in cases) for origin in Origin}
     lines = ["Late gadolinium enhancement slices for training a scar segmenter. Not for diagnosis.", ""]
@@ -37,6 +46,12 @@ def notice(cases: Sequence[ExportCase], provenance: dict[str, Any], *, hosts: Li
             f"real_*  {counts[Origin.REAL]} slices of patients {labels}. They are copies under their own licence:",
             f"        {terms(real)}",
             *([f"        {real_drawn}"] if real_drawn else []),
+        ]
+    if origin_channel:
+        lines += [
+            "",
+            "ID_0001 is the origin channel: 0 in a real slice; in a synthetic slice, 1 wherever the image is not empty. Give every image",
+            "that is predicted a channel of zeros: lgesynthnet export origin-channel IMAGES OUT",
         ]
     lines += [
         "",

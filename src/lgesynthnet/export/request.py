@@ -18,6 +18,7 @@ class ExportRequest:
     """Which cases to export.
 
     Attributes:
+        run: a run; or a folder of patients, which are then exported without samples.
         data: folder of the real patients; None means the folder of the hosts.
         all_samples: also export the samples that the filter rejected.
 
@@ -25,7 +26,7 @@ class ExportRequest:
         RunError: --data and --no-real are both given.
     """
 
-    run: Path = option(help="Run folder that `synthesize --out` wrote.", flags=("RUN",))
+    run: Path = option(help="Run folder that `synthesize --out` wrote; or a folder of patients, without samples.", flags=("RUN",))
     data: CohortSource | None = option(
         None, help="Folder of the real patients to export too.", flags=("--data",), default_text="the folder of the hosts"
     )
@@ -82,6 +83,7 @@ class NnunetRequest(ExportRequest):
         splits: JSON file with the patients of each part; train and val make one fold.
         folds: number of patient-level folds, drawn with `seed`.
         synthetic_share: share of synthetic slices in the training list of a fold, 0 to 1; None lists every sample once.
+        origin_channel: whether each case gets a second channel that tells painted from real slices.
 
     Raises:
         RunError: two options exclude each other.
@@ -94,6 +96,12 @@ class NnunetRequest(ExportRequest):
         Classes.ALL,
         help="One class for each label (all), nested regions in which the wall includes the scar (regions), or scar against all the rest "
         "(scar).",
+    )
+    origin_channel: bool = option(
+        False,
+        help="Add a second input channel: 1 in painted slices, 0 in real ones, so that a network does not take signs of painting for scar. "
+        "What is predicted later needs a channel of zeros, see `export origin-channel`.",
+        flags=("--origin-channel",),
     )
     splits: Path | None = option(
         None, help="JSON file with the patients of each part. Its train and val make one fold; the other parts are left out.", panel=FOLDS
@@ -127,3 +135,14 @@ class NnunetRequest(ExportRequest):
             raise RunError(
                 "--no-real leaves no real slice to mix with or to validate on; remove --no-real, or remove --folds and --synthetic-share"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginRequest:
+    """Which images to prepare for the prediction by a network that was trained with an origin channel.
+
+    Attributes:
+        images: folder of images that nnU-Net could predict without an origin channel, CASE_0000.nii.gz.
+    """
+
+    images: Path = option(help="Folder of images to predict, CASE_0000.nii.gz.", flags=("IMAGES",))

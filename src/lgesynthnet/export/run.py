@@ -61,14 +61,17 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
         cases=cases,
         lists=lists,
         provenance=provenance,
-        notice=notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence),
+        origin_channel=request.origin_channel,
+        notice=_notice(cases, provenance, gathered, origin_channel=request.origin_channel),
     )
     folder, damaged = write_nnunet(dataset, request.out, on_case)
     notes = [*count_notes(cases), *gathered.notes, *_fold_notes(lists, cases, mix)]
     if label_coding(request.classes, cases).lost_rv:
         notes.append("only the real slices or only the synthetic ones have an RV label, so the RV became background in all")
     notes += _no_reflow_note(request.classes, cases)
-    return ExportResult(folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists), *written_notes(damaged)))
+    return ExportResult(
+        folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists, request, gathered), *written_notes(damaged))
+    )
 
 
 def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = None) -> ExportResult:
@@ -77,7 +80,7 @@ def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = 
     _require_elsewhere(out, gathered)
     cases = [*gathered.real, *gathered.synthetic]
     provenance = _provenance(request, gathered, {})
-    text = notice(cases, provenance, hosts=gathered.host_licence, real=gathered.real_licence, weights=gathered.weights_licence)
+    text = _notice(cases, provenance, gathered)
     damaged = write_pairs(cases, out, provenance=provenance, notice=text, on_case=on_case)
     return ExportResult(folder=out, cases=len(cases), notes=(*count_notes(cases), *gathered.notes, *written_notes(damaged)))
 
@@ -88,7 +91,8 @@ def _require_elsewhere(out: Path, gathered: GatheredCases) -> None:
     Raises:
         RunError: see `require_outside`.
     """
-    require_outside(out, "run", gathered.run.path)
+    if gathered.run is not None:
+        require_outside(out, "run", gathered.run.path)
     for folder in gathered.real_folders:
         require_outside(out, "patients", folder)
 
@@ -99,7 +103,7 @@ def _with_splits_of_run(request: NnunetRequest, gathered: GatheredCases) -> Nnun
     Raises:
         RunError: the splits file of the run is not there any more.
     """
-    splits = gathered.run.plan.request.splits
+    splits = gathered.run.plan.request.splits if gathered.run is not None else None
     if splits is None or request.splits is not None or request.folds is not None or request.no_real:
         return request
     if not splits.is_file():
@@ -168,9 +172,20 @@ def _used_cases(gathered: GatheredCases, lists: list[CaseLists] | None, parts: M
             gathered.notes.append(f"{unused} {origin} cases were left out because no fold uses them")
     if not used:
         raise RunError(
-            f"{gathered.run.path}: none of its samples may train a model; make another run with `synthesize --splits FILE --part {TRAIN}`"
+            f"{gathered.folder}: none of its samples may train a model; make another run with `synthesize --splits FILE --part {TRAIN}`"
         )
     return used
+
+
+def _notice(cases: Sequence[ExportCase], provenance: dict[str, Any], gathered: GatheredCases, *, origin_channel: bool = False) -> str:
+    return notice(
+        cases,
+        provenance,
+        hosts=gathered.host_licence,
+        real=gathered.real_licence,
+        weights=gathered.weights_licence,
+        origin_channel=origin_channel,
+    )
 
 
 def run_provenance(run: RunFolder, label: LabelKind, *, all_samples: bool, names_kept: bool) -> dict[str, Any]:
@@ -191,7 +206,10 @@ def run_provenance(run: RunFolder, label: LabelKind, *, all_samples: bool, names
 
 
 def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str, Any]) -> dict[str, Any]:
-    of_run = run_provenance(gathered.run, request.label, all_samples=request.all_samples, names_kept=request.keep_names)
+    if gathered.run is None:
+        of_run: dict[str, Any] = {"version": __version__, "names": "kept"}
+    else:
+        of_run = run_provenance(gathered.run, request.label, all_samples=request.all_samples, names_kept=request.keep_names)
     real = {} if gathered.real_drawn_by is None else {"real_masks_drawn_by": gathered.real_drawn_by}
     return {**of_run, **real, **more}
 
@@ -232,13 +250,18 @@ def _fold_notes(lists: list[CaseLists] | None, cases: list[ExportCase], mix: Mix
     return notes
 
 
-def _nnunet_notes(folder: Path, lists: list[CaseLists] | None) -> list[str]:
-    notes = ["nnU-Net plans spacing, intensities and patch size from all cases of the folder, including the synthetic ones"]
+def _nnunet_notes(folder: Path, lists: list[CaseLists] | None, request: NnunetRequest, gathered: GatheredCases) -> list[str]:
+    notes = []
+    if gathered.synthetic:
+        notes.append("nnU-Net plans spacing, intensities and patch size from all cases of the folder, including the synthetic ones")
+    if request.origin_channel:
+        notes.append("what is predicted needs a second channel of zeros, too: lgesynthnet export origin-channel IMAGES OUT")
     if lists is not None:
         notes.append(
             f"copy {folder / SPLITS} to nnUNet_preprocessed/{folder.name} after preprocessing; recent versions of nnU-Net do this, "
             "unless a splits_final.json exists there"
         )
+    if lists is not None and gathered.synthetic:
         notes.append(
             f"train only folds 0 to {len(lists) - 1}: any other fold, or `all`, would validate on synthetic cases"
             if len(lists) > 1

@@ -37,6 +37,11 @@ HOSTS_CACHE = "hosts.json"
 CELL_LIMIT = 2**20  # characters; a caption or a prescription is far shorter, and a longer cell is no file of ours
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run, finished or not."""
+    return os.path.isfile(path / PLAN)  # also where the path is too long
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """One run, finished or not.
@@ -59,7 +64,7 @@ class RunFolder:
         Raises:
             RunError: the folder holds no plan, or one that this version cannot read.
         """
-        if not os.path.isfile(path / PLAN):  # also where the path is too long
+        if not is_run(path):
             raise RunError(f"{path}: is not a run folder (it has no {PLAN}); give the folder that `lgesynthnet synthesize --out` wrote")
         return cls(path, SynthesisPlan.read(path / PLAN))
 
