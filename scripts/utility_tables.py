@@ -22,7 +22,7 @@ from lgesynthnet.tables import markdown_table
 from lgesynthnet.terms import Arm
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "docs/evidence/utility.md", ROOT / "docs/start/when-does-it-help.md")
+PAGES = (ROOT / "docs/evidence/utility.md",)
 TABLE = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 AT_10, AT_20 = at_rate(0.10).name, at_rate(0.20).name
 Row = dict[str, str]

@@ -38,7 +38,8 @@ def painted_origin(image: Volume) -> UInt8[np.ndarray, "rows cols"]:
         image: file of one slice, in the orientation of the file.
     """
     shown = (image.stored[:, :, 0].T * np.float64(image.slope) + image.inter).astype(np.float32)
-    return binary_fill_holes(shown != 0).astype(np.uint8)
+    filled: UInt8[np.ndarray, "rows cols"] = binary_fill_holes(shown != 0).astype(np.uint8)
+    return filled
 
 
 @dataclass(frozen=True, kw_only=True)
