@@ -1,7 +1,7 @@
 """Trains the first weights of downstream segmenters, which ship in `weights/phantom`, on simulated patients alone.
 
-    lgesynthnet phantom runs/hearts --patients 200 --seed 7
-    python scripts/first_weights.py runs/hearts --work runs/first --out src/lgesynthnet/weights/phantom
+lgesynthnet phantom runs/hearts --patients 200 --seed 7
+python scripts/first_weights.py runs/hearts --work runs/first --out src/lgesynthnet/weights/phantom
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from factories import write_hosts
+from factories import ring_labels, write_hosts
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +28,6 @@ def real_data() -> Path:
 def emidec(real_data: Path) -> Path:
     """The 75 EMIDEC patients."""
     return real_data / "emidec"
-
-
-def ring_labels(side: int = 64, inner: float = 10, outer: float = 16, centre: tuple[float, float] | None = None) -> np.ndarray:
-    """(rows, cols) uint8: a cavity of radius `inner` pixels in a wall that reaches to `outer`."""
-    rows, cols = np.mgrid[:side, :side]
-    away = np.hypot(rows - (centre or (side / 2, side / 2))[0], cols - (centre or (side / 2, side / 2))[1])
-    return np.where(away <= inner, 1, np.where(away <= outer, 2, 0)).astype(np.uint8)
 
 
 @pytest.fixture

@@ -22,6 +22,13 @@ SIDE, SPACING_MM = 64, 1.5
 DTYPES = (np.int16, np.float32, np.uint8)
 
 
+def ring_labels(side: int = 64, inner: float = 10, outer: float = 16, centre: tuple[float, float] | None = None) -> np.ndarray:
+    """(rows, cols) uint8: a cavity of radius `inner` pixels in a wall that reaches to `outer`."""
+    rows, cols = np.mgrid[:side, :side]
+    away = np.hypot(rows - (centre or (side / 2, side / 2))[0], cols - (centre or (side / 2, side / 2))[1])
+    return np.where(away <= inner, 1, np.where(away <= outer, 2, 0)).astype(np.uint8)
+
+
 def ring_patient(seed: int, slices: int = 3, scar: bool = False, rv: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """One patient: a ring of dark wall round bright blood, in the style of the EMIDEC data.
 

@@ -137,16 +137,13 @@ def train_downstream_segmenter(
     settings: DownstreamTraining,
     *,
     on_progress: Callable[[int, int, float], None] | None = None,
-    monitor: Callable[[int, DownstreamSegmenter], None] | None = None,
-    monitor_every: int = 0,
 ) -> DownstreamSegmenter:
     """Train in `folder`, or continue from its last checkpoint.
 
     A cascade is two trainings: that of its wall segmenter in `folder/wall`, then that of its scar segmenter.
 
     Args:
-        on_progress, monitor_every: see `fit`.
-        monitor: called with the step and the segmenter so far.
+        on_progress: see `fit`.
     Raises:
         InputError: there is no real slice with scar.
         ModelError: `init` has another size.
@@ -171,10 +168,6 @@ def train_downstream_segmenter(
             views=recipe.views,
             finder=finder.fingerprint,
         )
-
-        def segmenter() -> DownstreamSegmenter:
-            return DownstreamSegmenter(network, kept, finder, wall_segmenter=wall_segmenter)
-
         decides = {
             "data": real.content,
             "added": None if painted is None else painted.content,
@@ -186,11 +179,10 @@ def train_downstream_segmenter(
             seed=settings.seed, origin=origin, stage=folder, decides=decides, device=settings.device, precision=settings.precision
         )
         task = CropTask(network, real, painted, settings)
-        watch = None if monitor is None else (lambda step: monitor(step, segmenter()))
-        fit(task, recipe.loop, folder, loop, on_progress=on_progress, monitor=watch, monitor_every=monitor_every)
+        fit(task, recipe.loop, folder, loop, on_progress=on_progress)
         extract_model_from_parallel(network, keep_fp32_wrapper=False)  # else its forward pass would stay in the training's bfloat16
         halve(network.cpu())
-        return segmenter()
+        return DownstreamSegmenter(network, kept, finder, wall_segmenter=wall_segmenter)
 
 
 def first_network(settings: DownstreamTraining) -> tuple[nn.Module, str]:
