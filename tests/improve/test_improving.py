@@ -216,7 +216,7 @@ def test_rounds_go_on_for_as_long_as_they_gain_and_their_samples_add_up(data, fe
     monkeypatch.setattr(deciding, "SMALLEST_GAIN", -1.0)  # so that any change is a gain
     monkeypatch.setattr(deciding, "LARGEST_LOSS", 1.0)
     improvement = Improvement.of(request(data, rounds=2, count=1), data / "gaining" / "run")
-    result = run_improvement(improvement, workers=2)
+    result = run_improvement(improvement)
     assert result.stopped == "all 2 rounds were made"
     assert result.samples == 2
     assert not result.advice.sentence.startswith("Do not")
@@ -225,3 +225,13 @@ def test_rounds_go_on_for_as_long_as_they_gain_and_their_samples_add_up(data, fe
     report = json.loads((improvement.out / "segmenter" / "reports.json").read_text())["downstream-segmenter"]
     assert report["names"] == ["N1", "N2", "P1", "P2"]
     assert len(set(report["samples"])) == 2
+
+
+@pytest.mark.long  # two new processes import torch
+def test_two_workers_end_with_the_same_bytes(data, finished):
+    whole, _ = finished
+    side_by_side = Improvement.of(whole.request, data / "workers" / "run")
+    run_improvement(side_by_side, workers=2)
+    ours, theirs = tree(side_by_side.out), tree(whole.out)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
