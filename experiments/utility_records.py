@@ -15,53 +15,48 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from lgesynthnet.evaluate.utility.scores import SliceScore
+from lgesynthnet.files.manifest import FolderKind
+from lgesynthnet.files.owned import claimed
+from lgesynthnet.files.writing import write_json
 
-ABOUT = ("arm", "scarred", "healthy", "draw", "real_slices", "added_slices", "seconds")
+PARTS = ("slices", "training_slices")
 SCORES = tuple(field.name for field in fields(SliceScore))
 LISTS = ("predicted_at_mm2", "overlap_at_mm2")
 
 
 def pack(folder: Path, table: Path) -> None:
-    """Write one row for each slice of each record of a folder."""
+    """Write one row for each slice of each record of a folder; what else a record holds stands in its first row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("run", "patients", *ABOUT, "part", *SCORES))
+    writer.writerow(("run", "about", "part", *SCORES))
     for path in sorted(folder.glob("runs/*/record.json")):
         record = json.loads(path.read_text())
-        about = [record[name] for name in ABOUT]
-        for part in ("slices", "training_slices"):
+        about = json.dumps({name: value for name, value in record.items() if name not in PARTS})
+        for part in PARTS:
             for row in record[part]:
-                cells = [" ".join(f"{value:g}" for value in row[name]) if name in LISTS else row.get(name) for name in SCORES]
-                writer.writerow((path.parent.name, " ".join(record["patients"]), *about, part, *cells))
+                cells = [" ".join(f"{value:g}" for value in row[name]) if name in LISTS else json.dumps(row.get(name)) for name in SCORES]
+                writer.writerow((path.parent.name, about, part, *cells))
+                about = ""
     table.parent.mkdir(parents=True, exist_ok=True)
     table.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
 
 
 def unpack(table: Path, folder: Path) -> None:
-    """Write the records again; a record that is there already stays as it is."""
-    records: dict[str, dict[str, object]] = {}
+    """Write the records again, into a folder that the program may continue; a record that is there already stays as it is."""
+    records: dict[str, dict[str, Any]] = {}
     for row in csv.DictReader(io.StringIO(gzip.decompress(table.read_bytes()).decode())):
-        about = {name: row[name] if name == "arm" else float(row[name]) if name == "seconds" else int(row[name]) for name in ABOUT}
-        empty = {**about, "patients": row["patients"].split(), "slices": [], "training_slices": []}
-        record = records.setdefault(row["run"], empty)
-        scores = {name: _value(name, row[name]) for name in SCORES}
-        record[row["part"]].append({name: value for name, value in scores.items() if value is not None or name == "hd95_mm"})
-    for name, record in records.items():
-        path = folder / "runs" / name / "record.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(record))
-
-
-def _value(name: str, cell: str) -> object:
-    if name in LISTS:
-        return [float(number) for number in cell.split()]
-    if name == "patient" or not cell:
-        return cell or None
-    number = float(cell)
-    return int(number) if name in ("index", "lesions", "found_lesions", "called_lesions", "right_lesions") else number
+        if row["about"]:
+            records[row["run"]] = json.loads(row["about"]) | {part: [] for part in PARTS}
+        scores = {name: [float(value) for value in row[name].split()] if name in LISTS else json.loads(row[name]) for name in SCORES}
+        records[row["run"]][row["part"]].append(scores)
+    with claimed(folder.parent, FolderKind.BENCHMARK, finishes=False):
+        for name, record in records.items():
+            path = folder / "runs" / name / "record.json"
+            if not path.exists():
+                write_json(path, record)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.devices import training_precision
-from lgesynthnet.segmenter.downstream import ROLE
+from lgesynthnet.segmenter.downstream import first_weights_part
 from lgesynthnet.terms import WallFrom
 from lgesynthnet.train.examples.slices import slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
@@ -34,7 +34,7 @@ def main() -> None:
     recipe = replace(DOWNSTREAM["cpu"], loop=replace(DOWNSTREAM["cpu"].loop, steps=STEPS))
     reports = json.loads((arguments.out / "reports.json").read_text(encoding="utf-8"))
     for kind in KINDS:
-        name, began = f"{ROLE}-{kind}", time.monotonic()
+        name, began = first_weights_part(kind), time.monotonic()
         precision = training_precision("cpu")
         settings = DownstreamTraining(recipe=recipe, wall_from=kind, precision=precision)
         train_downstream_segmenter(slices, None, arguments.work / name, settings).save(arguments.out / name)

@@ -48,6 +48,12 @@ def scar_of(labels: Shaped[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
     return np.asarray((labels == Label.SCAR) | (labels == Label.NO_REFLOW))
 
 
+def without_scar(labels: Shaped[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+    """Cavity and whole wall alone, of the same shape: scar becomes wall, and everything else background."""
+    tissue = np.where(wall_of(labels), Label.WALL, np.where(labels == Label.CAVITY, Label.CAVITY, Label.BACKGROUND))
+    return np.asarray(tissue.astype(np.uint8))
+
+
 class ViewSource(StrEnum):
     """How the radiological view of a file was found, the most reliable way first."""
 

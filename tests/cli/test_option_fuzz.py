@@ -60,7 +60,7 @@ def options_of(command: str) -> list[str]:
     found = get_command(app)
     for word in command.split():
         found = found.commands[word]
-    return [opt for parameter in found.params for opt in parameter.opts if opt.startswith("--")]
+    return ["--help", *(opt for parameter in found.params for opt in parameter.opts if opt.startswith("--"))]
 
 
 @pytest.fixture(scope="module")

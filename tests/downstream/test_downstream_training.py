@@ -17,7 +17,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.downstream.card import licence_of_segmenter
 from lgesynthnet.downstream.jobs import READINGS
 from lgesynthnet.downstream.patients import choose_patients, choose_samples
-from lgesynthnet.downstream.preparing import of_patients, painted_slices_path, plan_trainings, prepare, real_slices_path
+from lgesynthnet.downstream.preparing import painted_slices_path, plan_trainings, prepare, real_slices_path
 from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.downstream.training import STAGE, train_downstream
 from lgesynthnet.files.lock import LOCK
@@ -64,8 +64,8 @@ def test_each_fold_learns_from_other_patients_than_it_reads(trained, reports, na
         read = json.loads((work / fold["name"] / READINGS).read_text())["readings"]
         assert {entry["patient"] for entry in read} == set(fold["held_out"])
         plan = read_note(work / fold["name"]).plan  # what the checkpoint says that it was trained on
-        assert plan["data"] == of_patients(real, frozenset(fold["patients"])).content
-        assert plan["added"] == of_patients(painted, frozenset(fold["patients"])).content
+        assert plan["data"] == real.of(fold["patients"]).content
+        assert plan["added"] == painted.of(fold["patients"]).content
 
 
 def test_the_default_threshold_is_that_of_a_false_positive_rate_of_a_tenth(trained, reports):
@@ -83,7 +83,7 @@ def test_too_few_slices_without_scar_set_no_threshold_and_train_no_fold(trained)
     assert [training.name for training in trainings] == ["final"]
     assert "0 slices without scar" in notes[0]
     others = sorted(set(few.patients))[1:]
-    trainings, notes = plan_trainings(of_patients(real, frozenset(real.patients) - set(others)), seed=0)
+    trainings, notes = plan_trainings(real.of(frozenset(real.patients) - set(others)), seed=0)
     assert [training.name for training in trainings] == ["final"]
     assert "one patient with scar" in notes[0]
 

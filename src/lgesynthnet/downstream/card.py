@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lgesynthnet.downstream.preparing import PreparedTraining, slices_without_scar
-from lgesynthnet.downstream.request import DownstreamRequest
+from lgesynthnet.downstream.preparing import PreparedTraining
+from lgesynthnet.downstream.request import PHANTOM, DownstreamRequest
 from lgesynthnet.model_store import OWN_LICENCE, licence_of, shipped_or_path
 from lgesynthnet.options import words
 from lgesynthnet.run.licence import host_licence, licence_of_weights
 from lgesynthnet.terms import Precision, WallFrom
+from lgesynthnet.train.options import RANDOM_WEIGHTS
 
 RESEARCH_ONLY = "Research software, not for diagnosis."
 _OF_WALL = {
@@ -39,12 +40,12 @@ class CardFacts:
 def model_card(facts: CardFacts, prepared: PreparedTraining, request: DownstreamRequest) -> str:
     """Text of README.md."""
     licence = licence_of_segmenter(prepared, request)
-    has_scar = prepared.has_scar
+    has_scar = prepared.real.has_scar
     painted = sum(len(samples.rows) for samples in prepared.samples)
     start = "random weights" if request.first_weights is None else f"the weights `{request.first_weights.name}`"
     learnt = (
         f"It learnt from {len(has_scar)} patients, {sum(has_scar.values())} of them with scar: {len(prepared.real)} slices, "
-        f"{slices_without_scar(prepared.real)} of them with a wall and without scar."
+        f"{prepared.real.free_of_scar.sum()} of them with a wall and without scar."
     )
     if painted:
         told = "a second input channel said which these are" if request.origin else "mixed in without telling which these are"
@@ -108,7 +109,7 @@ def shared_command(request: DownstreamRequest) -> str:
         device="auto",
         splits=Path("SPLITS") if request.splits else None,
         samples=("RUN",) * len(request.samples) if request.samples else None,
-        init=request.init if request.init in ("phantom", "none") else "INIT",
+        init=request.init if request.init in (PHANTOM, RANDOM_WEIGHTS) else "INIT",
     )
     return shlex.join(["lgesynthnet", "train", "downstream", *words(shared)])
 

@@ -7,21 +7,19 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lgesynthnet.devices import usable_device
-from lgesynthnet.downstream.preparing import PreparedTraining, prepare, slices_without_scar
+from lgesynthnet.downstream.preparing import PreparedTraining, prepare
 from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.downstream.training import check_request, steps_of, workers_of
 from lgesynthnet.records import OnCase
 from lgesynthnet.segmenter.downstream import DownstreamSegmenter, DownstreamSettings, build_downstream, shipped_finder
 from lgesynthnet.segmenter.operating_points import read_slices
 from lgesynthnet.terms import Precision, WallFrom
-from lgesynthnet.threads import one_thread
 from lgesynthnet.train.segmenters.downstream import CropTask, DownstreamTraining, first_network
+from lgesynthnet.train.timing import seconds_per_step
 
-TIMED_STEPS = 3
 COPIES = 4  # of the weights in a checkpoint: the weights, their average, and two moments of the optimiser
 MEBIBYTE = 2**20
 
@@ -40,17 +38,18 @@ def estimate(request: DownstreamRequest, *, on_case: OnCase | None = None) -> st
         slices_bytes = sum(path.stat().st_size for path in Path(scratch).iterdir())
     network, _ = first_network(settings)
     weights = sum(parameter.numel() for parameter in network.parameters()) * (2 if settings.wall_from is WallFrom.CASCADE else 1)
-    step_seconds = _seconds_per_step(network, prepared, settings)
+    task = CropTask(network.to(usable_device(settings.device)).train(), prepared.real, prepared.painted, settings)
+    step_seconds = seconds_per_step(task, settings.recipe.loop.batch, settings.precision)
     patient_seconds = _seconds_per_patient(network, prepared, settings)
     trainings, workers = prepared.trainings, workers_of(request, len(prepared.trainings))
     seconds = [steps_of(settings) * step_seconds + len(training.held_out) * patient_seconds for training in trainings]
     minutes = max(sum(seconds) / workers, math.ceil(len(trainings) / workers) * min(seconds)) / 60
     disk = slices_bytes + len(trainings) * COPIES * 4 * weights + 2 * 2 * weights
-    has_scar = prepared.has_scar
+    has_scar = prepared.real.has_scar
     painted = sum(len(samples.rows) for samples in prepared.samples)
     lines = [
         f"learns from {len(has_scar)} patients, {sum(has_scar.values())} with scar: {len(prepared.real)} slices, "
-        f"{slices_without_scar(prepared.real)} of them with a wall and without scar",
+        f"{prepared.real.free_of_scar.sum()} of them with a wall and without scar",
         f"and from {painted} painted slices, {'marked by the origin channel' if settings.origin else 'not marked'}"
         if painted
         else "no samples",
@@ -68,22 +67,6 @@ def estimate(request: DownstreamRequest, *, on_case: OnCase | None = None) -> st
 def _training_line(name: str, patients: int, held_out: int, steps: int) -> str:
     then = f", then reads the {held_out} others to set thresholds" if held_out else ", and is kept"
     return f"training {name}: {steps} steps on {patients} patients{then}"
-
-
-def _seconds_per_step(network: torch.nn.Module, prepared: PreparedTraining, settings: DownstreamTraining) -> float:
-    """The fastest of a few real training steps."""
-    device = usable_device(settings.device)
-    task = CropTask(network.to(device).train(), prepared.real, prepared.painted, settings)
-    seconds = []
-    with one_thread():
-        for step in range(TIMED_STEPS):
-            began = time.monotonic()
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision is Precision.BF16):
-                loss = task.loss(np.random.default_rng(step), settings.recipe.loop.batch)
-            torch.autograd.backward(loss)
-            float(loss.detach())  # a GPU is waited for
-            seconds.append(time.monotonic() - began)
-    return min(seconds)
 
 
 def _seconds_per_patient(network: torch.nn.Module, prepared: PreparedTraining, settings: DownstreamTraining) -> float:

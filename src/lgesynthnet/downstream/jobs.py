@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from safetensors.torch import save
 
 from lgesynthnet.data.cohort import Cohort
-from lgesynthnet.downstream.preparing import Training, of_patients, painted_slices_path, real_slices_path
+from lgesynthnet.downstream.preparing import Training, painted_slices_path, real_slices_path
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files.reading import checked, read_json
 from lgesynthnet.files.writing import replaced_folder, write_json
@@ -119,11 +119,11 @@ def training_slices(job: TrainingJob) -> tuple[SliceDataset, SliceDataset | None
     Raises:
         InputError: a prepared file is damaged, or no slice is left.
     """
-    real = of_patients(read_slice_dataset(real_slices_path(job.folder)), job.training.patients)
-    if real is None:
+    real = read_slice_dataset(real_slices_path(job.folder)).of(job.training.patients)
+    if not len(real):
         raise InputError(f"{job.place}: its patients have no usable slice; `lgesynthnet verify` says why")
-    painted = read_slice_dataset(painted_slices_path(job.folder)) if job.has_samples else None
-    return real, None if painted is None else of_patients(painted, job.training.patients)
+    painted = read_slice_dataset(painted_slices_path(job.folder)).of(job.training.patients) if job.has_samples else None
+    return real, painted if painted is not None and len(painted) else None
 
 
 def _readings(job: TrainingJob, segmenter: DownstreamSegmenter) -> list[SliceReading]:

@@ -13,8 +13,9 @@ from lgesynthnet.downstream.preparing import PreparedTraining
 from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.files.writing import remove_folder, write_bytes, write_json
 from lgesynthnet.model_store import patients_behind
+from lgesynthnet.segmenter.calibration import RATES
 from lgesynthnet.segmenter.downstream import ROLE, WALL_PART, DownstreamSegmenter, OperatingPoint
-from lgesynthnet.segmenter.operating_points import RATES, SliceReading, share_called
+from lgesynthnet.segmenter.operating_points import SliceReading, share_called
 from lgesynthnet.train.packing import CARD, REPORTS
 from lgesynthnet.train.segmenters.downstream import DownstreamTraining
 from lgesynthnet.train.work import MODEL, require_whole

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lgesynthnet.downstream.patients import ChosenPatients, ChosenSamples, choose_patients, choose_samples, content_of, sample_stacks
 from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.errors import InputError
 from lgesynthnet.export.folds import patient_folds
-from lgesynthnet.records import OnCase, wall_of
-from lgesynthnet.segmenter.operating_points import RATES, slices_needed
+from lgesynthnet.records import OnCase
+from lgesynthnet.segmenter.calibration import RATES
+from lgesynthnet.segmenter.operating_points import slices_needed
 from lgesynthnet.train.examples.files import PreparedFile
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, slice_dataset, write_slice_dataset
 from lgesynthnet.train.request import NO_SCAR
@@ -55,11 +54,6 @@ class PreparedTraining:
     trainings: tuple[Training, ...]
     notes: tuple[str, ...]
 
-    @property
-    def has_scar(self) -> dict[str, bool]:
-        """Each training patient -> whether any slice holds scar."""
-        return patients_with_scar(self.real)
-
 
 def prepare(request: DownstreamRequest, folder: Path, *, on_case: OnCase | None = None, on_note: Note | None = None) -> PreparedTraining:
     """Check and read the patients and the samples, and write their slices into `folder`, where they are not there already.
@@ -80,7 +74,7 @@ def prepare(request: DownstreamRequest, folder: Path, *, on_case: OnCase | None 
     real = slice_dataset(
         chosen.cohort, real_slices_path(folder), patients=chosen.patients, on_case=on_case, may_change=True, on_note=on_note
     )
-    has_scar = patients_with_scar(real)
+    has_scar = real.has_scar
     if not any(has_scar.values()):
         raise InputError(f"{request.data.root}: {NO_SCAR}")
     if unread := sorted(set(chosen.patients) - set(has_scar)):
@@ -102,9 +96,9 @@ def plan_trainings(real: SliceDataset, seed: int) -> tuple[tuple[Training, ...],
     Returns:
         The trainings, and notes on what is left out.
     """
-    has_scar = patients_with_scar(real)
+    has_scar = real.has_scar
     final = Training(name=FINAL, patients=frozenset(has_scar))
-    scarred, free = sum(has_scar.values()), slices_without_scar(real)
+    scarred, free = sum(has_scar.values()), int(real.free_of_scar.sum())
     if scarred < FOLDS:
         return (final,), [f"one patient with scar makes no {FOLDS} folds, so no threshold is set; 0.5 stays"]
     if free < slices_needed(max(RATES)):
@@ -115,25 +109,6 @@ def plan_trainings(real: SliceDataset, seed: int) -> tuple[tuple[Training, ...],
         final,
         *(Training(name=f"fold-{i}", patients=fold.train, held_out=tuple(sorted(fold.val))) for i, fold in enumerate(folds)),
     ), []
-
-
-def of_patients(slices: SliceDataset, patients: frozenset[str]) -> SliceDataset | None:
-    """The slices of these patients; None where there is none."""
-    index = np.flatnonzero([name in patients for name in slices.patients])
-    return slices.taken(index) if len(index) else None
-
-
-def patients_with_scar(real: SliceDataset) -> dict[str, bool]:
-    """Each patient -> whether any slice holds scar."""
-    scarred: dict[str, bool] = {}
-    for name, has_scar in zip(real.patients, real.scarred.tolist(), strict=True):
-        scarred[name] = scarred.get(name, False) or has_scar
-    return scarred
-
-
-def slices_without_scar(real: SliceDataset) -> int:
-    """Number of slices with a labelled wall and no scar."""
-    return int((wall_of(real.labels).any(axis=(1, 2)) & ~real.scarred).sum())
 
 
 def real_slices_path(folder: Path) -> Path:
@@ -148,11 +123,7 @@ def painted_slices_path(folder: Path) -> Path:
 
 def _painted(samples: list[ChosenSamples], folder: Path) -> SliceDataset:
     path, fingerprint = painted_slices_path(folder), content_of(samples)
-    try:
-        is_ready = PreparedFile(path).fingerprint == fingerprint
-    except InputError:  # missing or damaged
-        is_ready = False
-    if not is_ready:
+    if not PreparedFile(path).is_made_of(fingerprint):
         places = ", ".join(str(each.run.path) for each in samples)
         write_slice_dataset(sample_stacks(samples), path, source=f"samples of {places}", place=places, fingerprint=fingerprint)
     return read_slice_dataset(path)

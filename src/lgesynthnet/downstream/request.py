@@ -9,8 +9,9 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.options import option
 from lgesynthnet.terms import DownstreamRecipeName, Precision, WallFrom
+from lgesynthnet.train.options import RANDOM_WEIGHTS, first_weights_of
 
-PHANTOM, NONE = "phantom", "none"  # of --init
+PHANTOM = "phantom"  # of --init
 HOW = "How to train"
 
 
@@ -76,7 +77,7 @@ class DownstreamRequest:
 
     def __post_init__(self) -> None:
         if not self.init:
-            raise RunError(f"--init: is empty; give {PHANTOM}, {NONE} or a folder")
+            raise RunError(f"--init: is empty; give {PHANTOM}, {RANDOM_WEIGHTS} or a folder")
         if not 0 <= self.seed < 2**63:
             raise RunError(f"--seed {self.seed}: must be in [0, 2^63)")
         if self.workers is not None and self.workers < 1:
@@ -90,7 +91,7 @@ class DownstreamRequest:
     @property
     def first_weights(self) -> Path | None:
         """The model or the folder that `init` names; None for random weights."""
-        return None if self.init == NONE else Path(self.init)
+        return first_weights_of(self.init)
 
     @property
     def run_folders(self) -> tuple[Path, ...]:

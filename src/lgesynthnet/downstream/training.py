@@ -16,8 +16,9 @@ from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed, require_claimable, require_outside
 from lgesynthnet.model_store import OWN_LICENCE
+from lgesynthnet.segmenter.calibration import RATES
 from lgesynthnet.segmenter.downstream import OperatingPoint
-from lgesynthnet.segmenter.operating_points import RATES, SliceReading, set_points, slices_needed
+from lgesynthnet.segmenter.operating_points import SliceReading, set_points, slices_needed
 from lgesynthnet.terms import Precision, WallFrom
 from lgesynthnet.train.checkpoint import read_note
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, first_network

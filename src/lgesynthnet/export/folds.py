@@ -69,13 +69,21 @@ def patient_folds(has_scar: Mapping[str, bool], count: int, seed: int, *, train_
         raise RunError(
             f"--folds {count}: {len(has_scar)} patients can be divided into 2 to {len(has_scar)} folds; change --folds or give --splits"
         )
-    rng = np.random.default_rng(seed)
+    patients = frozenset(has_scar) | frozenset(train_only)
+    parts = map(frozenset, spread_patients(has_scar, count, np.random.default_rng(seed)))
+    return [Fold(train=patients - part, val=part) for part in parts]
+
+
+def spread_patients(has_scar: Mapping[str, bool], count: int, rng: np.random.Generator) -> list[list[str]]:
+    """The patients in `count` parts at random, those with scar and those without spread evenly over the parts.
+
+    The order of the names in `has_scar` does not matter.
+    """
     ordered: list[str] = []
     for with_scar in (True, False):
         names = sorted(name for name, scarred in has_scar.items() if scarred is with_scar)
         ordered += [names[i] for i in rng.permutation(len(names))]
-    patients = frozenset(ordered) | frozenset(train_only)
-    return [Fold(train=patients - frozenset(ordered[i::count]), val=frozenset(ordered[i::count])) for i in range(count)]
+    return [sorted(ordered[part::count]) for part in range(count)]
 
 
 def case_lists(folds: Sequence[Fold], cases: Sequence[ExportCase], mix: Mix) -> list[CaseLists]:

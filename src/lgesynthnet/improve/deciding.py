@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from lgesynthnet.evaluate.intervals import Interval, estimate
 from lgesynthnet.evaluate.utility.metrics import AUC, Metric, at_rate, metrics_named
-from lgesynthnet.evaluate.utility.operating_points import RATES
 from lgesynthnet.evaluate.utility.paired import Resampling
 from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient
+from lgesynthnet.segmenter.calibration import RATES
 
 SMALLEST_GAIN, LARGEST_LOSS = 0.02, 0.01
 DICE_METRIC, AUC_METRIC = at_rate(RATES[0]), metrics_named([AUC])[0]

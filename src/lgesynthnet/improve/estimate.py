@@ -9,14 +9,15 @@ from pathlib import Path
 
 import torch
 
-from lgesynthnet.benchmark.utility.estimate import SECONDS_PER_SAMPLE, SECONDS_PER_SLICE, seconds_per_step
+from lgesynthnet.benchmark.utility.estimate import SECONDS_PER_SAMPLE, SECONDS_PER_SLICE
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import require_claimable
 from lgesynthnet.improve.setup import Improvement, scarred_patients
-from lgesynthnet.records import OnCase, wall_of
+from lgesynthnet.records import OnCase
 from lgesynthnet.segmenter.downstream import build_downstream
-from lgesynthnet.terms import Precision, WallFrom
+from lgesynthnet.terms import WallFrom
 from lgesynthnet.train.segmenters.downstream import CropTask
+from lgesynthnet.train.timing import seconds_per_step
 
 ATTEMPTS_PER_KEPT = 3  # the filter keeps about two thirds of the samples, and about half of these are hard
 SECONDS_PER_STACK = 1.5  # to find the RV insertions
@@ -40,7 +41,7 @@ def estimate(improvement: Improvement, *, workers: int, on_case: OnCase | None =
     parts = 2 if training.wall_from is WallFrom.CASCADE else 1
     torch.manual_seed(0)
     task = CropTask(network, real, None, training)
-    step = seconds_per_step(task, training.recipe.loop.batch, fast=training.precision is Precision.BF16)
+    step = seconds_per_step(task, training.recipe.loop.batch, training.precision)
     sets = request.rounds + 1 + request.control
     side_by_side = math.ceil(folds / min(workers, folds))
     training_seconds = (sets * side_by_side + 1) * step * training.recipe.loop.steps * parts
@@ -49,7 +50,7 @@ def estimate(improvement: Improvement, *, workers: int, on_case: OnCase | None =
     painting_seconds = paintings * request.count * ATTEMPTS_PER_KEPT * (SECONDS_PER_SAMPLE + SECONDS_PER_SLICE)
     weights = sum(parameter.numel() for parameter in network.parameters()) * parts
     disk = (sets * folds + 1) * COPIES_OF_WEIGHTS * 4 * weights + paintings * request.count * ATTEMPTS_PER_KEPT * BYTES_PER_SAMPLE
-    hosts = int((wall_of(real.labels).any(axis=(1, 2)) & ~real.scarred).sum())
+    hosts = int(real.free_of_scar.sum())
     minutes = (training_seconds + reading_seconds + painting_seconds) / 60
     return "\n".join(
         [

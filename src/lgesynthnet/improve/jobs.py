@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel
 
 from lgesynthnet.benchmark.records import read_record
@@ -49,7 +48,7 @@ def train_fold(improvement: Improvement, training_set: TrainingSet, fold: int) -
         return
     real = improvement.real()
     held_out = improvement.folds(real)[fold]
-    mine = real.taken(np.flatnonzero([name not in held_out for name in real.patients]))
+    mine = real.of(set(improvement.patients).difference(held_out))
     painted = painted_slices(improvement, training_set.runs, held_out)
     cohort = improvement.cohort()
     with one_thread():

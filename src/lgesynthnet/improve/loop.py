@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.benchmark.jobs import Executor, executor
-from lgesynthnet.evaluate.utility.operating_points import RATES, cut_off
+from lgesynthnet.evaluate.utility.operating_points import cut_off
 from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed
@@ -23,6 +23,7 @@ from lgesynthnet.improve.samples import kept_rows
 from lgesynthnet.improve.setup import SEGMENTER, Improvement, TrainingSet, control_name, round_name
 from lgesynthnet.improve.tables import write_tables
 from lgesynthnet.run.folder import HOSTS_CACHE
+from lgesynthnet.segmenter.calibration import RATES
 from lgesynthnet.segmenter.downstream import OperatingPoint
 
 

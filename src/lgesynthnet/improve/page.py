@@ -9,7 +9,6 @@ from pathlib import Path
 from markupsafe import Markup
 
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.utility.operating_points import RATES
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.improve.cells import Axis
 from lgesynthnet.improve.deciding import (
@@ -35,6 +34,7 @@ from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import Panel, sample_panels
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.pseudonyms import number_patients
+from lgesynthnet.segmenter.calibration import RATES
 
 TEMPLATES = Path(__file__).parent / "templates"
 REPORT = "report.html"

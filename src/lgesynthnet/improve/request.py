@@ -9,8 +9,8 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.options import option
 from lgesynthnet.terms import DownstreamRecipeName, Prior, WallFrom
+from lgesynthnet.train.options import RANDOM_WEIGHTS, first_weights_of
 
-RANDOM_WEIGHTS = "none"  # of --init
 PAINTING, TRAINING = "What to paint, and which samples to keep", "How to train"
 
 
@@ -95,4 +95,4 @@ class ImproveRequest:
     @property
     def first_weights(self) -> Path | None:
         """The model or the folder that `init` names; None for random weights."""
-        return None if self.init == RANDOM_WEIGHTS else Path(self.init)
+        return first_weights_of(self.init)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lgesynthnet.evaluate.utility.operating_points import RATES, cut_off
+from lgesynthnet.evaluate.utility.operating_points import cut_off
 from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.improve.deciding import Advice, Change, advise, change
 from lgesynthnet.improve.misses import Findings
 from lgesynthnet.improve.setup import TrainingSet
+from lgesynthnet.segmenter.calibration import RATES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from lgesynthnet.data.cohort import open_cohort
-from lgesynthnet.errors import InputError
 from lgesynthnet.files.manifest import digest
 from lgesynthnet.improve.setup import Improvement
 from lgesynthnet.records import Stack
@@ -31,7 +29,7 @@ def prepare_samples(improvement: Improvement, run: str) -> None:
     folder = RunFolder.open(improvement.out / run)
     path = improvement.prepared / f"{run}.safetensors"
     fingerprint = digest(f"{folder.plan.hash} {' '.join(row.id for row in rows)}".encode())[:16]
-    if not _is_prepared(path, fingerprint):
+    if not PreparedFile(path).is_made_of(fingerprint):
         wanted = {row.id for row in rows}
         write_slice_dataset(
             _stacks(folder, wanted), path, source=f"{len(rows)} samples of {run}", place=str(folder.path), fingerprint=fingerprint
@@ -66,10 +64,3 @@ def _stacks(folder: RunFolder, wanted: Collection[str]) -> Iterator[Stack]:
     for case in cohort.cases:
         if case.patient in wanted:
             yield cohort.read(case)
-
-
-def _is_prepared(path: Path, fingerprint: str) -> bool:
-    try:
-        return PreparedFile(path).fingerprint == fingerprint
-    except InputError:  # missing or damaged
-        return False

@@ -18,12 +18,12 @@ from lgesynthnet.improve.misses import Levels
 from lgesynthnet.improve.request import ImproveRequest
 from lgesynthnet.model.settings import Conditioning
 from lgesynthnet.model_store import exists, part_folder, patients_behind, read_settings, shipped_or_path
-from lgesynthnet.records import OnCase, wall_of
+from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import HOSTS_CACHE
-from lgesynthnet.segmenter.downstream import ROLE
+from lgesynthnet.segmenter.downstream import first_weights_part
 from lgesynthnet.synthesis.painters import BASELINE, model_folder
-from lgesynthnet.terms import WallFrom
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, slice_dataset
+from lgesynthnet.train.options import RANDOM_WEIGHTS
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining
 
 TRAIN = "train"
@@ -180,7 +180,7 @@ class Improvement:
 
 def scarred_patients(real: SliceDataset) -> list[str]:
     """Names of the patients with scar, sorted."""
-    return sorted({name for name, has_scar in zip(real.patients, real.scarred, strict=True) if has_scar})
+    return sorted(name for name, has_scar in real.has_scar.items() if has_scar)
 
 
 def require_enough(real: SliceDataset, request: ImproveRequest) -> None:
@@ -197,7 +197,7 @@ def require_enough(real: SliceDataset, request: ImproveRequest) -> None:
         )
     if request.folds is not None and request.folds > len(scarred):
         raise InputError(f"--folds {request.folds}: only {len(scarred)} patients have scar, and each fold holds one out; give fewer")
-    if not (wall_of(real.labels).any(axis=(1, 2)) & ~real.scarred).any():
+    if not real.free_of_scar.any():
         raise InputError(
             f"{request.splits}: every labelled slice of {TRAIN} holds scar, so there is nothing to paint into, and no false-positive rate; "
             "add patients with slices that are free of scar"
@@ -212,16 +212,13 @@ def fold_count(real: SliceDataset, request: ImproveRequest) -> int:
 def _check_models(request: ImproveRequest, patients: set[str]) -> None:
     """No model may have met a patient: the folds would flatter it, and a test would be worth nothing."""
     if request.first_weights is not None:
-        kind = WallFrom.CROP if request.wall_from is WallFrom.CROP else WallFrom.KNOWN_WALL
-        place = part_folder(request.first_weights, f"{ROLE}-{kind}")
-        if not exists(place / "config.json"):
-            raise ModelError(
-                f"--init {request.init}: holds no {ROLE}-{kind}; give a folder that does, or --init none for random first weights"
-            )
+        part = first_weights_part(request.wall_from)
+        if not exists(part_folder(request.first_weights, part) / "config.json"):
+            raise ModelError(f"--init {request.init}: holds no {part}; give a folder that does, or --init none for random first weights")
     if request.model != BASELINE:
         model_folder(request.model)
     for option, model in (("--model", request.model), ("--init", request.init)):
-        if model in (BASELINE, "none"):
+        if model in (BASELINE, RANDOM_WEIGHTS):
             continue
         behind = patients_behind(model)
         if behind is None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.metrics import FALSE_POSITIVE_RATE, Metric, at_rate, metrics_named
-from lgesynthnet.evaluate.utility.operating_points import RATES
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.improve.cells import CELLS, Axis, counts, traits_of_prescription
 from lgesynthnet.improve.deciding import AUC_METRIC, DICE_METRIC, Change, change, value
@@ -15,6 +14,7 @@ from lgesynthnet.improve.results import LoopResult, RoundResult
 from lgesynthnet.improve.setup import Improvement
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_row import SampleRow
+from lgesynthnet.segmenter.calibration import RATES
 from lgesynthnet.tables import csv_text
 
 ROUNDS, CELLS_TABLE = "rounds.csv", "cells.csv"

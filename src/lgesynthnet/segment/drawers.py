@@ -11,7 +11,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.errors import InputError
 from lgesynthnet.model_store import notice_licence, part_folder, require_complete, shipped_or_path
-from lgesynthnet.records import Label, Stack, wall_of
+from lgesynthnet.records import Label, Stack, without_scar
 from lgesynthnet.segment.request import SegmentRequest
 from lgesynthnet.segment.walls import KnownWalls, open_walls
 from lgesynthnet.segmenter.downstream import ROLE, DownstreamSegmenter, shipped_finder
@@ -126,13 +126,9 @@ def draw_heart(stack: Stack, segmenter: HeartSegmenter) -> Stack:
     Raises:
         InputError: every slice is flat.
     """
-    filled = [index for index in range(len(stack)) if np.ptp(stack.image[:, :, index]) > 0]
-    labels = np.zeros(stack.image.shape, dtype=np.uint8)
-    if not filled:
+    if not np.ptp(stack.image, axis=(0, 1)).any():
         raise InputError(f"{stack.patient}: every slice of its image is flat; leave the patient out")
-    found = segmenter.read_stack(np.ascontiguousarray(stack.image[:, :, filled]), stack.spacing_mm)
-    labels[:, :, filled] = np.where(wall_of(found), Label.WALL, np.where(found == Label.CAVITY, Label.CAVITY, Label.BACKGROUND))
-    return replace(stack, labels=labels)
+    return replace(stack, labels=without_scar(segmenter.read_filled(stack.image, stack.spacing_mm)))
 
 
 def _wrong_wall(request: SegmentRequest, kind: WallFrom) -> InputError:

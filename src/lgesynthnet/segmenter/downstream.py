@@ -22,7 +22,7 @@ from torch.nn import functional
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files.writing import write_bytes, write_json
 from lgesynthnet.model_store import config_of, fingerprint, read_record, read_settings, weights_folder
-from lgesynthnet.records import Label, Labels, wall_of
+from lgesynthnet.records import Label, Labels, wall_of, without_scar
 from lgesynthnet.segmenter import heart as heart_segmenter
 from lgesynthnet.segmenter.heart import CLASSES, HeartSegmenter, decide_labels, grey, normalised, to_grid
 from lgesynthnet.segmenter.networks import read_networks, weights_of
@@ -50,7 +50,14 @@ class OperatingPoint(BaseModel, extra="forbid"):
 
 
 class DownstreamSettings(BaseModel, extra="forbid"):
-    """`config.json` of a downstream segmenter; see `DownstreamSegmenter`."""
+    """`config.json` of a downstream segmenter; see `DownstreamSegmenter`.
+
+    Attributes:
+        side: side of the crop in pixels of 1.5 mm.
+        views: number of symmetries of the square over which the probabilities are averaged, 1 to 8.
+        points: thresholds for chosen false-positive rates.
+        finder: fingerprint of the heart segmenter that finds the centre of the crop.
+    """
 
     role: Literal["downstream-segmenter"]
     wall_from: WallFrom
@@ -69,10 +76,7 @@ class DownstreamSegmenter:
         network: (b, channels, side, side) to logits (b, 6, side, side); channels: image, origin and, but for `crop`, cavity and wall.
         finder: the heart segmenter that finds the centre of the crop.
         wall_segmenter: for a cascade, the segmenter that draws the wall; else None.
-        side: side of the crop in pixels of 1.5 mm.
-        views: number of symmetries of the square over which the probabilities are averaged, 1 to 8.
         threshold: a wall pixel is scar from this share of the wall's probability on, 0 to 1.
-        points: thresholds for chosen false-positive rates.
         fingerprint: hash of its weights and settings.
     """
 
@@ -146,9 +150,7 @@ class DownstreamSegmenter:
         known = self._required(labels)
         scar = scar_share(probability) >= self.threshold
         kind = np.where(probability[Label.NO_REFLOW] > probability[Label.SCAR], Label.NO_REFLOW, Label.SCAR)
-        wall = wall_of(known)
-        healed = np.where(wall, Label.WALL, np.where(known == Label.CAVITY, Label.CAVITY, Label.BACKGROUND))
-        return np.where(wall & scar, kind, healed).astype(np.uint8)
+        return np.where(wall_of(known) & scar, kind, without_scar(known)).astype(np.uint8)
 
     def stack_probabilities(
         self,
@@ -164,7 +166,7 @@ class DownstreamSegmenter:
             image: stored numbers in any window, in radiological view; 0 is padding.
             spacing_mm: pixel size as (row, column).
             labels: of a known wall, cavity and wall (scar counts as wall and is not looked at otherwise); not used by the other kinds.
-            found: what `find` gives for this image, where it is known already; else it is computed.
+            found: what `finder.read_filled` gives for this image, where it is known already; else it is computed.
         Raises:
             InputError: every slice is flat, no heart was found, or a known wall is not given.
         """
@@ -208,15 +210,7 @@ class DownstreamSegmenter:
         if self.wall_segmenter is not None:
             probability = self.wall_segmenter.stack_probabilities(image, spacing_mm, found=found)
             return self.wall_segmenter.decide(probability, spacing_mm)
-        return self.find(image, spacing_mm) if found is None else found
-
-    def find(self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]) -> UInt8[np.ndarray, "rows cols slices"]:
-        """The heart as `finder` draws it; slices without any signal stay empty."""
-        filled = [k for k in range(image.shape[2]) if np.ptp(image[:, :, k]) > 0]
-        labels = np.zeros(image.shape, np.uint8)
-        if filled:
-            labels[:, :, filled] = self.finder.read_stack(image[:, :, filled], spacing_mm)
-        return labels
+        return self.finder.read_filled(image, spacing_mm) if found is None else found
 
     @staticmethod
     def _required(labels: UInt8[np.ndarray, "rows cols slices"] | None) -> UInt8[np.ndarray, "rows cols slices"]:
@@ -246,6 +240,11 @@ class DownstreamSegmenter:
             for view in range(self.settings.views):
                 total += turned_back(torch.softmax(self.network(turned(x, view).contiguous()).float(), dim=1), view)
             return total / self.settings.views
+
+
+def first_weights_part(wall_from: WallFrom) -> str:
+    """Folder of the first weights for a segmenter, in a model. A cascade's second network is given a wall, as one for known walls is."""
+    return f"{ROLE}-{WallFrom.CROP if wall_from is WallFrom.CROP else WallFrom.KNOWN_WALL}"
 
 
 def shipped_finder() -> HeartSegmenter:

@@ -116,6 +116,16 @@ class HeartSegmenter:
         """
         return decide_labels(self.stack_probabilities(image, spacing_mm), spacing_mm, self.threshold)
 
+    def read_filled(
+        self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]
+    ) -> UInt8[np.ndarray, "rows cols slices"]:
+        """`read_stack` of the slices with any signal; the others stay empty. With no such slice, everything is background."""
+        filled = [k for k in range(image.shape[2]) if np.ptp(image[:, :, k]) > 0]
+        labels = np.zeros(image.shape, np.uint8)
+        if filled:
+            labels[:, :, filled] = self.read_stack(np.ascontiguousarray(image[:, :, filled]), spacing_mm)
+        return labels
+
     def stack_probabilities(
         self, image: Shaped[np.ndarray, "rows cols slices"], spacing_mm: tuple[float, float]
     ) -> Float32[np.ndarray, "classes rows cols slices"]:

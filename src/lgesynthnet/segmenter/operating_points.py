@@ -13,14 +13,12 @@ from jaxtyping import Bool, Float
 
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Stack, scar_of, wall_of
-from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, RATES
 from lgesynthnet.segmenter.downstream import DownstreamSegmenter, OperatingPoint, scar_share
 from lgesynthnet.terms import WallFrom
 
-RATES = (0.10, 0.20)  # false-positive rates; the first is the default of a segmenter
-LEAST_FALSE = (
-    2  # a rate is set where it lets this many of the slices without scar be called scarred; from one slice it would be an accident
-)
+# A rate is set where it lets this many of the slices without scar be called scarred; with one slice it would be an accident.
+LEAST_FALSE = 2
 
 
 @dataclass(frozen=True, kw_only=True)

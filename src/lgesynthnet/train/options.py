@@ -9,6 +9,13 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.options import option
 from lgesynthnet.terms import RecipeName
 
+RANDOM_WEIGHTS = "none"  # of --init, where the default is a shipped model
+
+
+def first_weights_of(init: str) -> Path | None:
+    """The model or the folder that `--init` names; None for random weights."""
+    return None if init == RANDOM_WEIGHTS else Path(init)
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkOptions:

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -222,6 +223,8 @@ def test_a_folder_of_other_settings_is_refused(finished):
         run_quietly(replace(done, settings=replace(done.settings, prior=Prior.UNIFORM)))
     with in_this_process(), pytest.raises(RunError, match="begun with size 4, not 3"):
         run_quietly(replace(done, settings=replace(done.settings, size=3)))
+    with in_this_process(), pytest.raises(RunError, match="begun with first_weights "):
+        run_quietly(replace(done, first=Path("phantom")))
 
 
 def test_another_way_of_training_or_painting_has_a_folder_of_its_own(finished):

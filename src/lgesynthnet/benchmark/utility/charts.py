@@ -15,7 +15,7 @@ from lgesynthnet.benchmark.utility.results import ExperimentResults, RunGroup
 from lgesynthnet.benchmark.utility.tables import CHANGES, MAIN, REFERENCES, SMALLEST_CHANGE
 from lgesynthnet.evaluate.intervals import Interval
 from lgesynthnet.evaluate.utility.metrics import metrics_named
-from lgesynthnet.evaluate.utility.operating_points import RATES
+from lgesynthnet.segmenter.calibration import RATES
 from lgesynthnet.terms import Arm
 
 TITLES = {

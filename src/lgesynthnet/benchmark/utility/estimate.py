@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lgesynthnet.benchmark.utility.experiment import missing_stages
@@ -18,15 +16,14 @@ from lgesynthnet.devices import training_precision
 from lgesynthnet.segmenter.downstream import build_downstream
 from lgesynthnet.segmenter.heart import Kind, build_heart_segmenter
 from lgesynthnet.terms import Baseline, Precision, WallFrom
-from lgesynthnet.threads import one_thread
 from lgesynthnet.train.loop import Task
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, CropTask, DownstreamTraining
 from lgesynthnet.train.segmenters.published import PUBLISHED, MixedTask
+from lgesynthnet.train.timing import seconds_per_step
 
 SECONDS_PER_SAMPLE = 0.6  # to paint, filter and write one sample on one core
 SECONDS_PER_SLICE = 0.2  # to segment one slice in eight views on one core
 SLICES_PER_PATIENT = 8
-TIMED_STEPS = 3
 
 
 def estimate(experiment: UtilityExperiment, *, workers: int) -> str:
@@ -87,23 +84,5 @@ def _seconds_per_step(experiment: UtilityExperiment) -> float:
     else:
         recipe, wall_from = DOWNSTREAM[settings.recipe], WallFrom(settings.baseline.value)
         task = CropTask(build_downstream(recipe.filters, wall_from), real, None, DownstreamTraining(recipe=recipe, wall_from=wall_from))
-    fast = training_precision("cpu") is Precision.BF16 and settings.baseline is not Baseline.PUBLISHED
-    return seconds_per_step(task, experiment.loop.batch, fast=fast) * (2 if settings.baseline is Baseline.CASCADE else 1)
-
-
-def seconds_per_step(task: Task, batch: int, *, fast: bool) -> float:
-    """Seconds of the fastest of a few training steps on one core, without that of the optimiser.
-
-    Args:
-        batch: examples in a step.
-        fast: in bfloat16.
-    """
-    with one_thread():
-        seconds = []
-        for step in range(TIMED_STEPS):
-            began = time.monotonic()
-            with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-                loss = task.loss(np.random.default_rng(step), batch)
-            torch.autograd.backward(loss)
-            seconds.append(time.monotonic() - began)
-    return min(seconds)
+    precision = Precision.NO if settings.baseline is Baseline.PUBLISHED else training_precision("cpu")
+    return seconds_per_step(task, experiment.loop.batch, precision) * (2 if settings.baseline is Baseline.CASCADE else 1)

@@ -126,8 +126,6 @@ def run_jobs(
 
 
 def _store_settings(experiment: UtilityExperiment) -> None:
-    settings = experiment.settings
-    parts = experiment.splits if settings.cross_validate else ("train", *settings.tested)
-    patients = {part: sorted(experiment.splits[part]) for part in parts}
-    store_or_compare_settings(settings.painting | {"train": patients["train"]}, experiment.out)
-    store_or_compare_settings(settings.training | {"patients": patients}, experiment.folder)
+    training = experiment.training_settings
+    store_or_compare_settings(experiment.settings.painting | {"train": training["patients"]["train"]}, experiment.out)
+    store_or_compare_settings(training, experiment.folder)

@@ -10,6 +10,7 @@ import numpy as np
 from lgesynthnet.benchmark.utility.arms import ARMS, Added, ArmSettings
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings, short_name
 from lgesynthnet.errors import RunError
+from lgesynthnet.export.folds import spread_patients
 from lgesynthnet.terms import Arm, Method, Question, RealSlices, Stratum
 
 SIMULATED = "simulated"
@@ -189,10 +190,7 @@ def _regimes(settings: ExperimentSettings, most: Mapping[bool, int]) -> list[Reg
 
 def spread(names: Sequence[str], scarred: Mapping[str, bool], count: int, *, seed: int) -> list[list[str]]:
     """The patients in `count` parts, those with scar and those without spread evenly over them."""
-    rng = np.random.default_rng([seed, 29])
-    groups = ([name for name in sorted(names) if scarred[name] is kind] for kind in (True, False))
-    ordered = [group[i] for group in groups for i in rng.permutation(len(group))]
-    return [sorted(ordered[part::count]) for part in range(count)]
+    return spread_patients({name: scarred[name] for name in names}, count, np.random.default_rng([seed, 29]))
 
 
 def choose_patients(names: Sequence[str], scarred: Mapping[str, bool], regime: Regime, *, draw: int) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from lgesynthnet.benchmark.utility.questions.strata import Strata
 from lgesynthnet.benchmark.utility.results import ExperimentResults, RunGroup
 from lgesynthnet.benchmark.utility.tables import MAIN, Table, cell
 from lgesynthnet.evaluate.utility.metrics import BALANCED, SPECIFICITY, Metric, metrics_named, slice_mean
-from lgesynthnet.evaluate.utility.operating_points import RATES, slice_dice_at_rate
+from lgesynthnet.evaluate.utility.operating_points import slice_dice_at_rate
 from lgesynthnet.evaluate.utility.scores import SliceScore
+from lgesynthnet.segmenter.calibration import RATES
 from lgesynthnet.terms import Arm, RealSlices, Stratum
 
 MISSING_KINDS = "A kind of scar that is missing from the training slices"

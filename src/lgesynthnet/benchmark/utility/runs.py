@@ -109,7 +109,7 @@ def _finished_wall(experiment: UtilityExperiment, run: Run) -> DownstreamSegment
     """The segmenter of the same run with the baseline `crop`, where it is finished: a cascade would train the same one again."""
     crop = replace(experiment, settings=replace(experiment.settings, baseline=Baseline.CROP))
     path = crop.record_path(run)
-    if not path.is_file() or changed_settings(crop.settings.training, crop.folder):
+    if not path.is_file() or changed_settings(crop.training_settings, crop.folder):
         return None
     if read_json(path).get("patients") != list(run.patients):  # of a fold
         return None
@@ -120,10 +120,10 @@ def out_of_fold_scores(experiment: UtilityExperiment, run: Run, real: SliceDatas
     """Scores of the training patients, each by a segmenter that was trained without them."""
     cohort, count, rows = experiment.pools.methods.cohort, experiment.settings.folds, []
     for fold, held_out in enumerate(folds_of(real, count, seed=run.draw)):
-        rest = real.taken(np.flatnonzero([name not in held_out for name in real.patients]))
+        others = replace(run, patients=tuple(name for name in run.patients if name not in held_out))
+        rest = real.of(others.patients)
         if not held_out or not rest.scarred.any():
             continue
-        others = replace(run, patients=tuple(name for name in run.patients if name not in held_out))
         mine = None if added is None else training_set(experiment, others, samples_needed=False)[1]
         segmenter = train(experiment, others, rest, mine, experiment.record_path(run).parent / f"fold-{fold + 1}-of-{count}")
         rows += [row for name in held_out for row in score_stack(segmenter, cohort.stack(name))]
@@ -132,9 +132,7 @@ def out_of_fold_scores(experiment: UtilityExperiment, run: Run, real: SliceDatas
 
 def folds_of(real: SliceDataset, count: int, *, seed: int) -> list[list[str]]:
     """The patients in folds, those with scar and those without spread evenly."""
-    diseased = {name for name, has_scar in zip(real.patients, real.scarred, strict=True) if has_scar}
-    names = sorted(set(real.patients))
-    return spread(names, {name: name in diseased for name in names}, count, seed=seed)
+    return spread(list(real.has_scar), real.has_scar, count, seed=seed)
 
 
 def training_set(experiment: UtilityExperiment, run: Run, *, samples_needed: bool = True) -> tuple[SliceDataset, SliceDataset | None]:
@@ -152,7 +150,7 @@ def training_set(experiment: UtilityExperiment, run: Run, *, samples_needed: boo
         if strata is None:
             raise RunError(f"{experiment.folder}: has no list of the kinds of scar; the same command makes it")
         real = real.taken(strata.rows_without(run.real.left_out, real.patients))
-    real = real.taken(np.flatnonzero([name in run.patients for name in real.patients]))
+    real = real.of(run.patients)
     about = run.settings
     match about.added:
         case Added.NOTHING:

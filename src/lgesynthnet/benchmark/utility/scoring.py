@@ -75,7 +75,7 @@ def _segmented(
         return probability, decide_labels(probability, stack.spacing_mm, segmenter.threshold)
     key = (segmenter.finder.fingerprint, digest(np.ascontiguousarray(stack.image).tobytes()))
     if key not in _FOUND:
-        _FOUND[key] = segmenter.find(stack.image, stack.spacing_mm)
+        _FOUND[key] = segmenter.finder.read_filled(stack.image, stack.spacing_mm)
     probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm, stack.labels, found=_FOUND[key])
     return probability, segmenter.decide(probability, stack.spacing_mm, stack.labels)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -17,8 +18,10 @@ from lgesynthnet.benchmark.utility.questions.strata import read_strata, sort_sli
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.evaluate.utility.scores import SliceScore
+from lgesynthnet.model_store import exists, fingerprint, part_folder
 from lgesynthnet.records import Stack
-from lgesynthnet.terms import Baseline, Question
+from lgesynthnet.segmenter.downstream import ROLE, first_weights_part
+from lgesynthnet.terms import Baseline, Question, WallFrom
 from lgesynthnet.train.examples.slices import SliceDataset, slice_dataset, write_slice_dataset
 from lgesynthnet.train.recipes import StageRecipe
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM
@@ -100,6 +103,21 @@ class UtilityExperiment:
         return loop if self.settings.steps is None else replace(loop, steps=self.settings.steps)
 
     @property
+    def first_weights(self) -> str | None:
+        """Fingerprint of the weights that `phantom-first` starts from; None where `first` holds none for this segmenter."""
+        if self.settings.baseline is Baseline.PUBLISHED:
+            return None
+        folder = part_folder(self.first, first_weights_part(WallFrom(self.settings.baseline.value)))
+        return fingerprint(folder, role=ROLE) if exists(folder / "config.json") else None
+
+    @property
+    def training_settings(self) -> dict[str, Any]:
+        """Everything that a run depends on, beside its arm, its patients and the samples."""
+        parts = self.splits if self.settings.cross_validate else ("train", *self.settings.tested)
+        patients = {part: sorted(self.splits[part]) for part in parts}
+        return self.settings.training | {"first_weights": self.first_weights, "patients": patients}
+
+    @property
     def real_slices_path(self) -> Path:
         """File of the training patients' prepared slices."""
         return self._prepared("real")
@@ -161,9 +179,8 @@ class UtilityExperiment:
 
     def plan(self) -> UtilityPlan:
         """All pools and runs of the experiment."""
-        real = self.real_slices()
-        diseased = {name for name, has_scar in zip(real.patients, real.scarred, strict=True) if has_scar}
-        return plan_experiment(self.settings, self.trained_on, {name: name in diseased for name in self.trained_on})
+        has_scar = self.real_slices().has_scar
+        return plan_experiment(self.settings, self.trained_on, {name: has_scar.get(name, False) for name in self.trained_on})
 
     def record_path(self, run: Run) -> Path:
         """File with the scores of a run; it exists once the run is trained and tested."""

@@ -21,10 +21,9 @@ from lgesynthnet.evaluate.utility.metrics import (
     at_rate,
     metrics_named,
 )
-from lgesynthnet.evaluate.utility.operating_points import RATES
 from lgesynthnet.evaluate.utility.paired import corrected
 from lgesynthnet.evaluate.utility.scores import per_patient
-from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, RATES
 from lgesynthnet.tables import csv_text, markdown_table
 from lgesynthnet.terms import Arm
 

@@ -21,9 +21,9 @@ from lgesynthnet.evaluate.utility.detection import (
     sensitivity,
     specificity,
 )
-from lgesynthnet.evaluate.utility.operating_points import RATES, dice_at_cut_off, dice_at_rate, rate_at_cut_off
+from lgesynthnet.evaluate.utility.operating_points import dice_at_cut_off, dice_at_rate, rate_at_cut_off
 from lgesynthnet.evaluate.utility.scores import Draws, RunScores, SliceScore, Weights, per_patient, scar_volume_ml, weighted_ratio
-from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, RATES
 
 DICE, BALANCED = "Dice, slices with scar", "balanced accuracy, slices"
 PATIENT_DICE = "Dice, patients with scar"

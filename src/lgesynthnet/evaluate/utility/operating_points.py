@@ -14,9 +14,6 @@ from jaxtyping import Float
 from lgesynthnet.evaluate.utility.scores import THRESHOLDS, Draws, RunScores, SliceScore, Weights, per_patient, weighted_ratio
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 
-RATES = (0.10, 0.20)
-"""The false-positive rates at which segmenters are compared."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ByThreshold:

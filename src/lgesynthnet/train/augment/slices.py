@@ -8,6 +8,8 @@ Source: the idea of SynthSeg (Billot et al., 2023), applied to simulated images 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -83,24 +85,54 @@ def random_crop(
 
 
 def crop_grid(centre: Float[Tensor, "b 2"], canvas: int, rng: np.random.Generator, side: int) -> Float[Tensor, "b side side 2"]:
-    """Position on the canvas of every pixel of random crops, in the units of `grid_sample`: rotated, scaled, shifted and deformed."""
+    """Position on the canvas of every pixel of random crops, in the units of `grid_sample`."""
+    deformation = Deformation(log_scale=(np.log(0.75), np.log(1.3)), aspect=0.06, shift=SHIFT * side, bends=((4, 5.0), (9, 1.8)))
+    return for_grid_sample(random_places(centre, rng, side, deformation), canvas)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deformation:
+    """How much random crops are deformed, beside a rotation of up to 45 degrees.
+
+    Attributes:
+        log_scale: smallest and largest logarithm of canvas pixels per crop pixel.
+        aspect: standard deviation of the logarithm of the ratio of both axes.
+        shift: largest distance of the heart from the crop's centre by row and by column, in pixels.
+        bends: knots along a side, and largest displacement in pixels, of each smooth displacement.
+    """
+
+    log_scale: tuple[float, float]
+    aspect: float
+    shift: float
+    bends: tuple[tuple[int, float], ...]
+
+
+def random_places(
+    centre: Float[Tensor, "b 2"], rng: np.random.Generator, side: int, deformation: Deformation
+) -> Float[Tensor, "b side side 2"]:
+    """(column, row) on the canvas of every pixel of random crops: rotated, scaled, shifted and bent."""
     b = len(centre)
     turn = np.radians(rng.uniform(-TURN_DEG, TURN_DEG, b))
-    scale = np.exp(rng.uniform(np.log(0.75), np.log(1.3), b))  # canvas pixels per crop pixel
-    aspect = np.exp(rng.normal(0, 0.06, b))
+    scale = np.exp(rng.uniform(*deformation.log_scale, b))
+    aspect = np.exp(rng.normal(0, deformation.aspect, b))
     cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
     matrix = torch.from_numpy(np.stack([cos * aspect, -sin, sin * aspect, cos], 1).reshape(b, 2, 2).astype(np.float32))
     line = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
     across, down = torch.meshgrid(line, line, indexing="xy")
     offset = torch.stack([across, down], dim=-1).reshape(1, -1, 2) @ matrix.transpose(1, 2)
-    middle = centre.flip(1) + torch.from_numpy(rng.uniform(-SHIFT * side, SHIFT * side, (b, 2)).astype(np.float32))
-    bend = sum(
-        functional.interpolate(
-            normal(rng, b, 2, knots, knots) * uniform(rng, b, 0, pixels), (side, side), mode="bicubic", align_corners=True
-        )
-        for knots, pixels in ((4, 5.0), (9, 1.8))
-    )
-    place = offset.reshape(b, side, side, 2) + middle[:, None, None] + torch.as_tensor(bend).permute(0, 2, 3, 1)
+    middle = centre.flip(1) + torch.from_numpy(rng.uniform(-deformation.shift, deformation.shift, (b, 2)).astype(np.float32))
+    bend = torch.stack([smooth_displacement(rng, b, side, knots, pixels) for knots, pixels in deformation.bends]).sum(0)
+    return offset.reshape(b, side, side, 2) + middle[:, None, None] + bend
+
+
+def smooth_displacement(rng: np.random.Generator, b: int, side: int, knots: int, largest: float) -> Float[Tensor, "b side side 2"]:
+    """A smooth random displacement; its standard deviation at the knots is uniform between 0 and `largest` pixels, image by image."""
+    coarse = normal(rng, b, 2, knots, knots) * uniform(rng, b, 0, largest)
+    return functional.interpolate(coarse, (side, side), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+
+
+def for_grid_sample(place: Float[Tensor, "b side side 2"], canvas: int) -> Float[Tensor, "b side side 2"]:
+    """Positions in the units of `grid_sample`."""
     return (2 * place + 1) / canvas - 1
 
 

@@ -64,6 +64,13 @@ class PreparedFile:
         """
         return self._words().get("fingerprint", "")
 
+    def is_made_of(self, fingerprint: str) -> bool:
+        """Whether the file is there, whole, and records this fingerprint."""
+        try:
+            return self.fingerprint == fingerprint
+        except InputError:
+            return False
+
     def _words(self) -> dict[str, str]:
         self._require_whole()
         try:

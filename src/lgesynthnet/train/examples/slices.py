@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.errors import InputError
 from lgesynthnet.files.writing import write_bytes
-from lgesynthnet.records import Label, Labels, OnCase, Skipped, Stack, scar_of
+from lgesynthnet.records import Label, Labels, OnCase, Skipped, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.heart import CLASSES, grey, to_grid
 from lgesynthnet.train.examples.files import OnNote, PreparedFile, content_of, fingerprint_of, prepared_bytes, source_of
 
@@ -64,6 +64,10 @@ class SliceDataset:
             fingerprint=self.fingerprint,
         )
 
+    def of(self, patients: Collection[str]) -> SliceDataset:
+        """The slices of these patients; there may be none."""
+        return self.taken(np.flatnonzero([name in patients for name in self.patients]))
+
     @property
     def content(self) -> str:
         """Fingerprint of the slices themselves."""
@@ -73,6 +77,17 @@ class SliceDataset:
     def scarred(self) -> Bool[np.ndarray, " n"]:
         """Which slices hold scar."""
         return np.asarray(scar_of(self.labels).any(axis=(1, 2)))
+
+    @property
+    def free_of_scar(self) -> Bool[np.ndarray, " n"]:
+        """Which slices have a labelled wall and no scar."""
+        return np.asarray(wall_of(self.labels).any(axis=(1, 2)) & ~self.scarred)
+
+    @property
+    def has_scar(self) -> dict[str, bool]:
+        """Each patient -> whether any slice holds scar."""
+        diseased = {name for name, scarred in zip(self.patients, self.scarred, strict=True) if scarred}
+        return {name: name in diseased for name in self.patients}
 
 
 class _Words(BaseModel):

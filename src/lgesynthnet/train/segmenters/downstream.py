@@ -25,6 +25,7 @@ from lgesynthnet.segmenter.downstream import (
     DownstreamSegmenter,
     DownstreamSettings,
     build_downstream,
+    first_weights_part,
     shipped_finder,
 )
 from lgesynthnet.segmenter.heart import CLASSES
@@ -71,7 +72,6 @@ DOWNSTREAM: dict[str, DownstreamRecipe] = {
         loop=StageRecipe(steps=1000, batch=12, lr=3e-3, ema_decay=0.99, checkpoint_every=250),
     ),
 }
-PHANTOM_STEPS = 3000  # of the first weights, which ship
 
 
 class CropTask:
@@ -192,10 +192,10 @@ def first_network(settings: DownstreamTraining) -> tuple[nn.Module, str]:
     network = build_downstream(recipe.filters, settings.wall_from)
     if init is None:
         return network, "random weights"
-    kind = WallFrom.CROP if settings.wall_from is WallFrom.CROP else WallFrom.KNOWN_WALL  # a cascade's scar segmenter is given a wall
-    require_whole(place := part_folder(init, f"{ROLE}-{kind}"), "downstream")
+    part = first_weights_part(settings.wall_from)
+    require_whole(place := part_folder(init, part), "downstream")
     start = DownstreamSegmenter.from_pretrained(place)
-    if (start.settings.filters, start.wall_from) != (recipe.filters, kind):
+    if (start.settings.filters, f"{ROLE}-{start.wall_from}") != (recipe.filters, part):
         raise ModelError(f"{init}: holds a {start.wall_from} segmenter with filters {start.settings.filters}; choose another --init")
     network.load_state_dict(start.network.state_dict())
     return network, start.fingerprint
