@@ -22,10 +22,17 @@ from lgesynthnet.prescription.scar import ScarPrescription
 
 SENTENCE = "Transmural enhancement in the posteroseptal wall"
 PROGRAM = [sys.executable, "-m", "lgesynthnet"]
+NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+def default_signals() -> None:
+    """A shell that starts a process in the background lets it and its children ignore Ctrl-C; these children must not."""
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def start(*words: object, **settings: object) -> subprocess.Popen[bytes]:
-    default = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    default = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": default_signals}
     return subprocess.Popen([*PROGRAM, *map(os.fspath, words)], **{**default, **settings})  # type: ignore[arg-type]
 
 
@@ -156,7 +163,6 @@ def test_many_prescriptions_need_no_memory():
     assert (process.returncode, err) == (130, b"interrupted\n")
 
 
-NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 WORDS = {
     "help": ["--help"],
     "info": ["info"],
@@ -170,7 +176,6 @@ ENTRY = "import os, sys; from lgesynthnet.__main__ import main; os.write(2, b'.'
 def stop_after(delay: float, number: signal.Signals, words: list[str], folder: Path) -> None:
     places = {"HOSTS": str(folder / "hosts"), "OUT": str(folder / f"out-{delay}-{number}")}
     command = [sys.executable, "-c", ENTRY, *(places.get(word, word) for word in words)]
-    # A shell that starts a process in the background lets it ignore Ctrl-C; here it must not.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=default_signals)
     assert process.stderr is not None
     assert process.stderr.read(1) == b"."
@@ -183,11 +188,6 @@ def stop_after(delay: float, number: signal.Signals, words: list[str], folder: P
     assert [line for line in lines if line.startswith("interrupted")] == lines
     assert len(lines) == (process.returncode == 128 + number)
     assert all_gone(process.pid)
-
-
-def default_signals() -> None:
-    for number in NUMBERS:
-        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("command", ["info", "phantom"])

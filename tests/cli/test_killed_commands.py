@@ -137,7 +137,7 @@ def test_killed_at_some_moments_the_same_command_ends_with_the_same_bytes(data, 
     killed_everywhere(CASES[name], data, tmp_path, lambda count: sorted({round(i * (count - 1) / last) for i in range(last + 1)}))
 
 
-MOST = 16  # moments of one command in the long form, evenly spaced; all of them take half an hour
+MOST = 8  # moments of one command in the long form, evenly spaced; all of them take half an hour
 
 
 @pytest.mark.long

@@ -125,4 +125,4 @@ def test_any_option(place, monkeypatch):
 
 @pytest.mark.long
 def test_any_option_of_many(place, monkeypatch):
-    fuzz(place, monkeypatch, 100)
+    fuzz(place, monkeypatch, 60)

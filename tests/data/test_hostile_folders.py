@@ -109,28 +109,24 @@ def test_folders_and_files_with_names_that_cannot_be_printed_are_skipped(tmp_pat
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device", "loop", "folder"])
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path, kind):
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
     write_patient(tmp_path, "N001", seed=0)
-    image = write_patient(tmp_path, "N002", seed=1)
-    image.unlink()
-    match kind:
-        case "pipe":
-            os.mkfifo(image)
-        case "device":
-            image.symlink_to("/dev/zero")
-        case "loop":
-            image.symlink_to(image)
-        case "folder":
-            image.mkdir()
+    pipe, device, loop, folder = images = [write_patient(tmp_path, f"N{number:03}", seed=1) for number in range(2, 6)]
+    for image in images:
+        image.unlink()
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    loop.symlink_to(loop)
+    folder.mkdir()
     code = "import sys; from lgesynthnet.cli.app import main; sys.argv[1:] = ['verify', sys.argv[1]]; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "N002" in done.stdout
-    assert "1 error," in done.stdout
-    with pytest.raises(InputError):
-        read_volume(image)
+    assert all(f"N{number:03}" in done.stdout for number in range(2, 6))
+    assert "4 errors," in done.stdout
+    for image in images:
+        with pytest.raises(InputError):
+            read_volume(image)
 
 
 def test_a_text_that_is_a_pipe_is_refused_at_once(tmp_path):

@@ -38,7 +38,7 @@ def test_mutated_files_are_read_or_refused_and_usable_ones_are_painted(patient):
 
 
 @pytest.mark.long
-@fuzz(600)
+@fuzz(250)
 @given(patients)
 def test_many_mutated_files_are_read_or_refused_and_usable_ones_are_painted(patient):
     check(patient)

@@ -132,10 +132,10 @@ def test_a_damaged_model_is_refused_in_one_line_or_has_another_fingerprint(tiny,
 
 
 @pytest.mark.long
-def test_four_hundred_damaged_models(tiny, tmp_path):
-    outcomes = [check(tiny, tmp_path, seed) for seed in range(420)]
-    assert outcomes.count("refused") > 250
-    assert outcomes.count("loaded") > 30  # or everything is refused, the sound ones too
+def test_two_hundred_damaged_models(tiny, tmp_path):
+    outcomes = [check(tiny, tmp_path, seed) for seed in range(200)]
+    assert outcomes.count("refused") > 120
+    assert outcomes.count("loaded") > 14  # or everything is refused, the sound ones too
 
 
 def test_the_tiny_model_loads(tiny):

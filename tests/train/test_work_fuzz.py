@@ -148,4 +148,4 @@ def test_a_damaged_work_folder_gives_a_result_or_one_line_that_helps(finished, c
 
 @pytest.mark.long
 def test_many_damaged_work_folders_give_a_result_or_one_line_that_helps(finished, cohort, tmp_path):
-    fuzz(finished, cohort, tmp_path, 50)
+    fuzz(finished, cohort, tmp_path, 20)
