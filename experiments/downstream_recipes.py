@@ -1,6 +1,6 @@
 """Compares recipes of the downstream segmenter on patients of the part `train` alone, so that the other parts choose nothing.
 
-Needs the painted samples of `lgesynthnet benchmark utility`. What is trained already is not trained again.
+Needs the painted samples of `lgesynthnet benchmark utility`. What is trained already is not trained again; OUT/recipes.csv has the scores.
 
 python experiments/downstream_recipes.py --data emidec --splits emidec/splits.json --pool runs/few/pools/lgesynthnet-phantom \\
     --out runs/recipes
@@ -9,6 +9,7 @@ python experiments/downstream_recipes.py --data emidec --splits emidec/splits.js
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
@@ -21,13 +22,12 @@ from lgesynthnet.benchmark.jobs import executor
 from lgesynthnet.benchmark.utility.scoring import score_stack
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.splits import read_splits
-from lgesynthnet.evaluate.intervals import estimate
 from lgesynthnet.evaluate.utility.metrics import AUC, at_rate, metrics_named
-from lgesynthnet.evaluate.utility.paired import Resampling
-from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore
+from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Stack
 from lgesynthnet.run.folder import RunFolder
+from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, RATES
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, slice_dataset, write_slice_dataset
 from lgesynthnet.train.segmenters import downstream
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
@@ -51,6 +51,7 @@ class Variant:
     steps: int = 1000
     batch: int = 12
     painted_share: float = 0.4
+    unmarked_share: float = 0.5
     scarred_share: float = 1 / 3
 
 
@@ -58,14 +59,12 @@ VARIANTS = {
     "real": Variant(painted=False, phantom_first=False),
     "phantom-first": Variant(painted=False),
     "recipe": Variant(),
-    "plain": Variant(origin=False),
+    "all-marked": Variant(unmarked_share=0),
     "uniform": Variant(scarred_share=0),
-    "uniform-phantom-first": Variant(painted=False, scarred_share=0),
-    "uniform-real": Variant(painted=False, phantom_first=False, scarred_share=0),
-    "fifth": Variant(painted_share=0.2),
-    "long": Variant(steps=2500, batch=16),
-    "long-phantom-first": Variant(steps=2500, batch=16, painted=False),
-    "long-real": Variant(steps=2500, batch=16, painted=False, phantom_first=False),
+    "uniform-all-marked": Variant(scarred_share=0, unmarked_share=0),
+    "long-all-marked": Variant(steps=2500, batch=16, unmarked_share=0),
+    "more-painted": Variant(painted_share=0.6),
+    "fewer-painted": Variant(painted_share=0.2),
 }
 
 
@@ -85,7 +84,7 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
     mine = painted.taken(np.array([i for i, sample in enumerate(painted.patients) if hosts.get(sample) in chosen]))
     loop = replace(DOWNSTREAM["cpu"].loop, steps=variant.steps, batch=variant.batch)
     settings = DownstreamTraining(
-        recipe=replace(DOWNSTREAM["cpu"], loop=loop, painted_share=variant.painted_share),
+        recipe=replace(DOWNSTREAM["cpu"], loop=loop, painted_share=variant.painted_share, unmarked_share=variant.unmarked_share),
         origin=variant.origin,
         init=weights_folder() / "phantom" if variant.phantom_first else None,
         seed=draw,
@@ -99,16 +98,37 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
     return folder.name
 
 
-def table(arguments: argparse.Namespace) -> None:
-    """Print the metrics of all draws of each variant, as far as they are there."""
-    for name in VARIANTS:
-        paths = sorted(arguments.out.glob(f"{arguments.scarred}-{name}-[0-9].json"))
-        for path in paths:
-            scores = RunScores(slices=[SCORE.validate_python(row) for row in json.loads(path.read_text())])
-            count = len({row.patient for row in scores.slices})
-            resampling = Resampling.of(count, 1)
-            found = [estimate(resampling.values(metric, [scores]), count) for metric in SHOWN]
-            print(path.stem, *(f"{value.value:.3f}" if value else "none" for value in found))
+def dice_by_slices(scores: RunScores, rate: float) -> float:
+    """Mean 3-D Dice of patients with scar where whole slices are erased until no more scar-free ones than `rate` hold false scar.
+
+    The threshold of a pixel stays at one half. The slices with the smallest expected scar area (probability of scar, summed over the wall)
+    are erased first.
+    """
+    clean = [row for row in scores.slices if not row.has_scar]
+    false = sorted((row.expected_scar_mm2 for row in clean if row.predicted_mm2 > FALSE_SCAR_MM2), reverse=True)
+    allowed = int(rate * len(clean))
+    limit = false[allowed] if allowed < len(false) else -1.0  # this slice and all below it are erased
+    values = []
+    for rows in per_patient(scores.slices).values():
+        kept = [row for row in rows if row.expected_scar_mm2 > limit]
+        if truth := sum(row.truth_mm2 for row in rows):
+            values.append(2 * sum(row.overlap_mm2 for row in kept) / (truth + sum(row.predicted_mm2 for row in kept)))
+    return float(np.mean(values))
+
+
+def write_table(out: Path) -> None:
+    """Write the metrics of every finished training."""
+    head = ["scarred_patients", "variant", "draw", *(metric.name for metric in SHOWN), *(f"by slices, {rate:.2f}" for rate in RATES)]
+    lines = []
+    for path in sorted(out.glob("*-[0-9].json")):
+        scarred, _, rest = path.stem.partition("-")
+        name, _, draw = rest.rpartition("-")
+        scores = RunScores(slices=[SCORE.validate_python(row) for row in json.loads(path.read_text())])
+        weights = np.ones((1, len(per_patient(scores.slices))))
+        values = [float(metric.compute(scores, weights)[0]) for metric in SHOWN] + [dice_by_slices(scores, rate) for rate in RATES]
+        lines.append([scarred, name, draw, *(f"{value:.4f}" for value in values)])
+    with (out / "recipes.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *lines])
 
 
 def main() -> None:
@@ -131,7 +151,7 @@ def main() -> None:
         lacking = [pair for pair in wanted if not (arguments.out / f"{arguments.scarred}-{pair[0]}-{pair[1]}.json").exists()]
         for job in as_completed([processes.submit(run, arguments, *pair) for pair in lacking]):
             print(job.result(), flush=True)
-    table(arguments)
+    write_table(arguments.out)
 
 
 if __name__ == "__main__":

@@ -183,9 +183,8 @@ def _timeless(value: object) -> object:
     return [_timeless(entry) for entry in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("tries", [3, pytest.param(6, marks=pytest.mark.long)])
-def test_a_killed_training_goes_on_to_the_same_bytes(hearts, painted_run, trained, tmp_path, tries):
-    place = tmp_path / "place"
+def test_a_killed_training_goes_on_to_the_same_bytes(hearts, painted_run, trained, tmp_path):
+    place, tries = tmp_path / "place", 3
     wanted = contents(trained)
 
     def command() -> None:

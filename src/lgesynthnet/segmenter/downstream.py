@@ -1,7 +1,7 @@
 """The downstream segmenter: cavity, wall and scar of real stacks, learned from few patients and from samples.
 
-It sees a crop round the left ventricle, which the shipped heart segmenter finds. Its second input channel, the origin channel, is 1 for a
-painted slice and 0 for a real one, so that what is peculiar to painted slices is not taken for a sign of scar. In use it is always 0.
+It sees a crop round the left ventricle, which the shipped heart segmenter finds. Its second input channel, the origin channel, marks
+painted slices in training, so that what is peculiar to them is not taken for a sign of scar. In use it is always 0.
 """
 
 from __future__ import annotations

@@ -64,14 +64,15 @@ def is_black(crops):
     return crops[:, 0].flatten(1).std(1) < 0.7  # of noise alone, which is added to every crop
 
 
-@pytest.mark.parametrize("share", [0.25, 0.9])
-def test_batches_hold_the_share_of_painted_slices_and_the_channel_marks_these_alone(slices, share):
-    crops = shown(slices, black(slices), recipe=replace(TINY, painted_share=share))
-    painted = is_black(crops)
+@pytest.mark.parametrize(("share", "unmarked"), [(0.25, 0.0), (0.9, 0.0), (0.9, 0.5), (0.9, 0.2)])
+def test_batches_hold_the_share_of_painted_slices_and_the_channel_marks_these_alone(slices, share, unmarked):
+    crops = shown(slices, black(slices), recipe=replace(TINY, painted_share=share, unmarked_share=unmarked))
+    painted, channel = is_black(crops), crops[:, ORIGIN].flatten(1)
     assert len(crops) == 200
     assert painted.float().mean() == pytest.approx(share, abs=0.1)
-    assert (crops[painted][:, ORIGIN] == 1).all()
-    assert (crops[~painted][:, ORIGIN] == 0).all()
+    assert (channel == channel[:, :1]).all()  # one number for the whole crop
+    assert channel[painted].mean() == pytest.approx(1 - unmarked, abs=0.1 if unmarked else 0)
+    assert not channel[~painted].any()
 
 
 def test_without_the_channel_painted_slices_are_not_marked(slices):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate.utils import extract_model_from_parallel
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lgesynthnet.devices import usable_device
@@ -54,6 +54,8 @@ class DownstreamRecipe:
         filters, side, views: see `DownstreamSettings`.
         loop: settings of the training loop.
         painted_share: share of painted slices in a batch, where there are any.
+        unmarked_share: share of the painted slices, drawn anew in each batch, whose origin channel is 0 as if they were real. What the
+            network learns from marked slices would else stay behind the channel, which is 0 in use.
     """
 
     filters: tuple[int, ...]
@@ -61,6 +63,7 @@ class DownstreamRecipe:
     side: int = 72
     views: int = 8
     painted_share: float = 0.4
+    unmarked_share: float = 0.5
 
 
 DOWNSTREAM: dict[str, DownstreamRecipe] = {
@@ -93,13 +96,17 @@ class CropTask:
         grey = torch.from_numpy(image.astype(np.float32) / 255)[:, None]
         truth = torch.from_numpy(labels.astype(np.float32))[:, None]
         x, target = random_crops(grey, truth, torch.from_numpy(centre), rng, settings.recipe.side, JITTER[settings.wall_from])
-        origin = torch.zeros_like(x[:, :1])
-        if settings.origin:
-            origin[len(parts[0]) :] = 1
-        x = torch.cat([x[:, :1], origin, x[:, 1:]], dim=1)
+        x = torch.cat([x[:, :1], self._origin(rng, x, len(parts[0])), x[:, 1:]], dim=1)
         device = next(self.trained.parameters()).device
         logits = self.trained(x.to(device))
         return heart_segmentation_loss(logits.float(), target.to(device), torch.from_numpy(has_rv).to(device), EVEN_WEIGHTS)
+
+    def _origin(self, rng: np.random.Generator, x: Tensor, real: int) -> Float[Tensor, "b 1 side side"]:
+        """The origin channel of a batch whose first `real` slices are real: 1 for the painted ones, but for those that go unmarked."""
+        marked = np.zeros(len(x), np.float32)
+        if self.settings.origin:
+            marked[real:] = rng.random(len(x) - real) >= self.settings.recipe.unmarked_share
+        return torch.from_numpy(marked)[:, None, None, None].expand_as(x[:, :1])
 
     def _drawn(self, rng: np.random.Generator, count: int) -> Int[np.ndarray, " count"]:
         """Real slices, by chance a third of them from those with scar, the others from all."""
@@ -174,6 +181,7 @@ def train_downstream_segmenter(
             "network": kept.model_dump(mode="json"),
             "origin_channel": settings.origin,
             "painted_share": None if painted is None else recipe.painted_share,
+            "unmarked_share": None if painted is None else recipe.unmarked_share,
         }
         loop = LoopSettings(
             seed=settings.seed, origin=origin, stage=folder, decides=decides, device=settings.device, precision=settings.precision
