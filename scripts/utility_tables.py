@@ -1,15 +1,16 @@
-"""Writes the tables of the pages on utility out of the CSV files beside the evidence page, so that no number is typed by hand.
+"""Writes the tables and the figure of the pages on utility out of the CSV files beside the evidence page. No number is typed by hand.
 
     python scripts/utility_tables.py            # writes
-    python scripts/utility_tables.py --check    # only says whether a page differs
+    python scripts/utility_tables.py --check    # only says whether a page or the figure differs
 
-A table stands between `<!-- table: NAME FILE -->` and `<!-- end of table -->`.
+A table stands between `<!-- table: NAME FILE -->` and `<!-- end of table -->`; FILE is a path below docs/evidence.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
 import math
 import re
 import sys
@@ -17,12 +18,28 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from lgesynthnet.evaluate.utility.metrics import AUC, BALANCED_PATIENTS, FALSE_POSITIVE_RATE, PATIENT_DICE, at_rate
 from lgesynthnet.tables import markdown_table
 from lgesynthnet.terms import Arm
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "docs/evidence/utility.md",)
+EVIDENCE = ROOT / "docs/evidence"
+PAGES = (EVIDENCE / "utility.md",)
+FIGURE, FIGURE_OF = ROOT / "docs/pictures/when-it-helps.svg", EVIDENCE / "utility/crop.csv"
+VARIANTS = {
+    "real": "real slices, random weights",
+    "phantom-first": "real slices, phantom first",
+    "all-marked": "recipe, every painted slice marked",
+    "long-all-marked": "recipe, every painted slice marked, 2,500 steps of 16",
+    "uniform-all-marked": "recipe, every painted slice marked, real slices drawn evenly",
+    "recipe": "recipe: half of the painted slices marked",
+    "uniform": "recipe, real slices drawn evenly",
+}
+CURVES = {Arm.REAL: "#1c1917", Arm.PHANTOM_FIRST: "#78716c", Arm.PAINTED: "#d97706", Arm.RECIPE: "#b91c1c"}
 TABLE = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 AT_10, AT_20 = at_rate(0.10).name, at_rate(0.20).name
 Row = dict[str, str]
@@ -72,6 +89,26 @@ def regimes(rows: list[Row]) -> str:
     return markdown_table(head, lines)
 
 
+def recipes(rows: list[Row]) -> str:
+    """Means over draws of what was tried on training patients."""
+    columns = {
+        AT_10: "3-D Dice at rate 0.10",
+        AT_20: "at 0.20",
+        AUC: "AUC",
+        "by slices, 0.10": "by slices, at 0.10",
+        "by slices, 0.20": "at 0.20",
+    }
+    head = ["with scar", "trained on", "draws", *columns.values()]
+    lines = []
+    for count in sorted({int(row["scarred_patients"]) for row in rows}):
+        for variant, label in VARIANTS.items():
+            found = [row for row in rows if (row["scarred_patients"], row["variant"]) == (str(count), variant)]
+            if found:
+                means = (sum(float(row[name]) for row in found) / len(found) for name in columns)
+                lines.append([str(count), label, ", ".join(row["draw"] for row in found), *(f"{mean:.3f}" for mean in means)])
+    return markdown_table(head, lines)
+
+
 def _find(rows: list[Row], count: int, arm: Arm, metric: str, reference: str = "") -> Row | None:
     wanted = (str(count), arm.value, metric, reference)
     return next((row for row in rows if (row["scarred_patients"], row["arm"], row["metric"], row["reference"]) == wanted), None)
@@ -100,29 +137,71 @@ def _change(row: Row | None) -> str:
     return f"{float(row['change']):+.3f} [{float(row['change_low']):+.3f}, {float(row['change_high']):+.3f}]" if row else ""
 
 
-TABLES: dict[str, Callable[[list[Row]], str]] = {"scores": scores, "gains": gains, "regimes": regimes}
+TABLES: dict[str, Callable[[list[Row]], str]] = {"scores": scores, "gains": gains, "regimes": regimes, "recipes": recipes}
 
 
-def filled(page: str, folder: Path) -> str:
+def figure(rows: list[Row]) -> bytes:
+    """The SVG file of the figure: scores by number of patients with scar, and the gains of the recipe with their intervals."""
+    drawn = Figure(figsize=(10, 4.2))
+    left, right = drawn.subplots(1, 2)
+    counts = sorted({int(row["scarred_patients"]) for row in rows})
+    for arm, colour in CURVES.items():
+        points = [(count, float(row["value"])) for count in counts if (row := _find(rows, count, arm, AT_20)) is not None]
+        left.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4, label=arm.label)
+    left.set_ylabel("3-D Dice of patients with scar\nat a false-positive rate of 0.20")
+    left.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
+    for shift, reference in ((0.97, Arm.REAL), (1.03, Arm.PHANTOM_FIRST)):
+        gains = [(count, row) for count in counts if (row := _find(rows, count, Arm.RECIPE, AT_20, reference)) is not None]
+        values = [[float(row[name]) for _, row in gains] for name in ("change", "change_low", "change_high")]
+        errors = [[v - low for v, low in zip(*values[:2], strict=True)], [high - v for v, _, high in zip(*values, strict=True)]]
+        style = {"color": CURVES[reference], "marker": "o", "markersize": 4, "capsize": 3, "linestyle": ""}
+        right.errorbar([count * shift for count, _ in gains], values[0], yerr=errors, label=f"over {reference.label}", **style)
+    right.axhline(0, color="#1c1917", linewidth=0.8)
+    right.set_ylabel("gain of the recipe, with 95 % interval")
+    right.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
+    for axis in (left, right):
+        _by_doublings(axis, counts)
+    drawn.tight_layout(w_pad=3)
+    content = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "lgesynthnet"}):
+        drawn.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+    return content.getvalue()
+
+
+def _by_doublings(axis: Axes, counts: list[int]) -> None:
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(counts, [str(count) for count in counts])
+    axis.minorticks_off()
+    axis.set_xlabel("training patients with scar")
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def filled(page: str) -> str:
     """The page with every table made anew."""
 
     def table(match: re.Match[str]) -> str:
-        with (folder / match[3]).open(encoding="utf-8", newline="") as file:
-            return f"{match[1]}\n{TABLES[match[2]](list(csv.DictReader(file)))}\n\n{match[4]}"
+        return f"{match[1]}\n{TABLES[match[2]](read(EVIDENCE / match[3]))}\n\n{match[4]}"
 
     return TABLE.sub(table, page)
 
 
+def read(table: Path) -> list[Row]:
+    """The rows of a CSV file."""
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def main() -> int:
-    """Write the pages, or with --check compare them."""
+    """Write the pages and the figure, or with --check compare them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    stale = [page for page in PAGES if page.read_text(encoding="utf-8") != filled(page.read_text(encoding="utf-8"), PAGES[0].parent)]
-    for page in stale:
+    wanted = {page: filled(page.read_text(encoding="utf-8")).encode() for page in PAGES} | {FIGURE: figure(read(FIGURE_OF))}
+    stale = [path for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
+    for path in stale:
         if not check:
-            page.write_text(filled(page.read_text(encoding="utf-8"), PAGES[0].parent), encoding="utf-8")
-        print(f"{page.relative_to(ROOT)}: {'differs from its tables' if check else 'written'}")
+            path.write_bytes(wanted[path])
+        print(f"{path.relative_to(ROOT)}: {'differs from its tables' if check else 'written'}")
     return int(check and bool(stale))
 
 
