@@ -34,7 +34,7 @@ from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraini
 
 SCORE = TypeAdapter(SliceScore)
 HEALTHY = 8  # training patients without scar; the others are tested on
-SHOWN = (at_rate(0.1), at_rate(0.2), *metrics_named((AUC,)))
+SHOWN = (*map(at_rate, RATES), *metrics_named((AUC,)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,9 @@ class Variant:
     """
 
     painted: bool = True
-    origin: bool = True
     phantom_first: bool = True
     steps: int = 1000
     batch: int = 12
-    painted_share: float = 0.4
     unmarked_share: float = 0.5
     scarred_share: float = 1 / 3
 
@@ -63,8 +61,6 @@ VARIANTS = {
     "uniform": Variant(scarred_share=0),
     "uniform-all-marked": Variant(scarred_share=0, unmarked_share=0),
     "long-all-marked": Variant(steps=2500, batch=16, unmarked_share=0),
-    "more-painted": Variant(painted_share=0.6),
-    "fewer-painted": Variant(painted_share=0.2),
 }
 
 
@@ -84,8 +80,7 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
     mine = painted.taken(np.array([i for i, sample in enumerate(painted.patients) if hosts.get(sample) in chosen]))
     loop = replace(DOWNSTREAM["cpu"].loop, steps=variant.steps, batch=variant.batch)
     settings = DownstreamTraining(
-        recipe=replace(DOWNSTREAM["cpu"], loop=loop, painted_share=variant.painted_share, unmarked_share=variant.unmarked_share),
-        origin=variant.origin,
+        recipe=replace(DOWNSTREAM["cpu"], loop=loop, unmarked_share=variant.unmarked_share),
         init=weights_folder() / "phantom" if variant.phantom_first else None,
         seed=draw,
     )

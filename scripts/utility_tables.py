@@ -93,10 +93,10 @@ def recipes(rows: list[Row]) -> str:
     """Means over draws of what was tried on training patients."""
     columns = {
         AT_10: "3-D Dice at rate 0.10",
-        AT_20: "at 0.20",
-        AUC: "AUC",
-        "by slices, 0.10": "by slices, at 0.10",
-        "by slices, 0.20": "at 0.20",
+        AT_20: "at rate 0.20",
+        AUC: AUC,
+        "by slices, 0.10": "3-D Dice at rate 0.10, by slices",
+        "by slices, 0.20": "at rate 0.20, by slices",
     }
     head = ["with scar", "trained on", "draws", *columns.values()]
     lines = []
