@@ -1,6 +1,7 @@
 """Compares recipes of the downstream segmenter on patients of the part `train` alone, so that the other parts choose nothing.
 
-Needs the painted samples of `lgesynthnet benchmark utility`. What is trained already is not trained again; OUT/recipes.csv has the scores.
+Needs the painted samples of `lgesynthnet benchmark utility`. What is trained already is not trained again. OUT/recipes.csv has the scores
+of the recipes, and OUT/pixels.csv those of the same segmenters when a pixel is called scar from another probability on.
 
 python experiments/downstream_recipes.py --data emidec --splits emidec/splits.json --pool runs/few/pools/lgesynthnet-phantom \\
     --out runs/recipes
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,17 +24,20 @@ from lgesynthnet.benchmark.jobs import executor
 from lgesynthnet.benchmark.utility.scoring import score_stack
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.splits import read_splits
-from lgesynthnet.evaluate.utility.metrics import AUC, at_rate, metrics_named
-from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient
+from lgesynthnet.evaluate.utility.metrics import AUC, Metric, at_rate, metrics_named
+from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient, scar_volume_ml
 from lgesynthnet.model_store import weights_folder
-from lgesynthnet.records import Stack
+from lgesynthnet.records import Stack, scar_of, wall_of
 from lgesynthnet.run.folder import RunFolder
-from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, RATES
+from lgesynthnet.segmenter.calibration import RATES
+from lgesynthnet.segmenter.downstream import DownstreamSegmenter, scar_share
+from lgesynthnet.segmenter.operating_points import least_area_mm2
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, slice_dataset, write_slice_dataset
 from lgesynthnet.train.segmenters import downstream
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
 
 SCORE = TypeAdapter(SliceScore)
+PIXELS_FROM = (0.15, 0.25, 0.35, 0.5, 0.65)  # shares of the wall's probability from which on a pixel is called scar
 HEALTHY = 8  # training patients without scar; the others are tested on
 SHOWN = (*map(at_rate, RATES), *metrics_named((AUC,)))
 
@@ -88,42 +93,67 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
     segmenter = train_downstream_segmenter(real.of(chosen), mine if variant.painted else None, folder, settings)
     cohort = open_cohort(arguments.data)
     tested = [patient for patient in real.has_scar if patient not in chosen]
-    rows = [row.record() for patient in tested for row in score_stack(segmenter, cohort.stack(patient))]
+    rows = [row for patient in tested for row in read_patient(segmenter, cohort.stack(patient))]
     (arguments.out / f"{folder.name}.json").write_text(json.dumps(rows))
     return folder.name
 
 
-def dice_by_slices(scores: RunScores, rate: float) -> float:
-    """Mean 3-D Dice of patients with scar where whole slices are erased until no more scar-free ones than `rate` hold false scar.
-
-    The threshold of a pixel stays at one half. The slices with the smallest expected scar area (probability of scar, summed over the wall)
-    are erased first.
-    """
-    clean = [row for row in scores.slices if not row.has_scar]
-    false = sorted((row.expected_scar_mm2 for row in clean if row.predicted_mm2 > FALSE_SCAR_MM2), reverse=True)
-    allowed = int(rate * len(clean))
-    limit = false[allowed] if allowed < len(false) else -1.0  # this slice and all below it are erased
-    values = []
-    for rows in per_patient(scores.slices).values():
-        kept = [row for row in rows if row.expected_scar_mm2 > limit]
-        if truth := sum(row.truth_mm2 for row in rows):
-            values.append(2 * sum(row.overlap_mm2 for row in kept) / (truth + sum(row.predicted_mm2 for row in kept)))
-    return float(np.mean(values))
+def read_patient(segmenter: DownstreamSegmenter, stack: Stack) -> list[dict[str, object]]:
+    """Scores of every slice, and of each the areas of scar in the prediction and in both when pixels are called from each share on."""
+    share = scar_share(segmenter.stack_probabilities(stack.image, stack.spacing_mm))
+    wall, truth, pixel_mm2 = wall_of(segmenter.read_stack(stack.image, stack.spacing_mm)), scar_of(stack.labels), np.prod(stack.spacing_mm)
+    called = [wall & (share >= least) for least in PIXELS_FROM]
+    return [
+        {
+            "score": row.record(),
+            "areas": [[float((part[:, :, row.index]).sum() * pixel_mm2) for part in (mask, mask & truth)] for mask in called],
+        }
+        for row in score_stack(segmenter, stack)
+    ]
 
 
-def write_table(out: Path) -> None:
+def write_tables(out: Path) -> None:
     """Write the metrics of every finished training."""
-    head = ["scarred_patients", "variant", "draw", *(metric.name for metric in SHOWN), *(f"by slices, {rate:.2f}" for rate in RATES)]
-    lines = []
+    lines, by_pixel = [], []
     for path in sorted(out.glob("*-[0-9].json")):
         scarred, _, rest = path.stem.partition("-")
         name, _, draw = rest.rpartition("-")
-        scores = RunScores(slices=[SCORE.validate_python(row) for row in json.loads(path.read_text())])
-        weights = np.ones((1, len(per_patient(scores.slices))))
-        values = [float(metric.compute(scores, weights)[0]) for metric in SHOWN] + [dice_by_slices(scores, rate) for rate in RATES]
-        lines.append([scarred, name, draw, *(f"{value:.4f}" for value in values)])
-    with (out / "recipes.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([head, *lines])
+        rows = json.loads(path.read_text())
+        scores = [SCORE.validate_python(row["score"]) for row in rows]
+        lines.append([scarred, name, draw, *values_of(scores, SHOWN)])
+        for number, least in enumerate(PIXELS_FROM):
+            moved = [
+                replace(score, predicted_mm2=row["areas"][number][0], overlap_mm2=row["areas"][number][1])
+                for score, row in zip(scores, rows, strict=True)
+            ]
+            by_pixel.append([scarred, name, draw, least, *values_of(moved, SHOWN[:-1]), *volumes_ml(moved)])
+    head = ["scarred_patients", "variant", "draw"]
+    names = [metric.name for metric in SHOWN]
+    _write(out / "recipes.csv", [[*head, *names], *lines])
+    _write(out / "pixels.csv", [[*head, "pixel_from", *names[:-1], "labelled_ml", "drawn_ml", "mean_error_ml"], *by_pixel])
+
+
+def values_of(scores: list[SliceScore], metrics: Sequence[Metric]) -> list[str]:
+    """The metrics over the tested patients."""
+    weights = np.ones((1, len(per_patient(scores))))
+    return [f"{metric.compute(RunScores(slices=scores), weights)[0]:.4f}" for metric in metrics]
+
+
+def volumes_ml(scores: list[SliceScore]) -> list[str]:
+    """Mean labelled and drawn scar volume of patients with scar, and the mean absolute error, all at a false-positive rate of 0.10."""
+    least = least_area_mm2(scores, RATES[0]) or 0.0
+    pairs = []
+    for rows in per_patient(scores).values():
+        if any(row.has_scar for row in rows):
+            kept = [row for row in rows if row.expected_scar_mm2 >= least]
+            pairs.append((scar_volume_ml(rows, predicted=False), scar_volume_ml(kept, predicted=True)))
+    labelled, drawn = np.array(pairs).T
+    return [f"{value:.2f}" for value in (labelled.mean(), drawn.mean(), np.abs(labelled - drawn).mean())]
+
+
+def _write(path: Path, rows: list[list[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def main() -> None:
@@ -146,7 +176,7 @@ def main() -> None:
         lacking = [pair for pair in wanted if not (arguments.out / f"{arguments.scarred}-{pair[0]}-{pair[1]}.json").exists()]
         for job in as_completed([processes.submit(run, arguments, *pair) for pair in lacking]):
             print(job.result(), flush=True)
-    write_table(arguments.out)
+    write_tables(arguments.out)
 
 
 if __name__ == "__main__":

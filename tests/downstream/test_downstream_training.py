@@ -1,4 +1,4 @@
-"""`train downstream` learns from training patients alone, sets thresholds on patients whom a network has not seen, and survives kills."""
+"""`train downstream` learns from training patients alone, sets operating points on patients that it has not seen, and survives kills."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ def test_each_fold_learns_from_other_patients_than_it_reads(trained, reports, na
         assert plan["added"] == painted.of(fold["patients"]).content
 
 
-def test_the_default_threshold_is_that_of_a_false_positive_rate_of_a_tenth(trained, reports):
+def test_the_default_is_the_operating_point_of_a_false_positive_rate_of_a_tenth(trained, reports):
     settings = DownstreamSegmenter.from_pretrained(trained).settings
-    rates = {point.false_positive_rate: point.threshold for point in settings.points}
-    assert settings.threshold == rates[0.1]
+    rates = {point.false_positive_rate: point.least_area_mm2 for point in settings.points}
+    assert settings.least_area_mm2 == rates[0.1]
     rows = reports["downstream-segmenter"]["operating_points"]
     assert all(row["called_without_scar"] <= row["false_positive_rate"] for row in rows)
 
 
-def test_too_few_slices_without_scar_set_no_threshold_and_train_no_fold(trained):
+def test_too_few_slices_without_scar_set_no_operating_point_and_train_no_fold(trained):
     real = read_slice_dataset(real_slices_path(work_of(trained)))
     few = real.taken(np.flatnonzero(real.scarred))
     trainings, notes = plan_trainings(few, seed=0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lgesynthnet.evaluate.intervals import Interval
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, SliceScore
+from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.improve.deciding import Change, Verdict, advise, change
 
 
 def slice_score(patient, index, *, scarred, found):
-    """A slice with 200 mm² of scar, of which this share is found at every threshold; scar-free slices have no false scar."""
+    """A slice with 200 mm² of scar, of which this share is found; scar-free slices have no false scar."""
     truth = 200.0 if scarred else 0.0
     return SliceScore(
         patient=patient,
@@ -28,8 +28,6 @@ def slice_score(patient, index, *, scarred, found):
         found_lesions=0,
         called_lesions=0,
         right_lesions=0,
-        predicted_at_mm2=tuple(truth * found for _ in THRESHOLDS),
-        overlap_at_mm2=tuple(truth * found for _ in THRESHOLDS),
     )
 
 

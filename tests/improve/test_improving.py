@@ -19,6 +19,7 @@ from lgesynthnet.improve.request import ImproveRequest
 from lgesynthnet.improve.setup import Improvement, TrainingSet
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.segmenter.downstream import DownstreamSegmenter
+from lgesynthnet.segmenter.operating_points import set_points
 from lgesynthnet.terms import DownstreamRecipeName, WallFrom
 
 
@@ -61,7 +62,11 @@ def finished(data, few_draws):
 def test_it_leaves_a_segmenter_samples_tables_and_a_report(finished):
     improvement, result = finished
     out = improvement.out
-    assert DownstreamSegmenter.from_pretrained(result.segmenter).settings.points
+    folds = len(improvement.folds(improvement.real()))
+    held_out = [row for fold in range(folds) for row in read_fold(improvement, TrainingSet.of_round(0), fold).slices]
+    settings = DownstreamSegmenter.from_pretrained(result.segmenter).settings
+    assert settings.points == set_points(held_out)
+    assert settings.least_area_mm2 == next((point.least_area_mm2 for point in settings.points), 0)
     assert len(RunFolder.open(out / "round-1").painted()) == 3
     page = (out / "report.html").read_text()
     assert result.advice.sentence in page

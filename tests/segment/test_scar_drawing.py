@@ -22,8 +22,8 @@ from lgesynthnet.segmenter.downstream import DownstreamSegmenter, DownstreamSett
 from lgesynthnet.terms import WallFrom
 
 
-def save_model(folder: Path, wall_from: WallFrom, *, threshold: float = 0.5) -> Path:
-    """A tiny segmenter with random weights; at this threshold it calls a part of the wall scar."""
+def save_model(folder: Path, wall_from: WallFrom) -> Path:
+    """A tiny segmenter with random weights, which calls a part of the wall scar."""
     torch.manual_seed(5)
     finder = shipped_finder()
     settings = DownstreamSettings(
@@ -32,8 +32,7 @@ def save_model(folder: Path, wall_from: WallFrom, *, threshold: float = 0.5) -> 
         filters=(4, 8, 8),
         side=64,
         views=8,
-        threshold=threshold,
-        points=(OperatingPoint(false_positive_rate=0.1, threshold=1.0), OperatingPoint(false_positive_rate=0.2, threshold=0.0)),
+        points=(OperatingPoint(false_positive_rate=0.1, least_area_mm2=1e5), OperatingPoint(false_positive_rate=0.2, least_area_mm2=0.0)),
         finder=finder.fingerprint,
     )
     wall = None
@@ -142,7 +141,7 @@ def test_the_table_holds_the_volume_and_the_share_of_the_wall(drawn):
 def test_a_network_is_named_as_the_drawer_and_its_masks_are_no_truth(drawn, tmp_path):
     record = json.loads((drawn / "lgesynthnet.json").read_text())["lgesynthnet"]
     assert record["drawn_by"].startswith("downstream-segmenter-")
-    assert record["threshold"] == 0.5
+    assert record["least_area_mm2"] == 0.0
     splits = tmp_path / "splits.json"
     splits.write_text(json.dumps({"train": ["A"], "val": ["B"], "test": []}))
     compared = run_command("benchmark", "utility", "--data", drawn, "--splits", splits, "--out", tmp_path / "u", "--dry-run")
@@ -154,7 +153,7 @@ def test_a_network_is_named_as_the_drawer_and_its_masks_are_no_truth(drawn, tmp_
     assert f"drawn by the network {record['drawn_by']} and are no ground truth" in planned.stdout
 
 
-def test_a_crop_model_draws_without_contours_and_a_false_positive_rate_moves_its_threshold(patients, crop, tmp_path):
+def test_a_crop_model_draws_without_contours_and_a_false_positive_rate_chooses_how_much(patients, crop, tmp_path):
     burden = {}
     for rate in ("0.1", "0.2"):
         out = tmp_path / rate
@@ -164,8 +163,8 @@ def test_a_crop_model_draws_without_contours_and_a_false_positive_rate_moves_its
         assert len(masks) == 2
         burden[rate] = sum(int((mask >= 3).sum()) for mask in masks) / sum(int((mask >= 2).sum()) for mask in masks)
         assert all(mask.max() < 5 for mask in masks)  # no RV
-    assert burden["0.1"] < 0.01
-    assert burden["0.2"] == 1  # a threshold of 0 calls the whole wall scar
+    assert burden["0.1"] == 0
+    assert burden["0.2"] > 0
     again = run_command("segment", patients, "--model", crop, "--out", tmp_path / "0.1")
     assert again.returncode == 2
     assert "choose another --out" in again.stderr
@@ -236,7 +235,7 @@ HARM = {
     "cut off": lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-8]),
     "another finder": lambda folder: change(folder, finder="heart-segmenter-000000000000"),
     "another role": lambda folder: change(folder, role="heart-segmenter"),
-    "a threshold of 2": lambda folder: change(folder, threshold=2),
+    "a least area below 0": lambda folder: change(folder, least_area_mm2=-2),
     "another size": lambda folder: change(folder, filters=[4, 8, 16]),
     "a huge size": lambda folder: change(folder, filters=[1024] * 8, side=512),
     "unknown settings": lambda folder: change(folder, python="import os"),

@@ -152,8 +152,8 @@ def downstream(
 ) -> None:
     """A segmenter of your patients' scar, from few labelled patients and from samples painted into them; for `segment --model`.
 
-    It is told which slices are painted, and starts from weights trained on simulated hearts. Two folds by patient then set thresholds for
-    false-positive rates of 0.10 and 0.20.
+    It is told which slices are painted, and starts from weights trained on simulated hearts. Two folds by patient then set operating points
+    for false-positive rates of 0.10 and 0.20.
 
     Example: lgesynthnet train downstream --data mine --splits splits.json --samples runs/first --out seg
     """
@@ -174,9 +174,9 @@ def downstream(
         result = train_downstream(request, on_progress=advance, on_note=console.note)
     for note in result.notes:
         console.note(note)
-    points = "".join(f", {point.threshold:.3f} for a false-positive rate of {point.false_positive_rate:g}" for point in result.points)
+    points = "".join(f", {point.least_area_mm2:.0f} for a false-positive rate of {point.false_positive_rate:g}" for point in result.points)
     console.result(f"model: {result.folder}")
-    console.result(f"threshold: {result.threshold:.3f} by default{points}")
+    console.result(f"scar is drawn in a slice from an expected area of {result.least_area_mm2:.0f} mm2 on, by default{points}")
     console.note(f"{RESEARCH_ONLY} {request.work_folder} holds slices of the patients; delete it when no training is to be continued")
 
 

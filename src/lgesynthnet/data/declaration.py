@@ -23,7 +23,7 @@ class Declaration(BaseModel):
         labels: a name of `LABEL_MAPS`; None leaves the meaning to the layout or the user.
         base_first: whether slice 0 is the base; None where it is not known.
         drawn_by: fingerprint of the network that drew the labels; None where people did.
-        threshold: from which share of the wall's probability on that network called a pixel scar; None where it drew no scar.
+        least_area_mm2: from which expected area of scar on that network drew scar in a slice; None where it draws none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # an export also records here what it was made of
@@ -31,7 +31,7 @@ class Declaration(BaseModel):
     labels: str | None = None
     base_first: bool | None = None
     drawn_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,80}$")
-    threshold: float | None = Field(default=None, ge=0, le=1)
+    least_area_mm2: float | None = Field(default=None, ge=0)
 
 
 class _File(BaseModel):
@@ -44,7 +44,7 @@ def write_declaration(
     labels: str = "lgesynthnet",
     base_first: bool | None = None,
     drawn_by: str | None = None,
-    threshold: float | None = None,
+    least_area_mm2: float | None = None,
 ) -> Path:
     """Write the declaration of a folder and return its path.
 
@@ -52,7 +52,7 @@ def write_declaration(
         labels: a name of `LABEL_MAPS`.
         base_first: whether slice 0 is the base; None where it is not known.
         drawn_by: fingerprint of the network that drew the labels; None where people did.
-        threshold: see `Declaration`.
+        least_area_mm2: see `Declaration`.
     Raises:
         RunError: the folder cannot be written.
         ValueError: `labels` names no label map.
@@ -61,8 +61,8 @@ def write_declaration(
         raise ValueError(f"{labels} is not a label map; known are {', '.join(LABEL_MAPS)}")
     path = folder / DECLARATION
     drawn: dict[str, str | float] = {} if drawn_by is None else {"drawn_by": drawn_by}
-    if threshold is not None:
-        drawn["threshold"] = threshold
+    if least_area_mm2 is not None:
+        drawn["least_area_mm2"] = least_area_mm2
     text = json.dumps({"lgesynthnet": {"labels": labels, "base_first": base_first, **drawn}}, indent=1)
     write_bytes(path, (text + "\n").encode())
     return path

@@ -28,11 +28,11 @@ class CardFacts:
     """What the card says of the training itself.
 
     Attributes:
-        threshold: the default.
+        least_area_mm2: the default.
         point_rows: see `packing.point_rows`.
     """
 
-    threshold: float
+    least_area_mm2: float
     point_rows: Sequence[Mapping[str, float | None]]
     precision: Precision
 
@@ -126,14 +126,15 @@ def _about_labels(prepared: PreparedTraining) -> list[str]:
 
 def _about_points(facts: CardFacts) -> list[str]:
     if not facts.point_rows:
-        return [f"Threshold: {facts.threshold:g}. Too few slices were without scar to set one for a false-positive rate."]
-    columns = ("false_positive_rate", "threshold", "called_without_scar", "called_with_scar")
+        return ["Scar is drawn wherever it is found: too few slices were without scar to set an operating point for a false-positive rate."]
+    columns = ("false_positive_rate", "least_area_mm2", "called_without_scar", "called_with_scar")
     rows = [f"| {' | '.join(_number(row[name]) for name in columns)} |" for row in facts.point_rows]
     return [
-        f"Threshold: {facts.threshold:.3f} by default. The thresholds were set on the training patients, each read by a network that had",
-        "learnt from the other half of them; in other patients the rates differ. A slice counts as called scarred above 25 mm² of scar.",
+        f"By default, scar is drawn in a slice where its expected area is {facts.least_area_mm2:.0f} mm² or more (the probability of scar,",
+        "summed over the wall). The operating points were set on the training patients, each read by a network that had learnt from the",
+        "other half of them; in other patients the rates differ. A slice counts as called scarred above 25 mm² of scar.",
         "",
-        "| false-positive rate | threshold | called scarred, slices without scar | called scarred, slices with scar |",
+        "| false-positive rate | least expected area, mm² | called scarred, slices without scar | called scarred, slices with scar |",
         "|---|---|---|---|",
         *rows,
     ]

@@ -65,7 +65,7 @@ def estimate(request: DownstreamRequest, *, on_case: OnCase | None = None) -> st
 
 
 def _training_line(name: str, patients: int, held_out: int, steps: int) -> str:
-    then = f", then reads the {held_out} others to set thresholds" if held_out else ", and is kept"
+    then = f", then reads the {held_out} others to set operating points" if held_out else ", and is kept"
     return f"training {name}: {steps} steps on {patients} patients{then}"
 
 

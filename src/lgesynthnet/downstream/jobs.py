@@ -73,7 +73,8 @@ class _Reading(BaseModel, extra="forbid"):
     patient: str
     index: int = Field(ge=0)
     has_scar: bool
-    critical: float = Field(ge=0, le=1)
+    expected_scar_mm2: float = Field(ge=0)
+    is_called: bool
 
 
 class _Readings(BaseModel, extra="forbid"):

@@ -20,8 +20,6 @@ from lgesynthnet.train.packing import CARD, REPORTS
 from lgesynthnet.train.segmenters.downstream import DownstreamTraining
 from lgesynthnet.train.work import MODEL, require_whole
 
-UNSET = 0.5  # threshold of a segmenter without operating points
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork:
@@ -40,13 +38,13 @@ class TrainedNetwork:
     points: tuple[OperatingPoint, ...]
 
     @property
-    def threshold(self) -> float:
-        """The default: that of the first rate, or 0.5 where it could not be set."""
-        return next((point.threshold for point in self.points if point.false_positive_rate == RATES[0]), UNSET)
+    def least_area_mm2(self) -> float:
+        """The default: that of the first rate, or 0 where it could not be set."""
+        return next((point.least_area_mm2 for point in self.points if point.false_positive_rate == RATES[0]), 0.0)
 
 
 def pack_segmenter(trained: TrainedNetwork, prepared: PreparedTraining, request: DownstreamRequest) -> float:
-    """Write the model folder `request.out`, which the caller holds; returns the threshold.
+    """Write the model folder `request.out`, which the caller holds; returns the least expected area at which scar is drawn.
 
     Raises:
         ModelError: the trained network is damaged.
@@ -56,14 +54,14 @@ def pack_segmenter(trained: TrainedNetwork, prepared: PreparedTraining, request:
     require_whole((trained.place / MODEL).absolute(), "downstream")
     segmenter = DownstreamSegmenter.from_pretrained(trained.place / MODEL)
     segmenter.settings = segmenter.settings.model_copy(update={"points": trained.points})
-    segmenter.threshold = trained.threshold
+    segmenter.least_area_mm2 = trained.least_area_mm2
     segmenter.save(out)
     if segmenter.wall_segmenter is None:
         remove_folder(out / WALL_PART)  # of a former cascade
     write_json(out / REPORTS, training_reports(trained, prepared, request))
-    facts = CardFacts(threshold=trained.threshold, point_rows=point_rows(trained), precision=trained.settings.precision)
+    facts = CardFacts(least_area_mm2=trained.least_area_mm2, point_rows=point_rows(trained), precision=trained.settings.precision)
     write_bytes(out / CARD, model_card(facts, prepared, request).encode())
-    return segmenter.threshold
+    return segmenter.least_area_mm2
 
 
 def training_reports(trained: TrainedNetwork, prepared: PreparedTraining, request: DownstreamRequest) -> dict[str, object]:
@@ -81,7 +79,7 @@ def training_reports(trained: TrainedNetwork, prepared: PreparedTraining, reques
         "names": list(final.patients),
         "masks_drawn_by": prepared.chosen.cohort.masks_drawn_by,
         "trainings": [asdict(report) for report in trained.reports],
-        "threshold": trained.threshold,
+        "least_area_mm2": trained.least_area_mm2,
         "operating_points": point_rows(trained),
     }
     reports: dict[str, object] = {ROLE: record}
@@ -104,9 +102,9 @@ def point_rows(trained: TrainedNetwork) -> list[dict[str, float | None]]:
     return [
         {
             "false_positive_rate": point.false_positive_rate,
-            "threshold": point.threshold,
-            "called_without_scar": share_called(trained.readings, point.threshold, has_scar=False),
-            "called_with_scar": share_called(trained.readings, point.threshold, has_scar=True),
+            "least_area_mm2": point.least_area_mm2,
+            "called_without_scar": share_called(trained.readings, point.least_area_mm2, has_scar=False),
+            "called_with_scar": share_called(trained.readings, point.least_area_mm2, has_scar=True),
         }
         for point in trained.points
     ]

@@ -19,6 +19,7 @@ from lgesynthnet.train.request import NO_SCAR
 
 FINAL = "final"  # name of the training whose network is kept
 FOLDS = 2
+EVERYWHERE = "scar is drawn wherever it is found"
 Note = Callable[[str], None]
 
 
@@ -91,7 +92,7 @@ def prepare(request: DownstreamRequest, folder: Path, *, on_case: OnCase | None 
 
 
 def plan_trainings(real: SliceDataset, seed: int) -> tuple[tuple[Training, ...], list[str]]:
-    """The final training and, where they can set a threshold, two folds by patient in which patients with scar are spread evenly.
+    """The final training and, where they can set operating points, two folds by patient in which patients with scar are spread evenly.
 
     Returns:
         The trainings, and notes on what is left out.
@@ -100,10 +101,10 @@ def plan_trainings(real: SliceDataset, seed: int) -> tuple[tuple[Training, ...],
     final = Training(name=FINAL, patients=frozenset(has_scar))
     scarred, free = sum(has_scar.values()), int(real.free_of_scar.sum())
     if scarred < FOLDS:
-        return (final,), [f"one patient with scar makes no {FOLDS} folds, so no threshold is set; 0.5 stays"]
+        return (final,), [f"one patient with scar makes no {FOLDS} folds, so no operating point is set: {EVERYWHERE}"]
     if free < slices_needed(max(RATES)):
-        needed = " and ".join(f"{slices_needed(rate)} for a rate of {rate:g}" for rate in RATES)
-        return (final,), [f"{free} slices without scar are too few to set a threshold ({needed} are needed); 0.5 stays"]
+        needed = " and ".join(f"{slices_needed(rate)} are needed for a rate of {rate:g}" for rate in RATES)
+        return (final,), [f"{free} slices without scar are too few for an operating point ({needed}), so none is set: {EVERYWHERE}"]
     folds = patient_folds(has_scar, FOLDS, seed)
     return (
         final,

@@ -35,13 +35,13 @@ class DownstreamResult:
 
     Attributes:
         folder: the model folder.
-        threshold: a pixel of the wall is scar from this share of the wall's probability on.
-        points: thresholds for chosen false-positive rates; empty where too few slices are without scar.
+        least_area_mm2: scar is drawn in a slice from this expected area on.
+        points: least areas for chosen false-positive rates; empty where too few slices are without scar.
         notes: what the user should know, one sentence each.
     """
 
     folder: Path
-    threshold: float
+    least_area_mm2: float
     points: tuple[OperatingPoint, ...]
     notes: tuple[str, ...]
 
@@ -52,11 +52,11 @@ def train_downstream(
     on_progress: Callable[[int, int], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> DownstreamResult:
-    """Train, set thresholds, and write the model folder `request.out`. The same request again continues where it stopped.
+    """Train, set operating points, and write the model folder `request.out`. The same request again continues where it stopped.
 
     The network that is kept learns from all training patients. Two more, each of which learns from half of them, read the other half; from
-    that the thresholds for false-positive rates of 0.10 and 0.20 are set. The first is the default, because at 0.5 the rate is whatever
-    the training set makes of it.
+    that the operating points for false-positive rates of 0.10 and 0.20 are set. The first is the default, because without one the rate is
+    whatever the training set makes of it.
 
     Args:
         on_progress: called with the steps done and the steps in all, after every step or, where several trainings run side by side, after
@@ -79,11 +79,11 @@ def train_downstream(
             readings += of_job
         points = set_points(readings)
         trained = TrainedNetwork(place=work / STAGE / FINAL, settings=settings, reports=reports, readings=readings, points=points)
-        threshold = pack_segmenter(trained, prepared, request)
+        least_area_mm2 = pack_segmenter(trained, prepared, request)
     notes = [*prepared.notes, *(_missing_points(points) if len(jobs) > 1 else [])]
     if (licence := licence_of_segmenter(prepared, request)) not in (None, OWN_LICENCE):
         notes.append(f"{request.out}: its weights are under {licence}, as that of what they learnt from")
-    return DownstreamResult(folder=request.out, threshold=threshold, points=points, notes=tuple(notes))
+    return DownstreamResult(folder=request.out, least_area_mm2=least_area_mm2, points=points, notes=tuple(notes))
 
 
 def check_request(request: DownstreamRequest) -> DownstreamTraining:
@@ -183,8 +183,7 @@ def _missing_points(points: tuple[OperatingPoint, ...]) -> list[str]:
     """A note on each rate that could not be set."""
     known = {point.false_positive_rate for point in points}
     return [
-        f"no threshold for a false-positive rate of {rate:g}: it needs {slices_needed(rate)} slices without scar, not all of them called "
-        "scarred with certainty"
+        f"no operating point for a false-positive rate of {rate:g}: it needs {slices_needed(rate)} slices without scar"
         for rate in RATES
         if rate not in known
     ]

@@ -22,21 +22,19 @@ class HardSelector:
     """Keeps a sample where the segmenter of its host's fold, which has not met the host's patient, finds it with too low a Dice.
 
     Attributes:
-        segmenters: one for each fold.
+        segmenters: one for each fold, at the operating point of the round.
         fold_of: patient -> the fold that holds the patient out.
-        threshold: a pixel of the wall is scar from this share of the wall's probability on.
         below: the Dice below which a sample is hard.
     """
 
     segmenters: Sequence[DownstreamSegmenter]
     fold_of: Mapping[str, int]
-    threshold: float
     below: float
 
     @property
     def fingerprint(self) -> str:
-        segmenters = " ".join(segmenter.fingerprint for segmenter in self.segmenters)
-        return f"hard: Dice below {self.below:g} at {self.threshold:g} of {segmenters}"
+        segmenters = " ".join(f"{segmenter.fingerprint} from {segmenter.least_area_mm2:g} mm2 on" for segmenter in self.segmenters)
+        return f"hard: Dice below {self.below:g} of {segmenters}"
 
     def choose(self, sample: SyntheticSample) -> Choice:
         host = sample.host.slice_
@@ -48,7 +46,7 @@ class HardSelector:
             slice_step_mm=0.0,
         )
         try:
-            called = called_scar(self.segmenters[self.fold_of[host.patient]], stack, self.threshold)[:, :, 0]
+            called = called_scar(self.segmenters[self.fold_of[host.patient]], stack)[:, :, 0]
         except InputError:
             return Choice(
                 wanted=False, reason=EASY, why="the segmenter in training finds no heart in the slice, which says nothing of the scar"

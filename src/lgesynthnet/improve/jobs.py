@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel
 
 from lgesynthnet.benchmark.records import read_record
@@ -35,9 +33,9 @@ class FoldRecord(BaseModel, extra="forbid"):
 
 
 class MissesRecord(BaseModel, extra="forbid"):
-    """What a fold's segmenter misses and falsely calls at a threshold."""
+    """What a fold's segmenter misses and falsely calls, where it draws scar from this expected area on."""
 
-    threshold: float
+    least_area_mm2: float
     findings: Findings
 
 
@@ -59,21 +57,21 @@ def train_fold(improvement: Improvement, training_set: TrainingSet, fold: int) -
     write_json(folder / RECORD, record.model_dump(mode="json"))
 
 
-def measure_fold(improvement: Improvement, training_set: TrainingSet, fold: int, threshold: float) -> None:
+def measure_fold(improvement: Improvement, training_set: TrainingSet, fold: int, least_area_mm2: float) -> None:
     """Measure what the segmenter of a fold misses and falsely calls in the patients that the fold holds out."""
     folder = improvement.work(training_set.name, fold)
-    if (folder / MISSES).is_file() and read_misses(improvement, training_set, fold).threshold == threshold:
+    if (folder / MISSES).is_file() and read_misses(improvement, training_set, fold).least_area_mm2 == least_area_mm2:
         return
     held_out = read_fold(improvement, training_set, fold).held_out
-    pool, segmenter = improvement.find_hosts(tuple(held_out)), DownstreamSegmenter.from_pretrained(folder / MODEL)
+    pool, segmenter = improvement.find_hosts(tuple(held_out)), fold_segmenter(improvement, training_set, fold, least_area_mm2)
     levels = improvement.brightness_levels()
     parts = []
     with one_thread():
         for name in held_out:
             stack = pool.cohort.stack(name)
             hosts = {entry.index: pool.fetch(entry) for entry in pool.entries if entry.patient == name}
-            parts.append(find_misses(stack, called_scar(segmenter, stack, threshold), hosts, levels))
-    record = MissesRecord(threshold=threshold, findings=Findings.joined(parts))
+            parts.append(find_misses(stack, called_scar(segmenter, stack), hosts, levels))
+    record = MissesRecord(least_area_mm2=least_area_mm2, findings=Findings.joined(parts))
     write_json(folder / MISSES, record.model_dump(mode="json"))
 
 
@@ -81,7 +79,7 @@ def train_final(improvement: Improvement, training_set: TrainingSet, points: tup
     """Train the segmenter that is handed over, on all training patients, and write it to `RUN/segmenter`.
 
     Args:
-        points: thresholds that the folds set for chosen false-positive rates; the first is the default.
+        points: as the folds set them; the first is the default.
     """
     folder, real = improvement.work(FINAL) / training_set.name, improvement.real()
     painted = painted_slices(improvement, training_set.runs)
@@ -89,7 +87,7 @@ def train_final(improvement: Improvement, training_set: TrainingSet, points: tup
         segmenter = train_downstream_segmenter(real, painted, folder, improvement.training())
     segmenter.settings = segmenter.settings.model_copy(update={"points": points})
     if points:
-        segmenter.threshold = points[0].threshold
+        segmenter.least_area_mm2 = points[0].least_area_mm2
     segmenter.save(improvement.out / SEGMENTER)
     report = {
         "patients": len(improvement.patients),
@@ -110,10 +108,8 @@ def read_misses(improvement: Improvement, training_set: TrainingSet, fold: int) 
     return read_record(improvement.work(training_set.name, fold) / MISSES, MissesRecord)
 
 
-def fold_segmenter(improvement: Improvement, training_set: TrainingSet, fold: int) -> DownstreamSegmenter:
-    """The segmenter of a finished fold."""
-    return DownstreamSegmenter.from_pretrained(_model(improvement, training_set, fold))
-
-
-def _model(improvement: Improvement, training_set: TrainingSet, fold: int) -> Path:
-    return improvement.work(training_set.name, fold) / MODEL
+def fold_segmenter(improvement: Improvement, training_set: TrainingSet, fold: int, least_area_mm2: float) -> DownstreamSegmenter:
+    """The segmenter of a finished fold, which draws scar from this expected area on."""
+    segmenter = DownstreamSegmenter.from_pretrained(improvement.work(training_set.name, fold) / MODEL)
+    segmenter.least_area_mm2 = least_area_mm2
+    return segmenter

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from lgesynthnet.benchmark.jobs import Executor, executor
-from lgesynthnet.evaluate.utility.operating_points import cut_off
-from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed
 from lgesynthnet.improve.deciding import Advice, change
@@ -18,13 +16,12 @@ from lgesynthnet.improve.misses import Findings
 from lgesynthnet.improve.page import write_page
 from lgesynthnet.improve.painting import RoundPlan, paint_control, paint_round
 from lgesynthnet.improve.request import ImproveRequest
-from lgesynthnet.improve.results import LoopResult, RoundResult, threshold_of
+from lgesynthnet.improve.results import LoopResult, RoundResult, least_area_of
 from lgesynthnet.improve.samples import kept_rows
 from lgesynthnet.improve.setup import SEGMENTER, Improvement, TrainingSet, control_name, round_name
 from lgesynthnet.improve.tables import write_tables
 from lgesynthnet.run.folder import HOSTS_CACHE
-from lgesynthnet.segmenter.calibration import RATES
-from lgesynthnet.segmenter.downstream import OperatingPoint
+from lgesynthnet.segmenter.operating_points import set_points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +95,7 @@ def run_improvement(improvement: Improvement, *, workers: int = 1, listeners: Li
         if improvement.request.control and best is not None:
             result.control = runner.evaluate_control(best.samples)
         chosen = result.rounds[result.chosen]
-        train_final(improvement, chosen.training_set, points_of(chosen.slices))
+        train_final(improvement, chosen.training_set, set_points(chosen.slices))
         write_tables(improvement, result)
         report = write_page(improvement, result)
     return ImproveResult(
@@ -123,14 +120,14 @@ class _Runner:
         improvement = self.improvement
         self._each_fold(f"training for {training_set.name}", train_fold, training_set)
         slices = [row for fold in range(self.folds) for row in read_fold(improvement, training_set, fold).slices]
-        self._each_fold(f"measuring {training_set.name}", measure_fold, training_set, threshold_of(slices))
+        self._each_fold(f"measuring {training_set.name}", measure_fold, training_set, least_area_of(slices))
         parts = [read_misses(improvement, training_set, fold).findings for fold in range(self.folds)]
         samples = sum(len(kept_rows(improvement, run)) for run in training_set.runs)
         return RoundResult(training_set=training_set, samples=samples, slices=slices, findings=Findings.joined(parts))
 
     def paint(self, number: int, before: RoundResult) -> bool:
         """Paint a round; returns whether it kept any sample."""
-        plan = RoundPlan(number=number, before=before.training_set, threshold=before.threshold)
+        plan = RoundPlan(number=number, before=before.training_set, least_area_mm2=before.least_area_mm2)
         paint_round(self.improvement, plan, self.folds, self.listeners.on_attempt)
         self._count(f"painting {round_name(number)}")
         return bool(kept_rows(self.improvement, round_name(number)))
@@ -163,9 +160,3 @@ def jobs_at_most(improvement: Improvement, folds: int) -> int:
     """Number of jobs where no round stops the loop: two for each fold of a training set, and one for each painting."""
     request = improvement.request
     return 2 * folds * (request.rounds + 1 + request.control) + request.rounds + request.control
-
-
-def points_of(slices: Sequence[SliceScore]) -> tuple[OperatingPoint, ...]:
-    """The operating points of the final segmenter, as the folds set them."""
-    found = [(rate, cut_off(slices, rate)) for rate in RATES]
-    return tuple(OperatingPoint(false_positive_rate=rate, threshold=threshold) for rate, threshold in found if threshold is not None)

@@ -16,7 +16,7 @@ from lgesynthnet.improve.cells import ScarTraits
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
-from lgesynthnet.segmenter.downstream import DownstreamSegmenter, scar_share
+from lgesynthnet.segmenter.downstream import DownstreamSegmenter
 
 FOUND_FROM = 0.5  # a lesion is found where this share of its area is called scar
 NEIGHBOURS = np.ones((3, 3))
@@ -85,15 +85,13 @@ class Findings:
         )
 
 
-def called_scar(segmenter: DownstreamSegmenter, stack: Stack, threshold: float) -> Bool[np.ndarray, "rows cols slices"]:
-    """The scar that a segmenter finds at a threshold, inside the wall that it draws itself.
+def called_scar(segmenter: DownstreamSegmenter, stack: Stack) -> Bool[np.ndarray, "rows cols slices"]:
+    """The scar that a segmenter draws.
 
     Raises:
         InputError: no heart was found.
     """
-    probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm, stack.labels)
-    drawn = segmenter.decide(probability, stack.spacing_mm, stack.labels)
-    return np.asarray(wall_of(drawn) & (scar_share(probability) >= threshold))
+    return scar_of(segmenter.read_stack(stack.image, stack.spacing_mm, stack.labels))
 
 
 def find_misses(stack: Stack, called: Bool[np.ndarray, "rows cols slices"], hosts: Mapping[int, Host], levels: Levels | None) -> Findings:

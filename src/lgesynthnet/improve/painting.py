@@ -40,12 +40,12 @@ class RoundPlan:
     Attributes:
         number: of the round, from 1.
         before: the training set of the round before, whose folds say what is missed and what is hard.
-        threshold: at which they are read.
+        least_area_mm2: from which expected area on these folds draw scar.
     """
 
     number: int
     before: TrainingSet
-    threshold: float
+    least_area_mm2: float
 
 
 def paint_round(improvement: Improvement, plan: RoundPlan, folds: int, on_attempt: OnAttempt | None = None) -> None:
@@ -67,12 +67,8 @@ def paint_round(improvement: Improvement, plan: RoundPlan, folds: int, on_attemp
         lines = prescription_lines(groups, request.prior, min(ATTEMPTS_PER_SAMPLE * request.count, MOST_PRESCRIPTIONS), rng)
         path = improvement.out / "prescriptions" / f"{name}.jsonl"
         write_bytes(path, lines.encode())
-        selector = HardSelector(
-            segmenters=[fold_segmenter(improvement, plan.before, fold) for fold in range(folds)],
-            fold_of=fold_of,
-            threshold=plan.threshold,
-            below=request.hard_below,
-        )
+        segmenters = [fold_segmenter(improvement, plan.before, fold, plan.least_area_mm2) for fold in range(folds)]
+        selector = HardSelector(segmenters=segmenters, fold_of=fold_of, below=request.hard_below)
         asked = SynthesisRequest(
             hosts=_source(improvement),
             count=request.count,

@@ -57,8 +57,8 @@ def draw(
     for each in found:
         stack = cohort.stack(each.patient)
         if each.patient not in called:
-            segmenter = fold_segmenter(improvement, round_.training_set, folds[each.patient])
-            called[each.patient] = called_scar(segmenter, stack, round_.threshold)
+            segmenter = fold_segmenter(improvement, round_.training_set, folds[each.patient], round_.least_area_mm2)
+            called[each.patient] = called_scar(segmenter, stack)
         pictures.append(
             SlicePictures(
                 title=f"{pseudonyms[each.patient]}, slice {each.index}, {each.traits.level}",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lgesynthnet.evaluate.utility.operating_points import cut_off
 from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.improve.deciding import Advice, Change, advise, change
 from lgesynthnet.improve.misses import Findings
 from lgesynthnet.improve.setup import TrainingSet
 from lgesynthnet.segmenter.calibration import RATES
+from lgesynthnet.segmenter.operating_points import least_area_mm2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class RoundResult:
     findings: Findings
 
     @property
-    def threshold(self) -> float:
-        return threshold_of(self.slices)
+    def least_area_mm2(self) -> float:
+        return least_area_of(self.slices)
 
 
 @dataclass(kw_only=True)
@@ -74,9 +74,9 @@ class LoopResult:
         return advise(self.change, 0 if best is None else best.samples)
 
 
-def threshold_of(slices: Sequence[SliceScore]) -> float:
-    """The threshold at which held-out slices have a false-positive rate of at most 0.10."""
-    threshold = cut_off(slices, RATES[0])
-    if threshold is None:  # `require_enough` has seen to it that there are slices without scar
+def least_area_of(slices: Sequence[SliceScore]) -> float:
+    """The expected area from which on scar is drawn, at which held-out slices have a false-positive rate of at most 0.10."""
+    least = least_area_mm2(slices, RATES[0])
+    if least is None:  # `require_enough` has seen to it that there are slices without scar
         raise ValueError("no slice is free of scar")
-    return threshold
+    return least

@@ -58,7 +58,7 @@ def write_tables(improvement: Improvement, result: LoopResult) -> None:
 
 def rounds_csv(result: LoopResult) -> str:
     """One row for each round and for the control; changes are against round 0, paired over held-out patients."""
-    columns = ["training_set", "samples", "chosen", "lesions", "missed", "falsely_called", "threshold"]
+    columns = ["training_set", "samples", "chosen", "lesions", "missed", "falsely_called", "least_area_mm2"]
     for name, _ in SHOWN:
         columns += [name, f"{name}_low", f"{name}_high"]
     for name in ("dice_change", "auc_change"):
@@ -81,7 +81,7 @@ def _round_cells(result: LoopResult, round_: RoundResult, chosen: str) -> list[o
         len(findings.missed),
         len(findings.calls),
     ]
-    cells.append(f"{round_.threshold:g}")
+    cells.append(f"{round_.least_area_mm2:.1f}")
     for _, metric in SHOWN:
         cells += _numbers(value(round_.slices, metric))
     compared = Change(dice=None, auc=None, scarred=0) if round_ is first else change(round_.slices, first.slices)

@@ -30,7 +30,7 @@ class Drawer(Protocol):
         fingerprint: of the network that draws.
         draws_scar: whether scar is drawn.
         title: of the page of pictures.
-        threshold: from which share of the wall's probability on it calls a pixel scar; None where it draws no scar.
+        least_area_mm2: from which expected area of scar on it draws scar in a slice; None where it draws none.
     """
 
     @property
@@ -43,7 +43,7 @@ class Drawer(Protocol):
     def title(self) -> str: ...
 
     @property
-    def threshold(self) -> float | None: ...
+    def least_area_mm2(self) -> float | None: ...
 
     def draw(self, images: Cohort, files: CaseFiles) -> Stack:
         """The stack of one patient with the drawn labels.
@@ -61,7 +61,7 @@ class HeartDrawer:
     segmenter: HeartSegmenter
     draws_scar: bool = False
     title: str = "Cavity and wall as a network drew them"
-    threshold: float | None = None
+    least_area_mm2: float | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -85,8 +85,8 @@ class ScarDrawer:
         return self.segmenter.fingerprint
 
     @property
-    def threshold(self) -> float | None:
-        return self.segmenter.threshold
+    def least_area_mm2(self) -> float | None:
+        return self.segmenter.least_area_mm2
 
     def draw(self, images: Cohort, files: CaseFiles) -> Stack:
         stack = images.read_image(files) if self.walls is None else self.walls.read(files)
@@ -116,7 +116,7 @@ def open_drawer(request: SegmentRequest, images: Cohort) -> Drawer:
         raise _wrong_wall(request, segmenter.wall_from)
     notice_licence(folder)
     if request.false_positive_rate is not None:
-        segmenter.threshold = require_point(segmenter, request.false_positive_rate, place=str(request.model)).threshold
+        segmenter.least_area_mm2 = require_point(segmenter, request.false_positive_rate, place=str(request.model)).least_area_mm2
     return ScarDrawer(segmenter=segmenter, walls=None if request.wall is None else open_walls(request, images))
 
 

@@ -81,7 +81,7 @@ def segment_images(request: SegmentRequest, out: Path, *, on_case: OnCase | None
     strips: list[Strip] = []
     with claimed(out, FolderKind.MASKS), synced_together():
         corrected = _corrected(out)
-        write_declaration(out, labels="lgesynthnet", drawn_by=drawer.fingerprint, threshold=drawer.threshold)
+        write_declaration(out, labels="lgesynthnet", drawn_by=drawer.fingerprint, least_area_mm2=drawer.least_area_mm2)
         for done, files in enumerate(cohort.cases, start=1):
             try:
                 case, strip = _draw_case(cohort, files, drawer, out, earlier.get(files.patient), corrected)
@@ -133,7 +133,7 @@ def _draw_case(
 
 
 def _require_same_drawer(out: Path, drawer: Drawer) -> None:
-    """One folder holds what one segmenter drew at one threshold, where scar is drawn: its record names one.
+    """One folder holds what one segmenter drew at one operating point, where scar is drawn: its record names one.
 
     Raises:
         RunError: the folder holds masks of another.
@@ -141,12 +141,12 @@ def _require_same_drawer(out: Path, drawer: Drawer) -> None:
     if not is_owned(out, FolderKind.MASKS):
         return
     earlier = read_declaration(out)
-    if not (drawer.draws_scar or earlier.threshold is not None):
+    if not (drawer.draws_scar or earlier.least_area_mm2 is not None):
         return
-    if (earlier.drawn_by, earlier.threshold) != (drawer.fingerprint, drawer.threshold):
+    if (earlier.drawn_by, earlier.least_area_mm2) != (drawer.fingerprint, drawer.least_area_mm2):
         raise RunError(
             f"{out}: holds masks that {earlier.drawn_by} drew"
-            + ("" if earlier.threshold is None else f" at a threshold of {earlier.threshold:.3f}")
+            + ("" if earlier.least_area_mm2 is None else f", with scar from an expected area of {earlier.least_area_mm2:.0f} mm2 on")
             + "; choose another --out, or delete the folder"
         )
 

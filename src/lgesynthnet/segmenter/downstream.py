@@ -34,19 +34,21 @@ ROLE = "downstream-segmenter"
 WALL_PART = "wall"  # sub-folder of a cascade's first network
 SHIPPED_FINDER = Path("phantom") / heart_segmenter.ROLE
 GROUPS = 4  # of channels that are normalised together
+SCAR_FROM = 0.35  # a pixel of the wall is scar from this share of the wall's probability on; see docs/evidence/utility.md
+LeastArea = Annotated[float, Field(ge=0, le=1e6)]
 IMAGE, ORIGIN, CAVITY_IN, WALL_IN = range(4)  # input channels
 
 
 class OperatingPoint(BaseModel, extra="forbid"):
-    """One way to cut the probability of scar, set on patients of the training set that the network had not seen.
+    """One way to decide in which slices scar is drawn, set on patients of the training set that the network had not seen.
 
     Attributes:
         false_positive_rate: the share of slices without scar that it was set to call scarred, 0 to 1.
-        threshold: a pixel of the wall is scar from this share of the wall's probability on, 0 to 1.
+        least_area_mm2: scar is drawn in a slice from this expected area on; see `expected_scar_mm2`.
     """
 
     false_positive_rate: Annotated[float, Field(gt=0, lt=1)]
-    threshold: Annotated[float, Field(ge=0, le=1)]
+    least_area_mm2: LeastArea
 
 
 class DownstreamSettings(BaseModel, extra="forbid"):
@@ -55,7 +57,8 @@ class DownstreamSettings(BaseModel, extra="forbid"):
     Attributes:
         side: side of the crop in pixels of 1.5 mm.
         views: number of symmetries of the square over which the probabilities are averaged, 1 to 8.
-        points: thresholds for chosen false-positive rates.
+        least_area_mm2: scar is drawn in a slice from this expected area on; 0 draws it wherever it is found.
+        points: least areas for chosen false-positive rates.
         finder: fingerprint of the heart segmenter that finds the centre of the crop.
     """
 
@@ -64,7 +67,7 @@ class DownstreamSettings(BaseModel, extra="forbid"):
     filters: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=3, max_length=8)]
     side: Annotated[int, Field(ge=16, le=512)]
     views: Annotated[int, Field(ge=1, le=SYMMETRIES)]
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    least_area_mm2: LeastArea = 0.0
     points: Annotated[tuple[OperatingPoint, ...], Field(max_length=16)] = ()
     finder: Annotated[str, Field(max_length=100)]
 
@@ -76,7 +79,7 @@ class DownstreamSegmenter:
         network: (b, channels, side, side) to logits (b, 6, side, side); channels: image, origin and, but for `crop`, cavity and wall.
         finder: the heart segmenter that finds the centre of the crop.
         wall_segmenter: for a cascade, the segmenter that draws the wall; else None.
-        threshold: a wall pixel is scar from this share of the wall's probability on, 0 to 1.
+        least_area_mm2: scar is drawn in a slice from this expected area on; see `expected_scar_mm2`.
         fingerprint: hash of its weights and settings.
     """
 
@@ -90,7 +93,7 @@ class DownstreamSegmenter:
         fingerprint: str = "untrained",
     ) -> None:
         self.network, self.settings, self.finder, self.wall_segmenter = network.eval(), settings, finder, wall_segmenter
-        self.fingerprint, self.threshold = fingerprint, settings.threshold
+        self.fingerprint, self.least_area_mm2 = fingerprint, settings.least_area_mm2
 
     @property
     def wall_from(self) -> WallFrom:
@@ -124,7 +127,7 @@ class DownstreamSegmenter:
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors`, weights as float16 (round them first with `checkpoint.halve`)."""
         write_bytes(folder / "model.safetensors", save({name: value.half() for name, value in weights_of(self.network).items()}))
-        write_json(folder / "config.json", self.settings.model_copy(update={"threshold": self.threshold}).model_dump(mode="json"))
+        write_json(folder / "config.json", self.settings.model_copy(update={"least_area_mm2": self.least_area_mm2}).model_dump(mode="json"))
         if self.wall_segmenter is not None:
             self.wall_segmenter.save(folder / WALL_PART)
 
@@ -144,13 +147,19 @@ class DownstreamSegmenter:
         spacing_mm: tuple[float, float],
         labels: UInt8[np.ndarray, "rows cols slices"] | None = None,
     ) -> UInt8[np.ndarray, "rows cols slices"]:
-        """Probabilities to labels. With a known wall, cavity and wall are those of `labels`, and scar lies inside that wall."""
-        if self.wall_from is not WallFrom.KNOWN_WALL:
-            return decide_labels(probability, spacing_mm, self.threshold)
-        known = self._required(labels)
-        scar = scar_share(probability) >= self.threshold
-        kind = np.where(probability[Label.NO_REFLOW] > probability[Label.SCAR], Label.NO_REFLOW, Label.SCAR)
-        return np.where(wall_of(known) & scar, kind, without_scar(known)).astype(np.uint8)
+        """Probabilities to labels. With a known wall, cavity and wall are those of `labels`, and scar lies inside that wall.
+
+        Where the expected area of scar in a slice is below `least_area_mm2`, its scar becomes wall.
+        """
+        if self.wall_from is WallFrom.KNOWN_WALL:
+            known = self._required(labels)
+            scar = scar_share(probability) >= SCAR_FROM
+            kind = np.where(probability[Label.NO_REFLOW] > probability[Label.SCAR], Label.NO_REFLOW, Label.SCAR)
+            drawn = np.where(wall_of(known) & scar, kind, without_scar(known)).astype(np.uint8)
+        else:
+            drawn = decide_labels(probability, spacing_mm, SCAR_FROM)
+        believed = expected_scar_mm2(probability, drawn, spacing_mm) >= self.least_area_mm2
+        return np.where(believed, drawn, without_scar(drawn)).astype(np.uint8)
 
     def stack_probabilities(
         self,
@@ -278,6 +287,15 @@ def scar_share(probability: Float[np.ndarray, "classes ..."]) -> Float[np.ndarra
     """Probability of scar and no-reflow as a share of the whole wall's, 0 to 1."""
     scar = probability[Label.SCAR] + probability[Label.NO_REFLOW]
     return np.asarray(scar / np.maximum(scar + probability[Label.WALL], 1e-6))
+
+
+def expected_scar_mm2(
+    probability: Float[np.ndarray, "classes rows cols slices"],
+    drawn: UInt8[np.ndarray, "rows cols slices"],
+    spacing_mm: tuple[float, float],
+) -> Float[np.ndarray, " slices"]:
+    """Expected area of scar in each slice: `scar_share`, summed over the drawn wall."""
+    return np.asarray((scar_share(probability) * wall_of(drawn)).sum(axis=(0, 1)) * float(np.prod(spacing_mm)))
 
 
 def find_centres(drawn: UInt8[np.ndarray, "rows cols slices"]) -> list[tuple[float, float]]:

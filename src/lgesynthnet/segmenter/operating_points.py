@@ -1,40 +1,61 @@
-"""Operating points of a downstream segmenter: thresholds at which a chosen share of the slices without scar is called scarred.
+"""Operating points of a downstream segmenter: in which slices it draws scar, for a chosen share of false alarms in slices without.
 
-They are set on patients whom the network that reads them has not seen; on training patients every network looks better than it is.
+A slice keeps its scar where the expected area of scar in it is large enough. The alternative, a higher threshold for every pixel, makes
+every scar smaller. Operating points are set on patients whom the network that reads them has not seen; on training patients every network
+looks better than it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from lgesynthnet.errors import InputError
 from lgesynthnet.records import Stack, scar_of, wall_of
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, RATES
-from lgesynthnet.segmenter.downstream import DownstreamSegmenter, OperatingPoint, scar_share
+from lgesynthnet.segmenter.downstream import DownstreamSegmenter, OperatingPoint, expected_scar_mm2
 from lgesynthnet.terms import WallFrom
 
 # A rate is set where it lets this many of the slices without scar be called scarred; with one slice it would be an accident.
 LEAST_FALSE = 2
 
 
+@runtime_checkable
+class Read(Protocol):
+    """A slice whose wall is labelled, as a segmenter that erases nothing reads it.
+
+    Attributes:
+        has_scar: whether scar or no-reflow is labelled in it.
+        expected_scar_mm2: see `segmenter.downstream.expected_scar_mm2`.
+        is_called: whether more than 25 mm² of scar are drawn.
+    """
+
+    @property
+    def has_scar(self) -> bool: ...
+
+    @property
+    def expected_scar_mm2(self) -> float: ...
+
+    @property
+    def is_called(self) -> bool: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class SliceReading:
-    """How a segmenter read one slice whose wall is labelled.
+    """How a segmenter read one slice; see `Read`.
 
     Attributes:
         patient, index: name of the patient, and the slice, from 0.
-        has_scar: whether scar or no-reflow is labelled in it.
-        critical: the largest threshold at which more than 25 mm² of it is called scar, 0 to 1; 0 where the drawn wall is smaller than that.
     """
 
     patient: str
     index: int
     has_scar: bool
-    critical: float
+    expected_scar_mm2: float
+    is_called: bool
 
 
 def read_slices(segmenter: DownstreamSegmenter, stack: Stack) -> list[SliceReading]:
@@ -42,49 +63,53 @@ def read_slices(segmenter: DownstreamSegmenter, stack: Stack) -> list[SliceReadi
 
     Raises:
         InputError: see `DownstreamSegmenter.stack_probabilities`.
+        ValueError: the segmenter erases scar already.
     """
+    if segmenter.least_area_mm2:
+        raise ValueError("operating points are set for a segmenter that erases nothing")
     known = stack.labels if segmenter.wall_from is WallFrom.KNOWN_WALL else None
     probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm, known)
-    wall = wall_of(segmenter.decide(probability, stack.spacing_mm, known))
-    share, pixel_mm2 = scar_share(probability), float(np.prod(stack.spacing_mm))
+    drawn = segmenter.decide(probability, stack.spacing_mm, known)
+    expected = expected_scar_mm2(probability, drawn, stack.spacing_mm)
+    area = scar_of(drawn).sum(axis=(0, 1)) * float(np.prod(stack.spacing_mm))
     return [
         SliceReading(
             patient=stack.patient,
             index=k,
             has_scar=bool(scar_of(stack.labels[:, :, k]).any()),
-            critical=critical_threshold(share[:, :, k], wall[:, :, k], pixel_mm2),
+            expected_scar_mm2=round(float(expected[k]), 3),
+            is_called=bool(area[k] > FALSE_SCAR_MM2),
         )
         for k in range(len(stack))
         if wall_of(stack.labels[:, :, k]).any()
     ]
 
 
-def critical_threshold(share: Float[np.ndarray, "rows cols"], wall: Bool[np.ndarray, "rows cols"], pixel_mm2: float) -> float:
-    """The largest threshold at which more than 25 mm² of the wall is called scar; 0 where the wall is smaller.
+def least_area_mm2(readings: Sequence[Read], rate: float) -> float | None:
+    """The smallest expected area from which on scar is drawn, at which no larger share of the slices without scar is called scarred.
 
-    Args:
-        share: scar's share of the wall's probability, 0 to 1.
-        pixel_mm2: area of one pixel.
+    0 where the rate is kept without erasing anything; None where no slice is free of scar.
     """
-    inside = share[wall]
-    enough = int(FALSE_SCAR_MM2 // pixel_mm2) + 1  # pixels that are more than 25 mm²
-    return float(np.partition(inside, -enough)[-enough]) if len(inside) >= enough else 0.0
+    free = [reading for reading in readings if not reading.has_scar]
+    if not free:
+        return None
+    called = sorted((reading.expected_scar_mm2 for reading in free if reading.is_called), reverse=True)
+    allowed = int(rate * len(free) + 1e-9)
+    if len(called) <= allowed:
+        return 0.0
+    erased, kept = called[allowed], called[allowed - 1] if allowed else np.inf
+    # Half way between two slices, so that a rounded number or another processor changes nothing.
+    return (erased + kept) / 2 if erased < kept < np.inf else float(np.nextafter(erased, np.inf))
 
 
-def set_points(readings: Sequence[SliceReading], rates: Sequence[float] = RATES) -> tuple[OperatingPoint, ...]:
-    """The lowest threshold for each rate at which no larger share of the slices without scar is called scarred.
-
-    A rate is left out where too few slices are without scar, or where even a threshold of 1 calls too many of them scarred.
-    """
-    critical = sorted((reading.critical for reading in readings if not reading.has_scar), reverse=True)
+def set_points(readings: Sequence[Read], rates: Sequence[float] = RATES) -> tuple[OperatingPoint, ...]:
+    """The operating point for each rate; a rate is left out where too few slices are without scar."""
+    free = sum(not reading.has_scar for reading in readings)
     points = []
     for rate in rates:
-        allowed = int(rate * len(critical) + 1e-9)
-        if allowed < LEAST_FALSE or not critical[allowed] < 1:
-            continue
-        above, below = critical[allowed - 1], critical[allowed]
-        threshold = (above + below) / 2 if above > below else float(np.nextafter(below, 2))
-        points.append(OperatingPoint(false_positive_rate=rate, threshold=threshold))
+        least = least_area_mm2(readings, rate) if free >= slices_needed(rate) else None
+        if least is not None:
+            points.append(OperatingPoint(false_positive_rate=rate, least_area_mm2=least))
     return tuple(points)
 
 
@@ -93,9 +118,9 @@ def slices_needed(rate: float) -> int:
     return int(np.ceil(LEAST_FALSE / rate - 1e-9))
 
 
-def share_called(readings: Sequence[SliceReading], threshold: float, *, has_scar: bool) -> float | None:
+def share_called(readings: Sequence[Read], least_area_mm2: float, *, has_scar: bool) -> float | None:
     """Share of the slices with (or without) scar that are called scarred: the sensitivity, or the false-positive rate. None without any."""
-    called = [reading.critical >= threshold and reading.critical > 0 for reading in readings if reading.has_scar is has_scar]
+    called = [reading.is_called and reading.expected_scar_mm2 >= least_area_mm2 for reading in readings if reading.has_scar is has_scar]
     return float(np.mean(called)) if called else None
 
 
@@ -114,4 +139,4 @@ def require_point(segmenter: DownstreamSegmenter, rate: float, *, place: str) ->
     if not points:
         raise InputError(f"--false-positive-rate {rate:g}: {place} has no operating points (too few slices to set them); leave it out")
     known = " or ".join(f"{point.false_positive_rate:g}" for point in points)
-    raise InputError(f"--false-positive-rate {rate:g}: {place} has no threshold for it; give {known}, or leave it out")
+    raise InputError(f"--false-positive-rate {rate:g}: {place} has no operating point for it; give {known}, or leave it out")

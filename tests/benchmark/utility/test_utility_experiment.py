@@ -19,13 +19,10 @@ import pytest
 from crash_points import crash_points, killed_at
 from utility_experiments import ARMS, MODEL, experiment, in_this_process, run_quietly
 
-from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.utility import runs
 from lgesynthnet.benchmark.utility.plan import Pool
-from lgesynthnet.benchmark.utility.results import StoredRun
 from lgesynthnet.benchmark.utility.runs import folds_of, training_set
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS
 from lgesynthnet.files.manifest import MANIFEST, FolderKind
 from lgesynthnet.files.owned import claimed
 from lgesynthnet.phantom import cohort as cohort_module
@@ -34,7 +31,6 @@ from lgesynthnet.segmenter.downstream import ROLE
 from lgesynthnet.terms import Arm, Baseline, Prior
 
 TABLES = ("runs.csv", "utility.csv", "utility.md")
-HALF = THRESHOLDS.index(0.5)
 
 
 @pytest.fixture
@@ -66,16 +62,6 @@ def test_the_same_command_does_nothing_twice_and_writes_the_same_bytes(finished)
         assert run_quietly(done, on_job=reports.append)[0] == tables
     assert [progress.total for progress in reports] == [0]
     assert {path: path.stat().st_mtime_ns for path in done.out.rglob("record.json")} == before
-
-
-def test_the_areas_at_one_half_are_those_of_the_mask_and_a_higher_threshold_finds_no_more(finished):
-    done, _, _ = finished
-    for path in done.out.rglob("record.json"):
-        for row in read_record(path, StoredRun).slices:
-            assert row.predicted_at_mm2[HALF] == pytest.approx(row.predicted_mm2, rel=0.05, abs=30)
-            assert row.overlap_at_mm2[HALF] == pytest.approx(row.overlap_mm2, rel=0.05, abs=30)
-            assert sorted(row.predicted_at_mm2, reverse=True) == list(row.predicted_at_mm2)
-            assert all(overlap <= area for overlap, area in zip(row.overlap_at_mm2, row.predicted_at_mm2, strict=True))
 
 
 def test_a_command_for_one_arm_writes_the_tables_of_all_finished_arms(finished):

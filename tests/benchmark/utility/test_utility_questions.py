@@ -18,7 +18,7 @@ from lgesynthnet.benchmark.utility.runs import training_set
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import RunError
 from lgesynthnet.evaluate.utility.metrics import METRICS, PATIENT_DICE
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, RunScores, SliceScore
+from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
@@ -158,17 +158,16 @@ def test_labels_stay_where_no_segment_is_free_of_scar():
 
 
 def scores(dice_by_slice):
-    """Test slices of 100 mm2 of scar with these Dice values, at every threshold; and two scar-free ones without a false scar."""
+    """Test slices of 100 mm2 of scar with these Dice values; and two scar-free ones without a false scar."""
     rows = [score(f"P{i}", 100.0, 100 * dice) for i, dice in enumerate(dice_by_slice)]
     return RunScores(slices=[*rows, score("N0", 0.0, 0.0), score("N1", 0.0, 0.0)])
 
 
 def score(patient, truth, overlap, **others):
     areas = dict.fromkeys(("truth_mm2", "predicted_mm2", "expected_scar_mm2"), truth)
-    at = {"predicted_at_mm2": (truth,) * len(THRESHOLDS), "overlap_at_mm2": (overlap,) * len(THRESHOLDS)}
     wall = dict.fromkeys(("wall_mm2", "predicted_wall_mm2", "overlap_wall_mm2"), 1000.0)
     lesions = dict.fromkeys(("lesions", "found_lesions", "called_lesions", "right_lesions"), 1)
-    return SliceScore(patient=patient, index=0, overlap_mm2=overlap, hd95_mm=None, step_mm=10.0, **(areas | at | wall | lesions | others))
+    return SliceScore(patient=patient, index=0, overlap_mm2=overlap, hd95_mm=None, step_mm=10.0, **(areas | wall | lesions | others))
 
 
 def test_the_recovered_share_is_gain_over_loss():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_utility_metrics import row
 
 from lgesynthnet.evaluate.utility.metrics import METRICS, PATIENT_DICE
-from lgesynthnet.evaluate.utility.operating_points import cut_off, dice_at_cut_off, dice_at_rate, rate_at_cut_off, slice_dice_at_rate
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, RunScores, per_patient
+from lgesynthnet.evaluate.utility.operating_points import dice_at_cut_off, dice_at_rate, rate_at_cut_off, slice_dice_at_rate
+from lgesynthnet.evaluate.utility.scores import RunScores, per_patient
+from lgesynthnet.segmenter.operating_points import least_area_mm2
 
-HALF = THRESHOLDS.index(0.5)
 PIXELS, SCARRED_PIXELS, SLICES = 400, 150, 120
 
 
@@ -23,7 +25,7 @@ def truths():
 def chances(truths):
     """Probability of scar of every pixel: a segmenter of middling skill, with a bias of its own in each slice."""
     rng = np.random.default_rng(0)
-    logits = [1.6 * truth - 2.2 + rng.normal(0, 0.7) + rng.normal(0, 0.8, PIXELS) for truth in truths]
+    logits = [1.6 * truth - 1.2 + rng.normal(0, 0.7) + rng.normal(0, 0.8, PIXELS) for truth in truths]
     return [1 / (1 + np.exp(-logit)) for logit in logits]
 
 
@@ -31,10 +33,8 @@ def scored(chances, truths):
     """The scores of slices of 1 mm2 pixels, each of another patient."""
     rows = []
     for i, (chance, truth) in enumerate(zip(chances, truths, strict=True)):
-        called = [chance >= threshold for threshold in THRESHOLDS]
-        found, overlap = (tuple(float((some & kind).sum()) for some in called) for kind in (np.ones_like(truth), truth))
-        areas = {"predicted_at_mm2": found, "overlap_at_mm2": overlap}
-        rows.append(row(f"P{i:03d}", 0, float(truth.sum()), found[HALF], overlap[HALF], **areas))
+        called = chance >= 0.5
+        rows.append(row(f"P{i:03d}", 0, float(truth.sum()), float(called.sum()), float((called & truth).sum()), float(chance.sum())))
     return RunScores(slices=rows)
 
 
@@ -43,14 +43,14 @@ def at_rate(scores, rate):
 
 
 def searched(chances, truths, rate):
-    """Mean Dice at the lowest of 2000 thresholds whose false-positive rate is not above the wanted one."""
-    for threshold in np.linspace(0.0005, 0.9995, 2000):
-        masks = [chance >= threshold for chance in chances]
+    """Mean Dice at the lowest of 4001 limits of the expected area whose false-positive rate is not above the wanted one."""
+    for least in np.linspace(0, PIXELS, 4001):
+        masks = [(chance >= 0.5) & (chance.sum() >= least) for chance in chances]
         wrong = np.mean([mask.sum() > 25 for mask, truth in zip(masks, truths, strict=True) if not truth.any()])
         if wrong <= rate:
             pairs = [(mask, truth) for mask, truth in zip(masks, truths, strict=True) if truth.any()]
             return float(np.mean([2 * (mask & truth).sum() / (mask.sum() + truth.sum()) for mask, truth in pairs]))
-    raise AssertionError("no threshold reaches the rate")
+    raise AssertionError("no limit reaches the rate")
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2])
@@ -58,52 +58,50 @@ def test_dice_at_a_rate_is_what_a_search_by_hand_gives(chances, truths, rate):
     assert at_rate(scored(chances, truths), rate) == pytest.approx(searched(chances, truths, rate), abs=0.02)
 
 
-@pytest.mark.parametrize("steps", [-3, 3])
-def test_a_monotone_map_of_the_probabilities_changes_dice_at_one_half_and_not_at_a_rate(chances, truths, steps):
-    known = [0.0, *THRESHOLDS, 1.0]
-    middle = slice(4, -4)  # every threshold becomes the third one after it, or before it
-    moved = [0.0, *known[slice(4 + steps, len(known) - 4 + steps)], 1.0]
-    before = [0.0, *known[middle], 1.0]
-    plain, mapped = scored(chances, truths), scored([np.interp(chance, before, moved) for chance in chances], truths)
-    metric = next(metric for metric in METRICS if metric.name == PATIENT_DICE)
-    weights = np.ones((1, SLICES))
-    assert abs(metric.compute(plain, weights)[0] - metric.compute(mapped, weights)[0]) > 0.05
-    for rate in (0.1, 0.2):
-        assert at_rate(mapped, rate) == pytest.approx(at_rate(plain, rate), abs=1e-9)
-
-
 def test_a_segmenter_that_calls_everything_scar_gains_nothing_at_a_rate_but_one_that_sees_more_does(chances, truths):
-    timid = scored(chances, truths)
+    plain = scored(chances, truths)
     everything = scored([np.ones(PIXELS) for _ in truths], truths)
     keener = scored([np.clip(chance + 0.2 * truth, 0, 1) for chance, truth in zip(chances, truths, strict=True)], truths)
-    metric = next(metric for metric in METRICS if metric.name == PATIENT_DICE)
-    weights = np.ones((1, SLICES))
-    assert metric.compute(everything, weights)[0] > metric.compute(timid, weights)[0]  # two pixels in five are scar
     nothing = scored([np.zeros(PIXELS) for _ in truths], truths)
     for rate in (0.1, 0.2):
-        assert at_rate(everything, rate) <= at_rate(timid, rate)
-        assert at_rate(keener, rate) > at_rate(timid, rate) + 0.05
+        assert at_rate(everything, rate) <= at_rate(plain, rate)
+        assert at_rate(keener, rate) > at_rate(plain, rate) + 0.05
         assert at_rate(nothing, rate) == 0.0
 
 
-def test_25_mm2_are_no_false_positive_at_any_threshold():
-    def scores(area):
-        return RunScores(slices=[row("P1", 0, 100, 100, 80), row("N1", 0, 0, area, 0)])
+def test_a_segmenter_whose_rate_is_lower_anyway_keeps_all_that_it_draws(chances, truths):
+    scores = RunScores(slices=[each if each.has_scar else replace(each, predicted_mm2=20.0) for each in scored(chances, truths).slices])
+    metric = next(metric for metric in METRICS if metric.name == PATIENT_DICE)
+    assert at_rate(scores, 0.1) == pytest.approx(metric.compute(scores, np.ones((1, SLICES)))[0])
 
-    assert cut_off(scores(25.0).slices, 0.1) == THRESHOLDS[0]
-    assert cut_off(scores(25.1).slices, 0.1) == THRESHOLDS[-1]  # no threshold is good enough
-    assert cut_off([row("P1", 0, 100, 100, 80)], 0.1) is None
+
+def test_only_slices_with_more_than_25_mm2_count_as_false_and_slices_without_scar_are_needed():
+    def scores(area):
+        return RunScores(slices=[row("P1", 0, 100, 100, 80, 50.0), row("N1", 0, 0, area, 0, 60.0)])
+
+    assert at_rate(scores(25.0), 0.1) == pytest.approx(0.8)
+    assert at_rate(scores(25.1), 0.1) == 0.0  # whoever erases the false scar erases the smaller true one, too
+    one = np.ones((1, 1))
+    assert np.isnan(dice_at_rate(RunScores(slices=[row("P1", 0, 100, 100, 80)]), one, 0.1)[0])
+
+
+def test_each_draw_of_patients_finds_its_own_limit():
+    rows = [row("N1", 0, 0, 60, 0, 90.0), row("N2", 0, 0, 0, 0, 1.0), row("P1", 0, 100, 100, 80, 80.0), row("P2", 0, 100, 100, 60, 95.0)]
+    weights = np.array([[1, 1, 1, 1], [0, 2, 1, 1], [0, 0, 1, 1]], float)
+    found = dice_at_rate(RunScores(slices=rows), weights, 0.1)
+    assert found[:2] == pytest.approx([0.3, 0.7])  # with N1, the slice of P1 has to go; without it, nothing has
+    assert np.isnan(found[2])
 
 
 def test_the_cut_off_comes_from_training_patients_and_its_rate_from_tested_ones(chances, truths):
     tested = scored(chances, truths)
     shifted = scored([chance**1.5 for chance in chances], truths)
     both = RunScores(slices=tested.slices, training_slices=shifted.slices)
-    threshold = cut_off(shifted.slices, 0.2)
-    wrong = [mask.sum() > 25 for chance, truth in zip(chances, truths, strict=True) if not truth.any() for mask in [chance >= threshold]]
+    least = least_area_mm2(shifted.slices, 0.2)
+    wrong = [(chance >= 0.5).sum() > 25 and chance.sum() >= least for chance, truth in zip(chances, truths, strict=True) if not truth.any()]
     weights = np.ones((1, SLICES))
     assert rate_at_cut_off(both, weights, 0.2)[0] == pytest.approx(np.mean(wrong))
-    assert np.mean(wrong) > 0.25  # the training patients set a cut-off that is too low for the tested ones
+    assert np.mean(wrong) > 0.25  # the training patients set a limit that is too low for the tested ones
     assert np.isfinite(dice_at_cut_off(both, weights, 0.2)[0])
     assert np.isnan(dice_at_cut_off(tested, weights, 0.2)[0])
 

@@ -22,22 +22,18 @@ from lgesynthnet.evaluate.utility.metrics import (
     quarters,
 )
 from lgesynthnet.evaluate.utility.paired import Resampling, bootstrap_p, corrected
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, RunScores, SliceScore, per_patient, scar_volume_ml
+from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient, scar_volume_ml
 from lgesynthnet.files.reading import checked
-
-NOTHING = (0.0,) * len(THRESHOLDS)
 
 
 def row(patient, index, truth, found, overlap, evidence=None, hd=None, **others):
-    """A slice whose wall is 1000 mm2 and is found exactly; the areas do not change with the threshold."""
+    """A slice whose wall is 1000 mm2 and is found exactly."""
     lesions = {"lesions": int(truth > 0), "found_lesions": int(overlap > 0), "called_lesions": int(found > 0)}
     lesions["right_lesions"] = int(overlap > 0)
     areas = {
         "wall_mm2": 1000.0,
         "predicted_wall_mm2": 1000.0,
         "overlap_wall_mm2": 1000.0,
-        "predicted_at_mm2": (float(found),) * len(THRESHOLDS),
-        "overlap_at_mm2": (float(overlap),) * len(THRESHOLDS),
     }
     return SliceScore(
         patient=patient,
@@ -193,7 +189,7 @@ def test_a_score_survives_its_record():
         {"truth_mm2": None},
         {"secret": 1},
         {"step_mm": float("nan")},
-        {"predicted_at_mm2": [1.0, 2.0]},
+        {"predicted_mm2": [1.0, 2.0]},
     ],
 )
 def test_a_record_that_is_not_sound_is_named(change):

@@ -10,10 +10,10 @@ from jaxtyping import Float, UInt8
 from monai.metrics import compute_hausdorff_distance
 from scipy import ndimage
 
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, SliceScore
+from lgesynthnet.evaluate.utility.scores import SliceScore
 from lgesynthnet.files.manifest import digest
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
-from lgesynthnet.segmenter.downstream import DownstreamSegmenter, scar_share
+from lgesynthnet.segmenter.downstream import DownstreamSegmenter, expected_scar_mm2
 from lgesynthnet.segmenter.heart import HeartSegmenter, decide_labels
 
 Segmenter = DownstreamSegmenter | HeartSegmenter
@@ -22,11 +22,10 @@ _FOUND: dict[tuple[str, str], UInt8[np.ndarray, "rows cols slices"]] = {}
 
 
 def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
-    """Score every slice that has a labelled heart. In every arm, a pixel is scar if scar has half of the wall's probability or more."""
+    """Score every slice that has a labelled heart."""
     probability, labels = _segmented(segmenter, stack)
     wall, pixel_mm2 = wall_of(labels), float(np.prod(stack.spacing_mm))
-    share = scar_share(probability)
-    at_threshold = [wall & (share >= threshold) for threshold in THRESHOLDS]
+    expected = expected_scar_mm2(probability, labels, stack.spacing_mm)
 
     def area_mm2(mask: Mask) -> float:
         return round(float(mask.sum()) * pixel_mm2, 1)
@@ -47,7 +46,7 @@ def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
                 predicted_mm2=area_mm2(predicted),
                 overlap_mm2=area_mm2(truth & predicted),
                 hd95_mm=hausdorff_95(predicted, truth, stack.spacing_mm),
-                expected_scar_mm2=round(float((share * wall)[:, :, k].sum()) * pixel_mm2, 2),
+                expected_scar_mm2=round(float(expected[k]), 2),
                 step_mm=stack.slice_step_mm,
                 wall_mm2=area_mm2(true_wall),
                 predicted_wall_mm2=area_mm2(wall[:, :, k]),
@@ -56,8 +55,6 @@ def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
                 found_lesions=found,
                 called_lesions=calls,
                 right_lesions=right,
-                predicted_at_mm2=tuple(area_mm2(masks[:, :, k]) for masks in at_threshold),
-                overlap_at_mm2=tuple(area_mm2(truth & masks[:, :, k]) for masks in at_threshold),
                 no_reflow_mm2=area_mm2(core),
                 predicted_no_reflow_mm2=area_mm2(predicted_core),
                 overlap_no_reflow_mm2=area_mm2(core & predicted_core),

@@ -36,7 +36,7 @@ class ExperimentSettings:
         steps: training steps; None for those of the recipe.
         cross_validate: number of parts into which all patients are divided, so that each is tested once by a segmenter that was trained
             on the other parts; 0 tests `tested` alone.
-        folds: number of folds for out-of-fold predictions of the training patients, which set the thresholds; 0 goes without.
+        folds: number of folds for out-of-fold predictions of the training patients, which set the operating points; 0 goes without.
         prior: distribution of the painted scars.
     """
 

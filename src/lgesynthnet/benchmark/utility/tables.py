@@ -66,7 +66,8 @@ NOTE = (
     "the same bootstrap draws, and its p value is corrected for the number of arms of the regime (Holm). "
     f"The smallest change that matters was set beforehand: +{SMALLEST_CHANGE:g} Dice of patients at a matched false-positive rate, with an "
     f"AUC that is not lower by more than {LARGEST_LOSS:g}. The false-positive rate is the share of slices without scar on which more than "
-    f"{FALSE_SCAR_MM2:g} mm2 of scar is found; at a matched rate, the threshold of every segmenter is moved until the rate is reached."
+    f"{FALSE_SCAR_MM2:g} mm2 of scar is found; at a matched rate, the scar of whole slices is erased, the smallest "
+    "expected area first, until the rate is reached."
 )
 
 

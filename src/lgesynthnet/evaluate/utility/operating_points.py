@@ -1,115 +1,87 @@
 """Dice of patients at a chosen false-positive rate: two segmenters are compared where they call as many scar-free slices scarred.
 
-A segmenter that calls more of everything scar has a better Dice where scar is, and more false scar where none is.
+A segmenter that calls more of everything scar has a better Dice where scar is, and more false scar where none is. So the scar of whole
+slices is erased, those with the smallest expected area first, until the rate is reached: as `segment --false-positive-rate` does it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from lgesynthnet.evaluate.utility.scores import THRESHOLDS, Draws, RunScores, SliceScore, Weights, per_patient, weighted_ratio
-from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
+from lgesynthnet.evaluate.utility.scores import Draws, RunScores, SliceScore, Weights, per_patient, weighted_ratio
+from lgesynthnet.segmenter.operating_points import least_area_mm2
 
-
-@dataclass(frozen=True, kw_only=True)
-class ByThreshold:
-    """What a segmenter finds in each patient at each of `THRESHOLDS`.
-
-    Attributes:
-        dice: Dice of the patient's whole scar; 0 where the patient has none.
-        diseased: 1 for a patient with scar, else 0.
-        false_slices: number of the patient's scar-free slices with more than 25 mm² of scar.
-        clean_slices: number of the patient's scar-free slices.
-    """
-
-    dice: Float[np.ndarray, "patients thresholds"]
-    diseased: Float[np.ndarray, " patients"]
-    false_slices: Float[np.ndarray, "patients thresholds"]
-    clean_slices: Float[np.ndarray, " patients"]
-
-    @classmethod
-    def of(cls, slices: Sequence[SliceScore]) -> ByThreshold:
-        patients = list(per_patient(slices).values())
-        dice, false_slices = (np.zeros((len(patients), len(THRESHOLDS))) for _ in range(2))
-        for i, rows in enumerate(patients):
-            predicted, overlap = (np.array([getattr(row, name) for row in rows]) for name in ("predicted_at_mm2", "overlap_at_mm2"))
-            truth = sum(row.truth_mm2 for row in rows)
-            if truth:
-                dice[i] = 2 * overlap.sum(axis=0) / (truth + predicted.sum(axis=0))
-            clean = np.array([not row.has_scar for row in rows])
-            false_slices[i] = (predicted[clean] > FALSE_SCAR_MM2).sum(axis=0)
-        return cls(
-            dice=dice,
-            diseased=np.array([float(any(row.has_scar for row in rows)) for rows in patients]),
-            false_slices=false_slices,
-            clean_slices=np.array([float(sum(not row.has_scar for row in rows)) for rows in patients]),
-        )
-
-    def rates(self, weights: Weights) -> Float[np.ndarray, "draws thresholds"]:
-        """False-positive rate at each threshold, under each draw of patients."""
-        return np.stack([weighted_ratio(weights, column, self.clean_slices) for column in self.false_slices.T], axis=1)
-
-    def mean_dice(self, weights: Weights) -> Float[np.ndarray, "draws thresholds"]:
-        """Mean Dice of the patients with scar at each threshold, under each draw of patients."""
-        return np.stack([weighted_ratio(weights, column * self.diseased, self.diseased) for column in self.dice.T], axis=1)
+Limits = Float[np.ndarray, " limits"]
+"""Expected areas of scar, mm², from which on a slice keeps its scar; in rising order."""
 
 
 def dice_at_rate(scores: RunScores, weights: Weights, rate: float) -> Draws:
-    """Mean Dice of patients with scar at the threshold where the test slices have this false-positive rate.
+    """Mean Dice of patients with scar at the smallest limit where the test slices have no higher false-positive rate.
 
-    It is interpolated between thresholds, and found anew in each draw. Above the highest threshold lies one that nothing reaches: a
-    segmenter that is too sure of too much to have the rate at any other gets the share of its Dice that the rates have.
+    The limit is found anew in each draw. A segmenter whose rate is lower without erasing anything keeps all that it draws.
     """
-    table = ByThreshold.of(scores.slices)
-    return _interpolated(table.rates(weights), table.mean_dice(weights), rate)
+    return _at_rate(scores, weights, rate, lambda limits: _mean_dice(scores.slices, limits, weights))
 
 
 def slice_dice_at_rate(scores: RunScores, weights: Weights, rate: float, keep: Callable[[SliceScore], bool]) -> Draws:
-    """Mean Dice of the kept slices with scar at the threshold where all test slices have this false-positive rate; see `dice_at_rate`."""
-    patients = list(per_patient(scores.slices).values())
-    dice, count = np.zeros((len(patients), len(THRESHOLDS))), np.zeros(len(patients))
-    for i, rows in enumerate(patients):
-        kept = [row for row in rows if row.has_scar and keep(row)]
-        count[i] = len(kept)
-        for row in kept:
-            dice[i] += 2 * np.array(row.overlap_at_mm2) / (row.truth_mm2 + np.array(row.predicted_at_mm2))
-    means = np.stack([weighted_ratio(weights, column, count) for column in dice.T], axis=1)
-    return _interpolated(ByThreshold.of(scores.slices).rates(weights), means, rate)
+    """Mean Dice of the kept slices with scar at the limit where all test slices have this false-positive rate; see `dice_at_rate`."""
+    patients = [[row for row in rows if row.has_scar and keep(row)] for rows in per_patient(scores.slices).values()]
+    count = np.array([len(rows) for rows in patients], float)
 
+    def means(limits: Limits) -> Float[np.ndarray, "draws limits"]:
+        dice = np.array([np.sum([_dice([row], limits) for row in rows], axis=0) if rows else np.zeros(len(limits)) for rows in patients])
+        return np.stack([weighted_ratio(weights, column, count) for column in dice.T], axis=1)
 
-def _interpolated(rates: Float[np.ndarray, "draws thresholds"], values: Float[np.ndarray, "draws thresholds"], rate: float) -> Draws:
-    none = np.zeros((len(rates), 1))
-    # Rates fall as the threshold rises, and np.interp needs them rising.
-    x, y = (np.hstack([none, table[:, ::-1]]) for table in (rates, values))
-    return np.array([np.interp(rate, *pair) for pair in zip(x, y, strict=True)])
-
-
-def cut_off(slices: Sequence[SliceScore], rate: float) -> float | None:
-    """The lowest of `THRESHOLDS` at which these slices have no higher false-positive rate; None where no slice is free of scar."""
-    table = ByThreshold.of(slices)
-    if not table.clean_slices.sum():
-        return None
-    rates = table.false_slices.sum(axis=0) / table.clean_slices.sum()
-    allowed = [threshold for threshold, value in zip(THRESHOLDS, rates, strict=True) if value <= rate]
-    return allowed[0] if allowed else THRESHOLDS[-1]
+    return _at_rate(scores, weights, rate, means)
 
 
 def dice_at_cut_off(scores: RunScores, weights: Weights, rate: float) -> Draws:
-    """Mean Dice of patients with scar at the cut-off that the training patients' out-of-fold scores set for this rate; NaN without them."""
-    return _at_cut_off(scores, rate, lambda table: table.mean_dice(weights), len(weights))
+    """Mean Dice of patients with scar at the limit that the training patients' out-of-fold scores set for this rate; NaN without them."""
+    return _at_cut_off(scores, rate, lambda limits: _mean_dice(scores.slices, limits, weights), len(weights))
 
 
 def rate_at_cut_off(scores: RunScores, weights: Weights, rate: float) -> Draws:
-    """The false-positive rate that this cut-off has in the test slices."""
-    return _at_cut_off(scores, rate, lambda table: table.rates(weights), len(weights))
+    """The false-positive rate that this limit has in the test slices."""
+    return _at_cut_off(scores, rate, lambda limits: _rates(scores.slices, limits, weights), len(weights))
 
 
-def _at_cut_off(scores: RunScores, rate: float, values: Callable[[ByThreshold], np.ndarray], draws: int) -> Draws:
-    threshold = cut_off(scores.training_slices, rate) if scores.training_slices else None
-    if threshold is None:
-        return np.full(draws, np.nan)
-    return np.asarray(values(ByThreshold.of(scores.slices))[:, THRESHOLDS.index(threshold)])
+def _at_rate(scores: RunScores, weights: Weights, rate: float, values: Callable[[Limits], Float[np.ndarray, "draws limits"]]) -> Draws:
+    false = {row.expected_scar_mm2 for row in scores.slices if row.is_called and not row.has_scar}
+    limits = np.array([0.0, *np.nextafter(sorted(false), np.inf)])  # each erases one slice more; the last erases all false scar
+    rates = _rates(scores.slices, limits, weights)
+    first = (rates <= rate + 1e-9).argmax(axis=1)
+    found = np.take_along_axis(values(limits), first[:, None], axis=1)[:, 0]
+    return np.where(np.isnan(rates[:, 0]), np.nan, found)
+
+
+def _at_cut_off(scores: RunScores, rate: float, values: Callable[[Limits], np.ndarray], draws: int) -> Draws:
+    limit = least_area_mm2(scores.training_slices, rate)
+    return np.full(draws, np.nan) if limit is None else np.asarray(values(np.array([limit]))[:, 0])
+
+
+def _mean_dice(slices: Sequence[SliceScore], limits: Limits, weights: Weights) -> Float[np.ndarray, "draws limits"]:
+    """Mean Dice of the patients with scar at each limit, under each draw of patients."""
+    patients = list(per_patient(slices).values())
+    diseased = np.array([float(any(row.has_scar for row in rows)) for rows in patients])
+    dice = np.array([_dice(rows, limits) if sick else np.zeros(len(limits)) for rows, sick in zip(patients, diseased, strict=True)])
+    return np.stack([weighted_ratio(weights, column, diseased) for column in dice.T], axis=1)
+
+
+def _dice(rows: Sequence[SliceScore], limits: Limits) -> Float[np.ndarray, " limits"]:
+    """Dice of all scar in some slices that hold scar, at each limit."""
+    expected, predicted, overlap = (
+        np.array([getattr(row, name) for row in rows]) for name in ("expected_scar_mm2", "predicted_mm2", "overlap_mm2")
+    )
+    kept = expected[None, :] >= limits[:, None]
+    return np.asarray(2 * (kept @ overlap) / (sum(row.truth_mm2 for row in rows) + kept @ predicted))
+
+
+def _rates(slices: Sequence[SliceScore], limits: Limits, weights: Weights) -> Float[np.ndarray, "draws limits"]:
+    """False-positive rate at each limit, under each draw of patients; NaN where a draw has no scar-free slice."""
+    free = [[row for row in rows if not row.has_scar] for rows in per_patient(slices).values()]
+    false = np.array([[sum(row.is_called and row.expected_scar_mm2 >= limit for row in rows) for limit in limits] for rows in free], float)
+    count = np.array([len(rows) for rows in free], float)
+    return np.stack([weighted_ratio(weights, column, count) for column in false.T], axis=1)

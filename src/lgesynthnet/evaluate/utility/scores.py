@@ -14,10 +14,6 @@ from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2
 Weights = Float[np.ndarray, "draws patients"]
 Draws = Float[np.ndarray, " draws"]
 
-# Shares of the wall's probability above which a pixel is called scar. The masks that a segmenter returns use one half.
-# They are close together near 0 and 1, because a segmenter that was trained on few scars is rarely sure of one.
-THRESHOLDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, *(round(0.05 * i, 2) for i in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SliceScore:
@@ -26,17 +22,13 @@ class SliceScore:
     Attributes:
         truth_mm2, predicted_mm2, overlap_mm2: area of scar (no-reflow included) in the labels, in the prediction, in both.
         hd95_mm: 95th percentile of the distances between the two outlines; None unless both hold scar.
-        expected_scar_mm2: probability of scar summed over the predicted wall; the score by which slices are called scarred.
+        expected_scar_mm2: see `segmenter.downstream.expected_scar_mm2`; the score by which slices are called scarred.
         step_mm: distance to the next slice; it turns areas into volumes.
         wall_mm2, predicted_wall_mm2, overlap_wall_mm2: area of the whole wall in the labels, in the prediction, in both.
         lesions, found_lesions: number of connected scars in the labels, and of those that the prediction touches.
         called_lesions, right_lesions: number of connected scars in the prediction, and of those that touch a labelled one.
         no_reflow_mm2, predicted_no_reflow_mm2, overlap_no_reflow_mm2: area of no-reflow alone in the labels, in the prediction, in both;
             None in records of before.
-        predicted_at_mm2, overlap_at_mm2: areas of scar in the prediction and in both at each of `THRESHOLDS`.
-
-    Raises:
-        ValueError: there is not one area for each threshold.
     """
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
@@ -56,16 +48,9 @@ class SliceScore:
     found_lesions: int
     called_lesions: int
     right_lesions: int
-    predicted_at_mm2: tuple[float, ...]
-    overlap_at_mm2: tuple[float, ...]
     no_reflow_mm2: float | None = None
     predicted_no_reflow_mm2: float | None = None
     overlap_no_reflow_mm2: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("predicted_at_mm2", "overlap_at_mm2"):
-            if len(getattr(self, name)) != len(THRESHOLDS):
-                raise ValueError(f"{name} must have one area for each of {len(THRESHOLDS)} thresholds, got {len(getattr(self, name))}")
 
     @property
     def is_called(self) -> bool:
