@@ -1,7 +1,8 @@
 """Compares recipes of the downstream segmenter on patients of the part `train` alone, so that the other parts choose nothing.
 
 Needs the painted samples of `lgesynthnet benchmark utility`. What is trained already is not trained again. OUT/recipes.csv has the scores
-of the recipes, and OUT/pixels.csv those of the same segmenters when a pixel is called scar from another probability on.
+of the recipes, by both ways to reach a false-positive rate: slices are erased (as the program does it), or the threshold of every pixel is
+raised. OUT/pixels.csv has those of the same segmenters when a pixel is called scar from another probability on and slices are erased.
 
 python experiments/downstream_recipes.py --data emidec --splits emidec/splits.json --pool runs/few/pools/lgesynthnet-phantom \\
     --out runs/recipes
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -24,7 +26,7 @@ from lgesynthnet.benchmark.jobs import executor
 from lgesynthnet.benchmark.utility.scoring import score_stack
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.splits import read_splits
-from lgesynthnet.evaluate.utility.metrics import AUC, Metric, at_rate, metrics_named
+from lgesynthnet.evaluate.utility.metrics import AUC, PATIENT_DICE, Metric, at_rate, metrics_named
 from lgesynthnet.evaluate.utility.scores import RunScores, SliceScore, per_patient, scar_volume_ml
 from lgesynthnet.model_store import weights_folder
 from lgesynthnet.records import Stack, scar_of, wall_of
@@ -37,7 +39,9 @@ from lgesynthnet.train.segmenters import downstream
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
 
 SCORE = TypeAdapter(SliceScore)
-PIXELS_FROM = (0.15, 0.25, 0.35, 0.5, 0.65)  # shares of the wall's probability from which on a pixel is called scar
+# Shares of the wall's probability from which on a pixel is called scar; close together near 0 and 1, where few scars teach certainty.
+PIXELS_FROM = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, *(round(0.05 * i, 2) for i in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+TRIED = (0.15, 0.25, 0.35, 0.5, 0.65)
 HEALTHY = 8  # training patients without scar; the others are tested on
 SHOWN = (*map(at_rate, RATES), *metrics_named((AUC,)))
 
@@ -98,7 +102,7 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
     return folder.name
 
 
-def read_patient(segmenter: DownstreamSegmenter, stack: Stack) -> list[dict[str, object]]:
+def read_patient(segmenter: DownstreamSegmenter, stack: Stack) -> list[dict[str, Any]]:
     """Scores of every slice, and of each the areas of scar in the prediction and in both when pixels are called from each share on."""
     share = scar_share(segmenter.stack_probabilities(stack.image, stack.spacing_mm))
     wall, truth, pixel_mm2 = wall_of(segmenter.read_stack(stack.image, stack.spacing_mm)), scar_of(stack.labels), np.prod(stack.spacing_mm)
@@ -120,17 +124,28 @@ def write_tables(out: Path) -> None:
         name, _, draw = rest.rpartition("-")
         rows = json.loads(path.read_text())
         scores = [SCORE.validate_python(row["score"]) for row in rows]
-        lines.append([scarred, name, draw, *values_of(scores, SHOWN)])
-        for number, least in enumerate(PIXELS_FROM):
-            moved = [
-                replace(score, predicted_mm2=row["areas"][number][0], overlap_mm2=row["areas"][number][1])
-                for score, row in zip(scores, rows, strict=True)
-            ]
-            by_pixel.append([scarred, name, draw, least, *values_of(moved, SHOWN[:-1]), *volumes_ml(moved)])
+        moved = {least: called_from(scores, rows, number) for number, least in enumerate(PIXELS_FROM)}
+        lines.append([scarred, name, draw, *values_of(scores, SHOWN), *(by_pixels(moved, rate) for rate in RATES)])
+        by_pixel += [[scarred, name, draw, least, *values_of(moved[least], SHOWN[:-1]), *volumes_ml(moved[least])] for least in TRIED]
     head = ["scarred_patients", "variant", "draw"]
     names = [metric.name for metric in SHOWN]
-    _write(out / "recipes.csv", [[*head, *names], *lines])
+    _write(out / "recipes.csv", [[*head, *names, *(f"by pixels, {rate:.2f}" for rate in RATES)], *lines])
     _write(out / "pixels.csv", [[*head, "pixel_from", *names[:-1], "labelled_ml", "drawn_ml", "mean_error_ml"], *by_pixel])
+
+
+def called_from(scores: list[SliceScore], rows: list[dict[str, Any]], number: int) -> list[SliceScore]:
+    """The scores with the areas at one of `PIXELS_FROM`."""
+    areas = [row["areas"][number] for row in rows]
+    return [replace(score, predicted_mm2=area, overlap_mm2=overlap) for score, (area, overlap) in zip(scores, areas, strict=True)]
+
+
+def by_pixels(moved: dict[float, list[SliceScore]], rate: float) -> str:
+    """Mean Dice of patients with scar at the lowest threshold of pixels with this false-positive rate; nothing is erased."""
+    for scores in moved.values():
+        free = [score.is_called for score in scores if not score.has_scar]
+        if sum(free) <= rate * len(free):
+            return values_of(scores, metrics_named((PATIENT_DICE,)))[0]
+    return f"{0:.4f}"
 
 
 def values_of(scores: list[SliceScore], metrics: Sequence[Metric]) -> list[str]:

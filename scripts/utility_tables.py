@@ -28,7 +28,7 @@ from lgesynthnet.terms import Arm
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs/evidence"
-PAGES = (EVIDENCE / "utility.md",)
+PAGES = (EVIDENCE / "utility.md", ROOT / "docs/start/when-does-it-help.md")
 FIGURE, FIGURE_OF = ROOT / "docs/pictures/when-it-helps.svg", EVIDENCE / "utility/crop.csv"
 VARIANTS = {
     "real": "real slices, random weights",
@@ -73,25 +73,35 @@ def gains(rows: list[Row]) -> str:
 
 
 def regimes(rows: list[Row]) -> str:
-    """The user's table: what the recipe does for each number of patients with scar, and how many patients that is worth."""
-    head = ["patients with scar", "3-D Dice at rate 0.20, real slices", "the recipe", "gain", "AUC, real slices", "the recipe", "worth"]
+    """The user's table: 3-D Dice by number of patients with scar, what first weights and samples gain, and what that is worth."""
+    arms = (Arm.REAL, Arm.PHANTOM_FIRST, Arm.RECIPE)
+    head = [
+        "patients with scar",
+        "real slices",
+        "phantom first",
+        "the recipe",
+        "gain of the recipe",
+        "of it by samples",
+        "gain of AUC",
+        "worth",
+    ]
     counts = sorted({int(row["scarred_patients"]) for row in rows})
-    real = {count: row for count in counts if (row := _find(rows, count, Arm.REAL, AT_20)) is not None}
-    curve = [(math.log2(count), float(row["value"])) for count, row in real.items()]
+    found = {count: [_find(rows, count, arm, AT_20) for arm in arms] for count in counts}
+    curve = [(math.log2(count), float(real["value"])) for count, (real, _, _) in found.items() if real is not None]
     lines = []
-    for count, row in real.items():
-        value, gain = _find(rows, count, Arm.RECIPE, AT_20), _find(rows, count, Arm.RECIPE, AT_20, Arm.REAL)
-        auc = [_find(rows, count, arm, AUC) for arm in (Arm.REAL, Arm.RECIPE)]
-        if value is not None and gain is not None:
-            cells = [f"{float(row['value']):.2f}", f"{float(value['value']):.2f}", _change(gain)]
-            cells += [f"{float(of_arm['value']):.2f}" if of_arm else "" for of_arm in auc]
-            lines.append([str(count), *cells, _worth(float(value["value"]), curve)])
+    for count, of_arms in found.items():
+        values = [float(row["value"]) for row in of_arms if row is not None]
+        if len(values) == len(arms):
+            changes = [_find(rows, count, Arm.RECIPE, *of) for of in ((AT_20, Arm.REAL), (AT_20, Arm.PHANTOM_FIRST), (AUC, Arm.REAL))]
+            lines.append([str(count), *(f"{value:.2f}" for value in values), *map(_change, changes), _worth(values[-1], curve)])
     return markdown_table(head, lines)
 
 
 def recipes(rows: list[Row]) -> str:
     """Means over draws of what was tried on training patients."""
-    columns = {AT_10: "3-D Dice at rate 0.10", AT_20: "at rate 0.20", AUC: AUC}
+    columns = {AT_10: "3-D Dice at rate 0.10", AT_20: "at rate 0.20", AUC: AUC} | {
+        f"by pixels, {rate}": f"3-D Dice at rate {rate}, by pixels" for rate in ("0.10", "0.20")
+    }
     head = ["with scar", "trained on", "draws", *columns.values()]
     lines = []
     for count in sorted({int(row["scarred_patients"]) for row in rows}):
@@ -105,15 +115,17 @@ def recipes(rows: list[Row]) -> str:
 
 def pixels(rows: list[Row]) -> str:
     """Means over trainings of what a pixel's least probability does to Dice and volume."""
-    head = ["segmenters", "a pixel is scar from", "3-D Dice at rate 0.10", "at rate 0.20", "drawn volume by labelled", "volume error, ml"]
+    head = ["segmenters", "a pixel is scar from", "3-D Dice at rate 0.10", "at rate 0.20", "drawn / labelled volume", "volume error, ml"]
     lines = []
-    for label, variants in (("recipe", {"recipe"}), ("all", set(VARIANTS))):
+    for label, variants in (("the recipe", {"recipe"}), ("all", set(VARIANTS))):
         for least in sorted({row["pixel_from"] for row in rows}, key=float):
             found = [row for row in rows if row["pixel_from"] == least and row["variant"] in variants]
             means = {name: sum(float(row[name]) for row in found) / len(found) for name in (AT_10, AT_20, "mean_error_ml")}
             ratio = sum(float(row["drawn_ml"]) for row in found) / sum(float(row["labelled_ml"]) for row in found)
             dice = (f"{means[name]:.3f}" for name in (AT_10, AT_20))
-            lines.append([f"{label} ({len(found)})", f"{float(least):.2f}", *dice, f"{ratio:.2f}", f"{means['mean_error_ml']:.1f}"])
+            lines.append(
+                [f"{label}, {len(found)} trainings", f"{float(least):.2f}", *dice, f"{ratio:.2f}", f"{means['mean_error_ml']:.1f}"]
+            )
     return markdown_table(head, lines)
 
 

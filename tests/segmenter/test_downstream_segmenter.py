@@ -201,10 +201,10 @@ def test_it_survives_its_files(finder, stack, tmp_path, wall_from):
         segmenter.wall_segmenter = untrained(finder, WallFrom.CROP)
         halve(segmenter.wall_segmenter.network)
     halve(segmenter.network)
-    segmenter.threshold = 0.3
+    segmenter.least_area_mm2 = 30.0
     segmenter.save(tmp_path / "model")
     again = DownstreamSegmenter.from_pretrained(tmp_path / "model")
-    assert (again.wall_from, again.threshold) == (wall_from, 0.3)
+    assert (again.wall_from, again.least_area_mm2) == (wall_from, 30.0)
     for mine, other in zip(segmenter.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(mine, other)
     try:
@@ -220,8 +220,8 @@ def test_it_survives_its_files(finder, stack, tmp_path, wall_from):
     [
         ({"finder": "heart-segmenter-000000000000"}, "another heart segmenter"),
         ({"role": "heart-segmenter"}, "not a downstream-segmenter"),
-        ({"threshold": 2}, "threshold"),
-        ({"points": [{"false_positive_rate": 0.1}]}, "threshold"),
+        ({"least_area_mm2": -2}, "least_area_mm2"),
+        ({"points": [{"false_positive_rate": 0.1}]}, "least_area_mm2"),
     ],
 )
 def test_a_model_of_another_kind_is_refused(finder, tmp_path, change, message):

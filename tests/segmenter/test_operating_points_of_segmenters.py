@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lgesynthnet.benchmark.utility.scoring import score_stack
 from lgesynthnet.errors import InputError
-from lgesynthnet.records import scar_of, wall_of, without_scar
-from lgesynthnet.segmenter.downstream import DownstreamSegmenter, DownstreamSettings, build_downstream, shipped_finder
-from lgesynthnet.segmenter.operating_points import SliceReading, least_area_mm2, read_slices, require_point, set_points, share_called
+from lgesynthnet.records import Label, scar_of, wall_of, without_scar
+from lgesynthnet.segmenter.downstream import DownstreamSegmenter, DownstreamSettings, build_downstream, expected_scar_mm2, shipped_finder
+from lgesynthnet.segmenter.operating_points import (
+    SliceReading,
+    default_area_mm2,
+    least_area_mm2,
+    read_slices,
+    require_point,
+    set_points,
+    share_called,
+)
 from lgesynthnet.terms import WallFrom
 
 
@@ -39,6 +48,23 @@ def test_slices_that_look_alike_are_all_left_out_where_one_would_be_too_many():
     assert [share_called(readings([50.0] * 20), point.least_area_mm2, has_scar=False) for point in points] == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("areas", [[312.3449], [50.0001, 50.0003, 50.0004], [80.0, 50.0042, 50.0041, 50.0]])
+@pytest.mark.parametrize("digits", [2, 3])
+def test_rounding_lets_no_slice_keep_its_scar_that_should_lose_it(areas, digits):
+    stored = readings([*(round(area, digits) for area in areas), *[0.0] * (20 - len(areas))])
+    for rate in (0.0, 0.05, 0.1):
+        least = least_area_mm2(stored, rate)
+        assert sum(area >= least for area in areas) <= rate * 20
+
+
+def test_the_default_is_the_point_of_the_lowest_rate_and_without_any_nothing_is_erased():
+    both, one = set_points(readings(np.linspace(0, 900, 40))), set_points(readings(np.linspace(0, 900, 15)))
+    assert default_area_mm2(both) == both[0].least_area_mm2 > both[1].least_area_mm2
+    assert [point.false_positive_rate for point in one] == [0.2]
+    assert default_area_mm2(one) == one[0].least_area_mm2 > 0
+    assert default_area_mm2(()) == 0
+
+
 def test_a_rate_is_not_set_by_fewer_than_two_slices():
     assert [point.false_positive_rate for point in set_points(readings(np.linspace(0, 900, 19)))] == [0.2]
     assert set_points(readings(np.linspace(0, 900, 9))) == ()
@@ -55,6 +81,14 @@ def tiny():
         role="downstream-segmenter", wall_from=WallFrom.KNOWN_WALL, filters=(4, 8, 8), side=64, views=1, finder=finder.fingerprint
     )
     return DownstreamSegmenter(build_downstream((4, 8, 8), WallFrom.KNOWN_WALL), settings, finder)
+
+
+def test_the_expected_area_is_the_share_of_scar_in_the_walls_probability_over_the_drawn_wall():
+    probability = np.zeros((6, 2, 2, 2), np.float32)
+    probability[Label.CAVITY], probability[Label.WALL], probability[Label.SCAR] = 0.9, 0.02, 0.05
+    probability[Label.NO_REFLOW] = 0.03
+    drawn = np.array([[[Label.WALL, Label.WALL], [Label.CAVITY, Label.SCAR]], [[Label.RV, 0], [0, 0]]], np.uint8)
+    np.testing.assert_allclose(expected_scar_mm2(probability, drawn, (1.5, 2.0)), [0.8 * 3, 0.8 * 6], rtol=1e-5)
 
 
 @pytest.fixture
@@ -74,8 +108,9 @@ def test_what_is_counted_is_what_the_segmenter_draws_at_that_point(tiny, stack):
             called = [reading.index for reading in read if reading.is_called and reading.expected_scar_mm2 >= least]
             assert called == [k for k in range(len(stack)) if drawn[:, :, k].sum() * pixel_mm2 > 25]
             assert 0 < len(called) < len(read)
-        with pytest.raises(ValueError, match="erases nothing"):
-            read_slices(tiny, stack)
+        for scores in (read_slices, score_stack):  # no rate can be reached from what is left
+            with pytest.raises(ValueError, match="erases nothing"):
+                scores(tiny, stack)
     finally:
         tiny.least_area_mm2 = 0.0
 

@@ -114,7 +114,8 @@ def utility(
         "phantom"
     ),
     folds: Annotated[
-        int, typer.Option(min=0, help="Folds over the training patients, which set cut-offs for false-positive rates; 0: none are set.")
+        int,
+        typer.Option(min=0, help="Folds over the training patients, which set operating points for false-positive rates; 0: none are set."),
     ] = 0,
     cross_validate: Annotated[
         int,

@@ -174,9 +174,9 @@ def downstream(
         result = train_downstream(request, on_progress=advance, on_note=console.note)
     for note in result.notes:
         console.note(note)
-    points = "".join(f", {point.least_area_mm2:.0f} for a false-positive rate of {point.false_positive_rate:g}" for point in result.points)
+    points = "; ".join(f"{point.least_area_mm2:.0f} mm2 for a rate of {point.false_positive_rate:g}" for point in result.points)
     console.result(f"model: {result.folder}")
-    console.result(f"scar is drawn in a slice from an expected area of {result.least_area_mm2:.0f} mm2 on, by default{points}")
+    console.result(f"scar is drawn in a slice from this expected area on: {points}" if points else "scar is drawn wherever it is found")
     console.note(f"{RESEARCH_ONLY} {request.work_folder} holds slices of the patients; delete it when no training is to be continued")
 
 

@@ -126,13 +126,13 @@ def _about_labels(prepared: PreparedTraining) -> list[str]:
 
 def _about_points(facts: CardFacts) -> list[str]:
     if not facts.point_rows:
-        return ["Scar is drawn wherever it is found: too few slices were without scar to set an operating point for a false-positive rate."]
+        return ["Scar is drawn wherever it is found: there were too few patients to set an operating point for a false-positive rate."]
     columns = ("false_positive_rate", "least_area_mm2", "called_without_scar", "called_with_scar")
     rows = [f"| {' | '.join(_number(row[name]) for name in columns)} |" for row in facts.point_rows]
     return [
-        f"By default, scar is drawn in a slice where its expected area is {facts.least_area_mm2:.0f} mm² or more (the probability of scar,",
-        "summed over the wall). The operating points were set on the training patients, each read by a network that had learnt from the",
-        "other half of them; in other patients the rates differ. A slice counts as called scarred above 25 mm² of scar.",
+        f"By default, scar is drawn in a slice where its expected area is {facts.least_area_mm2:.0f} mm² or more (the share of scar in",
+        "the wall's probability, summed over the wall). The operating points were set on the training patients, each read by a network",
+        "that had learnt from the other half of them; in other patients the rates differ. A slice is called scarred above 25 mm² of scar.",
         "",
         "| false-positive rate | least expected area, mm² | called scarred, slices without scar | called scarred, slices with scar |",
         "|---|---|---|---|",

@@ -13,9 +13,8 @@ from lgesynthnet.downstream.preparing import PreparedTraining
 from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.files.writing import remove_folder, write_bytes, write_json
 from lgesynthnet.model_store import patients_behind
-from lgesynthnet.segmenter.calibration import RATES
 from lgesynthnet.segmenter.downstream import ROLE, WALL_PART, DownstreamSegmenter, OperatingPoint
-from lgesynthnet.segmenter.operating_points import SliceReading, share_called
+from lgesynthnet.segmenter.operating_points import SliceReading, default_area_mm2, share_called
 from lgesynthnet.train.packing import CARD, REPORTS
 from lgesynthnet.train.segmenters.downstream import DownstreamTraining
 from lgesynthnet.train.work import MODEL, require_whole
@@ -39,8 +38,7 @@ class TrainedNetwork:
 
     @property
     def least_area_mm2(self) -> float:
-        """The default: that of the first rate, or 0 where it could not be set."""
-        return next((point.least_area_mm2 for point in self.points if point.false_positive_rate == RATES[0]), 0.0)
+        return default_area_mm2(self.points)
 
 
 def pack_segmenter(trained: TrainedNetwork, prepared: PreparedTraining, request: DownstreamRequest) -> float:

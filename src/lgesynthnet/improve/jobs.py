@@ -12,6 +12,7 @@ from lgesynthnet.improve.misses import Findings, called_scar, find_misses
 from lgesynthnet.improve.samples import painted_slices
 from lgesynthnet.improve.setup import FINAL, SEGMENTER, Improvement, TrainingSet
 from lgesynthnet.segmenter.downstream import DownstreamSegmenter, OperatingPoint
+from lgesynthnet.segmenter.operating_points import default_area_mm2
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.segmenters.downstream import train_downstream_segmenter
 
@@ -79,15 +80,14 @@ def train_final(improvement: Improvement, training_set: TrainingSet, points: tup
     """Train the segmenter that is handed over, on all training patients, and write it to `RUN/segmenter`.
 
     Args:
-        points: as the folds set them; the first is the default.
+        points: as the folds set them.
     """
     folder, real = improvement.work(FINAL) / training_set.name, improvement.real()
     painted = painted_slices(improvement, training_set.runs)
     with one_thread():
         segmenter = train_downstream_segmenter(real, painted, folder, improvement.training())
     segmenter.settings = segmenter.settings.model_copy(update={"points": points})
-    if points:
-        segmenter.least_area_mm2 = points[0].least_area_mm2
+    segmenter.least_area_mm2 = default_area_mm2(points)
     segmenter.save(improvement.out / SEGMENTER)
     report = {
         "patients": len(improvement.patients),

@@ -208,7 +208,7 @@ def _method(improvement: Improvement) -> list[str]:
     return [
         "Each patient was held out by one fold. All scores and misses are those of segmenters that had not seen the patient. Patients of "
         "validation and test were not opened.",
-        f"A lesion is missed where less than {100 * FOUND_FROM:.0f} % of its area is called scar, at the operating point where "
+        f"A lesion is missed where less than {100 * FOUND_FROM:.0f} % of its area is called scar, at the operating point where at most "
         f"{100 * RATES[0]:.0f} % of the held-out slices without scar hold false scar.",
         f"{100 * PLAIN_SHARE:.0f} % of the prescriptions are drawn as the population ({request.prior}) has them. The others are drawn in "
         "proportion to the misses: for the hosts of a fold, to the misses in the patients of that fold alone. Falsely called cells are not "

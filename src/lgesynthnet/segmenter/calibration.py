@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from lgesynthnet.overlap import dice
 
 FALSE_SCAR_MM2 = 25.0  # a scar-free slice in which more scar is found counts as false positive
-RATES = (0.10, 0.20)  # false-positive rates at which segmenters of scar are compared, and for which thresholds are set
+RATES = (0.10, 0.20)  # false-positive rates at which segmenters of scar are compared, and for which operating points are set
 MOST_FALSE_SHARE = 1 / 7  # largest allowed share of false-positive slices among the scar-free ones
 AGREES = 0.6  # a scar counts as found above this Dice
 PIXEL_THRESHOLDS = tuple(round(0.1 + 0.05 * i, 2) for i in range(17))  # 0.1 to 0.9, of a pixel's scar probability

@@ -34,8 +34,8 @@ ROLE = "downstream-segmenter"
 WALL_PART = "wall"  # sub-folder of a cascade's first network
 SHIPPED_FINDER = Path("phantom") / heart_segmenter.ROLE
 GROUPS = 4  # of channels that are normalised together
-SCAR_FROM = 0.35  # a pixel of the wall is scar from this share of the wall's probability on; see docs/evidence/utility.md
-LeastArea = Annotated[float, Field(ge=0, le=1e6)]
+SCAR_FROM = 0.35  # chosen on training patients, see docs/evidence/utility.md
+LeastArea = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 IMAGE, ORIGIN, CAVITY_IN, WALL_IN = range(4)  # input channels
 
 
@@ -57,6 +57,7 @@ class DownstreamSettings(BaseModel, extra="forbid"):
     Attributes:
         side: side of the crop in pixels of 1.5 mm.
         views: number of symmetries of the square over which the probabilities are averaged, 1 to 8.
+        scar_from: a pixel of the wall is scar from this share of the wall's probability on.
         least_area_mm2: scar is drawn in a slice from this expected area on; 0 draws it wherever it is found.
         points: least areas for chosen false-positive rates.
         finder: fingerprint of the heart segmenter that finds the centre of the crop.
@@ -67,6 +68,7 @@ class DownstreamSettings(BaseModel, extra="forbid"):
     filters: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=3, max_length=8)]
     side: Annotated[int, Field(ge=16, le=512)]
     views: Annotated[int, Field(ge=1, le=SYMMETRIES)]
+    scar_from: Annotated[float, Field(ge=0, le=1)] = SCAR_FROM
     least_area_mm2: LeastArea = 0.0
     points: Annotated[tuple[OperatingPoint, ...], Field(max_length=16)] = ()
     finder: Annotated[str, Field(max_length=100)]
@@ -153,11 +155,11 @@ class DownstreamSegmenter:
         """
         if self.wall_from is WallFrom.KNOWN_WALL:
             known = self._required(labels)
-            scar = scar_share(probability) >= SCAR_FROM
+            scar = scar_share(probability) >= self.settings.scar_from
             kind = np.where(probability[Label.NO_REFLOW] > probability[Label.SCAR], Label.NO_REFLOW, Label.SCAR)
             drawn = np.where(wall_of(known) & scar, kind, without_scar(known)).astype(np.uint8)
         else:
-            drawn = decide_labels(probability, spacing_mm, SCAR_FROM)
+            drawn = decide_labels(probability, spacing_mm, self.settings.scar_from)
         believed = expected_scar_mm2(probability, drawn, spacing_mm) >= self.least_area_mm2
         return np.where(believed, drawn, without_scar(drawn)).astype(np.uint8)
 
@@ -294,7 +296,7 @@ def expected_scar_mm2(
     drawn: UInt8[np.ndarray, "rows cols slices"],
     spacing_mm: tuple[float, float],
 ) -> Float[np.ndarray, " slices"]:
-    """Expected area of scar in each slice: `scar_share`, summed over the drawn wall."""
+    """Expected area of scar in each slice, mm²: `scar_share` summed over the drawn wall."""
     return np.asarray((scar_share(probability) * wall_of(drawn)).sum(axis=(0, 1)) * float(np.prod(spacing_mm)))
 
 

@@ -21,6 +21,7 @@ from lgesynthnet.terms import WallFrom
 
 # A rate is set where it lets this many of the slices without scar be called scarred; with one slice it would be an accident.
 LEAST_FALSE = 2
+ROUNDING_MM2 = 0.01  # more than what is lost when an expected area is stored
 
 
 @runtime_checkable
@@ -63,10 +64,9 @@ def read_slices(segmenter: DownstreamSegmenter, stack: Stack) -> list[SliceReadi
 
     Raises:
         InputError: see `DownstreamSegmenter.stack_probabilities`.
-        ValueError: the segmenter erases scar already.
+        ValueError: the segmenter erases scar.
     """
-    if segmenter.least_area_mm2:
-        raise ValueError("operating points are set for a segmenter that erases nothing")
+    require_nothing_erased(segmenter)
     known = stack.labels if segmenter.wall_from is WallFrom.KNOWN_WALL else None
     probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm, known)
     drawn = segmenter.decide(probability, stack.spacing_mm, known)
@@ -77,12 +77,22 @@ def read_slices(segmenter: DownstreamSegmenter, stack: Stack) -> list[SliceReadi
             patient=stack.patient,
             index=k,
             has_scar=bool(scar_of(stack.labels[:, :, k]).any()),
-            expected_scar_mm2=round(float(expected[k]), 3),
+            expected_scar_mm2=float(expected[k]),
             is_called=bool(area[k] > FALSE_SCAR_MM2),
         )
         for k in range(len(stack))
         if wall_of(stack.labels[:, :, k]).any()
     ]
+
+
+def require_nothing_erased(segmenter: DownstreamSegmenter) -> None:
+    """Check that a segmenter that is to be scored draws all the scar that it finds, because the operating points are set from that.
+
+    Raises:
+        ValueError: it erases the scar of some slices.
+    """
+    if segmenter.least_area_mm2:
+        raise ValueError("a segmenter is scored while it erases nothing; set its least_area_mm2 to 0")
 
 
 def least_area_mm2(readings: Sequence[Read], rate: float) -> float | None:
@@ -98,8 +108,8 @@ def least_area_mm2(readings: Sequence[Read], rate: float) -> float | None:
     if len(called) <= allowed:
         return 0.0
     erased, kept = called[allowed], called[allowed - 1] if allowed else np.inf
-    # Half way between two slices, so that a rounded number or another processor changes nothing.
-    return (erased + kept) / 2 if erased < kept < np.inf else float(np.nextafter(erased, np.inf))
+    # Half way between two slices, so that a rounded number or another processor changes nothing. Equal slices lose their scar alike.
+    return (erased + kept) / 2 if 2 * ROUNDING_MM2 < kept - erased < np.inf else erased + ROUNDING_MM2
 
 
 def set_points(readings: Sequence[Read], rates: Sequence[float] = RATES) -> tuple[OperatingPoint, ...]:
@@ -111,6 +121,11 @@ def set_points(readings: Sequence[Read], rates: Sequence[float] = RATES) -> tupl
         if least is not None:
             points.append(OperatingPoint(false_positive_rate=rate, least_area_mm2=least))
     return tuple(points)
+
+
+def default_area_mm2(points: Sequence[OperatingPoint]) -> float:
+    """The least area at which a segmenter draws unless another point is asked for: the point of the lowest rate; 0 without any."""
+    return min(points, key=lambda point: point.false_positive_rate).least_area_mm2 if points else 0.0
 
 
 def slices_needed(rate: float) -> int:
@@ -137,6 +152,6 @@ def require_point(segmenter: DownstreamSegmenter, rate: float, *, place: str) ->
         if abs(point.false_positive_rate - rate) < 1e-9:
             return point
     if not points:
-        raise InputError(f"--false-positive-rate {rate:g}: {place} has no operating points (too few slices to set them); leave it out")
+        raise InputError(f"--false-positive-rate {rate:g}: {place} has no operating points (too few patients to set them); leave it out")
     known = " or ".join(f"{point.false_positive_rate:g}" for point in points)
     raise InputError(f"--false-positive-rate {rate:g}: {place} has no operating point for it; give {known}, or leave it out")

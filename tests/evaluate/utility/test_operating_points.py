@@ -9,7 +9,7 @@ import pytest
 from test_utility_metrics import row
 
 from lgesynthnet.evaluate.utility.metrics import METRICS, PATIENT_DICE
-from lgesynthnet.evaluate.utility.operating_points import dice_at_cut_off, dice_at_rate, rate_at_cut_off, slice_dice_at_rate
+from lgesynthnet.evaluate.utility.operating_points import dice_at_rate, dice_at_set_point, rate_at_set_point, slice_dice_at_rate
 from lgesynthnet.evaluate.utility.scores import RunScores, per_patient
 from lgesynthnet.segmenter.operating_points import least_area_mm2
 
@@ -93,17 +93,17 @@ def test_each_draw_of_patients_finds_its_own_limit():
     assert np.isnan(found[2])
 
 
-def test_the_cut_off_comes_from_training_patients_and_its_rate_from_tested_ones(chances, truths):
+def test_the_operating_point_comes_from_training_patients_and_its_rate_from_tested_ones(chances, truths):
     tested = scored(chances, truths)
     shifted = scored([chance**1.5 for chance in chances], truths)
     both = RunScores(slices=tested.slices, training_slices=shifted.slices)
     least = least_area_mm2(shifted.slices, 0.2)
     wrong = [(chance >= 0.5).sum() > 25 and chance.sum() >= least for chance, truth in zip(chances, truths, strict=True) if not truth.any()]
     weights = np.ones((1, SLICES))
-    assert rate_at_cut_off(both, weights, 0.2)[0] == pytest.approx(np.mean(wrong))
+    assert rate_at_set_point(both, weights, 0.2)[0] == pytest.approx(np.mean(wrong))
     assert np.mean(wrong) > 0.25  # the training patients set a limit that is too low for the tested ones
-    assert np.isfinite(dice_at_cut_off(both, weights, 0.2)[0])
-    assert np.isnan(dice_at_cut_off(tested, weights, 0.2)[0])
+    assert np.isfinite(dice_at_set_point(both, weights, 0.2)[0])
+    assert np.isnan(dice_at_set_point(tested, weights, 0.2)[0])
 
 
 def test_dice_of_some_slices_is_taken_at_the_rate_of_all_of_them(chances, truths):

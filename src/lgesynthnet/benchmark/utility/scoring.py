@@ -15,6 +15,7 @@ from lgesynthnet.files.manifest import digest
 from lgesynthnet.records import Label, Mask, Stack, scar_of, wall_of
 from lgesynthnet.segmenter.downstream import DownstreamSegmenter, expected_scar_mm2
 from lgesynthnet.segmenter.heart import HeartSegmenter, decide_labels
+from lgesynthnet.segmenter.operating_points import require_nothing_erased
 
 Segmenter = DownstreamSegmenter | HeartSegmenter
 _FOUND: dict[tuple[str, str], UInt8[np.ndarray, "rows cols slices"]] = {}
@@ -22,7 +23,13 @@ _FOUND: dict[tuple[str, str], UInt8[np.ndarray, "rows cols slices"]] = {}
 
 
 def score_stack(segmenter: Segmenter, stack: Stack) -> list[SliceScore]:
-    """Score every slice that has a labelled heart."""
+    """Score every slice that has a labelled heart.
+
+    Raises:
+        ValueError: the segmenter erases the scar of some slices, so that no false-positive rate could be matched.
+    """
+    if isinstance(segmenter, DownstreamSegmenter):
+        require_nothing_erased(segmenter)
     probability, labels = _segmented(segmenter, stack)
     wall, pixel_mm2 = wall_of(labels), float(np.prod(stack.spacing_mm))
     expected = expected_scar_mm2(probability, labels, stack.spacing_mm)

@@ -21,7 +21,7 @@ from lgesynthnet.evaluate.utility.detection import (
     sensitivity,
     specificity,
 )
-from lgesynthnet.evaluate.utility.operating_points import dice_at_cut_off, dice_at_rate, rate_at_cut_off
+from lgesynthnet.evaluate.utility.operating_points import dice_at_rate, dice_at_set_point, rate_at_set_point
 from lgesynthnet.evaluate.utility.scores import Draws, RunScores, SliceScore, Weights, per_patient, scar_volume_ml, weighted_ratio
 from lgesynthnet.segmenter.calibration import FALSE_SCAR_MM2, RATES
 
@@ -148,19 +148,19 @@ def at_rate(rate: float) -> Metric:
     return Metric(name=name, better=1, compute=lambda scores, weights: dice_at_rate(scores, weights, rate))
 
 
-def _at_cut_offs(rate: float) -> tuple[Metric, Metric]:
-    """Dice and false-positive rate at the cut-off that training patients set for this rate."""
-    name = f"at the cut-off that training patients set for {rate:.2f}"
+def _at_set_points(rate: float) -> tuple[Metric, Metric]:
+    """Dice and false-positive rate at the operating point that training patients set for this rate."""
+    name = f"at the operating point that training patients set for {rate:.2f}"
     return (
-        Metric(name=f"{PATIENT_DICE}, {name}", better=1, compute=lambda scores, weights: dice_at_cut_off(scores, weights, rate)),
-        Metric(name=f"false-positive rate, {name}", better=-1, compute=lambda scores, weights: rate_at_cut_off(scores, weights, rate)),
+        Metric(name=f"{PATIENT_DICE}, {name}", better=1, compute=lambda scores, weights: dice_at_set_point(scores, weights, rate)),
+        Metric(name=f"false-positive rate, {name}", better=-1, compute=lambda scores, weights: rate_at_set_point(scores, weights, rate)),
     )
 
 
 METRICS: tuple[Metric, ...] = (
     Metric(name=PATIENT_DICE, better=1, compute=_patient_mean(_patient_dice, _diseased)),
     *(at_rate(rate) for rate in RATES),
-    *(metric for rate in RATES for metric in _at_cut_offs(rate)),
+    *(metric for rate in RATES for metric in _at_set_points(rate)),
     Metric(name="Dice, all patients", better=1, compute=_patient_mean(_patient_dice)),
     Metric(
         name="share of patients without scar in whom none is predicted",

@@ -1,7 +1,8 @@
 """Dice of patients at a chosen false-positive rate: two segmenters are compared where they call as many scar-free slices scarred.
 
 A segmenter that calls more of everything scar has a better Dice where scar is, and more false scar where none is. So the scar of whole
-slices is erased, those with the smallest expected area first, until the rate is reached: as `segment --false-positive-rate` does it.
+slices is erased, those with the smallest expected area first, until the rate is reached. `segment --false-positive-rate` erases in the same
+way, from an area on that training patients have set.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ def slice_dice_at_rate(scores: RunScores, weights: Weights, rate: float, keep: C
     return _at_rate(scores, weights, rate, means)
 
 
-def dice_at_cut_off(scores: RunScores, weights: Weights, rate: float) -> Draws:
-    """Mean Dice of patients with scar at the limit that the training patients' out-of-fold scores set for this rate; NaN without them."""
-    return _at_cut_off(scores, rate, lambda limits: _mean_dice(scores.slices, limits, weights), len(weights))
+def dice_at_set_point(scores: RunScores, weights: Weights, rate: float) -> Draws:
+    """Mean Dice of patients with scar at the operating point that training patients set for this rate, out of fold; NaN without them."""
+    return _at_set_point(scores, rate, lambda limits: _mean_dice(scores.slices, limits, weights), len(weights))
 
 
-def rate_at_cut_off(scores: RunScores, weights: Weights, rate: float) -> Draws:
-    """The false-positive rate that this limit has in the test slices."""
-    return _at_cut_off(scores, rate, lambda limits: _rates(scores.slices, limits, weights), len(weights))
+def rate_at_set_point(scores: RunScores, weights: Weights, rate: float) -> Draws:
+    """The false-positive rate that this operating point has in the test slices."""
+    return _at_set_point(scores, rate, lambda limits: _rates(scores.slices, limits, weights), len(weights))
 
 
 def _at_rate(scores: RunScores, weights: Weights, rate: float, values: Callable[[Limits], Float[np.ndarray, "draws limits"]]) -> Draws:
@@ -57,7 +58,7 @@ def _at_rate(scores: RunScores, weights: Weights, rate: float, values: Callable[
     return np.where(np.isnan(rates[:, 0]), np.nan, found)
 
 
-def _at_cut_off(scores: RunScores, rate: float, values: Callable[[Limits], np.ndarray], draws: int) -> Draws:
+def _at_set_point(scores: RunScores, rate: float, values: Callable[[Limits], np.ndarray], draws: int) -> Draws:
     limit = least_area_mm2(scores.training_slices, rate)
     return np.full(draws, np.nan) if limit is None else np.asarray(values(np.array([limit]))[:, 0])
 

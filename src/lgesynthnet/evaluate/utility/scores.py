@@ -22,7 +22,7 @@ class SliceScore:
     Attributes:
         truth_mm2, predicted_mm2, overlap_mm2: area of scar (no-reflow included) in the labels, in the prediction, in both.
         hd95_mm: 95th percentile of the distances between the two outlines; None unless both hold scar.
-        expected_scar_mm2: see `segmenter.downstream.expected_scar_mm2`; the score by which slices are called scarred.
+        expected_scar_mm2: see `segmenter.downstream.expected_scar_mm2`; by it slices are ranked for the AUC, and erased to match a rate.
         step_mm: distance to the next slice; it turns areas into volumes.
         wall_mm2, predicted_wall_mm2, overlap_wall_mm2: area of the whole wall in the labels, in the prediction, in both.
         lesions, found_lesions: number of connected scars in the labels, and of those that the prediction touches.

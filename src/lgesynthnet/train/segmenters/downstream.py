@@ -178,7 +178,7 @@ def train_downstream_segmenter(
         decides = {
             "data": real.content,
             "added": None if painted is None else painted.content,
-            "network": kept.model_dump(mode="json"),
+            "network": kept.model_dump(mode="json", exclude={"scar_from", "least_area_mm2", "points"}),
             "origin_channel": settings.origin,
             "painted_share": None if painted is None else recipe.painted_share,
             "unmarked_share": None if painted is None else recipe.unmarked_share,
