@@ -51,25 +51,32 @@ class Variant:
     """One way of training.
 
     Attributes:
+        lr: largest learning rate.
         scarred_share: least share of slices with scar among the real slices of a batch.
     """
 
     painted: bool = True
     phantom_first: bool = True
+    lr: float = DOWNSTREAM["cpu"].tuning_lr
     steps: int = 1000
     batch: int = 12
     unmarked_share: float = 0.5
     scarred_share: float = 1 / 3
 
 
+FAST = DOWNSTREAM["cpu"].loop.lr
 VARIANTS = {
-    "real": Variant(painted=False, phantom_first=False),
+    "real": Variant(painted=False, phantom_first=False, lr=FAST),
     "phantom-first": Variant(painted=False),
     "recipe": Variant(),
-    "all-marked": Variant(unmarked_share=0),
-    "uniform": Variant(scarred_share=0),
-    "uniform-all-marked": Variant(scarred_share=0, unmarked_share=0),
-    "long-all-marked": Variant(steps=2500, batch=16, unmarked_share=0),
+    "phantom-first-medium": Variant(painted=False, lr=1e-3),
+    "medium": Variant(lr=1e-3),
+    "phantom-first-fast": Variant(painted=False, lr=FAST),
+    "fast": Variant(lr=FAST),
+    "all-marked": Variant(lr=FAST, unmarked_share=0),
+    "uniform": Variant(lr=FAST, scarred_share=0),
+    "uniform-all-marked": Variant(lr=FAST, scarred_share=0, unmarked_share=0),
+    "long-all-marked": Variant(lr=FAST, steps=2500, batch=16, unmarked_share=0),
 }
 
 
@@ -87,9 +94,9 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
     chosen = choose(real, arguments.scarred, draw)
     hosts = {row.id: row.host for row in RunFolder.open(arguments.pool).rows if row.kept}
     mine = painted.taken(np.array([i for i, sample in enumerate(painted.patients) if hosts.get(sample) in chosen]))
-    loop = replace(DOWNSTREAM["cpu"].loop, steps=variant.steps, batch=variant.batch)
+    loop = replace(DOWNSTREAM["cpu"].loop, steps=variant.steps, batch=variant.batch, lr=variant.lr)
     settings = DownstreamTraining(
-        recipe=replace(DOWNSTREAM["cpu"], loop=loop, unmarked_share=variant.unmarked_share),
+        recipe=replace(DOWNSTREAM["cpu"], loop=loop, tuning_lr=variant.lr, unmarked_share=variant.unmarked_share),
         init=weights_folder() / "phantom" if variant.phantom_first else None,
         seed=draw,
     )

@@ -166,7 +166,7 @@ def test_a_cascade_trains_its_wall_segmenter_or_takes_one_that_was_trained_alike
 def test_first_weights_are_those_of_the_model_and_another_size_is_refused(slices, tmp_path):
     first = train_downstream_segmenter(slices, None, tmp_path / "one", training())
     first.save(tmp_path / "model" / f"{ROLE}-crop")
-    idle = replace(TINY, loop=replace(TINY.loop, lr=0.0))
+    idle = replace(TINY, tuning_lr=0.0)  # first weights have a learning rate of their own
     again = train_downstream_segmenter(slices, None, tmp_path / "two", training(recipe=idle, init=tmp_path / "model", seed=5))
     for mine, theirs in zip(again.network.parameters(), first.network.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-3)

@@ -53,6 +53,8 @@ class DownstreamRecipe:
     Attributes:
         filters, side, views: see `DownstreamSettings`.
         loop: settings of the training loop.
+        tuning_lr: largest learning rate where the training starts from first weights; that of random weights would train away what these
+            know.
         painted_share: share of painted slices in a batch, where there are any.
         unmarked_share: share of the painted slices, drawn anew in each batch, whose origin channel is 0 as if they were real. What the
             network learns from marked slices would else stay behind the channel, which is 0 in use.
@@ -62,6 +64,7 @@ class DownstreamRecipe:
     loop: StageRecipe
     side: int = 72
     views: int = 8
+    tuning_lr: float = 3e-4
     painted_share: float = 0.4
     unmarked_share: float = 0.5
 
@@ -187,7 +190,8 @@ def train_downstream_segmenter(
             seed=settings.seed, origin=origin, stage=folder, decides=decides, device=settings.device, precision=settings.precision
         )
         task = CropTask(network, real, painted, settings)
-        fit(task, recipe.loop, folder, loop, on_progress=on_progress)
+        stage = recipe.loop if settings.init is None else replace(recipe.loop, lr=recipe.tuning_lr)
+        fit(task, stage, folder, loop, on_progress=on_progress)
         extract_model_from_parallel(network, keep_fp32_wrapper=False)  # else its forward pass would stay in the training's bfloat16
         halve(network.cpu())
         return DownstreamSegmenter(network, kept, finder, wall_segmenter=wall_segmenter)
