@@ -28,7 +28,7 @@ from lgesynthnet.terms import Arm
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs/evidence"
-PAGES = (EVIDENCE / "utility.md", ROOT / "docs/start/when-does-it-help.md")
+PAGES = (EVIDENCE / "utility.md", ROOT / "docs/start/when-does-it-help.md", ROOT / "README.md")
 FIGURE, FIGURE_OF = ROOT / "docs/pictures/when-it-helps.svg", EVIDENCE / "utility/crop.csv"
 VARIANTS = {
     "real": "real slices, random weights",

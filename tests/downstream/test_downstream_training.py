@@ -17,7 +17,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.downstream.card import licence_of_segmenter
 from lgesynthnet.downstream.jobs import READINGS
 from lgesynthnet.downstream.patients import choose_patients, choose_samples
-from lgesynthnet.downstream.preparing import painted_slices_path, plan_trainings, prepare, real_slices_path
+from lgesynthnet.downstream.preparing import about_samples, painted_slices_path, plan_trainings, prepare, real_slices_path
 from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.downstream.training import STAGE, train_downstream
 from lgesynthnet.files.lock import LOCK
@@ -86,6 +86,15 @@ def test_too_few_slices_without_scar_set_no_operating_point_and_train_no_fold(tr
     trainings, notes = plan_trainings(real.of(frozenset(real.patients) - set(others)), seed=0)
     assert [training.name for training in trainings] == ["final"]
     assert "one patient with scar" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("scarred", "given", "advice"),
+    [(2, True, None), (2, False, "give them with --samples"), (8, True, "train once without --samples, too"), (8, False, None)],
+)
+def test_a_user_is_told_where_samples_gained_nothing_and_where_they_gained(scarred, given, advice):
+    told = about_samples(scarred, given=given)
+    assert told == [] if advice is None else advice in told[0]
 
 
 def test_a_sample_in_a_patient_who_is_no_training_patient_is_refused(hearts, painted_run, names, training_words, tmp_path):

@@ -20,6 +20,7 @@ from lgesynthnet.train.request import NO_SCAR
 FINAL = "final"  # name of the training whose network is kept
 FOLDS = 2
 EVERYWHERE = "scar is drawn wherever it is found"
+SAMPLES_GAINED_BELOW = 4  # patients with scar, on EMIDEC; see docs/evidence/utility.md
 Note = Callable[[str], None]
 
 
@@ -87,8 +88,27 @@ def prepare(request: DownstreamRequest, folder: Path, *, on_case: OnCase | None 
         real=real,
         painted=_painted(samples, folder) if samples else None,
         trainings=trainings,
-        notes=(*notes, *about_folds),
+        notes=(*notes, *about_samples(sum(has_scar.values()), given=bool(samples)), *about_folds),
     )
+
+
+def about_samples(scarred: int, *, given: bool) -> list[str]:
+    """What samples were worth with so many patients with scar, where that speaks against what the user does.
+
+    Args:
+        given: whether there are samples.
+    """
+    if given and scarred >= SAMPLES_GAINED_BELOW:
+        return [
+            f"with {scarred} patients with scar, samples gained nothing over the first weights alone on EMIDEC; train once without "
+            "--samples, too, and compare both on patients of your own"
+        ]
+    if not given and scarred < SAMPLES_GAINED_BELOW:
+        return [
+            f"with {scarred} patients with scar, samples gained a little on EMIDEC; paint some into these patients with "
+            "`lgesynthnet synthesize`, and give them with --samples"
+        ]
+    return []
 
 
 def plan_trainings(real: SliceDataset, seed: int) -> tuple[tuple[Training, ...], list[str]]:
