@@ -105,7 +105,7 @@ def about_samples(scarred: int, *, given: bool) -> list[str]:
         ]
     if not given and scarred < SAMPLES_GAINED_BELOW:
         return [
-            f"with {scarred} patients with scar, samples gained a little on EMIDEC; paint some into these patients with "
+            f"with {scarred} patients with scar, samples may help a little, as they did on EMIDEC; paint some into these patients with "
             "`lgesynthnet synthesize`, and give them with --samples"
         ]
     return []
