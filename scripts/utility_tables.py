@@ -22,9 +22,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lgesynthnet.evaluate.utility.metrics import AUC, BALANCED_PATIENTS, FALSE_POSITIVE_RATE, PATIENT_DICE, at_rate
+from lgesynthnet.evaluate.utility.metrics import AUC, BALANCED, BALANCED_PATIENTS, FALSE_POSITIVE_RATE, PATIENT_DICE, SPECIFICITY, at_rate
 from lgesynthnet.tables import markdown_table
-from lgesynthnet.terms import Arm
+from lgesynthnet.terms import Arm, RealSlices
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs/evidence"
@@ -117,6 +117,35 @@ def recipes(rows: list[Row]) -> str:
     return markdown_table(head, lines)
 
 
+def labels(rows: list[Row]) -> str:
+    """What samples change where the training labels are the readers', and where they are remade as published."""
+    metrics = (SPECIFICITY, BALANCED, AT_20)
+    head = [
+        "training labels",
+        "trained on",
+        "draws",
+        "specificity, slices",
+        "change",
+        BALANCED,
+        "change",
+        "3-D Dice at rate 0.20",
+        "change",
+    ]
+    remade = [row for row in rows if row["real_slices"] == RealSlices.REMADE_LABELS]
+    key = {(row["scarred_patients"], row["healthy_patients"], row["arm"]) for row in remade}
+    lines = []
+    for real, label in ((RealSlices.AS_LABELLED, "the readers'"), (RealSlices.REMADE_LABELS, "remade")):
+        mine = [row for row in rows if row["real_slices"] == real and (row["scarred_patients"], row["healthy_patients"], row["arm"]) in key]
+        for arm in dict.fromkeys(row["arm"] for row in mine):
+            cells = []
+            for metric in metrics:
+                found = [row for row in mine if (row["arm"], row["metric"]) == (arm, metric)]
+                change = next((row for row in found if row["reference"] == Arm.REAL), None)
+                cells += [_number(found[0]), _change(change)]
+            lines.append([label, Arm(arm).label, next(row["draws"] for row in mine if row["arm"] == arm), *cells])
+    return markdown_table(head, lines)
+
+
 def pixels(rows: list[Row]) -> str:
     """Means over trainings of what a pixel's least probability does to Dice and volume."""
     head = ["segmenters", "a pixel is scar from", "3-D Dice at rate 0.10", "at rate 0.20", "drawn / labelled volume", "volume error, ml"]
@@ -135,7 +164,8 @@ def pixels(rows: list[Row]) -> str:
 
 def _find(rows: list[Row], count: int, arm: Arm, metric: str, reference: str = "") -> Row | None:
     wanted = (str(count), arm.value, metric, reference)
-    return next((row for row in rows if (row["scarred_patients"], row["arm"], row["metric"], row["reference"]) == wanted), None)
+    of_readers = (row for row in rows if row["real_slices"] == RealSlices.AS_LABELLED)
+    return next((row for row in of_readers if (row["scarred_patients"], row["arm"], row["metric"], row["reference"]) == wanted), None)
 
 
 def _worth(value: float, curve: list[tuple[float, float]]) -> str:
@@ -149,7 +179,8 @@ def _worth(value: float, curve: list[tuple[float, float]]) -> str:
 def _groups(rows: list[Row]) -> dict[tuple[str, str, str], list[Row]]:
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["scarred_patients"], row["healthy_patients"], row["arm"]), []).append(row)
+        if row["real_slices"] == RealSlices.AS_LABELLED:
+            groups.setdefault((row["scarred_patients"], row["healthy_patients"], row["arm"]), []).append(row)
     return groups
 
 
@@ -161,7 +192,14 @@ def _change(row: Row | None) -> str:
     return f"{float(row['change']):+.3f} [{float(row['change_low']):+.3f}, {float(row['change_high']):+.3f}]" if row else ""
 
 
-TABLES: dict[str, Callable[[list[Row]], str]] = {"scores": scores, "gains": gains, "regimes": regimes, "recipes": recipes, "pixels": pixels}
+TABLES: dict[str, Callable[[list[Row]], str]] = {
+    "scores": scores,
+    "gains": gains,
+    "regimes": regimes,
+    "recipes": recipes,
+    "pixels": pixels,
+    "labels": labels,
+}
 
 
 def figure(rows: list[Row]) -> bytes:
