@@ -42,6 +42,8 @@ SCORE = TypeAdapter(SliceScore)
 # Shares of the wall's probability from which on a pixel is called scar; close together near 0 and 1, where few scars teach certainty.
 PIXELS_FROM = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, *(round(0.05 * i, 2) for i in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 TRIED = (0.15, 0.25, 0.35, 0.5, 0.65)
+RECIPE = DOWNSTREAM["cpu"]
+FAST = RECIPE.loop.lr  # that of random weights
 HEALTHY = 8  # training patients without scar; the others are tested on
 SHOWN = (*map(at_rate, RATES), *metrics_named((AUC,)))
 
@@ -57,14 +59,13 @@ class Variant:
 
     painted: bool = True
     phantom_first: bool = True
-    lr: float = DOWNSTREAM["cpu"].tuning_lr
-    steps: int = 1000
-    batch: int = 12
-    unmarked_share: float = 0.5
-    scarred_share: float = 1 / 3
+    lr: float = RECIPE.tuning_lr
+    steps: int = RECIPE.loop.steps
+    batch: int = RECIPE.loop.batch
+    unmarked_share: float = RECIPE.unmarked_share
+    scarred_share: float = downstream.LEAST_SCARRED_SHARE
 
 
-FAST = DOWNSTREAM["cpu"].loop.lr
 VARIANTS = {
     "real": Variant(painted=False, phantom_first=False, lr=FAST),
     "phantom-first": Variant(painted=False),
@@ -94,9 +95,9 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
     chosen = choose(real, arguments.scarred, draw)
     hosts = {row.id: row.host for row in RunFolder.open(arguments.pool).rows if row.kept}
     mine = painted.taken(np.array([i for i, sample in enumerate(painted.patients) if hosts.get(sample) in chosen]))
-    loop = replace(DOWNSTREAM["cpu"].loop, steps=variant.steps, batch=variant.batch, lr=variant.lr)
+    loop = replace(RECIPE.loop, steps=variant.steps, batch=variant.batch, lr=variant.lr)
     settings = DownstreamTraining(
-        recipe=replace(DOWNSTREAM["cpu"], loop=loop, tuning_lr=variant.lr, unmarked_share=variant.unmarked_share),
+        recipe=replace(RECIPE, loop=loop, tuning_lr=variant.lr, unmarked_share=variant.unmarked_share),
         init=weights_folder() / "phantom" if variant.phantom_first else None,
         seed=draw,
     )
@@ -111,8 +112,9 @@ def run(arguments: argparse.Namespace, name: str, draw: int) -> str:
 
 def read_patient(segmenter: DownstreamSegmenter, stack: Stack) -> list[dict[str, Any]]:
     """Scores of every slice, and of each the areas of scar in the prediction and in both when pixels are called from each share on."""
-    share = scar_share(segmenter.stack_probabilities(stack.image, stack.spacing_mm))
-    wall, truth, pixel_mm2 = wall_of(segmenter.read_stack(stack.image, stack.spacing_mm)), scar_of(stack.labels), np.prod(stack.spacing_mm)
+    probability = segmenter.stack_probabilities(stack.image, stack.spacing_mm)
+    wall, share = wall_of(segmenter.decide(probability, stack.spacing_mm)), scar_share(probability)
+    truth, pixel_mm2 = scar_of(stack.labels), np.prod(stack.spacing_mm)
     called = [wall & (share >= least) for least in PIXELS_FROM]
     return [
         {
