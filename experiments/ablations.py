@@ -115,10 +115,9 @@ def repainted_scores(experiment: GeneratorExperiment, generator: LGESynthNet, fo
     for host in experiment.hosts:
         if not host.slice_.scar.any():
             continue
-        mask, prescription = own_scar(host, levels)
-        sample = generator.inpaint_mask(host, mask, prescription, seed=0)
+        sample = generator.apply(host, own_scar(host, levels), seed=0)
         patient = host.slice_.patient
-        scores[patient].append(dice(experiment.segment(host, sample.image), mask.scar) or 0.0)
+        scores[patient].append(dice(experiment.segment(host, sample.image), sample.intended) or 0.0)
         if (host.slice_.labels == Label.SCAR).any():
             brighter[patient].append(level(host, sample.image) - level(host, host.slice_.image))
         if core_drop(host, host.slice_.image) is not None:

@@ -29,7 +29,7 @@ from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.priors import draw_prescription
-from lgesynthnet.quality.verdict import judge
+from lgesynthnet.quality.verdict import judge, without_own
 from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.judging import read_back
@@ -94,7 +94,7 @@ def main() -> None:
         prescription = draw_prescription(options.prior, entry.level, rng)
         sample = generator.inpaint(host, prescription, seed=i)
         read = scar_of(read_back(scar_filter, sample))
-        verdict = judge(sample.intended, read, host.slice_.spacing_mm, existing=host.slice_.scar)
+        verdict = judge(sample.intended, without_own(read, sample), host.slice_.spacing_mm)
         extent = f"extent {'<= 0.5' if prescription.transmurality <= 0.5 else '> 0.5'}"
         area = f"area {'<= 100 mm2' if verdict.intended_mm2 <= 100 else '> 100 mm2'}"
         for group in ("all", extent, area):

@@ -199,8 +199,7 @@ class GeneratorExperiment:
 
 def repainted(generator: LGESynthNet, host: Host, levels: np.ndarray, *, seed: int) -> Case:
     """The host with its own scar painted again."""
-    painted, prescription = own_scar(host, levels)
-    sample = generator.inpaint_mask(host, painted, prescription, seed=seed)
+    sample = generator.apply(host, own_scar(host, levels), seed=seed)
     assert sample.max_change_outside == 0
     return Case.of_sample(sample)
 

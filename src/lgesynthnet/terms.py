@@ -117,6 +117,19 @@ class Classes(StrEnum):
     SCAR = "scar"  # scar and no-reflow together against the rest
 
 
+class Edit(StrEnum):
+    """What is done to a slice.
+
+    add: a scar is painted; scar that the slice already holds stays. remove: the slice's own scar becomes healthy wall. move: that, and a
+    scar is painted elsewhere. replace: the slice's own scar is painted again in its place, with another brightness or depth.
+    """
+
+    ADD = "add"
+    REMOVE = "remove"
+    MOVE = "move"
+    REPLACE = "replace"
+
+
 class Prior(StrEnum):
     """The populations on offer."""
 
@@ -273,8 +286,9 @@ class Rival(StrEnum):
 
 
 class PromptSource(StrEnum):
-    """Where the prescriptions of a run come from; the values are the options of `synthesize`."""
+    """Where the prescriptions of a run come from; the values are the options of `synthesize`. `edit` needs none: remove, or replace."""
 
     TEXT = "text"
     PRESCRIPTIONS = "prescriptions"
     PRIOR = "prior"
+    EDIT = "edit"

@@ -7,6 +7,7 @@ from scipy import ndimage
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.condition import NEUTRAL, build_condition, control_image, inner_edges
+from lgesynthnet.conditioning.edit import add_scar
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import MARGIN_MM, WALL_REACH_MM, blend_weights, draw_hidden_region, hidden_region
 from lgesynthnet.conditioning.sample import Host
@@ -28,7 +29,7 @@ def host():
 def conditioned(host):
     prescription = draw_prescription("ischaemic", host.frame.level, np.random.default_rng(4))
     painted = rasterize(prescription, host.frame)
-    return painted, build_condition(host, prescription, painted, HeartWindow.from_slice(host.slice_))
+    return painted, build_condition(host, add_scar(host, prescription, painted), HeartWindow.from_slice(host.slice_))
 
 
 def test_the_hidden_region_holds_the_scar_with_a_margin_and_stays_near_the_wall(host, conditioned):
@@ -114,9 +115,9 @@ def test_scar_that_the_host_has_is_repainted_as_scar_where_it_gets_hidden():
     elsewhere = frozenset(SEGMENTS[known.level]) - known.measured.segments
     prescription = ScarPrescription(segments=frozenset({min(elsewhere)}), pattern=Pattern.TRANSMURAL, transmurality=0.9)
     painted = rasterize(prescription, host.frame)
-    given, roi, hidden = build_condition(host, prescription, painted, HeartWindow.from_slice(host.slice_), whole_wall=True)
+    given, roi, hidden = build_condition(host, add_scar(host, prescription, painted), HeartWindow.from_slice(host.slice_), whole_wall=True)
     assert hidden[host.frame.wall].all()
     old = roi.crop_mask(host.slice_.scar & ~painted.scar)
     assert (given.scar & old).sum() > 0.9 * old.sum() > 0
-    apart, _, _ = build_condition(host, prescription, painted, HeartWindow.from_slice(host.slice_))
+    apart, _, _ = build_condition(host, add_scar(host, prescription, painted), HeartWindow.from_slice(host.slice_))
     assert apart.scar.sum() < given.scar.sum()

@@ -99,8 +99,9 @@ def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save
     read[(labels == 2) & (np.arange(64)[:, None] < 20)] = Label.SCAR
     for part, voxels in (("images", np.full((64, 64), 7, np.int16)), ("labels", labels), ("read", read)):
         save(tmp_path / part / "s0_000000.nii.gz", voxels.T[:, :, None])
+    image = tmp_path / "images/s0_000000.nii.gz"
     sample = {"sample_id": "s0_000000", "patient": "P001", "shown_as": "P001", "slice_index": 3, "row": {}}
-    case = synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **sample)
+    case = synthetic_case(image, kind=LabelKind.READ, **sample)
     assert case.id == "syn_P001_s03_s0_000000"
     exported = case.pixels()[1]
     np.testing.assert_array_equal(exported == Label.SCAR, read == Label.SCAR)
@@ -108,7 +109,7 @@ def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save
     assert (labels == Label.SCAR).any()
     (tmp_path / "read/s0_000000.nii.gz").unlink()
     with pytest.raises(RunError, match="read/s0_000000"):
-        synthetic_case(tmp_path / "images/s0_000000.nii.gz", kind=LabelKind.READ, **sample)
+        synthetic_case(image, kind=LabelKind.READ, **sample)
 
 
 @pytest.mark.parametrize("name", ["../../../climbed", "a/b", "a\\b", "..", ".hidden", "", "a\nb", "\udcff", "x" * 200])

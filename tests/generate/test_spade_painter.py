@@ -10,6 +10,7 @@ from factories import SPACING_MM, ring_patient
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.condition import NEUTRAL, build_condition, semantic_map
+from lgesynthnet.conditioning.edit import add_scar
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import LicenceNotice, ModelError
@@ -17,7 +18,6 @@ from lgesynthnet.evaluate.cases import Case
 from lgesynthnet.evaluate.texture import noise_ratio
 from lgesynthnet.generate.spade import SpadePainter
 from lgesynthnet.model.spade import Spade, SpadeSize, load_spade, noise_of, save_spade
-from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, ShortAxisSlice
 from lgesynthnet.terms import Context
@@ -39,7 +39,7 @@ def host() -> Host:
 
 @pytest.fixture(scope="module")
 def made(host):
-    return build_condition(host, WISH, rasterize(WISH, host.frame), HeartWindow.from_slice(host.slice_))[0]
+    return build_condition(host, add_scar(host, WISH), HeartWindow.from_slice(host.slice_))[0]
 
 
 def test_limited_context_sees_labels_alone_and_full_context_all_but_what_is_hidden(made):

@@ -135,7 +135,7 @@ def test_where_no_scar_is_prescribed_only_the_area_found_decides(sample):
     area_mm2 = sample.intended.sum() * sample.host.frame.pixel_mm2
     verdict = inspect(removed, sample.intended)
     assert verdict.reason is Reason.INVENTED
-    assert (verdict.segments, verdict.brightness, verdict.seam) == (None, None, None)
+    assert (verdict.segments, verdict.brightness) == (None, None)
     assert inspect(removed, sample.intended, Rules(stray_below_mm2=area_mm2 + 1)).kept
 
 

@@ -61,17 +61,6 @@ def test_what_cannot_be_defined_is_none_and_not_a_number():
     assert (invented.dice, invented.recall, invented.precision) == (0.0, None, 0.0)
 
 
-def test_scar_that_the_host_had_counts_neither_for_nor_against():
-    alone = judge(strip(0, 20), strip(0, 20), SPACING_MM)
-    beside = judge(strip(0, 20), strip(0, 20) | strip(60, 100), SPACING_MM, existing=strip(60, 100))
-    assert beside == alone
-
-
-def test_scar_prescribed_over_old_scar_must_still_be_read():
-    assert judge(strip(0, 20), strip(0, 20), SPACING_MM, existing=strip(0, 10)).recall == 1.0
-    assert judge(strip(0, 20), strip(10, 20), SPACING_MM, existing=strip(0, 10)).recall == 0.5
-
-
 def test_the_sentence_holds_the_numbers_that_decided():
     sentence = judge(strip(0, 20), strip(0, 5), SPACING_MM).explain()
     for part in ("Dice 0.40", "0.6", "60 mm²", "25%"):

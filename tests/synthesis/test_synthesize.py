@@ -144,7 +144,7 @@ def test_a_reader_that_looks_at_the_answer_is_shown_none(hosts):
 
     planned = plan_synthesis(SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior=Prior.ISCHAEMIC))
     drawn = draw_attempt(planned.plan, planned.hosts.entries, 0)
-    sample = planned.painter.generator.inpaint(planned.hosts.fetch(drawn.entry), drawn.prescription)
+    sample = planned.painter.generator.inpaint(planned.hosts.fetch(drawn.entry), drawn.wish)
     assert (sample.labels >= 3).any()
     assert not read_back(Cheat(), sample).any()
 

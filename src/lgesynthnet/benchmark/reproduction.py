@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.trained_methods import OnProgress, TrainedMethods
+from lgesynthnet.conditioning.edit import SliceEdit, add_scar
 from lgesynthnet.conditioning.intensity import HeartWindow, to_grey
 from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
@@ -34,8 +35,6 @@ from lgesynthnet.hosts.own_scar import own_scar
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.model_store import segmenter_fingerprint
 from lgesynthnet.prescription.priors import draw_prescription
-from lgesynthnet.prescription.rasterize import ScarMask, rasterize
-from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Image
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.terms import Method, Prior, Role
@@ -49,11 +48,10 @@ OUTSIDE = "largest change outside the hidden region, heart units"
 
 @dataclass(frozen=True, kw_only=True)
 class PaintingTask:
-    """One scar to paint into one host. All methods get the same tasks."""
+    """One edit of one host. All methods get the same tasks."""
 
     host: Host
-    scar: ScarMask
-    prescription: ScarPrescription
+    edit: SliceEdit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,11 +183,10 @@ def painting_tasks(hosts: Sequence[Host], levels: Float[np.ndarray, " quantiles"
     tasks: dict[str, list[PaintingTask]] = {REPAINT: [], NOVEL: []}
     for host in hosts:
         if host.slice_.scar.any():
-            scar, prescription = own_scar(host, levels)
-            tasks[REPAINT].append(PaintingTask(host=host, scar=scar, prescription=prescription))
+            tasks[REPAINT].append(PaintingTask(host=host, edit=own_scar(host, levels)))
         else:
             prescription = draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng)
-            tasks[NOVEL].append(PaintingTask(host=host, scar=rasterize(prescription, host.frame), prescription=prescription))
+            tasks[NOVEL].append(PaintingTask(host=host, edit=add_scar(host, prescription)))
     return tasks
 
 
@@ -238,7 +235,7 @@ class MethodEvaluator:
         for table, tasks in self.tasks.items():
             samples, scores = [], []
             for number, task in enumerate(tasks, start=1):
-                samples.append(generator.inpaint_mask(task.host, task.scar, task.prescription, seed=number))
+                samples.append(generator.apply(task.host, task.edit, seed=number))
                 scores.append(score(Case.of_sample(samples[-1]), self.auditor))
                 self.on_progress(f"{method}, {table}", number, len(tasks))
             if not samples:

@@ -8,13 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from scipy import ndimage
 
+from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import WALL_REACH_MM, hidden_region
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.prescription.grammar.language import write_caption
-from lgesynthnet.prescription.rasterize import ScarMask
-from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 from lgesynthnet.terms import Context
 
@@ -83,23 +82,20 @@ class Condition:
         return np.where(self.hidden, np.float32(NEUTRAL), self.image)
 
 
-def build_condition(
-    host: Host, prescription: ScarPrescription, painted: ScarMask, window: HeartWindow, *, whole_wall: bool = False
-) -> tuple[Condition, Roi, Mask]:
-    """Build the input of the generator for one prescription in one host.
+def build_condition(host: Host, edit: SliceEdit, window: HeartWindow, *, whole_wall: bool = False) -> tuple[Condition, Roi, Mask]:
+    """Build the input of the generator for one edit of one host.
 
     Args:
-        painted: the prescribed masks on the grid of the host, from `rasterize`.
         window: maps the numbers of the host to heart units.
         whole_wall: hides the whole wall, so that the hidden region does not say where the scar goes.
     Returns:
         The condition, the position of the working grid in the host, and the hidden region (rows, cols) on the grid of the host.
     """
-    frame = host.frame
+    frame, painted = host.frame, edit.painted
     roi = Roi(centre=frame.centre, spacing_mm=frame.spacing_mm)
-    hidden = hidden_region(frame.wall if whole_wall else painted.scar, frame.wall, frame.spacing_mm)
-    # Scar of the host inside the hidden region is repainted as scar. Otherwise its label would remain without its image.
-    old = host.slice_.scar & hidden & ~painted.scar
+    hidden = hidden_region(frame.wall if whole_wall else edit.touched, frame.wall, frame.spacing_mm)
+    # Hidden scar of the host that is not removed is repainted as scar. Otherwise its label would remain without its image.
+    old = host.slice_.scar & hidden & ~edit.touched
     old_core = (host.slice_.labels == Label.NO_REFLOW) & old
     condition = Condition(
         image=roi.crop(window.to_unit(host.slice_.image)).astype(np.float32),
@@ -109,8 +105,8 @@ def build_condition(
         wall=roi.crop_mask(frame.wall),
         cavity=roi.crop_mask(frame.cavity),
         nominal_deg=roi.crop_angle(frame.nominal_deg).astype(np.float32),
-        brightness=prescription.intensity_percentile / 100.0,
-        caption=write_caption(prescription, frame.level),
+        brightness=edit.intensity_percentile / 100.0,
+        caption=write_caption(edit.prescription, frame.level),
     )
     return condition, roi, hidden
 

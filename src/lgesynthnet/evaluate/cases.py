@@ -31,6 +31,7 @@ class Case:
         scar: the scar that the image should hold, no-reflow included.
         no_reflow: its dark core.
         hidden: the hidden region round the scar; in a sample, only these pixels may differ from the host.
+        existing: scar of the host that is still there and was not prescribed; finding it is neither right nor wrong.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     scar: Mask
     no_reflow: Mask
     hidden: Mask
+    existing: Mask
 
     @classmethod
     def of_sample(cls, sample: SyntheticSample) -> Case:
@@ -54,6 +56,7 @@ class Case:
             scar=sample.intended,
             no_reflow=sample.intended_no_reflow,
             hidden=sample.hidden,
+            existing=sample.kept_scar,
         )
 
     @classmethod
@@ -69,6 +72,7 @@ class Case:
             scar=slice_.scar,
             no_reflow=slice_.labels == Label.NO_REFLOW,
             hidden=hidden_region(slice_.scar, frame.wall, frame.spacing_mm),
+            existing=np.zeros_like(frame.wall),
         )
 
     @cached_property
@@ -79,11 +83,6 @@ class Case:
             InputError: the image has no contrast.
         """
         return HeartWindow.from_slice(replace(self.host, image=self.image)).to_unit(self.image)
-
-    @property
-    def existing(self) -> Mask:
-        """Scar of the host that was not prescribed. Finding it there is neither right nor wrong."""
-        return np.asarray(self.host.scar & ~self.scar)
 
     def segment(self, segmenter: ScarSegmenter) -> Mask:
         """The scar that a segmenter finds when it gets the image, the cavity and the wall, but no scar label.

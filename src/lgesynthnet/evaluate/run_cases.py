@@ -14,10 +14,11 @@ from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import OnCase, scar_of
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_row import SampleRow
+from lgesynthnet.terms import Edit
 
 
 def painted_cases(run: RunFolder, hosts: HostPool, *, kept_only: bool = True) -> list[Case]:
-    """The samples of a run, in the order of its table.
+    """The samples of a run that have a prescribed scar, in the order of its table.
 
     Args:
         hosts: the slices that the run painted into, see `RunFolder.hosts`.
@@ -27,7 +28,10 @@ def painted_cases(run: RunFolder, hosts: HostPool, *, kept_only: bool = True) ->
     """
     entries = {(entry.patient, entry.index): entry for entry in hosts.entries}
     cases = []
-    for row in run.painted(kept_only=kept_only):
+    rows = [row for row in run.painted(kept_only=kept_only) if row.edit is not Edit.REMOVE]
+    if not rows:
+        raise RunError(f"{run.path}: only removes scar, so there is no painted scar to evaluate; its report has the verdicts")
+    for row in rows:
         entry = entries.get((row.host, row.slice_index))
         if entry is None:
             raise RunError(f"{run.table}: {row.id} names slice {row.slice_index} of {row.host}, which is not a host of this run")
@@ -41,7 +45,8 @@ def _case(run: RunFolder, row: SampleRow, host: Host) -> Case:
         raise RunError(f"{path}: is {sample.image.shape}, its host {host.name} is {host.slice_.image.shape}; was the file replaced?")
     if not sample.intended_scar.any():
         raise RunError(f"{path}: its intended mask holds no scar; was the file edited?")
-    if not np.array_equal(scar_of(sample.labels), host.slice_.scar | sample.intended_scar):
+    kept = host.slice_.scar & ~scar_of(sample.removed)
+    if not np.array_equal(scar_of(sample.labels), kept | sample.intended_scar):
         raise RunError(f"{path}: its label does not hold the intended scar; was one of the two files edited?")
     return Case(
         name=row.id,
@@ -52,6 +57,7 @@ def _case(run: RunFolder, row: SampleRow, host: Host) -> Case:
         scar=sample.intended_scar,
         no_reflow=sample.intended_no_reflow,
         hidden=sample.hidden,
+        existing=kept & ~sample.intended_scar,
     )
 
 

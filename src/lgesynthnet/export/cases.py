@@ -25,7 +25,7 @@ from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import read_bytes
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Image, Label, Labels, Place, ShortAxisSlice, Skipped, Stack, scar_of
-from lgesynthnet.run.sample_files import LABELS, READ, path_of
+from lgesynthnet.run.sample_files import READ, label_of, path_of
 from lgesynthnet.terms import LabelKind
 
 ENDING = ".nii.gz"
@@ -131,7 +131,7 @@ def real_cases(cohort: Cohort, case: CaseFiles, shown_as: str) -> Iterator[Expor
             yield Skipped(name=slice_.name, reason=str(fault))
             continue
         yield ExportCase(
-            id=f"real_{shown_as}_s{slice_.index:02d}",
+            id=real_id(shown_as, slice_.index),
             origin=Origin.REAL,
             patient=case.patient,
             shown_as=shown_as,
@@ -146,15 +146,27 @@ def real_cases(cohort: Cohort, case: CaseFiles, shown_as: str) -> Iterator[Expor
         )
 
 
+def real_id(shown_as: str, slice_index: int) -> str:
+    """The id of a real slice of a patient."""
+    return f"real_{shown_as}_s{slice_index:02d}"
+
+
 def _stack_as_stored(cohort: Cohort, case: CaseFiles) -> Stack:
     """A patient's stack in the orientation of the files."""
     return replace(cohort, flip=AS_STORED, insertions_deg={}).read(case)
 
 
 def synthetic_case(
-    image_path: Path, *, sample_id: str, patient: str, shown_as: str, slice_index: int, kind: LabelKind, row: Mapping[str, str]
+    image_path: Path,
+    *,
+    sample_id: str,
+    patient: str,
+    shown_as: str,
+    slice_index: int,
+    kind: LabelKind,
+    row: Mapping[str, str],
 ) -> ExportCase:
-    """A sample of a run, given its image file; `path_of` finds its label and what the filter read.
+    """A sample of a run, or its twin, given its image; its label and what the filter read lie beside it.
 
     Args:
         shown_as: what stands for the patient in the export.
@@ -165,7 +177,7 @@ def synthetic_case(
         RunError: one of its files is missing, damaged or lies on another grid.
     """
     checked_name(sample_id, str(image_path))
-    label_path, read_path = path_of(image_path, LABELS), path_of(image_path, READ)
+    label_path, read_path = label_of(image_path), path_of(image_path, READ)
     try:
         stack = read_stack(image_path, label_path, patient, LABEL_MAPS["lgesynthnet"], flip=AS_STORED)
         labels = stack[0].labels if kind is LabelKind.INTENDED else _as_read(stack[0].labels, read_path)

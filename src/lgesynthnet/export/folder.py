@@ -20,7 +20,7 @@ ENTRY = "lgesynthnet"  # key of a JSON file in the folder, under which the expor
 TABLE, NOTICE = "cases.csv", "README.txt"
 COLUMNS = ("id", "origin", "patient", "slice", "label", "scar", "image_file", "label_file")
 CaseWriter = Callable[..., None]  # gets the case, and then the path of each of its files
-ROW_COLUMNS = ("sample", "caption", "prescription", "seed", "verdict", "why", "dice")
+ROW_COLUMNS = ("sample", "edit", "twin", "caption", "prescription", "seed", "verdict", "why", "dice")
 
 
 def export_identity(content: Mapping[str, Any], cases: Sequence[ExportCase]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.export.cases import ExportCase, real_cases, synthetic_case
+from lgesynthnet.export.cases import ExportCase, real_cases, real_id, synthetic_case
 from lgesynthnet.export.notice import drawn_by
 from lgesynthnet.export.request import ExportRequest
 from lgesynthnet.files.manifest import FolderKind
@@ -19,8 +19,11 @@ from lgesynthnet.records import OnCase, Skipped
 from lgesynthnet.run.folder import RunFolder, is_run
 from lgesynthnet.run.licence import Licence, host_licence, licence_of_weights
 from lgesynthnet.run.pseudonyms import TABLE as PSEUDONYMS
+from lgesynthnet.run.sample_files import TWIN_IMAGES
 from lgesynthnet.run.sample_row import SampleRow
-from lgesynthnet.terms import LabelKind
+from lgesynthnet.terms import Edit, LabelKind
+
+TWIN_ENDING = "-twin"
 
 
 @dataclass(kw_only=True)
@@ -85,7 +88,7 @@ def gather(request: ExportRequest, on_case: OnCase | None) -> GatheredCases:
     cohort = source.open() if source is not None else None
     patients = {row.host for row in rows} | {case.patient for case in (cohort.cases if cohort is not None else ())}
     shown = {patient: patient for patient in patients} if request.keep_names else pseudonyms_for(run, patients, "--keep-names")
-    synthetic = [case_of_row(run, row, request.label, shown) for row in rows]
+    synthetic = [case for row in rows for case in cases_of_row(run, row, request.label, shown)]
     gathered = GatheredCases(folder=run.path, run=run, synthetic=synthetic, real=[], real_licence=(None, None))
     if not run.is_finished:
         gathered.notes.append(f"{run.path}: the command that paints this run has not ended, so only what is painted so far is exported")
@@ -182,6 +185,28 @@ def _read_real(cohort: Cohort, gathered: GatheredCases, shown: Mapping[str, str]
         gathered.notes.append(f"{unlabelled} real slices were left out because they are empty or have no heart label")
 
 
+def cases_of_row(run: RunFolder, row: SampleRow, kind: LabelKind, shown: Mapping[str, str]) -> list[ExportCase]:
+    """The case of a painted sample; and that of its twin, where the run has twins and this one is no real slice.
+
+    Each names the other in the column `twin`. Where scar was added or removed, the twin is the real slice of the host.
+    """
+    case = case_of_row(run, row, kind, shown)
+    if not run.plan.request.twins:
+        return [case]
+    if row.edit in (Edit.ADD, Edit.REMOVE):
+        return [replace(case, row={**case.row, "twin": real_id(case.shown_as, case.slice_index)})]
+    twin = synthetic_case(
+        run.part(row, TWIN_IMAGES),
+        sample_id=f"{row.id}{TWIN_ENDING}",
+        patient=row.host,
+        shown_as=case.shown_as,
+        slice_index=row.slice_index,
+        kind=LabelKind.INTENDED,
+        row={"sample": row.id, "edit": Edit.REMOVE.value, "seed": str(row.seed), "twin": case.id},
+    )
+    return [replace(case, row={**case.row, "twin": twin.id}), twin]
+
+
 def case_of_row(run: RunFolder, row: SampleRow, kind: LabelKind, shown: Mapping[str, str]) -> ExportCase:
     """The case of a painted sample.
 
@@ -196,6 +221,7 @@ def case_of_row(run: RunFolder, row: SampleRow, kind: LabelKind, shown: Mapping[
         raise RunError(f"{run.table}: {row.id[:60]!r} names the file {row.file[:60]!r}, which is not in the run; was the table edited?")
     columns = {
         "sample": row.id,
+        "edit": row.edit.value,
         "caption": row.caption,
         "prescription": row.prescription.to_json(),
         "seed": str(row.seed),
@@ -204,4 +230,12 @@ def case_of_row(run: RunFolder, row: SampleRow, kind: LabelKind, shown: Mapping[
         "dice": "" if row.dice is None else f"{row.dice:g}",
     }
     image, shown_as = run.image(row), shown[row.host]
-    return synthetic_case(image, sample_id=row.id, patient=row.host, shown_as=shown_as, slice_index=row.slice_index, kind=kind, row=columns)
+    return synthetic_case(
+        image,
+        sample_id=row.id,
+        patient=row.host,
+        shown_as=shown_as,
+        slice_index=row.slice_index,
+        kind=kind,
+        row=columns,
+    )

@@ -1,37 +1,38 @@
-"""The protocol of everything that can paint a scar into a host."""
+"""The protocol of everything that can edit the scar of a host."""
 
 from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from lgesynthnet.conditioning.edit import SliceEdit, edit_of
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.prescription.rasterize import ScarMask, rasterize
-from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.prescription.edits import Wish
+from lgesynthnet.terms import Edit
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """Paints a prescription into a host. The same seed gives the same bytes, whatever was painted before."""
+    """Edits slices. The same seed gives the same bytes, whatever was painted before."""
 
     @property
     def fingerprint(self) -> str:
         """The method's name and a hash of everything that decides the pixels (weights and settings)."""
         ...
 
-    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint a scar of given masks; caption and brightness come from the prescription.
+    def apply(self, host: Host, edit: SliceEdit, *, seed: int = 0) -> SyntheticSample:
+        """Make one edit; caption and brightness come from its prescription.
 
-        Scar of the host under the mask is hidden first, so that a real slice can be repainted with its own scar to test a generator.
-
-        Args:
-            painted: masks of the scar and of its no-reflow core, on the host's grid.
+        Scar of the host under what is painted is hidden first, so that a slice can be painted with its own scar to test a generator.
         """
         ...
 
-    def inpaint(self, host: Host, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint one sample.
+    def inpaint(self, host: Host, prescription: Wish, *, edit: Edit = Edit.ADD, seed: int = 0) -> SyntheticSample:
+        """Paint a prescription into a host.
 
+        Args:
+            prescription: a scar; or `NoEnhancement()`, which removes the host's own scar; or `OwnScar`, which paints that scar anew.
+            edit: `move` removes the host's own scar and paints the prescribed one.
         Raises:
-            PrescriptionError: no part of the prescribed scar lies in the wall of this host.
+            PrescriptionError: see `conditioning.edit.edit_of`; as where no part of the prescribed scar lies in the wall of this host.
         """
-        return self.inpaint_mask(host, rasterize(prescription, host.frame), prescription, seed=seed)
+        return self.apply(host, edit_of(host, prescription, Edit(edit)), seed=seed)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import blend_weights
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.prescription.grammar.writing import write_caption
-from lgesynthnet.prescription.rasterize import ScarMask
-from lgesynthnet.prescription.scar import ScarPrescription
-from lgesynthnet.records import Image, Label, Labels, Mask
+from lgesynthnet.records import Image, Mask
 
 
 def composite(host: Image, painted: Float[np.ndarray, "rows cols"], hidden: Mask, spacing_mm: tuple[float, float]) -> Image:
@@ -57,14 +56,6 @@ def composite_roi(
     return composite(host, values, hidden, roi.spacing_mm)
 
 
-def with_scar(labels: Labels, painted: ScarMask) -> Labels:
-    """The host's labels with the painted scar over them; the host's own scar stays."""
-    result = labels.copy()
-    result[painted.scar] = Label.SCAR
-    result[painted.no_reflow] = Label.NO_REFLOW
-    return result
-
-
 def max_change(image: Image, host: Image, where: Mask) -> float:
     """Largest absolute difference in stored numbers, computed in float64, because unsigned numbers would wrap around."""
     return float(np.abs(image[where].astype(np.float64) - host[where].astype(np.float64)).max(initial=0.0))
@@ -75,32 +66,32 @@ class SampleOrigin:
     """What a sample is made from; made when painting begins, so that it also measures the seconds.
 
     Attributes:
-        host, prescription: the slice that is painted into, and what is painted.
-        painted: masks of the scar on the host's grid.
+        host, edit: the slice, and what is done to it.
         seed: of the generator.
         generator: fingerprint of the generator.
         began: a `time.perf_counter()`.
     """
 
     host: Host
-    prescription: ScarPrescription
-    painted: ScarMask
+    edit: SliceEdit
     seed: int
     generator: str
     began: float = field(default_factory=time.perf_counter)
 
     def sample(self, image: Image, hidden: Mask) -> SyntheticSample:
         """The finished sample, with its labels and with the proof that nothing changed outside the hidden region."""
-        slice_ = self.host.slice_
+        slice_, edit = self.host.slice_, self.edit
         return SyntheticSample(
             host=self.host,
-            prescription=self.prescription,
-            caption=write_caption(self.prescription, self.host.frame.level),
+            edit=edit.kind,
+            prescription=edit.prescription,
+            caption=write_caption(edit.prescription, self.host.frame.level),
             seed=self.seed,
             image=image,
-            labels=with_scar(slice_.labels, self.painted),
-            intended=self.painted.scar,
-            intended_no_reflow=self.painted.no_reflow,
+            labels=edit.labels(slice_.labels),
+            intended=edit.painted.scar,
+            intended_no_reflow=edit.painted.no_reflow,
+            removed=edit.removed,
             hidden=hidden,
             max_change_outside=max_change(image, slice_.image, ~hidden),
             model=self.generator,

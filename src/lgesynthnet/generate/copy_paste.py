@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from lgesynthnet.anatomy.frame import HeartFrame
+from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
@@ -22,7 +23,6 @@ from lgesynthnet.generate.composite import SampleOrigin, composite
 from lgesynthnet.generate.paste import erased, healthy_wall
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.rasterize import ScarMask
-from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label, Mask
 
 VERSION = 2  # part of the fingerprint; raise it when the rule changes
@@ -127,18 +127,17 @@ class CopyPaste(Generator):
     def fingerprint(self) -> str:
         return self._fingerprint
 
-    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint one sample.
+    def apply(self, host: Host, edit: SliceEdit, *, seed: int = 0) -> SyntheticSample:
+        """Make one edit.
 
         Raises:
             InputError: every donor is of the host's own patient.
             AnatomyError: the host's wall is all scar, so there is no healthy wall to take the texture from.
         """
-        origin = SampleOrigin(host=host, prescription=prescription, painted=painted, seed=seed, generator=self.fingerprint)
+        origin = SampleOrigin(host=host, edit=edit, seed=seed, generator=self.fingerprint)
         slice_, rng = host.slice_, np.random.default_rng(seed)
-        donor = self.donor_for(host, painted, rng)
-        hidden = hidden_region(painted.scar, host.frame.wall, slice_.spacing_mm)
-        filled = self._filled(host, painted, donor, rng)
+        hidden = hidden_region(edit.touched, host.frame.wall, slice_.spacing_mm)
+        filled = self._filled(host, edit, rng)
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
         return origin.sample(image, hidden)
 
@@ -161,10 +160,14 @@ class CopyPaste(Generator):
         nearest = sorted(cored or others, key=distance)[: self.nearest]
         return nearest[int(rng.integers(len(nearest)))]
 
-    def _filled(self, host: Host, painted: ScarMask, donor: Donor, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
+    def _filled(self, host: Host, edit: SliceEdit, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
+        painted = edit.painted
+        donor = self.donor_for(host, painted, rng) if painted.scar.any() else None
         window, mirrored = HeartWindow.from_slice(host.slice_), bool(rng.integers(2))
         dark_level, texture = healthy_wall(host, rng)
-        result = erased(host, painted, dark_level + texture)
+        result = erased(host, edit, dark_level + texture)
+        if donor is None:
+            return result
         here = painted.scar & host.frame.wall
         start_deg, extent_deg = arc_of(host.frame.nominal_deg[here])
         for mask, core in ((here & ~painted.no_reflow, False), (here & painted.no_reflow, True)):

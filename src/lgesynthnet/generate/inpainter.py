@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lgesynthnet.conditioning.condition import Condition, Template, build_condition
+from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.devices import usable_device
@@ -28,8 +29,6 @@ from lgesynthnet.model.inpainter import Inpainter, Inputs
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.model_store import fingerprint as fingerprint_of
 from lgesynthnet.model_store import is_folder, notice_licence, require_complete, shipped_or_path
-from lgesynthnet.prescription.rasterize import ScarMask
-from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.threads import one_thread
 
 SOLVERS = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler}
@@ -135,11 +134,11 @@ class LGESynthNet(Generator):
     def fingerprint(self) -> str:
         return self._fingerprint
 
-    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint one sample. On one kind of processor the same seed gives the same bytes, alone or in any run."""
-        origin = SampleOrigin(host=host, prescription=prescription, painted=painted, seed=seed, generator=self.fingerprint)
+    def apply(self, host: Host, edit: SliceEdit, *, seed: int = 0) -> SyntheticSample:
+        """Make one edit. On one kind of processor the same seed gives the same bytes, alone or in any run."""
+        origin = SampleOrigin(host=host, edit=edit, seed=seed, generator=self.fingerprint)
         window = HeartWindow.from_slice(host.slice_)
-        conditioning, roi, hidden = build_condition(host, prescription, painted, window, whole_wall=self.sampling.whole_wall)
+        conditioning, roi, hidden = build_condition(host, edit, window, whole_wall=self.sampling.whole_wall)
         if self.templates:
             conditioning = replace(conditioning, template=self._template(host, seed))
         repainted, reconstruction = self._run_networks(conditioning, seed)

@@ -10,14 +10,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.repaint_region import hidden_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import AnatomyError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.composite import SampleOrigin, composite
 from lgesynthnet.generate.grain import grain
-from lgesynthnet.prescription.rasterize import ScarMask
-from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Label
 
 VERSION = 3  # part of the fingerprint; raise it when the rule changes
@@ -43,26 +42,26 @@ class IntensityPaste(Generator):
         settings = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
         return f"paste:{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
-    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint one sample.
+    def apply(self, host: Host, edit: SliceEdit, *, seed: int = 0) -> SyntheticSample:
+        """Make one edit.
 
         Raises:
             AnatomyError: the host's wall is all scar, so there is no healthy wall to take the texture from.
         """
-        origin = SampleOrigin(host=host, prescription=prescription, painted=painted, seed=seed, generator=self.fingerprint)
+        origin = SampleOrigin(host=host, edit=edit, seed=seed, generator=self.fingerprint)
         slice_ = host.slice_
-        hidden = hidden_region(painted.scar, host.frame.wall, slice_.spacing_mm)
-        filled = self._filled(host, painted, prescription.intensity_percentile, np.random.default_rng(seed))
+        hidden = hidden_region(edit.touched, host.frame.wall, slice_.spacing_mm)
+        filled = self._filled(host, edit, np.random.default_rng(seed))
         image = composite(slice_.image, filled, hidden, slice_.spacing_mm)
         return origin.sample(image, hidden)
 
-    def _filled(self, host: Host, painted: ScarMask, percentile: float, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
+    def _filled(self, host: Host, edit: SliceEdit, rng: np.random.Generator) -> Float[np.ndarray, "rows cols"]:
         image = host.slice_.image.astype(np.float64)
         dark_level, texture = healthy_wall(host, rng)
         dim, bright = self.blood_percentiles
-        scar_level = np.percentile(image[host.frame.cavity], dim + (bright - dim) * percentile / 100)
-        result = erased(host, painted, dark_level + texture)
-        for mask, level in ((painted.scar, scar_level), (painted.no_reflow, dark_level)):
+        scar_level = np.percentile(image[host.frame.cavity], dim + (bright - dim) * edit.intensity_percentile / 100)
+        result = erased(host, edit, dark_level + texture)
+        for mask, level in ((edit.painted.scar, scar_level), (edit.painted.no_reflow, dark_level)):
             share = ndimage.gaussian_filter(mask.astype(np.float64), self.edge_pixels)
             result = result * (1 - share) + (level + texture) * share
         return result
@@ -83,8 +82,8 @@ def healthy_wall(host: Host, rng: np.random.Generator) -> tuple[float, Float[np.
     return float(np.percentile(healthy, 25)), grain(residual, host.frame.wall, host.slice_.scar, rng)
 
 
-def erased(host: Host, painted: ScarMask, healthy: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
-    """The host's image with its own scar under the mask replaced by `healthy`; else it would shine through the soft edge."""
-    under = ndimage.binary_dilation(host.slice_.scar & painted.scar, iterations=ERASED_PIXELS)
-    covered = under & host.frame.wall & ~(host.slice_.scar & ~painted.scar)
+def erased(host: Host, edit: SliceEdit, healthy: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
+    """The host's image with the scar that is removed or painted over replaced by `healthy`; it would shine through a soft edge."""
+    under = ndimage.binary_dilation(host.slice_.scar & edit.touched, iterations=ERASED_PIXELS)
+    covered = under & host.frame.wall & ~(host.slice_.scar & ~edit.touched)
     return np.where(covered, healthy, host.slice_.image.astype(np.float64))

@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from lgesynthnet.conditioning.condition import Condition, build_condition
+from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.devices import usable_device
@@ -20,8 +21,6 @@ from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
 from lgesynthnet.model.tensors import to_maps
 from lgesynthnet.model_store import fingerprint, notice_licence, part_folder
-from lgesynthnet.prescription.rasterize import ScarMask
-from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.terms import Context
 from lgesynthnet.threads import one_thread
 
@@ -61,11 +60,11 @@ class SpadePainter(Generator):
     def fingerprint(self) -> str:
         return self._fingerprint
 
-    def inpaint_mask(self, host: Host, painted: ScarMask, prescription: ScarPrescription, *, seed: int = 0) -> SyntheticSample:
-        """Paint one sample. On one kind of processor the same seed gives the same bytes, alone or in any run."""
-        origin = SampleOrigin(host=host, prescription=prescription, painted=painted, seed=seed, generator=self.fingerprint)
+    def apply(self, host: Host, edit: SliceEdit, *, seed: int = 0) -> SyntheticSample:
+        """Make one edit. On one kind of processor the same seed gives the same bytes, alone or in any run."""
+        origin = SampleOrigin(host=host, edit=edit, seed=seed, generator=self.fingerprint)
         window = HeartWindow.from_slice(host.slice_)
-        conditioning, roi, hidden = build_condition(host, prescription, painted, window)
+        conditioning, roi, hidden = build_condition(host, edit, window)
         rendered = self._rendered(conditioning, seed)
         if not self.keep_host:
             hidden = roi.covers(host.slice_.image.shape)

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.anatomy.orientation import StackOrder
 from lgesynthnet.conditioning.sample import Host
@@ -26,7 +28,11 @@ STACK_BYTES_IN_MEMORY = 2**29  # 512 MiB, or a single stack that is larger
 
 @dataclass(frozen=True, kw_only=True)
 class HostEntry:
-    """One usable slice, without its voxels."""
+    """One usable slice, without its voxels.
+
+    Attributes:
+        scar_mm2: area of the scar that it holds.
+    """
 
     case: CaseFiles
     index: int
@@ -34,6 +40,7 @@ class HostEntry:
     order: StackOrder
     insertions: Insertions
     view_source: ViewSource
+    scar_mm2: float = 0.0
 
     @property
     def patient(self) -> str:
@@ -94,6 +101,7 @@ def find_hosts(
     cohort: Cohort,
     *,
     with_scar: bool = False,
+    without_scar: bool = True,
     least_confidence: float = LEAST_ORIENTATION_CONFIDENCE,
     strict: bool = False,
     on_case: OnCase | None = None,
@@ -102,7 +110,7 @@ def find_hosts(
     """Read every case once and list its usable slices.
 
     Args:
-        with_scar: also take slices that hold scar; their scar stays.
+        with_scar, without_scar: whether slices that hold scar are taken, and whether the others are.
         least_confidence: leave out slices whose RV insertions are less certain than this, 0 to 1.
         strict: raise at the first case or slice that cannot be used, instead of listing it.
         on_case: gets (done, total) after each case.
@@ -113,7 +121,7 @@ def find_hosts(
     pool = HostPool(cohort=cohort, entries=[], skipped=list(cohort.skipped), fingerprint="", orientation=OrientationCache(cache))
     content = hashlib.sha256()
     _refuse_if(strict, pool.skipped)
-    wanted = WantedHosts(with_scar=with_scar, least_confidence=least_confidence)
+    wanted = WantedHosts(with_scar=with_scar, without_scar=without_scar, least_confidence=least_confidence)
     by_case = each_case(cohort, lambda case: _hosts_of_case(cohort, case, wanted, pool.orientation))
     for done, hosts in enumerate(by_case, start=1):
         pool.skipped.extend(hosts.skipped)
@@ -128,7 +136,7 @@ def find_hosts(
         if on_case is not None:
             on_case(done, len(cohort.cases))
     if not pool.entries:
-        raise InputError(f"{cohort.root}: {_nothing(pool.skipped, with_scar)}")
+        raise InputError(f"{cohort.root}: {_nothing(pool.skipped, wanted)}")
     pool.fingerprint = f"hosts:{content.hexdigest()[:16]}"
     return pool
 
@@ -138,11 +146,12 @@ class WantedHosts:
     """Which usable slices are hosts.
 
     Attributes:
-        with_scar: also slices that hold scar; their scar stays.
+        with_scar, without_scar: slices that hold scar, and the others.
         least_confidence: of the RV insertions, 0 to 1.
     """
 
     with_scar: bool = False
+    without_scar: bool = True
     least_confidence: float = LEAST_ORIENTATION_CONFIDENCE
 
 
@@ -179,7 +188,7 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientatio
             usable.append(slice_.index)
         elif fault is not Fault.UNLABELLED:  # slices beyond base and apex have no labels
             skip(slice_.index, fault)
-    chosen = [index for index in usable if wanted.with_scar or not stack[index].scar.any()]
+    chosen = [index for index in usable if (wanted.with_scar if stack[index].scar.any() else wanted.without_scar)]
     if not chosen:
         return
     hosts.content = content_of(stack)
@@ -194,7 +203,13 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientatio
             hosts.uncertain += 1
         elif level is not None and insertions is not None:
             entry = HostEntry(
-                case=hosts.case, index=index, level=level, order=hearts.order, insertions=insertions, view_source=stack.view.source
+                case=hosts.case,
+                index=index,
+                level=level,
+                order=hearts.order,
+                insertions=insertions,
+                view_source=stack.view.source,
+                scar_mm2=float(stack[index].scar.sum() * np.prod(stack.spacing_mm)),
             )
             hosts.entries.append(entry)
 
@@ -204,9 +219,13 @@ def _refuse_if(strict: bool, skipped: list[Skipped]) -> None:
         raise InputError(f"{skipped[0].name}: {skipped[0].reason} (--strict stops here; without it the case is skipped)")
 
 
-def _nothing(skipped: list[Skipped], with_scar: bool) -> str:
+def _nothing(skipped: list[Skipped], wanted: WantedHosts) -> str:
     if skipped:
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
         return f"no slice can be used; {skipped[0].name}: {skipped[0].reason}{more}; `lgesynthnet verify` lists all reasons"
-    hint = "every usable slice holds scar already; add --hosts-with-scar to paint beside it" if not with_scar else "no slice has labels"
+    if not wanted.without_scar:
+        hint = "no usable slice holds scar that could be removed, moved or replaced"
+    else:
+        beside = "every usable slice holds scar already; add --hosts-with-scar to paint beside it"
+        hint = "no slice has labels" if wanted.with_scar else beside
     return f"no slice can be used; {hint}"

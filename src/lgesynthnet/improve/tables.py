@@ -12,6 +12,7 @@ from lgesynthnet.improve.cells import CELLS, Axis, counts, traits_of_prescriptio
 from lgesynthnet.improve.deciding import AUC_METRIC, DICE_METRIC, Change, change, value
 from lgesynthnet.improve.results import LoopResult, RoundResult
 from lgesynthnet.improve.setup import Improvement
+from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.segmenter.calibration import RATES
@@ -126,7 +127,8 @@ def _cells_of(number: int, round_: RoundResult, attempts: Sequence[SampleRow]) -
 
 
 def _counts_of(rows: Sequence[SampleRow]) -> Mapping[tuple[Axis, int], int]:
-    return counts(traits_of_prescription(row.prescription, row.level) for row in rows)
+    asked = ((row.prescription, row.level) for row in rows)
+    return counts(traits_of_prescription(scar, level) for scar, level in asked if isinstance(scar, ScarPrescription))
 
 
 def _numbers(interval: Interval | None) -> list[object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.anatomy.frame import HeartFrame
@@ -66,7 +66,12 @@ def chord_shares(
         within: (rows, cols) restricts the chords to these pixels; a chord without any pixel has share 0.
     """
     wall = frame.wall if within is None else frame.wall & within
-    chord = (frame.nominal_deg[wall] / (360.0 / CHORDS)).astype(int) % CHORDS
+    chord = chord_number(frame, wall)
     pixels = np.bincount(chord, minlength=CHORDS).astype(float)
     scarred = np.bincount(chord, weights=scar[wall].astype(float), minlength=CHORDS)
     return scarred / np.maximum(pixels, 1.0), pixels
+
+
+def chord_number(frame: HeartFrame, where: Mask | None = None) -> Int[np.ndarray, " pixels"]:
+    """Number of the chord, 0 to 71, of each wall pixel, or of each pixel of `where`, in the order of the mask."""
+    return np.asarray((frame.nominal_deg[frame.wall if where is None else where] / (360.0 / CHORDS)).astype(int) % CHORDS)

@@ -1,4 +1,4 @@
-"""Appearance of a synthetic slice, which overlap cannot judge: brightness of the scar, brightness beyond the wall, a seam."""
+"""Appearance of a synthetic slice, which overlap cannot judge: brightness of scar and healed wall, brightness beyond the wall, a seam."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from jaxtyping import Float
 from scipy import ndimage
 
 from lgesynthnet.conditioning.intensity import HeartWindow
+from lgesynthnet.conditioning.noise import fine_detail
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.records import Mask
 
 SPILL_FROM = 0.5  # heart units: half of the way from wall to blood
+LEAST_PIXELS = 20  # of wall on either side, to compare their brightness
 ALONG_PIXELS = 2.0  # standard deviation of the average along the border
 
 
@@ -26,11 +28,17 @@ class Appearance:
         spill_mm2: area outside the outer border of the wall that became brighter by half a heart unit or more. Scar is in the wall only.
         seam: mean absolute step along the border of the hidden region that the host does not have, heart units. The step is first
             averaged over a few pixels along the border, so that new noise is not a seam.
+        healed_brightness: mean brightness of the wall from which scar was removed less that of the wall which nobody touched, heart
+            units; None where nothing was removed, or one of the two is too small.
+        healed_grain: mean size of the fine noise in all repainted wall over that in untouched wall; None where nothing was removed, or one
+            of the two is too small.
     """
 
     brightness: float | None
     spill_mm2: float
     seam: float
+    healed_brightness: float | None
+    healed_grain: float | None
 
 
 def measure_appearance(sample: SyntheticSample) -> Appearance:
@@ -40,11 +48,29 @@ def measure_appearance(sample: SyntheticSample) -> Appearance:
     before, after = (window.to_unit(image.astype(np.float64)) for image in (host.image, sample.image))
     bright = sample.intended & ~sample.intended_no_reflow
     outer = sample.hidden & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)
+    healed, remote = sample.removed & frame.wall & ~sample.intended, frame.wall & ~sample.hidden & ~host.scar
     return Appearance(
         brightness=float(after[bright].mean()) if bright.any() else None,
         spill_mm2=float((outer & (after - before >= SPILL_FROM)).sum() * frame.pixel_mm2),
         seam=border_step(after - before, sample.hidden),
+        healed_brightness=_brighter(after, healed, remote),
+        healed_grain=_grain_ratio(after, sample.hidden & frame.wall & ~sample.intended, remote) if healed.any() else None,
     )
+
+
+def _brighter(image: Float[np.ndarray, "rows cols"], here: Mask, there: Mask) -> float | None:
+    """Difference of the mean brightness of two regions; None where one is too small."""
+    if min(here.sum(), there.sum()) < LEAST_PIXELS:
+        return None
+    return float(image[here].mean() - image[there].mean())
+
+
+def _grain_ratio(image: Float[np.ndarray, "rows cols"], here: Mask, there: Mask) -> float | None:
+    """Ratio of the mean sizes of fine noise in two regions; None where one is too small or the second has none."""
+    fine, compared = fine_detail(image, here), fine_detail(image, there)
+    if fine is None or compared is None or not compared.mean() > 0:
+        return None
+    return float(fine.mean() / compared.mean())
 
 
 def border_step(change: Float[np.ndarray, "rows cols"], hidden: Mask) -> float:

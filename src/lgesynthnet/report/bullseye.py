@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from lgesynthnet.anatomy.aha import LEVEL_OF, NAME_OF, SECTOR_DEG, SECTOR_START_DEG, SHORT_AXIS_SEGMENTS
-from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
+from lgesynthnet.prescription.edits import NoEnhancement, Prescription
+from lgesynthnet.prescription.scar import Arc, Pattern
 from lgesynthnet.records import Level
 
 # Inner and outer radius of each ring as shares of the radius of the drawing. The disc in the middle is segment 17.
@@ -50,8 +51,8 @@ def counts_svg(counts: Mapping[int, int], *, title: str = "samples per AHA segme
     return _drawing("".join(parts), f"Bull's-eye: {title}")
 
 
-def prescription_svg(prescription: ScarPrescription) -> str:
-    """Draw the scar of a prescription in each prescribed segment, from its inner to its outer depth.
+def prescription_svg(prescription: Prescription) -> str:
+    """Draw the scar of a prescription in each prescribed segment, from its inner to its outer depth; none where none is prescribed.
 
     The inner edge of a ring is the endocardium.
 
@@ -66,6 +67,8 @@ def prescription_svg(prescription: ScarPrescription) -> str:
             f'<path d="{_sector(first_deg, extent_deg, inner, outer)}" fill="{EMPTY}" stroke="{LINE}">'
             f"<title>{segment} {NAME_OF[segment]}</title></path>"
         )
+    if isinstance(prescription, NoEnhancement):
+        return _drawing("".join(parts), "Bull's-eye: no enhancement is prescribed")
     opacity = 0.55 if prescription.pattern is Pattern.PATCHY else 1.0  # a patchy scar fills only a part of its band
     for segment in sorted(prescription.segments):
         inner, outer = RING[LEVEL_OF[segment]]

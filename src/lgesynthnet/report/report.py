@@ -123,7 +123,12 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
     """The settings of the run from its plan, as (name, value)."""
     plan = summary.run.plan
     request = plan.request
-    values = {PromptSource.TEXT: request.text, PromptSource.PRESCRIPTIONS: len(plan.prescriptions), PromptSource.PRIOR: request.prior}
+    values = {
+        PromptSource.TEXT: request.text,
+        PromptSource.PRESCRIPTIONS: len(plan.prescriptions),
+        PromptSource.PRIOR: request.prior,
+        PromptSource.EDIT: request.edit,
+    }
     sources = ", ".join(f"{source} ({count})" for source, count in summary.orientation_sources) or "not recorded"
     chosen = sorted(summary.pseudonyms[patient] for patient in plan.patients or () if patient in summary.pseudonyms)
     patients = f"part {request.part} of the splits" if request.splits else "all" if plan.patients is None else ", ".join(chosen)
@@ -135,6 +140,7 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
         ("filter", plan.filter_fingerprint),
         ("kept when Dice is above", f"{request.dice_above:g}" + (" (Dice alone)" if request.dice_only else "")),
         ("painted", f"{request.source}: {values[request.source]}"),
+        ("edits", ", ".join(sorted(plan.edits))),
         ("seed", str(request.seed)),
         ("orientation from", sources),
         ("cavity and wall of the hosts", f"drawn by {plan.masks_drawn_by}" if plan.masks_drawn_by else "as labelled"),

@@ -22,12 +22,26 @@ from lgesynthnet.files.writing import remove_file, write_bytes
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Labels, OnCase
 from lgesynthnet.run.ledger import TABLE, Ledger
-from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.run.plan import SynthesisPlan, scar_of_hosts
 from lgesynthnet.run.pseudonyms import TABLE as PSEUDONYMS
 from lgesynthnet.run.pseudonyms import number_patients, pseudonym_table, read_pseudonyms
-from lgesynthnet.run.sample_files import ENDING, IMAGES, PARTS, StoredSample, folder_of, path_of, read_sample, write_sample
+from lgesynthnet.run.sample_files import (
+    ENDING,
+    EVERY_PART,
+    IMAGES,
+    PARTS,
+    REMOVED,
+    TWIN,
+    StoredSample,
+    Twin,
+    folder_of,
+    path_of,
+    read_sample,
+    write_sample,
+)
 from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.tables import original_cell
+from lgesynthnet.terms import Edit
 
 PLAN = "plan.json"
 REPORT = "report.html"
@@ -175,7 +189,7 @@ class RunFolder:
         request = self.plan.request
         pool = find_hosts(
             source.open(),
-            with_scar=request.hosts_with_scar,
+            **scar_of_hosts(request, self.plan.prescriptions),
             least_confidence=request.least_orientation_confidence,
             on_case=on_case,
             cache=self.path / HOSTS_CACHE,
@@ -207,12 +221,18 @@ class RunFolder:
             write_bytes(table, pseudonym_table(pseudonyms).encode())
         return pseudonyms
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that every painted sample has, see `sample_files`."""
+        removed = () if self.plan.edits == {Edit.ADD} else (REMOVED,)
+        return (*PARTS, *removed, *(TWIN if self.plan.request.twins else ()))
+
     def image(self, row: SampleRow) -> Path:
         """The image file of a painted sample."""
         return self.path / row.file
 
     def part(self, row: SampleRow, part: str) -> Path:
-        """The file of one part of a painted sample, see `sample_files.PARTS`."""
+        """The file of one part of a painted sample, see `parts`."""
         return path_of(self.image(row), part)
 
     def sample(self, row: SampleRow) -> StoredSample:
@@ -221,18 +241,19 @@ class RunFolder:
         Raises:
             RunError: one of its files is missing, damaged, or lies on another grid.
         """
-        return read_sample(self.image(row), row.host, flip=self.plan.request.hosts.mirrored)
+        return read_sample(self.image(row), row.host, flip=self.plan.request.hosts.mirrored, parts=self.parts)
 
-    def store(self, sample: SyntheticSample, read: Labels, sample_id: str, *, kept: bool) -> str:
+    def store(self, sample: SyntheticSample, read: Labels, sample_id: str, *, kept: bool, twin: Twin | None = None) -> str:
         """Write the files of a sample; returns the image's path relative to the folder.
 
         Args:
             read: (rows, cols), what the filter detected.
+            twin: where twins were asked for.
         Raises:
             RunError: the folder is read-only or the disk is full.
         """
         folder = folder_of(kept=kept, keep_all=self.plan.request.keep_all)
-        write_sample(sample, read, self.path / folder, sample_id)
+        write_sample(sample, read, self.path / folder, sample_id, parts=self.parts, twin=twin)
         return (folder / IMAGES / f"{sample_id}{ENDING}").as_posix()
 
     def ledger(self) -> Ledger:
@@ -244,7 +265,7 @@ class RunFolder:
         manifest = manifest_of(self.path)
         found: dict[int, str] = {}
         for k, image in ledger.painted().values():
-            for part in PARTS:
+            for part in self.parts:
                 name = path_of(Path(image), part).as_posix()
                 if (fault := manifest.fault_of(name)) is not None:
                     found[k] = f"{name} {fault}"
@@ -253,9 +274,9 @@ class RunFolder:
 
     def remove_unrecorded(self, ledger: Ledger) -> None:
         """Remove the files of samples that a killed process had written but not yet recorded: without a row there is no sample."""
-        recorded = {path_of(Path(image), part).as_posix() for _, image in ledger.painted().values() for part in PARTS}
+        recorded = {path_of(Path(image), part).as_posix() for _, image in ledger.painted().values() for part in self.parts}
         for name in sorted(manifest_of(self.path).files.keys() - recorded):
-            if Path(name).parent.name in PARTS and _SAMPLE.fullmatch(Path(name).name):
+            if Path(name).parent.name in EVERY_PART and _SAMPLE.fullmatch(Path(name).name):
                 remove_file(self.path / name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from lgesynthnet import __version__
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import LGESynthNetError, RunError
-from lgesynthnet.files.reading import CORRECT_OR_REPLACE, checked, read_json
+from lgesynthnet.files.reading import CORRECT_OR_REPLACE, checked, parse_json, read_json
 from lgesynthnet.options import words
+from lgesynthnet.prescription.edits import Wish, wish_from_record
 from lgesynthnet.run.request import Shard, SynthesisRequest
+from lgesynthnet.terms import Edit
 
 # Fields that may change when a run is continued: they say where files lie or when to stop, and decide no byte of any sample.
 # What they point to (hosts, models, prescriptions, patients) is compared by content, in the plan's own fields.
@@ -42,12 +45,18 @@ class RequestedPrescription(_Record):
     """A prescription that the user gave, as JSON. Without a seed of its own, every attempt draws another border.
 
     Attributes:
+        edit: what is done with it.
         patients: the patients whose slices it is for; None takes those of every host.
     """
 
     prescription: str
     has_seed: bool
     patients: tuple[str, ...] | None = None
+    edit: Edit = Edit.ADD
+
+    @property
+    def wish(self) -> Wish:
+        return wish_from_record(parse_json(self.prescription, "plan"), "plan")[1]
 
     def is_for(self, patient: str) -> bool:
         """Whether it may be painted into slices of this patient."""
@@ -109,6 +118,11 @@ class SynthesisPlan(_Record):
         """
         source = self.request.hosts
         return replace(source, root=moved_to if moved_to is not None else source.root, patients=self.patients)
+
+    @property
+    def edits(self) -> frozenset[Edit]:
+        """The edits that may occur."""
+        return frozenset(requested.edit for requested in self.prescriptions) or frozenset({self.request.edit})
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -182,6 +196,12 @@ class SynthesisPlan(_Record):
             **{name: value for name, value in source.items() if name not in FREE_SOURCE_FIELDS},
             **{name: value for name, value in request.items() if name not in free},
         }
+
+
+def scar_of_hosts(request: SynthesisRequest, prescriptions: Iterable[RequestedPrescription]) -> dict[str, bool]:
+    """Whether slices with scar, and whether slices without, are hosts: the arguments of `find_hosts`."""
+    edits = {requested.edit for requested in prescriptions} or {request.edit}
+    return {"with_scar": request.hosts_with_scar or edits != {Edit.ADD}, "without_scar": Edit.ADD in edits}
 
 
 def shared_model(model: str, placeholder: str = "MODEL") -> str:

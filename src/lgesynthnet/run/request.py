@@ -11,13 +11,15 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.options import option
-from lgesynthnet.terms import DICE_ABOVE, LEAST_ORIENTATION_CONFIDENCE, Prior, PromptSource
+from lgesynthnet.terms import DICE_ABOVE, LEAST_ORIENTATION_CONFIDENCE, Edit, Prior, PromptSource
 
 WHAT = "What to paint (give exactly one)"
 WHERE = "Which slices to paint into"
+EDITING = "What to do with scar that is there already"
 HOW = "Which samples to keep, and when to stop"
 ATTEMPTS_PER_SAMPLE = 8  # default budget
 MOST_SHARDS = 100_000
+NEED_NO_SCAR = (Edit.REMOVE, Edit.REPLACE)  # edits for which no scar is prescribed
 _SHARD = re.compile(r"[0-9]{1,6}/[0-9]{1,6}")
 
 
@@ -47,9 +49,14 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisRequest:
-    """One request for synthetic samples; exactly one of `text`, `prescriptions` and `prior` says what is painted.
+    """One request for synthetic samples.
+
+    Exactly one of `text`, `prescriptions` and `prior` says what is painted; the edits `remove` and `replace` need none of them.
 
     Attributes:
+        edit: of every sample; a line of `prescriptions` may name its own where this is `add`.
+        brightness: percentile, 0 to 100, that the edit `replace` gives every scar; None draws it.
+        transmurality: in (0, 1]; the depth that the edit `replace` gives every scar; None leaves it.
         splits, part: paint only into the patients of this part of a splits file.
         least_orientation_confidence: in [0, 1]; 0 also takes hearts whose insertions are assumed.
         dice_above: in [0, 1); a sample is kept when its Dice is above this value.
@@ -73,6 +80,32 @@ class SynthesisRequest:
     )
     prescriptions: Path | None = option(None, help="JSON lines that `lgesynthnet prescribe` wrote; they are painted in turn.", panel=WHAT)
     prior: Prior | None = option(None, help="Draw prescriptions from this population.", panel=WHAT)
+    edit: Edit = option(
+        Edit.ADD,
+        help="add: paint a scar. remove: turn the slice's own scar into healthy wall. move: remove it, and paint a scar elsewhere. "
+        "replace: paint it again in its place with another brightness or depth.",
+        panel=EDITING,
+    )
+    brightness: float | None = option(
+        None,
+        help="--edit replace: percentile of brightness of every scar.",
+        bounds=(0, 100),
+        default_text="drawn for each sample",
+        panel=EDITING,
+    )
+    transmurality: float | None = option(
+        None,
+        help="--edit replace: depth of every scar from the endocardium, as a share of the wall.",
+        bounds=(0, 1),
+        default_text="as it is",
+        panel=EDITING,
+    )
+    twins: bool = option(
+        False,
+        help="Also store the twin of each sample: the same slice without the painted scar.",
+        flags=("--twins",),
+        panel=EDITING,
+    )
     seed: int = option(0, help="Random seed. The same seed gives bit-identical output on one kind of processor.", bounds=(0, None))
     hosts_with_scar: bool = option(
         False, help="Also paint into slices that hold scar already; that scar stays.", flags=("--hosts-with-scar",), panel=WHERE
@@ -123,9 +156,7 @@ class SynthesisRequest:
             if self.prior not in list(Prior):
                 raise RunError(f"--prior {self.prior}: must be one of {', '.join(Prior)}")
             object.__setattr__(self, "prior", Prior(self.prior))
-        given = [f"--{source.value}" for source, value in self._sources().items() if value is not None]
-        if len(given) != 1:
-            raise RunError(f"give exactly one of --text, --prescriptions or --prior ({' and '.join(given) or 'none'} was given)")
+        self._check_edit()
         wrong = (
             f"--count {self.count}: must be in [1, 2^63)" if not 1 <= self.count < 2**63 else None,
             f"--seed {self.seed}: must be in [0, 2^63)" if not 0 <= self.seed < 2**63 else None,
@@ -143,6 +174,23 @@ class SynthesisRequest:
         for message in filter(None, wrong):
             raise RunError(message)
 
+    def _check_edit(self) -> None:
+        if self.edit not in list(Edit):
+            raise RunError(f"--edit {self.edit}: must be one of {', '.join(Edit)}")
+        object.__setattr__(self, "edit", Edit(self.edit))
+        given = [f"--{source.value}" for source, value in self._sources().items() if value is not None]
+        if self.edit in NEED_NO_SCAR:
+            if given:
+                raise RunError(f"--edit {self.edit} works on the scar that a slice holds, so {' and '.join(given)} must be left out")
+        elif len(given) != 1:
+            raise RunError(f"give exactly one of --text, --prescriptions or --prior ({' and '.join(given) or 'none'} was given)")
+        if self.edit is not Edit.REPLACE and (self.brightness is not None or self.transmurality is not None):
+            raise RunError("--brightness and --transmurality belong to --edit replace; say them in the prescription, or add it")
+        if self.brightness is not None and not 0 <= self.brightness <= 100:
+            raise RunError(f"--brightness {self.brightness}: must be in [0, 100]")
+        if self.transmurality is not None and not 0 < self.transmurality <= 1:
+            raise RunError(f"--transmurality {self.transmurality}: must be in (0, 1]")
+
     def _sources(self) -> dict[PromptSource, object]:
         return {
             PromptSource.TEXT: self.text,
@@ -153,7 +201,7 @@ class SynthesisRequest:
     @property
     def source(self) -> PromptSource:
         """Where the prescriptions come from."""
-        return next(source for source, value in self._sources().items() if value is not None)
+        return next((source for source, value in self._sources().items() if value is not None), PromptSource.EDIT)
 
     @property
     def budget(self) -> int:

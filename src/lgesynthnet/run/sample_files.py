@@ -1,10 +1,12 @@
 """The files of one sample: image, labels, the scar as the filter read it, the intended scar and the hidden region.
 
-All five have the shape (columns, rows, 1) and the affine of the host slice, so that they lie where the host lies.
+Where scar of the host is removed or painted anew, a sixth file says which; with `--twins`, two more hold the twin. All have the shape
+(columns, rows, 1) and the affine of the host slice, so that they lie where the host lies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,22 @@ from lgesynthnet.records import Image, Label, Labels, Mask, ShortAxisSlice, scar
 ENDING = ".nii.gz"
 REJECTED = Path("rejected")
 IMAGES, LABELS, READ, INTENDED, HIDDEN = PARTS = ("images", "labels", "read", "intended", "hidden")
+REMOVED = "removed"
+TWIN_IMAGES, TWIN_LABELS = TWIN = ("twin-images", "twin-labels")
+EVERY_PART = (*PARTS, REMOVED, *TWIN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """The other half of a pair, on the grid of the host: the slice without the painted scar, or with the scar that was removed.
+
+    Attributes:
+        image: (rows, cols), in the data type of the host.
+        labels: (rows, cols), values of `Label`.
+    """
+
+    image: Image
+    labels: Labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +49,16 @@ class StoredSample:
         read: scar (3) and no-reflow (4) as the filter read them, 0 elsewhere.
         intended: scar (3) and no-reflow (4) that were to be painted, 0 elsewhere.
         hidden: the only pixels that may differ from the host.
+        removed: scar (3) and no-reflow (4) of the host that were removed or painted anew, 0 elsewhere.
+        twin: the other half of the pair; None where twins were not asked for.
     """
 
     slice_: ShortAxisSlice
     read: Labels
     intended: Labels
     hidden: Mask
+    removed: Labels
+    twin: ShortAxisSlice | None = None
 
     @property
     def image(self) -> Image:
@@ -66,13 +88,22 @@ def path_of(image: Path, part: str) -> Path:
     return image.parent.parent / part / image.name
 
 
-def write_sample(sample: SyntheticSample, read: Labels, folder: Path, sample_id: str) -> None:
-    """Write the five files of a sample under `folder`; the image has the host's dtype, the others are uint8.
+def label_of(image: Path) -> Path:
+    """The file of the labels of a sample or a twin, given its image."""
+    return path_of(image, TWIN_LABELS if image.parent.name == TWIN_IMAGES else LABELS)
+
+
+def write_sample(
+    sample: SyntheticSample, read: Labels, folder: Path, sample_id: str, *, parts: Collection[str] = PARTS, twin: Twin | None = None
+) -> None:
+    """Write the files of a sample under `folder`; images have the host's dtype, the others are uint8.
 
     The bytes depend on the arguments alone.
 
     Args:
         read: (rows, cols), what the filter detected: 3 scar, 4 no-reflow, 0 elsewhere.
+        parts: which of `EVERY_PART` to write.
+        twin: for the parts of `TWIN`.
     Raises:
         RunError: the folder is read-only or the disk is full; or the host was made in memory and has no place in space.
     """
@@ -81,26 +112,47 @@ def write_sample(sample: SyntheticSample, read: Labels, folder: Path, sample_id:
         raise RunError(f"{host.name}: was made in memory, so no file tells where it lies; save the host as NIfTI first")
     about = f"SYNTHETIC scar by lgesynthnet, {sample.model}"
     intended = np.where(sample.intended_no_reflow, Label.NO_REFLOW, np.where(sample.intended, Label.SCAR, 0))
-    write_slice_like(folder / IMAGES / f"{sample_id}{ENDING}", sample.image, host.place, descrip=about)
-    for part, pixels in ((LABELS, sample.labels), (READ, read), (INTENDED, intended), (HIDDEN, sample.hidden)):
+    pixels = {
+        IMAGES: sample.image,
+        LABELS: sample.labels,
+        READ: read,
+        INTENDED: intended,
+        HIDDEN: sample.hidden,
+        REMOVED: np.where(sample.removed, host.labels, 0),
+        **({} if twin is None else {TWIN_IMAGES: twin.image, TWIN_LABELS: twin.labels}),
+    }
+    for part in parts:
         path = folder / part / f"{sample_id}{ENDING}"
-        write_slice_like(path, pixels.astype(np.uint8), host.place, dtype=np.uint8, descrip=about)
+        if part in (IMAGES, TWIN_IMAGES):
+            write_slice_like(path, pixels[part], host.place, descrip=about)
+        else:
+            write_slice_like(path, pixels[part].astype(np.uint8), host.place, dtype=np.uint8, descrip=about)
 
 
-def read_sample(image: Path, patient: str, *, flip: tuple[bool, bool] | None = None) -> StoredSample:
+def read_sample(image: Path, patient: str, *, flip: tuple[bool, bool] | None = None, parts: Collection[str] = PARTS) -> StoredSample:
     """Read what `write_sample` wrote, in the radiological view.
 
     Args:
         image: the sample's file under `images/`.
         patient: the host's patient.
         flip: how the user wanted the stored (rows, columns) mirrored; None lets the affine decide, as for the host.
+        parts: those of `EVERY_PART` that were written.
     Raises:
-        RunError: one of the five files is missing, damaged or lies on another grid.
+        RunError: one of the files is missing, damaged or lies on another grid.
     """
-    parts: dict[str, ShortAxisSlice] = {}
+    found: dict[str, ShortAxisSlice] = {}
     try:
-        for part in (LABELS, READ, INTENDED, HIDDEN):
-            parts[part] = read_stack(image, path_of(image, part), patient, LABEL_MAPS["lgesynthnet"], flip=flip)[0]
+        for part in parts:
+            if part not in (IMAGES, TWIN_IMAGES):
+                shown = path_of(image, TWIN_IMAGES) if part == TWIN_LABELS else image
+                found[part] = read_stack(shown, path_of(image, part), patient, LABEL_MAPS["lgesynthnet"], flip=flip)[0]
     except InputError as fault:
         raise RunError(f"{image}: this sample cannot be read back ({fault})") from None
-    return StoredSample(slice_=parts[LABELS], read=parts[READ].labels, intended=parts[INTENDED].labels, hidden=parts[HIDDEN].labels > 0)
+    return StoredSample(
+        slice_=found[LABELS],
+        read=found[READ].labels,
+        intended=found[INTENDED].labels,
+        hidden=found[HIDDEN].labels > 0,
+        removed=found[REMOVED].labels if REMOVED in found else np.zeros_like(found[LABELS].labels),
+        twin=found.get(TWIN_LABELS),
+    )

@@ -13,10 +13,12 @@ from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
 from lgesynthnet.anatomy.orientation import OrderSource
 from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.files.names import checked_name
+from lgesynthnet.prescription.edits import NoEnhancement, Prescription, prescription_from_json
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Level, Source, ViewSource
+from lgesynthnet.terms import Edit
 
-KEPT, UNPAINTABLE, SURPLUS, EASY = "kept", "unpaintable", "surplus", "easy"
+KEPT, UNPAINTABLE, SURPLUS, EASY, POOR_TWIN = "kept", "unpaintable", "surplus", "easy", "poor-twin"
 UNCERTAIN_BELOW = 0.5  # insertions that were found in the image with less confidence than this are flagged
 
 
@@ -34,7 +36,8 @@ class SampleRow:
         caption, sentence, prescription: what the model read; the same as one full sentence; the same in full.
         file: the image, relative to the run folder; empty where nothing could be painted.
         kept: whether the verdict is "kept", whatever folder the files are in.
-        reason: reason of the verdict, "unpaintable", "surplus" (--balance had enough of this kind), or "easy" (`improve` did not need it).
+        reason: reason of the verdict, "unpaintable", "surplus" (--balance had enough of this kind), "easy" (`improve` did not
+            need it), or "poor-twin" (its twin is no healthy slice).
         why: the verdict as a sentence, or what prevented painting.
         dice, recall, precision: of the detected scar against the intended one, 0 to 1.
         threshold: the Dice that had to be exceeded.
@@ -45,6 +48,9 @@ class SampleRow:
         seconds: time to paint, segment and judge.
         view_source: how the radiological view of the host was found.
         masks_drawn_by: fingerprint of the network that drew the cavity and the wall of the host; None where a person did.
+        edit: what was done to the slice.
+        removed_mm2: area of the host's scar that was removed or painted anew.
+        left_mm2, healed_brightness, healed_grain: what the filter measured where scar was removed; see `quality.verdict.Verdict`.
     """
 
     id: str
@@ -59,7 +65,7 @@ class SampleRow:
     seed: int
     caption: str
     sentence: str
-    prescription: ScarPrescription
+    prescription: Prescription
     file: str
     kept: bool
     reason: str
@@ -84,11 +90,18 @@ class SampleRow:
     seconds: float | None = None
     view_source: ViewSource | None = None
     masks_drawn_by: str | None = None
+    edit: Edit = Edit.ADD
+    removed_mm2: float | None = None
+    left_mm2: float | None = None
+    healed_brightness: float | None = None
+    healed_grain: float | None = None
 
     @property
     def shown_segments(self) -> tuple[int, ...]:
-        """AHA segments as measured, or as prescribed where nothing was painted."""
-        return self.segments if self.segments is not None else tuple(sorted(self.prescription.segments))
+        """AHA segments as measured, or as prescribed where nothing was painted; none where scar was only removed."""
+        if self.segments is not None:
+            return self.segments
+        return tuple(sorted(self.prescription.segments)) if isinstance(self.prescription, ScarPrescription) else ()
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -150,7 +163,7 @@ class SampleRow:
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _KINDS: dict[str, Any] = get_type_hints(SampleRow)
-ADDED = frozenset({"view_source", "masks_drawn_by"})
+ADDED = frozenset({"view_source", "masks_drawn_by", "edit", "removed_mm2", "left_mm2", "healed_brightness", "healed_grain"})
 COLUMNS = tuple(field.name for field in fields(SampleRow))
 
 
@@ -166,7 +179,7 @@ def _kind_of(hint: Any) -> Any:
 
 
 def _to_cell(value: Any) -> str | int | float | None:
-    if isinstance(value, ScarPrescription):
+    if isinstance(value, ScarPrescription | NoEnhancement):
         return value.to_json()
     if isinstance(value, tuple):
         return " ".join(map(str, value))
@@ -181,8 +194,8 @@ def _of_cell(cell: Any, hint: Any) -> Any:
         return None
     if cell is None:
         raise ValueError("there is no cell")
-    if kind is ScarPrescription:
-        return ScarPrescription.from_json(str(cell))
+    if kind == Prescription:
+        return prescription_from_json(str(cell))
     if kind is bool:
         if str(cell) not in ("0", "1"):
             raise ValueError(f"{cell!r} is neither 0 nor 1")

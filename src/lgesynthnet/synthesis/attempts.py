@@ -7,39 +7,96 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lgesynthnet.conditioning.edit import NotMovedError, SliceEdit, edit_of
+from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.hosts.pool import HostEntry
+from lgesynthnet.prescription.edits import NoEnhancement, OwnScar, Wish
 from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.terms import Edit
+
+MOST_DRAWS = 20  # from a prior, until one is elsewhere than the scar that is moved
+LEAST_OWN_SCAR_MM2 = 25.0  # a smaller scar of a slice is not removed, moved or replaced: the filter would not see it either way
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What attempt k shall paint, into which host, and with which noise."""
+    """What attempt k shall do to which host, and with which noise."""
 
     k: int
     id: str
     entry: HostEntry
-    prescription: ScarPrescription
+    edit: Edit
+    wish: Wish
     seed: int
+
+
+def can_take(entry: HostEntry, edit: Edit, *, with_scar: bool) -> bool:
+    """Whether a slice is a host for this edit.
+
+    Args:
+        with_scar: whether scar may be added to a slice that holds some.
+    """
+    if edit is Edit.ADD:
+        return with_scar or entry.scar_mm2 == 0
+    return entry.scar_mm2 >= LEAST_OWN_SCAR_MM2
 
 
 def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> Attempt:
     """Draw attempt `k`. The user's prescriptions are taken in turn, each for a host of a level that it names; a prior follows the host."""
     request = plan.request
     rng = np.random.default_rng(np.random.SeedSequence(request.seed, spawn_key=(k,)))
-    if request.prior is not None:
-        entry = entries[int(rng.integers(len(entries)))]
-        prescription = draw_prescription(request.prior, entry.level, rng)
-    else:
+    fitting: Sequence[HostEntry]
+    if plan.prescriptions:
         requested = plan.prescriptions[k % len(plan.prescriptions)]
-        prescription = ScarPrescription.from_json(requested.prescription)
-        fitting = [entry for entry in entries if entry.level in prescription.levels and requested.is_for(entry.patient)]
+        edit, wish = requested.edit, requested.wish
+        fitting = [
+            entry
+            for entry in entries
+            if requested.is_for(entry.patient)
+            and can_take(entry, edit, with_scar=request.hosts_with_scar)
+            and (not isinstance(wish, ScarPrescription) or entry.level in wish.levels)
+        ]
         entry = fitting[int(rng.integers(len(fitting)))]
         border = int(rng.integers(2**31))
-        if not requested.has_seed:
-            prescription = prescription.with_seed(border)
-    return Attempt(k=k, id=f"s{request.seed}_{k:06d}", entry=entry, prescription=prescription, seed=int(rng.integers(2**31)))
+        if isinstance(wish, ScarPrescription) and not requested.has_seed:
+            wish = wish.with_seed(border)
+    else:
+        edit = request.edit
+        fitting = entries  # where scar is added and nothing else, every host can take it
+        if edit is not Edit.ADD:
+            fitting = [entry for entry in entries if can_take(entry, edit, with_scar=True)]
+        entry = fitting[int(rng.integers(len(fitting)))]
+        wish = _drawn(plan, entry, rng)
+    return Attempt(k=k, id=f"s{request.seed}_{k:06d}", entry=entry, edit=edit, wish=wish, seed=int(rng.integers(2**31)))
+
+
+def _drawn(plan: SynthesisPlan, entry: HostEntry, rng: np.random.Generator) -> Wish:
+    request = plan.request
+    if request.prior is not None:
+        return draw_prescription(request.prior, entry.level, rng)
+    if request.edit is Edit.REMOVE:
+        return NoEnhancement()
+    drawn = float(rng.integers(1, 20) * 5)  # as the priors draw it
+    return OwnScar(intensity_percentile=drawn if request.brightness is None else request.brightness, transmurality=request.transmurality)
+
+
+def edit_for(plan: SynthesisPlan, attempt: Attempt, host: Host) -> SliceEdit:
+    """The edit of an attempt. Where a prior would move the scar onto itself, it is asked again.
+
+    Raises:
+        PrescriptionError: see `conditioning.edit.edit_of`.
+    """
+    wish, prior = attempt.wish, plan.request.prior
+    for number in range(1, MOST_DRAWS):
+        try:
+            return edit_of(host, wish, attempt.edit)
+        except NotMovedError:
+            if prior is None:
+                raise
+            wish = draw_prescription(prior, attempt.entry.level, np.random.default_rng([attempt.seed, number]))
+    return edit_of(host, wish, attempt.edit)
 
 
 def attempts_of(plan: SynthesisPlan) -> Iterator[int]:

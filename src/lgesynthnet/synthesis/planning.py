@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lgesynthnet.data.splits import part_of
-from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.hosts.pool import HostPool, find_hosts
+from lgesynthnet.prescription.edits import Wish, edit_named_by
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import HOSTS_CACHE
-from lgesynthnet.run.plan import RequestedPrescription, SkippedHost, SynthesisPlan
+from lgesynthnet.run.plan import RequestedPrescription, SkippedHost, SynthesisPlan, scar_of_hosts
 from lgesynthnet.run.request import SynthesisRequest
+from lgesynthnet.synthesis.attempts import LEAST_OWN_SCAR_MM2, can_take
 from lgesynthnet.synthesis.painters import Painter, load_painter
 from lgesynthnet.synthesis.selecting import Selector
+from lgesynthnet.terms import Edit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +58,18 @@ def plan_synthesis(
     cache = run / HOSTS_CACHE if run is not None else None
     hosts = find_hosts(
         cohort,
-        with_scar=request.hosts_with_scar,
+        **scar_of_hosts(request, prescriptions),
         least_confidence=request.least_orientation_confidence,
         strict=request.strict,
         on_case=on_case,
         cache=cache,
     )
-    _require_levels(prescriptions, hosts)
+    if not prescriptions and not any(can_take(entry, request.edit, with_scar=True) for entry in hosts.entries):
+        raise InputError(
+            f"{cohort.root}: no usable slice holds {LEAST_OWN_SCAR_MM2:g} mm² of scar or more, so there is none to {request.edit}; "
+            "label the scar of the patients, or leave --edit out"
+        )
+    _require_levels(prescriptions, hosts, with_scar=request.hosts_with_scar)
     plan = SynthesisPlan(
         request=request,
         patients=patients,
@@ -90,25 +97,38 @@ def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
 
 def _prescriptions(request: SynthesisRequest) -> tuple[RequestedPrescription, ...]:
     if request.text is not None:
-        return (RequestedPrescription(prescription=prescribe(request.text).to_json(), has_seed=False),)
+        wish = prescribe(request.text)
+        return (_requested(wish, edit_named_by(wish), request, has_seed=False),)
     if request.prescriptions is not None:
         lines = read_prescriptions(request.prescriptions)
-        return tuple(
-            RequestedPrescription(prescription=line.prescription.to_json(), has_seed=line.has_seed, patients=line.patients)
-            for line in lines
-        )
+        return tuple(_requested(line.wish, line.edit, request, has_seed=line.has_seed, patients=line.patients) for line in lines)
     return ()
 
 
-def _require_levels(prescriptions: tuple[RequestedPrescription, ...], hosts: HostPool) -> None:
-    """A prescription for levels that no host has would be attempted in vain until the budget is spent."""
-    hosts_of_level = Counter((entry.patient, entry.level) for entry in hosts.entries)
+def _requested(
+    wish: Wish, edit: Edit, request: SynthesisRequest, *, has_seed: bool, patients: tuple[str, ...] | None = None
+) -> RequestedPrescription:
+    edit = request.edit if edit is Edit.ADD else edit  # `add` is also what is written where nothing is said
+    return RequestedPrescription(prescription=wish.to_json(), has_seed=has_seed, patients=patients, edit=edit)
+
+
+def _require_levels(prescriptions: tuple[RequestedPrescription, ...], hosts: HostPool, *, with_scar: bool) -> None:
+    """A prescription for levels that no host has would be attempted in vain until the budget is spent.
+
+    Raises:
+        PrescriptionError: no host can take one of the prescriptions, or the edit.
+    """
     for number, requested in enumerate(prescriptions, start=1):
-        wanted = ScarPrescription.from_json(requested.prescription).levels
-        suitable = {key: count for key, count in hosts_of_level.items() if requested.is_for(key[0])}
-        present, count = {level for _, level in suitable}, sum(suitable.values())
-        if not present:
+        suitable = [entry for entry in hosts.entries if requested.is_for(entry.patient)]
+        if not suitable:
             raise PrescriptionError(f"prescription {number} is for patients who have no usable host; leave its key patients out")
+        suitable = [entry for entry in suitable if can_take(entry, requested.edit, with_scar=with_scar)]
+        present, count = {entry.level for entry in suitable}, len(suitable)
+        if not present:
+            scar = "without scar" if requested.edit is Edit.ADD else f"with {LEAST_OWN_SCAR_MM2:g} mm² of scar or more"
+            raise PrescriptionError(f"prescription {number} is for slices {scar}, and no usable host is one; leave it out")
+        wish = requested.wish
+        wanted = wish.levels if isinstance(wish, ScarPrescription) else present
         if not wanted & present:
             raise PrescriptionError(
                 f"prescription {number} names only {' and '.join(sorted(wanted))} segments, but the {count} usable hosts are "

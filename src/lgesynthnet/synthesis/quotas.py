@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from lgesynthnet.hosts.pool import HostEntry
+from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.prescription.strata import EXTENTS, band_name
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt
@@ -18,8 +19,10 @@ Kind = tuple[int, str, int]
 
 
 def kind_of(attempt: Attempt) -> Kind:
-    """First AHA segment, band of transmural extent, number of segments: known before anything is painted."""
-    prescription = attempt.prescription
+    """First AHA segment, band of transmural extent, number of segments: known before anything is painted. Else the edit alone."""
+    prescription = attempt.wish
+    if not isinstance(prescription, ScarPrescription):
+        return 0, attempt.edit.value, 0
     segments = sorted(prescription.at(attempt.entry.level))
     return segments[0], band_name(prescription.transmurality, EXTENTS), len(segments)
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lgesynthnet.conditioning.sample import SyntheticSample
+from lgesynthnet.conditioning.edit import describe_own_scar
+from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import AnatomyError, InputError, PrescriptionError, RunError
 from lgesynthnet.files.owned import require_outside
 from lgesynthnet.files.writing import synced_together
+from lgesynthnet.prescription.edits import OwnScar, Prescription
 from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
@@ -25,11 +27,12 @@ from lgesynthnet.run.folder import HOSTS_CACHE, REPORT, RunFolder
 from lgesynthnet.run.ledger import Ledger
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.request import SynthesisRequest
-from lgesynthnet.run.sample_row import KEPT, SURPLUS, UNPAINTABLE, SampleRow
-from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt
+from lgesynthnet.run.sample_row import KEPT, POOR_TWIN, SURPLUS, UNPAINTABLE, SampleRow
+from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt, edit_for
 from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.planning import PlannedRun, plan_synthesis
 from lgesynthnet.synthesis.quotas import RemainingQuotas
+from lgesynthnet.synthesis.twins import make_twin
 
 TABLE_EVERY_SECONDS = 20.0
 BATCH, BATCH_SECONDS = 64, 5.0  # attempts that are synced and entered together: a power cut costs no more than these
@@ -198,23 +201,27 @@ def _make(planned: PlannedRun, run: RunFolder, attempt: Attempt, places: Remaini
     """Make one attempt. Its files are on disk when this returns, and nothing refers to them until the ledger does."""
     began = time.monotonic()
     plan, painter = planned.plan, planned.painter
-    row = _described(plan, attempt)
     host = planned.hosts.fetch(attempt.entry)  # fails where a file has changed; once that is mended, the same command goes on
+    row = _described(plan, attempt, host)
     try:
-        sample = painter.generator.inpaint(host, attempt.prescription, seed=attempt.seed)
+        edit = edit_for(plan, attempt, host)
+        sample = painter.generator.apply(host, edit, seed=attempt.seed)
     except (PrescriptionError, AnatomyError, InputError) as fault:
         return replace(row, reason=UNPAINTABLE, why=str(fault))
     _check_contract(sample)
     read = read_back(painter.filter, sample)
     verdict = inspect(sample, scar_of(read), _rules(plan))
     kept, reason, why = verdict.kept, str(verdict.reason), verdict.explain()
+    twin, poor = make_twin(painter, sample, _rules(plan)) if plan.request.twins else (None, None)
+    if kept and poor is not None:
+        kept, reason, why = False, POOR_TWIN, f"the twin is no healthy slice: {poor}; {why}"
     if kept and planned.selector is not None:
         choice = planned.selector.choose(sample)
         kept, why = choice.wanted, f"{why}; {choice.why}" if choice.wanted else f"{choice.reason}: {choice.why}; {why}"
         reason = reason if choice.wanted else choice.reason
     if kept and places is not None and not places.take(attempt):
         kept, reason, why = False, SURPLUS, f"surplus: enough samples of this kind were kept; {why}"
-    row = replace(row, file=run.store(sample, read, attempt.id, kept=kept), kept=kept, reason=reason, why=why)
+    row = replace(row, file=run.store(sample, read, attempt.id, kept=kept, twin=twin), kept=kept, reason=reason, why=why)
     return _with_numbers(row, sample, verdict, began)
 
 
@@ -231,9 +238,13 @@ def _check_contract(sample: SyntheticSample) -> None:
         raise RuntimeError(f"{sample.model} changed {sample.host.name} outside the hidden region; this is a bug in the generator")
 
 
-def _described(plan: SynthesisPlan, attempt: Attempt) -> SampleRow:
+def _described(plan: SynthesisPlan, attempt: Attempt, host: Host) -> SampleRow:
     """The row of an attempt before anything is painted."""
-    entry, prescription = attempt.entry, attempt.prescription
+    entry, wish = attempt.entry, attempt.wish
+    if isinstance(wish, OwnScar):
+        prescription: Prescription = replace(describe_own_scar(host), intensity_percentile=wish.intensity_percentile)
+    else:
+        prescription = wish
     return SampleRow(
         id=attempt.id,
         host=entry.patient,
@@ -254,6 +265,7 @@ def _described(plan: SynthesisPlan, attempt: Attempt) -> SampleRow:
         kept=False,
         reason=UNPAINTABLE,
         why="",
+        edit=attempt.edit,
     )
 
 
@@ -262,6 +274,13 @@ def _with_numbers(row: SampleRow, sample: SyntheticSample, verdict: Verdict, beg
     return replace(
         row,
         caption=sample.caption,
+        sentence=write_sentence(sample.prescription),
+        prescription=sample.prescription,
+        edit=sample.edit,
+        removed_mm2=_rounded(float(sample.removed.sum() * sample.host.frame.pixel_mm2), 2) if sample.removed.any() else None,
+        left_mm2=_rounded(verdict.left_mm2, 2),
+        healed_brightness=_rounded(verdict.healed_brightness),
+        healed_grain=_rounded(verdict.healed_grain),
         dice=_rounded(verdict.dice),
         recall=_rounded(verdict.recall),
         precision=_rounded(verdict.precision),

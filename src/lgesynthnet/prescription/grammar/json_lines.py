@@ -1,6 +1,7 @@
 """Read prescriptions from a JSON-lines file. A line holds the keys of a prescription, or a sentence under the key `text` alone.
 
-Beside the keys of a prescription, `patients` may list the patients whose slices it is for.
+Beside the keys of a prescription, `patients` may list the patients whose slices it is for, and `edit` may say what is done: {"edit":
+"remove"} stands alone, "move" goes with the keys of a prescription, and "replace" with intensity_percentile and transmurality.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from pathlib import Path
 from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import parse_json, read_text
+from lgesynthnet.prescription.edits import Wish, edit_named_by, wish_from_record
 from lgesynthnet.prescription.grammar.language import prescribe
-from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.terms import Edit
 
 MOST_BYTES = 2**25
 MOST_LINES = 100_000
@@ -28,7 +30,8 @@ class PrescriptionLine:
         patients: the patients whose slices it may be painted into; None takes those of every host.
     """
 
-    prescription: ScarPrescription
+    wish: Wish
+    edit: Edit
     has_seed: bool
     patients: tuple[str, ...] | None = None
 
@@ -61,8 +64,8 @@ def _read_line(line: str, place: str) -> PrescriptionLine:
         raise PrescriptionError(str(fault)) from None
     if not isinstance(record, dict) or "text" not in record:
         patients = _patients(record.pop("patients"), place) if isinstance(record, dict) and "patients" in record else None
-        prescription = ScarPrescription.from_record(record, place)
-        return PrescriptionLine(prescription=prescription, has_seed="seed" in record, patients=patients)
+        edit, wish = wish_from_record(record, place)
+        return PrescriptionLine(wish=wish, edit=edit, has_seed="seed" in record, patients=patients)
     if others := [key for key in record if key != "text"]:
         raise PrescriptionError(
             f"{place}: text stands alone, because the sentence says everything, but {others[0][:40]!r} is there too; "
@@ -71,7 +74,8 @@ def _read_line(line: str, place: str) -> PrescriptionLine:
     if not isinstance(record["text"], str):
         raise PrescriptionError(f"{place}: text must be a sentence in quotes, got {str(record['text'])[:40]!r}")
     try:
-        return PrescriptionLine(prescription=prescribe(record["text"]), has_seed=False)
+        wish = prescribe(record["text"])
+        return PrescriptionLine(wish=wish, edit=edit_named_by(wish), has_seed=False)
     except PrescriptionError as fault:
         raise PrescriptionError(f"{place}: {fault}") from None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from lgesynthnet.anatomy.aha import APICAL_WALL_NAMES, SEGMENTS, WALL_NAMES, WALL_OF
+from lgesynthnet.prescription.edits import NoEnhancement, Prescription
 from lgesynthnet.prescription.grammar.quantities import same_arc
 from lgesynthnet.prescription.grammar.vocabulary import (
     BORDER_WORDS,
@@ -18,7 +19,7 @@ from lgesynthnet.prescription.grammar.vocabulary import (
     EXTENT_BINS,
     PATTERN_WORDS,
 )
-from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription, default_depth
+from lgesynthnet.prescription.scar import Arc, Pattern, default_depth
 from lgesynthnet.records import Level
 
 NO_ENHANCEMENT = "No late enhancement"
@@ -26,8 +27,10 @@ NO_ENHANCEMENT = "No late enhancement"
 _LONGEST_FIXED = 20  # characters; longer numbers are written with an exponent, so that 1e-300 stays short
 
 
-def write_sentence(prescription: ScarPrescription) -> str:
+def write_sentence(prescription: Prescription) -> str:
     """Write one sentence with every field that differs from its default. `prescribe` reads it back as an equal prescription."""
+    if isinstance(prescription, NoEnhancement):
+        return NO_ENHANCEMENT
     p = prescription
     own_depth = p.depth != default_depth(p.pattern, p.transmurality)
     extent = own_depth or p.transmurality != DEFAULT_TRANSMURALITY[p.pattern]
@@ -50,7 +53,7 @@ def write_sentence(prescription: ScarPrescription) -> str:
     return ", ".join(parts)
 
 
-def write_caption(prescription: ScarPrescription, level: Level | None = None) -> str:
+def write_caption(prescription: Prescription, level: Level | None = None) -> str:
     """Write the caption for the text encoder: pattern, bin of transmural extent, walls and obstruction, without exact numbers.
 
     Args:
@@ -59,6 +62,8 @@ def write_caption(prescription: ScarPrescription, level: Level | None = None) ->
     Returns:
         The caption, in the words of `every_caption_word`; `NO_ENHANCEMENT` where the prescription has no segment at this level.
     """
+    if isinstance(prescription, NoEnhancement):
+        return NO_ENHANCEMENT
     segments = prescription.segments if level is None else prescription.at(level)
     if not segments:
         return NO_ENHANCEMENT
