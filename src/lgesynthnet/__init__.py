@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lgesynthnet.generate.inpainter import LGESynthNet
     from lgesynthnet.hosts.pool import find_hosts
     from lgesynthnet.phantom.cohort import simulate_patients
+    from lgesynthnet.prescription.edits import NoEnhancement, OwnScar
     from lgesynthnet.prescription.grammar.language import prescribe
     from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from lgesynthnet.synthesis.judging import judge
     from lgesynthnet.synthesis.painters import load_filter
     from lgesynthnet.synthesis.synthesize import synthesize_run
-    from lgesynthnet.terms import Prior, WallFrom
+    from lgesynthnet.terms import Edit, Prior, WallFrom
     from lgesynthnet.train.origin import OriginChannel, with_origin
 
 __version__ = "0.1.0"
@@ -48,13 +49,16 @@ __all__ = [
     "DicomRequest",
     "DownstreamRequest",
     "DownstreamSegmenter",
+    "Edit",
     "EvaluationRequest",
     "ExportRequest",
     "Host",
     "LGESynthNet",
     "LGESynthNetError",
     "NnunetRequest",
+    "NoEnhancement",
     "OriginChannel",
+    "OwnScar",
     "Prior",
     "RunFolder",
     "ScarPrescription",
@@ -89,13 +93,16 @@ _MODULE_OF = {
     "DicomRequest": "export.request",
     "DownstreamRequest": "downstream.request",
     "DownstreamSegmenter": "segmenter.downstream",
+    "Edit": "terms",
     "EvaluationRequest": "evaluate.request",
     "ExportRequest": "export.request",
     "Host": "conditioning.sample",
     "LGESynthNet": "generate.inpainter",
     "LGESynthNetError": "errors",
     "NnunetRequest": "export.request",
+    "NoEnhancement": "prescription.edits",
     "OriginChannel": "train.origin",
+    "OwnScar": "prescription.edits",
     "Prior": "terms",
     "RunFolder": "run.folder",
     "ScarPrescription": "prescription.scar",

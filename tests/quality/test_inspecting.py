@@ -69,6 +69,20 @@ def test_a_scar_brighter_than_any_or_dark_as_the_wall_is_implausible(sample, by,
     assert word in verdict.explain() or verdict.brightness > 1.9
 
 
+def test_a_no_reflow_core_must_be_darker_than_the_scar_round_it(sample):
+    wish = replace(HALF, pattern=Pattern.TRANSMURAL, transmurality=1.0, depth=None, mvo_share=0.25)
+    cored = IntensityPaste().inpaint(sample.host, wish, seed=1)
+    dark = inspect(cored, cored.intended)
+    assert dark.reason is Reason.KEPT
+    assert dark.core_contrast < -0.5
+    filled = brighter(cored, cored.intended_no_reflow, -dark.core_contrast)
+    verdict = inspect(filled, filled.intended)
+    assert verdict.reason is Reason.BRIGHT_CORE
+    assert "darker than the scar round it" in verdict.explain()
+    assert inspect(filled, filled.intended, Rules.published()).reason is Reason.KEPT
+    assert inspect(sample, sample.intended).core_contrast is None
+
+
 def test_paint_beyond_the_wall_has_spilled(sample):
     frame = sample.host.frame
     outer = sample.hidden & ~ndimage.binary_fill_holes(frame.wall | frame.cavity)

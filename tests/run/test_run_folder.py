@@ -18,10 +18,12 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.hosts import orientation_cache
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.grammar.language import prescribe
+from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, Source, scar_of
 from lgesynthnet.run.folder import HOSTS_CACHE, RunFolder
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.run.sample_row import COLUMNS, SampleRow
+from lgesynthnet.run.summary import seldom_kept
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
 from lgesynthnet.terms import Prior
@@ -79,6 +81,15 @@ def test_the_intended_scar_and_the_hidden_region_are_stored_with_each_sample(run
         assert (sample.hidden >= sample.intended_scar).all()
         beside_scar += bool(host.slice_.scar.any())
     assert beside_scar  # or the intended scar could have been read off the labels
+
+
+def test_a_kind_of_which_less_than_half_is_kept_is_named_once_there_are_enough():
+    def rows(pattern: Pattern, painted: int, kept: int) -> list[SampleRow]:
+        wish = ScarPrescription(segments=frozenset({9}), pattern=pattern, transmurality=0.8 if pattern is Pattern.TRANSMURAL else 0.4)
+        return [replace(ROW, prescription=wish, kept=i < kept) for i in range(painted)]
+
+    kinds = (rows(Pattern.TRANSMURAL, 20, 12), rows(Pattern.MID_WALL, 10, 4), rows(Pattern.PATCHY, 9, 0))
+    assert seldom_kept(row for kind in kinds for row in kind) == [("edit add", 39, 16), ("pattern mid-wall", 10, 4)]
 
 
 def test_a_row_comes_back_from_text_as_it_went_in():

@@ -89,6 +89,8 @@ def _finish(result: RunResult) -> None:
     console.result(
         f"kept {result.kept} of {result.attempted} attempts" + (f" ({rejected})" if rejected else "") + f"; {result.seconds:.1f} s"
     )
+    for kind, painted, kept in result.seldom_kept:
+        console.note(f"{kind}: the filter kept only {kept} of {painted}, so such scars are rarer among the samples than they were drawn")
     console.result(f"report: {result.report}")
     if not result.complete:
         console.note(

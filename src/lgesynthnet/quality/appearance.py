@@ -14,6 +14,8 @@ from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.records import Mask
 
 SPILL_FROM = 0.5  # heart units: half of the way from wall to blood
+ROUND_CORE_MM = 3.0  # scar within this distance of a no-reflow core is what the core is compared with
+LEAST_CORE_PIXELS = 8
 LEAST_PIXELS = 20  # of wall on either side, to compare their brightness
 ALONG_PIXELS = 2.0  # standard deviation of the average along the border
 
@@ -28,6 +30,8 @@ class Appearance:
         spill_mm2: area outside the outer border of the wall that became brighter by half a heart unit or more. Scar is in the wall only.
         seam: mean absolute step along the border of the hidden region that the host does not have, heart units. The step is first
             averaged over a few pixels along the border, so that new noise is not a seam.
+        core_contrast: mean brightness of the no-reflow core less that of the scar within 3 mm of it, heart units; None where one of the two
+            is too small.
         healed_brightness: mean brightness of the wall from which scar was removed less that of the wall which nobody touched, heart
             units; None where nothing was removed, or one of the two is too small.
         healed_grain: mean size of the fine noise in all repainted wall over that in untouched wall; None where nothing was removed, or one
@@ -37,6 +41,7 @@ class Appearance:
     brightness: float | None
     spill_mm2: float
     seam: float
+    core_contrast: float | None
     healed_brightness: float | None
     healed_grain: float | None
 
@@ -53,14 +58,23 @@ def measure_appearance(sample: SyntheticSample) -> Appearance:
         brightness=float(after[bright].mean()) if bright.any() else None,
         spill_mm2=float((outer & (after - before >= SPILL_FROM)).sum() * frame.pixel_mm2),
         seam=border_step(after - before, sample.hidden),
-        healed_brightness=_brighter(after, healed, remote),
+        core_contrast=_core_contrast(sample, after),
+        healed_brightness=_brighter(after, healed, remote, LEAST_PIXELS),
         healed_grain=_grain_ratio(after, sample.hidden & frame.wall & ~sample.intended, remote) if healed.any() else None,
     )
 
 
-def _brighter(image: Float[np.ndarray, "rows cols"], here: Mask, there: Mask) -> float | None:
-    """Difference of the mean brightness of two regions; None where one is too small."""
-    if min(here.sum(), there.sum()) < LEAST_PIXELS:
+def _core_contrast(sample: SyntheticSample, image: Float[np.ndarray, "rows cols"]) -> float | None:
+    core = sample.intended_no_reflow
+    if not core.any():
+        return None
+    near = ndimage.distance_transform_edt(~core, sampling=sample.host.frame.spacing_mm) <= ROUND_CORE_MM
+    return _brighter(image, core, sample.intended & ~core & near, LEAST_CORE_PIXELS)
+
+
+def _brighter(image: Float[np.ndarray, "rows cols"], here: Mask, there: Mask, least: int) -> float | None:
+    """Difference of the mean brightness of two regions; None where one has fewer pixels than `least`."""
+    if min(here.sum(), there.sum()) < least:
         return None
     return float(image[here].mean() - image[there].mean())
 

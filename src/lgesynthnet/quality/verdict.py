@@ -19,6 +19,8 @@ STRAY_BELOW_MM2 = 25.0  # about a pea's cross-section; smaller islands are noise
 # How far from the host's own scar the filter may find more of it. Of 155 slices with scar (EMIDEC `train`, their experts' masks, the two
 # shipped filters), 25 mm² or more lie further away in 12 and 14 of 100; without a rim in 81 and 79.
 OWN_RIM_MM = 5.0
+# In 95 of 100 slices with no-reflow (55 of EMIDEC `train`), the core is darker than the scar round it by at least this, in heart units.
+CORE_DARKER_BY = 0.14
 # 351 stretches of wall as a scar of the ischaemic prior would cover them, in scar-free slices (EMIDEC `train`), against the wall away from
 # them: 1st and 99th percentile.
 HEALED_BRIGHTNESS, HEALED_GRAIN = (-0.68, 0.47), (0.68, 1.47)
@@ -31,13 +33,14 @@ class Reason(StrEnum):
     MISSED = "missed"
     INVISIBLE = "invisible"
     STRAY = "stray"
+    NOT_REMOVED = "not-removed"
     INVENTED = "invented"
     WRONG_SEGMENT = "wrong-segment"
     EXTENT_OFF = "extent-off"
     IMPLAUSIBLE = "implausible-brightness"
     SPILLED = "spilled"
     SEAM = "seam"
-    NOT_REMOVED = "not-removed"
+    BRIGHT_CORE = "bright-core"
     UNLIKE_WALL = "unlike-wall"
 
 
@@ -56,6 +59,7 @@ class Rules:
         extent_within: largest absolute difference of their transmural extents, 0 to 1.
         brightness: lowest and highest mean brightness of the scar in heart units (the host's remote wall at -0.5, its blood at +0.5).
         spill_below_mm2, seam_below: largest spill and seam, see `Appearance`.
+        core_darker_by: how much darker than the scar round it a no-reflow core must be, heart units.
         left_below_mm2: where scar was removed, the area found must be below it.
         healed_brightness, healed_grain: lowest and highest difference and ratio to the untouched wall, see `Appearance`.
     """
@@ -67,6 +71,7 @@ class Rules:
     brightness: tuple[float, float] | None = (0.0, 1.9)
     spill_below_mm2: float | None = 50.0
     seam_below: float | None = 0.2
+    core_darker_by: float | None = CORE_DARKER_BY
     left_below_mm2: float = STRAY_BELOW_MM2
     healed_brightness: tuple[float, float] | None = HEALED_BRIGHTNESS
     healed_grain: tuple[float, float] | None = HEALED_GRAIN
@@ -81,6 +86,7 @@ class Rules:
             brightness=None,
             spill_below_mm2=None,
             seam_below=None,
+            core_darker_by=None,
             healed_brightness=None,
             healed_grain=None,
         )
@@ -102,7 +108,7 @@ class Verdict:
         extent_error: transmural extent found less that prescribed.
         brightness, spill_mm2, seam: see `Appearance`.
         left_mm2: area of the found scar where scar was removed; None where none was.
-        healed_brightness, healed_grain: see `Appearance`.
+        core_contrast, healed_brightness, healed_grain: see `Appearance`.
     """
 
     reason: Reason
@@ -119,6 +125,7 @@ class Verdict:
     spill_mm2: float | None = None
     seam: float | None = None
     left_mm2: float | None = None
+    core_contrast: float | None = None
     healed_brightness: float | None = None
     healed_grain: float | None = None
 
@@ -164,6 +171,8 @@ class Verdict:
                 return f"{self.spill_mm2:.0f} mm² beyond the outer border of the wall became bright"
             case Reason.SEAM:
                 return f"there is a step of {self.seam:.2f} heart units at the border of the hidden region"
+            case Reason.BRIGHT_CORE:
+                return f"the no-reflow core is {-(self.core_contrast or 0.0):+.2f} heart units darker than the scar round it"
             case Reason.NOT_REMOVED:
                 return f"the filter still finds {self.left_mm2:.0f} mm² of the scar that was removed"
             case Reason.UNLIKE_WALL:
@@ -189,6 +198,7 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> 
         verdict,
         spill_mm2=appearance.spill_mm2,
         seam=appearance.seam,
+        core_contrast=appearance.core_contrast,
         healed_brightness=appearance.healed_brightness,
         healed_grain=appearance.healed_grain,
     )
@@ -231,6 +241,7 @@ def _first_fault(verdict: Verdict, rules: Rules) -> Reason:
         Reason.IMPLAUSIBLE: outside(verdict.brightness, darkest, brightest),
         Reason.SPILLED: outside(verdict.spill_mm2, None, rules.spill_below_mm2),
         Reason.SEAM: outside(verdict.seam, None, rules.seam_below),
+        Reason.BRIGHT_CORE: rules.core_darker_by is not None and outside(verdict.core_contrast, None, -rules.core_darker_by),
         Reason.UNLIKE_WALL: outside(verdict.healed_brightness, *(rules.healed_brightness or (None, None)))
         or outside(verdict.healed_grain, *(rules.healed_grain or (None, None))),
     }

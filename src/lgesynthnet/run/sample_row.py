@@ -50,7 +50,7 @@ class SampleRow:
         masks_drawn_by: fingerprint of the network that drew the cavity and the wall of the host; None where a person did.
         edit: what was done to the slice.
         removed_mm2: area of the host's scar that was removed or painted anew.
-        left_mm2, healed_brightness, healed_grain: what the filter measured where scar was removed; see `quality.verdict.Verdict`.
+        core_contrast, left_mm2, healed_brightness, healed_grain: see `quality.verdict.Verdict`.
     """
 
     id: str
@@ -91,6 +91,7 @@ class SampleRow:
     view_source: ViewSource | None = None
     masks_drawn_by: str | None = None
     edit: Edit = Edit.ADD
+    core_contrast: float | None = None
     removed_mm2: float | None = None
     left_mm2: float | None = None
     healed_brightness: float | None = None
@@ -163,7 +164,9 @@ class SampleRow:
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _KINDS: dict[str, Any] = get_type_hints(SampleRow)
-ADDED = frozenset({"view_source", "masks_drawn_by", "edit", "removed_mm2", "left_mm2", "healed_brightness", "healed_grain"})
+ADDED = frozenset(
+    {"view_source", "masks_drawn_by", "edit", "core_contrast", "removed_mm2", "left_mm2", "healed_brightness", "healed_grain"}
+)
 COLUMNS = tuple(field.name for field in fields(SampleRow))
 
 

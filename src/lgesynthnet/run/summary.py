@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.prescription.strata import sort_strata, strata
 from lgesynthnet.run.folder import RunFolder
-from lgesynthnet.run.sample_row import KEPT, SampleRow
+from lgesynthnet.run.sample_row import KEPT, SURPLUS, SampleRow
+
+LEAST_PAINTED = 10  # with fewer, a share below half may be chance
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class RunSummary:
         for row in self.rows:
             if row.transmurality is None or row.intended_mm2 is None:
                 continue
-            groups = strata(row.transmurality, row.intended_mm2, row.shown_segments)
+            groups = (*strata(row.transmurality, row.intended_mm2, row.shown_segments), *_kinds(row))
             painted.update(groups)
             kept.update(groups if row.kept else ())
         return [(group, painted[group], kept[group]) for group in sort_strata(painted)]
@@ -81,6 +85,22 @@ class RunSummary:
     def max_change_outside(self) -> float | None:
         """Largest change outside any hidden region, in stored numbers; None where nothing was measured."""
         return max((row.max_change_outside for row in self.rows if row.max_change_outside is not None), default=None)
+
+
+def seldom_kept(rows: Iterable[SampleRow]) -> list[tuple[str, int, int]]:
+    """Kind of scar or edit, painted samples, kept samples: those kinds of which the filter keeps less than half."""
+    painted, kept = Counter[str](), Counter[str]()
+    for row in rows:
+        if row.file:
+            painted.update(_kinds(row))
+            kept.update(_kinds(row) if row.kept or row.reason == SURPLUS else ())
+    return [(kind, count, kept[kind]) for kind, count in sorted(painted.items()) if count >= LEAST_PAINTED and 2 * kept[kind] < count]
+
+
+def _kinds(row: SampleRow) -> tuple[str, ...]:
+    """The pattern of the scar, if there is one, and what was done."""
+    pattern = (f"pattern {row.prescription.pattern}",) if isinstance(row.prescription, ScarPrescription) else ()
+    return (*pattern, f"edit {row.edit}")
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:

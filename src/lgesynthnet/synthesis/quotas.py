@@ -15,16 +15,16 @@ from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt
 
 LOOK_AHEAD = 4  # attempts for each sample of the count, from which the share of each kind is estimated
 MOST_LOOK_AHEAD = 1_000_000  # more would take minutes and change no share by a percent
-Kind = tuple[int, str, int]
+Kind = tuple[str, int, str, int]
 
 
 def kind_of(attempt: Attempt) -> Kind:
-    """First AHA segment, band of transmural extent, number of segments: known before anything is painted. Else the edit alone."""
+    """Pattern, first AHA segment, band of transmural extent, number of segments: known before anything is painted. Else the edit alone."""
     prescription = attempt.wish
     if not isinstance(prescription, ScarPrescription):
-        return 0, attempt.edit.value, 0
+        return attempt.edit.value, 0, "", 0
     segments = sorted(prescription.at(attempt.entry.level))
-    return segments[0], band_name(prescription.transmurality, EXTENTS), len(segments)
+    return prescription.pattern.value, segments[0], band_name(prescription.transmurality, EXTENTS), len(segments)
 
 
 def quotas(draw: Callable[[int], Attempt], attempts: Iterable[int], count: int) -> dict[Kind, int]:

@@ -28,6 +28,7 @@ from lgesynthnet.run.ledger import Ledger
 from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.run.sample_row import KEPT, POOR_TWIN, SURPLUS, UNPAINTABLE, SampleRow
+from lgesynthnet.run.summary import seldom_kept
 from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt, edit_for
 from lgesynthnet.synthesis.judging import read_back
 from lgesynthnet.synthesis.planning import PlannedRun, plan_synthesis
@@ -50,6 +51,7 @@ class RunResult:
         attempted: attempts made, over all of these calls.
         reasons: how often each reason came up, the most frequent first.
         seconds: wall time of this call.
+        seldom_kept: kinds of scar and edits of which the filter kept less than half: kind, painted, kept.
         repaired: what was wrong with the samples of earlier calls that were painted again, one sentence each.
     """
 
@@ -60,6 +62,7 @@ class RunResult:
     reasons: dict[str, int]
     seconds: float
     repaired: tuple[str, ...] = ()
+    seldom_kept: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -129,7 +132,7 @@ def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None =
             ledger.close()
         for write_page in (write_report, write_card):
             _guarded(write_page, out)
-    return result
+    return replace(result, seldom_kept=tuple(seldom_kept(RunFolder.open(out).rows)))
 
 
 def _guarded(write_page: Callable[[Path], object], out: Path) -> None:
@@ -279,6 +282,7 @@ def _with_numbers(row: SampleRow, sample: SyntheticSample, verdict: Verdict, beg
         edit=sample.edit,
         removed_mm2=_rounded(float(sample.removed.sum() * sample.host.frame.pixel_mm2), 2) if sample.removed.any() else None,
         left_mm2=_rounded(verdict.left_mm2, 2),
+        core_contrast=_rounded(verdict.core_contrast),
         healed_brightness=_rounded(verdict.healed_brightness),
         healed_grain=_rounded(verdict.healed_grain),
         dice=_rounded(verdict.dice),
