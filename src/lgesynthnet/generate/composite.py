@@ -13,6 +13,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import blend_weights
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
+from lgesynthnet.generate.blood import beside, mixed
 from lgesynthnet.prescription.grammar.writing import write_caption
 from lgesynthnet.records import Image, Mask
 
@@ -24,15 +25,33 @@ def composite(host: Image, painted: Float[np.ndarray, "rows cols"], hidden: Mask
     above 0.
     """
     weight = blend_weights(hidden, spacing_mm)[hidden]
-    values = host[hidden].astype(np.float64) * (1 - weight) + painted[hidden] * weight
+    return _with(host, hidden, host[hidden].astype(np.float64) * (1 - weight) + painted[hidden] * weight)
+
+
+def _with(host: Image, where: Mask, values: Float[np.ndarray, " n"]) -> Image:
+    """The host with other numbers at some pixels, as its data type stores them."""
     if host.dtype.kind in "iu":
         limits = np.iinfo(host.dtype)
         # 0 is padding in stored integers, so a measured pixel must not become 0.
         lowest = 1 if host.min() >= 0 else limits.min
-        values = np.clip(np.rint(values), np.minimum(host[hidden], lowest), limits.max)
+        values = np.clip(np.rint(values), np.minimum(host[where], lowest), limits.max)
     result = host.copy()
-    result[hidden] = values.astype(host.dtype)
+    result[where] = values.astype(host.dtype)
     return result
+
+
+def with_mixed_blood(host: Host, touched: Mask, image: Image, hidden: Mask) -> tuple[Image, Mask]:
+    """An edited slice whose blood is the host's, mixed with the edited wall, and the mask of what may differ from the host.
+
+    What a network paints into the cavity is not used: it does not know how far the wall reaches into the blood of this host.
+
+    Args:
+        touched: (rows, cols) scar before or after the edit.
+    """
+    blood = beside(host, touched)
+    changed = hidden & ~host.frame.cavity
+    values = np.where(blood, mixed(host, touched, image.astype(np.float64)), image.astype(np.float64))
+    return _with(host.slice_.image, changed | blood, values[changed | blood]), np.asarray(changed | blood)
 
 
 def composite_roi(
@@ -78,9 +97,15 @@ class SampleOrigin:
     generator: str
     began: float = field(default_factory=time.perf_counter)
 
-    def sample(self, image: Image, hidden: Mask) -> SyntheticSample:
-        """The finished sample, with its labels and with the proof that nothing changed outside the hidden region."""
+    def sample(self, image: Image, hidden: Mask, *, mix_blood: bool = True) -> SyntheticSample:
+        """The finished sample, with its labels and with the proof that nothing changed outside the hidden region.
+
+        Args:
+            mix_blood: False leaves the cavity as it was rendered, as in the publications; for comparison.
+        """
         slice_, edit = self.host.slice_, self.edit
+        if mix_blood:
+            image, hidden = with_mixed_blood(self.host, edit.touched, image, hidden)
         return SyntheticSample(
             host=self.host,
             edit=edit.kind,

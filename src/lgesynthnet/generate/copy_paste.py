@@ -25,7 +25,7 @@ from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.rasterize import ScarMask
 from lgesynthnet.records import Label, Mask
 
-VERSION = 2  # part of the fingerprint; raise it when the rule changes
+VERSION = 3  # part of the fingerprint; raise it when the rule changes
 MIN_MM2 = 30.0  # a smaller scar is mostly partial volume
 WALL_MM = 10.0  # thickness that makes a step in depth comparable with a step along the arc
 TRANSMURALITY_SCALE = 0.25  # a difference this large counts as much as a factor of two in area

@@ -21,6 +21,7 @@ from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.devices import usable_device
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.base import Generator
+from lgesynthnet.generate.blood import VERSION as BLOOD_VERSION
 from lgesynthnet.generate.composite import SampleOrigin, composite_roi
 from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
@@ -95,6 +96,8 @@ class LGESynthNet(Generator):
         self._fingerprint = f"{fingerprint}/{self.sampling.fingerprint}"
         if self.sampling.grain:
             self._fingerprint += f"/grain-{VERSION}"
+        if self.sampling.keep_host:
+            self._fingerprint += f"/blood-{BLOOD_VERSION}"
         if self.templates:
             bank = hashlib.sha256(b"".join(t.patient.encode() + t.image.tobytes() + t.scar.tobytes() for t in self.templates))
             self._fingerprint += f"/templates-{bank.hexdigest()[:12]}"
@@ -150,7 +153,7 @@ class LGESynthNet(Generator):
             smooth = window.to_stored(roi.paste(reconstruction, rows, cols)).reshape(original.shape)
             noise = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
             image = composite_roi(original, repainted, roi, window, changed, noise)
-        return origin.sample(image, changed)
+        return origin.sample(image, changed, mix_blood=self.sampling.keep_host)
 
     def _template(self, host: Host, seed: int) -> Template:
         others = [template for template in self.templates if template.patient != host.slice_.patient]

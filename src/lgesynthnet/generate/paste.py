@@ -19,7 +19,7 @@ from lgesynthnet.generate.composite import SampleOrigin, composite
 from lgesynthnet.generate.grain import grain
 from lgesynthnet.records import Label
 
-VERSION = 3  # part of the fingerprint; raise it when the rule changes
+VERSION = 4  # part of the fingerprint; raise it when the rule changes
 ERASED_PIXELS = 3
 SMOOTHED_PIXELS = 3
 

@@ -16,6 +16,7 @@ from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.devices import usable_device
 from lgesynthnet.generate.base import Generator
+from lgesynthnet.generate.blood import VERSION as BLOOD_VERSION
 from lgesynthnet.generate.composite import SampleOrigin, composite_roi
 from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.model.spade import Spade, load_spade, noise_of, spade_part
@@ -38,7 +39,7 @@ class SpadePainter(Generator):
     def __init__(self, model: Spade, *, fingerprint: str, keep_host: bool = True, device: str = "cpu") -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.keep_host, self.device = keep_host, torch.device(device)
-        self._fingerprint = f"{fingerprint}/grain-{VERSION}" if keep_host else f"{fingerprint}/keep_host=False"
+        self._fingerprint = f"{fingerprint}/grain-{VERSION}/blood-{BLOOD_VERSION}" if keep_host else f"{fingerprint}/keep_host=False"
 
     @classmethod
     def from_pretrained(
@@ -75,7 +76,7 @@ class SpadePainter(Generator):
             smooth = ndimage.gaussian_filter(host.slice_.image.astype(np.float64), SMOOTHED_PIXELS)
             noise = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
             image = composite_roi(host.slice_.image, rendered, roi, window, hidden, noise)
-        return origin.sample(image, hidden)
+        return origin.sample(image, hidden, mix_blood=self.keep_host)
 
     @torch.no_grad()
     def _rendered(self, conditioning: Condition, seed: int) -> Float[np.ndarray, "128 128"]:
