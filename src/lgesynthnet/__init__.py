@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from lgesynthnet.generate.inpainter import LGESynthNet
     from lgesynthnet.hosts.pool import find_hosts
     from lgesynthnet.phantom.cohort import simulate_patients
+    from lgesynthnet.prescription.fitted_prior import FittedPrior
     from lgesynthnet.prescription.grammar.language import prescribe
     from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
+    from lgesynthnet.prior.fitting import fit_prior
+    from lgesynthnet.prior.request import PriorRequest
     from lgesynthnet.quality.verdict import Verdict
     from lgesynthnet.run.folder import RunFolder
     from lgesynthnet.run.request import SynthesisRequest
@@ -50,12 +53,14 @@ __all__ = [
     "DownstreamSegmenter",
     "EvaluationRequest",
     "ExportRequest",
+    "FittedPrior",
     "Host",
     "LGESynthNet",
     "LGESynthNetError",
     "NnunetRequest",
     "OriginChannel",
     "Prior",
+    "PriorRequest",
     "RunFolder",
     "ScarPrescription",
     "SegmentRequest",
@@ -71,6 +76,7 @@ __all__ = [
     "export_nifti",
     "export_nnunet",
     "find_hosts",
+    "fit_prior",
     "judge",
     "load_filter",
     "open_cohort",
@@ -91,12 +97,14 @@ _MODULE_OF = {
     "DownstreamSegmenter": "segmenter.downstream",
     "EvaluationRequest": "evaluate.request",
     "ExportRequest": "export.request",
+    "FittedPrior": "prescription.fitted_prior",
     "Host": "conditioning.sample",
     "LGESynthNet": "generate.inpainter",
     "LGESynthNetError": "errors",
     "NnunetRequest": "export.request",
     "OriginChannel": "train.origin",
     "Prior": "terms",
+    "PriorRequest": "prior.request",
     "RunFolder": "run.folder",
     "ScarPrescription": "prescription.scar",
     "SegmentRequest": "segment.request",
@@ -111,6 +119,7 @@ _MODULE_OF = {
     "export_nifti": "export.run",
     "export_nnunet": "export.run",
     "find_hosts": "hosts.pool",
+    "fit_prior": "prior.fitting",
     "judge": "synthesis.judging",
     "load_filter": "synthesis.painters",
     "open_cohort": "data.cohort",

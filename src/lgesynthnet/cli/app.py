@@ -10,7 +10,20 @@ from typing import Annotated, TextIO
 import typer
 
 from lgesynthnet import __version__
-from lgesynthnet.cli import benchmark, console, evaluate, export, failures, improve, inspect, prescribe, segment, signals, synthesize, train
+from lgesynthnet.cli import (
+    benchmark,
+    console,
+    evaluate,
+    export,
+    failures,
+    improve,
+    inspect,
+    prescribe,
+    segment,
+    signals,
+    synthesize,
+    train,
+)
 from lgesynthnet.cli.arguments import strict
 from lgesynthnet.errors import Notice
 
@@ -37,6 +50,7 @@ app.command("improve")(improve.improve)
 app.command("split")(inspect.split)
 app.command("phantom")(inspect.phantom)
 app.command("info")(inspect.info)
+app.add_typer(prescribe.prior_app, name="prior")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(export.app, name="export")
 app.add_typer(train.app, name="train")

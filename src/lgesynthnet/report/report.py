@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from lgesynthnet.files.writing import write_bytes
+from lgesynthnet.prescription.fitted_prior import name_of
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import HOST, Panel, sample_panels
@@ -123,7 +124,8 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
     """The settings of the run from its plan, as (name, value)."""
     plan = summary.run.plan
     request = plan.request
-    values = {PromptSource.TEXT: request.text, PromptSource.PRESCRIPTIONS: len(plan.prescriptions), PromptSource.PRIOR: request.prior}
+    prior = None if plan.prior is None else name_of(plan.prior)
+    values = {PromptSource.TEXT: request.text, PromptSource.PRESCRIPTIONS: len(plan.prescriptions), PromptSource.PRIOR: prior}
     sources = ", ".join(f"{source} ({count})" for source, count in summary.orientation_sources) or "not recorded"
     chosen = sorted(summary.pseudonyms[patient] for patient in plan.patients or () if patient in summary.pseudonyms)
     patients = f"part {request.part} of the splits" if request.splits else "all" if plan.patients is None else ", ".join(chosen)

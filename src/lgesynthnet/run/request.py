@@ -11,7 +11,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.options import option
-from lgesynthnet.terms import DICE_ABOVE, LEAST_ORIENTATION_CONFIDENCE, Prior, PromptSource
+from lgesynthnet.terms import DICE_ABOVE, LEAST_ORIENTATION_CONFIDENCE, Prior, PromptSource, prior_choice
 
 WHAT = "What to paint (give exactly one)"
 WHERE = "Which slices to paint into"
@@ -72,7 +72,11 @@ class SynthesisRequest:
         None, help='A sentence in the wording of reports: "Transmural enhancement in the posteroseptal wall".', panel=WHAT
     )
     prescriptions: Path | None = option(None, help="JSON lines that `lgesynthnet prescribe` wrote; they are painted in turn.", panel=WHAT)
-    prior: Prior | None = option(None, help="Draw prescriptions from this population.", panel=WHAT)
+    prior: Prior | Path | None = option(
+        None,
+        help="Draw prescriptions from this population: ischaemic, non-ischaemic, uniform, or a file of `lgesynthnet prior fit`.",
+        panel=WHAT,
+    )
     seed: int = option(0, help="Random seed. The same seed gives bit-identical output on one kind of processor.", bounds=(0, None))
     hosts_with_scar: bool = option(
         False, help="Also paint into slices that hold scar already; that scar stays.", flags=("--hosts-with-scar",), panel=WHERE
@@ -120,9 +124,7 @@ class SynthesisRequest:
     def __post_init__(self) -> None:
         Shard.parse(self.shard)
         if self.prior is not None:
-            if self.prior not in list(Prior):
-                raise RunError(f"--prior {self.prior}: must be one of {', '.join(Prior)}")
-            object.__setattr__(self, "prior", Prior(self.prior))
+            object.__setattr__(self, "prior", prior_choice(self.prior))
         given = [f"--{source.value}" for source, value in self._sources().items() if value is not None]
         if len(given) != 1:
             raise RunError(f"give exactly one of --text, --prescriptions or --prior ({' and '.join(given) or 'none'} was given)")
@@ -170,5 +172,6 @@ class SynthesisRequest:
             else self.model,
             filter=self.filter.absolute() if self.filter and shipped_or_path(self.filter) == self.filter else self.filter,
             prescriptions=self.prescriptions.absolute() if self.prescriptions else None,
+            prior=self.prior.absolute() if isinstance(self.prior, Path) else self.prior,
             splits=self.splits.absolute() if self.splits else None,
         )

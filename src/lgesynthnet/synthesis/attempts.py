@@ -28,9 +28,9 @@ def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> A
     """Draw attempt `k`. The user's prescriptions are taken in turn, each for a host of a level that it names; a prior follows the host."""
     request = plan.request
     rng = np.random.default_rng(np.random.SeedSequence(request.seed, spawn_key=(k,)))
-    if request.prior is not None:
+    if plan.prior is not None:
         entry = entries[int(rng.integers(len(entries)))]
-        prescription = draw_prescription(request.prior, entry.level, rng)
+        prescription = draw_prescription(plan.prior, entry.level, rng)
     else:
         requested = plan.prescriptions[k % len(plan.prescriptions)]
         prescription = ScarPrescription.from_json(requested.prescription)
