@@ -177,7 +177,10 @@ class TestCommand:
         names = sorted(folder.name.removeprefix("Case_") for folder in patients.iterdir() if folder.is_dir())
         (tmp_path / "splits.json").write_text(json.dumps({"train": names[:4], "test": names[4:]}))
         source = CohortSource(root=patients)
-        part = fit_prior(PriorRequest(hosts=source, splits=tmp_path / "splits.json"))
+        steps = []
+        request = PriorRequest(hosts=source, splits=tmp_path / "splits.json")
+        part = fit_prior(request, on_case=lambda done, total: steps.append((done, total)))
+        assert steps == [(done, 8) for done in (*range(1, 9), 8)]  # four patients are read, then measured
         assert part == fit_prior(PriorRequest(hosts=replace(source, patients=tuple(names[:4]))))
         assert part.patients == 4
         assert part != FittedPrior.read(patients.parent / "prior.json")

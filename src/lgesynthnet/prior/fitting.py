@@ -47,7 +47,7 @@ def fit_prior(request: PriorRequest, *, on_case: OnCase | None = None) -> Fitted
     >>> prior.write(Path("prior.json"))
 
     Args:
-        on_case: gets (done, total) after each case was read.
+        on_case: gets (done, total) after each case was read, and again after it was measured; the total counts both.
     Raises:
         InputError: a file cannot be read, a network drew the labels, or fewer than 5 slices or 3 patients have scar.
         ModelError: there is no such model.
@@ -62,8 +62,15 @@ def fit_prior(request: PriorRequest, *, on_case: OnCase | None = None) -> Fitted
     cohort = replace(request.hosts, patients=named).open()
     if cohort.masks_drawn_by is not None:
         raise InputError(f"{cohort.root}: its labels were drawn by {cohort.masks_drawn_by} and are no ground truth; give labels by people")
-    pool = find_hosts(cohort, with_scar=True, least_confidence=request.least_orientation_confidence, on_case=on_case)
-    scars = scars_of(pool)
+    cases, report = len(cohort.cases), on_case or (lambda done, total: None)
+    pool = find_hosts(
+        cohort,
+        with_scar=True,
+        least_confidence=request.least_orientation_confidence,
+        on_case=lambda done, _: report(done, 2 * cases),
+    )
+    scars = scars_of(pool, on_case=lambda done, _: report(cases + done, 2 * cases))
+    report(2 * cases, 2 * cases)  # cases without a usable slice are not measured
     if not _is_enough(scars):
         raise InputError(
             f"{cohort.root}: {len(scars)} usable slices of {_patients(scars)} patients have scar, and a prior needs at least "
@@ -72,14 +79,21 @@ def fit_prior(request: PriorRequest, *, on_case: OnCase | None = None) -> Fitted
     return prior_of(scars, levels)
 
 
-def scars_of(pool: HostPool) -> list[RealScar]:
-    """The scars of all hosts, patient by patient."""
+def scars_of(pool: HostPool, *, on_case: OnCase | None = None) -> list[RealScar]:
+    """The scars of all hosts, patient by patient.
+
+    Args:
+        on_case: gets (done, total) after each patient.
+    """
     scars: list[RealScar] = []
-    for patient in sorted({entry.patient for entry in pool.entries}):
+    patients = sorted({entry.patient for entry in pool.entries})
+    for done, patient in enumerate(patients, start=1):
         entries = [entry for entry in pool.entries if entry.patient == patient]
         stack = pool.cohort.read(entries[0].case)
         free = {slice_.index for slice_ in stack if slice_.wall.any() and not slice_.scar.any()}
         scars += measure_real_scars((pool.fetch(entry) for entry in entries if entry.index not in free), free)
+        if on_case is not None:
+            on_case(done, len(patients))
     return scars
 
 
