@@ -10,20 +10,7 @@ from typing import Annotated, TextIO
 import typer
 
 from lgesynthnet import __version__
-from lgesynthnet.cli import (
-    benchmark,
-    console,
-    evaluate,
-    export,
-    failures,
-    improve,
-    inspect,
-    prescribe,
-    segment,
-    signals,
-    synthesize,
-    train,
-)
+from lgesynthnet.cli import benchmark, console, evaluate, export, failures, improve, inspect, prescribe, segment, signals, synthesize, train
 from lgesynthnet.cli.arguments import strict
 from lgesynthnet.errors import Notice
 
