@@ -1,4 +1,4 @@
-"""Writes the tables and the figure of the pages on utility out of the CSV files beside the evidence page. No number is typed by hand.
+"""Writes the tables and the figure of the evidence pages out of the CSV files beside them. No number is typed by hand.
 
     python scripts/utility_tables.py            # writes
     python scripts/utility_tables.py --check    # only says whether a page or the figure differs
@@ -28,7 +28,7 @@ from lgesynthnet.terms import Arm, RealSlices
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs/evidence"
-PAGES = (EVIDENCE / "utility.md", ROOT / "docs/start/when-does-it-help.md", ROOT / "README.md")
+PAGES = (EVIDENCE / "utility.md", EVIDENCE / "prior.md", ROOT / "docs/start/when-does-it-help.md", ROOT / "README.md")
 FIGURE, FIGURE_OF = ROOT / "docs/pictures/when-it-helps.svg", EVIDENCE / "utility/crop.csv"
 VARIANTS = {
     "real": "real slices, random weights",
@@ -42,6 +42,15 @@ VARIANTS = {
     "long-all-marked": "recipe, 0.003, every painted slice marked, 2,500 steps of 16",
     "uniform": "recipe, 0.003, real slices drawn evenly",
     "uniform-all-marked": "recipe, 0.003, every painted slice marked, real slices drawn evenly",
+}
+SCAR_MEASURES = {
+    "area_mm2": "area, mm²",
+    "area_px": "area, pixels",
+    "share_of_wall": "share of the slice's wall",
+    "transmurality": "transmural extent",
+    "segments": "AHA segments",
+    "has_no_reflow": "slices with no-reflow",
+    "brightness": "brightness, heart units",
 }
 CURVES = {Arm.REAL: "#1c1917", Arm.PHANTOM_FIRST: "#78716c", Arm.PAINTED: "#d97706", Arm.RECIPE: "#b91c1c"}
 TABLE = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -162,6 +171,28 @@ def pixels(rows: list[Row]) -> str:
     return markdown_table(head, lines)
 
 
+def scars_drawn(rows: list[Row]) -> str:
+    """Scars that two priors draw beside real ones: quantiles, and Kolmogorov-Smirnov and Wasserstein distances."""
+    head = ["checked on", "drawn into slices", "measure", "real", "ischaemic prior", "learnt prior", "K-S distance", "Wasserstein distance"]
+    real = {(row["checked"], row["measure"]): row for row in rows if row["masks"] == "real"}
+    lines = []
+    for key in dict.fromkeys((row["checked"], row["frames"]) for row in rows):
+        about = f"{key[0]}: {next(row['patients'] for row in rows if row['checked'] == key[0])} patients"
+        drawn = {(row["masks"], row["measure"]): row for row in rows if (row["checked"], row["frames"]) == key}
+        for measure, label in SCAR_MEASURES.items():
+            both = [drawn["ischaemic", measure], drawn["fitted", measure]]
+            cells = [_quantiles(row) for row in (real[key[0], measure], *both)]
+            lines.append([about, key[1], label, *cells, *(" → ".join(row[name] for row in both) for name in ("ks", "wasserstein"))])
+    return markdown_table(head, lines)
+
+
+def _quantiles(row: Row) -> str:
+    """The 5th, 25th, 50th and 75th percentile; of a share, the share itself."""
+    if row["measure"] == "has_no_reflow":
+        return f"{float(row['median']):.2f}"
+    return " / ".join(f"{float(row[name]):.3g}" for name in ("q05", "q25", "median", "q75"))
+
+
 def _find(rows: list[Row], count: int, arm: Arm, metric: str, reference: str = "") -> Row | None:
     wanted = (str(count), arm.value, metric, reference)
     of_readers = (row for row in rows if row["real_slices"] == RealSlices.AS_LABELLED)
@@ -199,6 +230,7 @@ TABLES: dict[str, Callable[[list[Row]], str]] = {
     "recipes": recipes,
     "pixels": pixels,
     "labels": labels,
+    "scars-drawn": scars_drawn,
 }
 
 

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from lgesynthnet.hosts.pool import find_hosts
     from lgesynthnet.phantom.cohort import simulate_patients
     from lgesynthnet.prescription.edits import NoEnhancement, OwnScar
+    from lgesynthnet.prescription.fitted_prior import FittedPrior
     from lgesynthnet.prescription.grammar.language import prescribe
     from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
+    from lgesynthnet.prior.fitting import fit_prior
+    from lgesynthnet.prior.request import PriorRequest
     from lgesynthnet.quality.verdict import Verdict
     from lgesynthnet.run.folder import RunFolder
     from lgesynthnet.run.request import SynthesisRequest
@@ -52,6 +55,7 @@ __all__ = [
     "Edit",
     "EvaluationRequest",
     "ExportRequest",
+    "FittedPrior",
     "Host",
     "LGESynthNet",
     "LGESynthNetError",
@@ -60,6 +64,7 @@ __all__ = [
     "OriginChannel",
     "OwnScar",
     "Prior",
+    "PriorRequest",
     "RunFolder",
     "ScarPrescription",
     "SegmentRequest",
@@ -75,6 +80,7 @@ __all__ = [
     "export_nifti",
     "export_nnunet",
     "find_hosts",
+    "fit_prior",
     "judge",
     "load_filter",
     "open_cohort",
@@ -96,6 +102,7 @@ _MODULE_OF = {
     "Edit": "terms",
     "EvaluationRequest": "evaluate.request",
     "ExportRequest": "export.request",
+    "FittedPrior": "prescription.fitted_prior",
     "Host": "conditioning.sample",
     "LGESynthNet": "generate.inpainter",
     "LGESynthNetError": "errors",
@@ -104,6 +111,7 @@ _MODULE_OF = {
     "OriginChannel": "train.origin",
     "OwnScar": "prescription.edits",
     "Prior": "terms",
+    "PriorRequest": "prior.request",
     "RunFolder": "run.folder",
     "ScarPrescription": "prescription.scar",
     "SegmentRequest": "segment.request",
@@ -118,6 +126,7 @@ _MODULE_OF = {
     "export_nifti": "export.run",
     "export_nnunet": "export.run",
     "find_hosts": "hosts.pool",
+    "fit_prior": "prior.fitting",
     "judge": "synthesis.judging",
     "load_filter": "synthesis.painters",
     "open_cohort": "data.cohort",

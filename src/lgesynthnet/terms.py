@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
+
+from lgesynthnet.errors import RunError
 
 DICE_ABOVE = 0.6  # the published filter keeps a sample when its Dice is above this
 # In the parts train and val of EMIDEC, 5 % of the slices lie below. With every heart turned by quarters, 18 of the 19 marked slices below
@@ -131,11 +134,26 @@ class Edit(StrEnum):
 
 
 class Prior(StrEnum):
-    """The populations on offer."""
+    """The built-in populations."""
 
     ISCHAEMIC = "ischaemic"
     NON_ISCHAEMIC = "non-ischaemic"
     UNIFORM = "uniform"
+
+
+def prior_choice(value: str | Path, option: str = "--prior") -> Prior | Path:
+    """The prior that a user names: a built-in one, or a file that `lgesynthnet prior fit` wrote. The file is not read here.
+
+    Raises:
+        RunError: it is neither.
+    """
+    text = str(value)
+    if text in list(Prior):
+        return Prior(text)
+    if not text.lower().endswith(".json"):
+        known = ", ".join(Prior)
+        raise RunError(f"{option} {text[:80]}: must be one of {known}, or a file NAME.json that `lgesynthnet prior fit` wrote")
+    return Path(text)
 
 
 class Flip(StrEnum):

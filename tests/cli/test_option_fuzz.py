@@ -19,6 +19,7 @@ COMMANDS = {
     "prescribe ": ("--prior", "uniform"),
     "synthesize": ("--hosts", "HOSTS", "--model", "paste", "--prior", "ischaemic", "--count", "2", "--out", "new", "--dry-run"),
     "synthesize ": ("--hosts", "HOSTS", "--model", "paste", "--prescriptions", "p.jsonl", "--count", "2", "--out", "FILE/x"),
+    "prior fit": ("HOSTS", "--out", "FILE/x.json"),
     "verify": ("HOSTS",),
     "split": ("HOSTS", "--out", "FILE/x"),
     "phantom": ("FILE/x",),

@@ -13,7 +13,7 @@ from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
 from lgesynthnet.errors import InputError
-from lgesynthnet.terms import Arm, Baseline, Method, Prior, Question, RecipeName
+from lgesynthnet.terms import Arm, Baseline, Method, Prior, Question, RecipeName, prior_choice
 
 if TYPE_CHECKING:
     from lgesynthnet.benchmark.trained_methods import TrainedMethods
@@ -132,7 +132,13 @@ def utility(
         RecipeName, typer.Option(help="Size and steps of the segmenters: cpu, or tiny for tests.")
     ] = RecipeName.CPU,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps of every segmenter.", show_default="those of the recipe")] = None,
-    prior: Annotated[Prior, typer.Option(help="Distribution of the painted scars.")] = Prior.ISCHAEMIC,
+    prior: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Distribution of the painted scars: ischaemic, non-ischaemic, uniform, or a file of `lgesynthnet prior fit`.",
+        ),
+    ] = Prior.ISCHAEMIC.value,
     workers: Annotated[int, typer.Option(min=1, help="Number of parallel processes. Each uses one core.")] = 1,
     ray: Annotated[
         str | None,
@@ -159,9 +165,12 @@ def utility(
     from lgesynthnet.benchmark.utility.pools import SamplePools
     from lgesynthnet.benchmark.utility.settings import FLOOR, ExperimentSettings
     from lgesynthnet.benchmark.utility.setup import UtilityExperiment
+    from lgesynthnet.prescription.fitted_prior import name_of
+    from lgesynthnet.prior.choosing import open_prior
 
+    chosen = prior_choice(prior)
     trained = _trained_methods(request, work or out / "work")
-    pools = SamplePools(methods=trained, out=out, prior=prior, seed=request.seed)
+    pools = SamplePools(methods=trained, out=out, prior=chosen, seed=request.seed)
     for baseline in baselines or [Baseline.CROP]:
         settings = ExperimentSettings(
             arms=tuple(arms or FLOOR),
@@ -177,7 +186,7 @@ def utility(
             steps=steps,
             folds=folds,
             cross_validate=cross_validate,
-            prior=prior,
+            prior=name_of(open_prior(chosen)),
             seed=request.seed,
         )
         _run_utility(

@@ -1,27 +1,46 @@
-"""`lgesynthnet prescribe`: from a sentence or a population to prescriptions, without data and without torch."""
+"""`lgesynthnet prescribe`: from a sentence or a population to prescriptions. `lgesynthnet prior fit`: from patients to a population."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lgesynthnet.cli import console
+from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.options import Seed
-from lgesynthnet.terms import Prior
+from lgesynthnet.cli.signature import takes
+from lgesynthnet.prior.request import PriorRequest
+from lgesynthnet.terms import Prior, prior_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lgesynthnet.prescription.fitted_prior import FittedPrior
     from lgesynthnet.prescription.scar import ScarPrescription
     from lgesynthnet.records import Level
+
+prior_app = typer.Typer(no_args_is_help=True, help="Learn from labelled patients which scars to paint.")
+FEW_PATIENTS = 10
+POOLED = {
+    "positions": "slices at the border of an infarct together with those inside",
+    "levels": "all levels together",
+    "everything": "all slices together",
+}
 
 
 def prescribe(
     text: Annotated[
         str | None, typer.Option(help='A sentence in the wording of reports: "Transmural enhancement in the posteroseptal wall".')
     ] = None,
-    prior: Annotated[Prior | None, typer.Option(help="Draw prescriptions from this population.")] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Draw prescriptions from this population: ischaemic, non-ischaemic, uniform, or a file of `lgesynthnet prior fit`.",
+        ),
+    ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of prescriptions to draw from the prior.")] = 1,
     level: Annotated[
         str | None, typer.Option(help="Level of the slice: basal, mid or apical. Without it, a level is drawn for each prescription.")
@@ -41,7 +60,7 @@ def prescribe(
     if (text is None) == (prior is None):
         raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
     where = _level(level)
-    for prescription in _parsed(text) if text is not None else _drawn(prior or Prior.ISCHAEMIC, count, level, seed):
+    for prescription in _parsed(text) if text is not None else _drawn(_loaded(prior or Prior.ISCHAEMIC), count, level, seed):
         console.result(prescription.to_json())
         if text is not None:
             console.note(f"sentence: {write_sentence(prescription)}")
@@ -57,7 +76,13 @@ def _parsed(text: str) -> list[ScarPrescription]:
     return [prescribe_text(text)]
 
 
-def _drawn(prior: Prior, count: int, level: str | None, seed: int) -> Iterator[ScarPrescription]:
+def _loaded(prior: str) -> Prior | FittedPrior:
+    from lgesynthnet.prior.choosing import open_prior
+
+    return open_prior(prior_choice(prior))
+
+
+def _drawn(prior: Prior | FittedPrior, count: int, level: str | None, seed: int) -> Iterator[ScarPrescription]:
     import numpy as np
 
     from lgesynthnet.prescription.priors import draw_prescription
@@ -100,3 +125,49 @@ def explained(prescription: ScarPrescription) -> list[str]:
         f"  brightness      percentile {prescription.intensity_percentile:g} among the scars of training",
         f"  seed            {prescription.seed} draws the border",
     ]
+
+
+@prior_app.callback()
+def group() -> None:
+    """Learn from labelled patients which scars to paint."""
+
+
+@prior_app.command()
+@takes(PriorRequest)
+def fit(
+    request: PriorRequest,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, NAME.json. `--prior` reads it.")],
+) -> None:
+    """Learn from labelled patients where their scars lie, and how wide, deep, bright and ragged they are.
+
+    The file is a table of shares and quantiles. It names no patient, and each number is that of 5 slices of 3 patients or more.
+
+    Example: lgesynthnet prior fit emidec --splits splits.json --out prior.json
+    """
+    from lgesynthnet.prior.fitting import fit_prior
+
+    prior_choice(out, "--out")
+    with interruptible("nothing was written"), console.bar("measuring scars") as advance:
+        prior = fit_prior(request, on_case=advance)
+    prior.write(out)
+    console.result(f"{out}: {prior.describe()}")
+    for note in _notes(prior):
+        console.note(note)
+    if request.splits is None:
+        console.note("no --splits: every patient was learnt from, so no patient is left on whom samples of this prior can be tested")
+
+
+def _notes(prior: FittedPrior) -> list[str]:
+    notes = [
+        f"{level}: few scarred slices, so widths, extents and brightness are those of {POOLED[table.inside.pooled]}"
+        for level, table in prior.levels.items()
+        if table.inside.pooled != "nothing"
+    ]
+    if not prior.no_reflow_share:
+        notes.append("no-reflow is in too few slices to be learnt, so hardly any is drawn")
+    if prior.patients < FEW_PATIENTS:
+        notes.append(
+            f"{prior.patients} patients with scar are few: the {prior.further} prior, as one further patient, "
+            f"draws {100 * prior.further_share:.0f} % of the scars"
+        )
+    return notes

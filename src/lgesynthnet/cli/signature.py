@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lgesynthnet.options import Leaf, build, leaves
+from lgesynthnet.terms import Prior, prior_choice
 
 
 def takes(request: type, name: str = "request") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -56,6 +58,8 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
     flags = () if positional else leaf.flags
     default = inspect.Parameter.empty if leaf.default is MISSING else leaf.default
     kind = leaf.type
+    if _is_prior(leaf):
+        kind, settings["metavar"] = str, "NAME|FILE"
     if _is_repeated(leaf):  # typer spells an option that may be given more than once as a list
         kind, default = list[str], []
     return inspect.Parameter(
@@ -64,7 +68,14 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
 
 
 def _value(leaf: Leaf, value: Any) -> Any:
+    if _is_prior(leaf):
+        return None if value is None else prior_choice(value, leaf.flags[0])
     return (tuple(value) or None) if _is_repeated(leaf) else value
+
+
+def _is_prior(leaf: Leaf) -> bool:
+    """Whether the option names a prior: a built-in one, or a file."""
+    return bool(leaf.type in (Prior | Path, Prior | Path | None))
 
 
 def _is_repeated(leaf: Leaf) -> bool:

@@ -29,6 +29,7 @@ from lgesynthnet.improve.prescribing import PLAIN_SHARE
 from lgesynthnet.improve.results import LoopResult, RoundResult
 from lgesynthnet.improve.setup import Improvement, scarred_patients
 from lgesynthnet.improve.tables import CellRow, cell_rows
+from lgesynthnet.prescription.fitted_prior import name_of
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import Panel, sample_panels
@@ -210,9 +211,9 @@ def _method(improvement: Improvement) -> list[str]:
         "validation and test were not opened.",
         f"A lesion is missed where less than {100 * FOUND_FROM:.0f} % of its area is called scar, at the operating point where at most "
         f"{100 * RATES[0]:.0f} % of the held-out slices without scar hold false scar.",
-        f"{100 * PLAIN_SHARE:.0f} % of the prescriptions are drawn as the population ({request.prior}) has them. The others are drawn in "
-        "proportion to the misses: for the hosts of a fold, to the misses in the patients of that fold alone. Falsely called cells are not "
-        "asked for: a scar painted there would teach the segmenter to call more of them.",
+        f"{100 * PLAIN_SHARE:.0f} % of the prescriptions are drawn as the population ({name_of(improvement.prior)}) has them. "
+        "The others are drawn in proportion to the misses: for the hosts of a fold, to the misses in the patients of that fold alone. "
+        "Falsely called cells are not asked for: a scar painted there would teach the segmenter to call more of them.",
         f"A sample is kept where it is valid and hard. Valid: the filter, which is shown the wall, confirms the scar. Hard: the segmenter "
         f"of the fold that holds out the host's patient finds it with a Dice below {request.hard_below:g}, or not at all.",
         "A sample never trains a segmenter that is scored on its host's patient.",

@@ -64,7 +64,7 @@ def paint_round(improvement: Improvement, plan: RoundPlan, folds: int, on_attemp
         pool = _hosts(improvement)
         groups = host_groups(improvement, plan.before, pool, folds)
         rng = np.random.default_rng([request.seed, plan.number, 7])
-        lines = prescription_lines(groups, request.prior, min(ATTEMPTS_PER_SAMPLE * request.count, MOST_PRESCRIPTIONS), rng)
+        lines = prescription_lines(groups, improvement.prior, min(ATTEMPTS_PER_SAMPLE * request.count, MOST_PRESCRIPTIONS), rng)
         path = improvement.out / "prescriptions" / f"{name}.jsonl"
         write_bytes(path, lines.encode())
         segmenters = [fold_segmenter(improvement, plan.before, fold, plan.least_area_mm2) for fold in range(folds)]

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lgesynthnet.improve.cells import Axis, ScarTraits, memberships, traits_of_prescription
+from lgesynthnet.prescription.fitted_prior import FittedPrior
 from lgesynthnet.prescription.priors import arc_inside, draw_prescription
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import Level
@@ -42,7 +43,7 @@ class HostGroup:
         return sum(self.levels.values())
 
 
-def prescription_lines(groups: Sequence[HostGroup], prior: Prior, count: int, rng: np.random.Generator) -> str:
+def prescription_lines(groups: Sequence[HostGroup], prior: Prior | FittedPrior, count: int, rng: np.random.Generator) -> str:
     """Prescriptions as JSON lines, each for the patients of one group.
 
     What is painted into the hosts of a fold follows the misses in that fold alone. So whatever a segmenter trains on, it follows from no
@@ -63,7 +64,7 @@ def prescription_lines(groups: Sequence[HostGroup], prior: Prior, count: int, rn
 class TargetedDrawer:
     """Draws prescriptions for the hosts of one fold."""
 
-    def __init__(self, group: HostGroup, prior: Prior, rng: np.random.Generator) -> None:
+    def __init__(self, group: HostGroup, prior: Prior | FittedPrior, rng: np.random.Generator) -> None:
         self.prior = prior
         self._levels, sizes = list(group.levels), np.array(list(group.levels.values()), float)
         self._level_share = sizes / sizes.sum()

@@ -8,7 +8,7 @@ from pathlib import Path
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.options import option
-from lgesynthnet.terms import DownstreamRecipeName, Prior, WallFrom
+from lgesynthnet.terms import DownstreamRecipeName, Prior, WallFrom, prior_choice
 from lgesynthnet.train.options import RANDOM_WEIGHTS, first_weights_of
 
 PAINTING, TRAINING = "What to paint, and which samples to keep", "How to train"
@@ -39,8 +39,11 @@ class ImproveRequest:
         help='The generator with its filter: "phantom" (shipped), a model folder, or "paste". It may have met none of the patients.',
         panel=PAINTING,
     )
-    prior: Prior = option(
-        Prior.ISCHAEMIC, help="Population from which the scars are drawn; what is missed changes its shares.", panel=PAINTING
+    prior: Prior | Path = option(
+        Prior.ISCHAEMIC,
+        help="Population from which the scars are drawn (ischaemic, non-ischaemic, uniform, or a file of `lgesynthnet prior fit`); "
+        "what is missed changes its shares.",
+        panel=PAINTING,
     )
     hard_below: float = option(
         0.5,
@@ -89,7 +92,7 @@ class ImproveRequest:
         for message in filter(None, wrong):
             raise RunError(message)
         object.__setattr__(self, "wall_from", WallFrom(self.wall_from))
-        object.__setattr__(self, "prior", Prior(self.prior))
+        object.__setattr__(self, "prior", prior_choice(self.prior))
         object.__setattr__(self, "recipe", DownstreamRecipeName(self.recipe))
 
     @property

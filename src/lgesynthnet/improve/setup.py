@@ -16,12 +16,15 @@ from lgesynthnet.files.owned import require_outside
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.improve.misses import Levels
 from lgesynthnet.improve.request import ImproveRequest
-from lgesynthnet.model.settings import Conditioning
-from lgesynthnet.model_store import exists, part_folder, patients_behind, read_settings, shipped_or_path
+from lgesynthnet.model.settings import scar_levels
+from lgesynthnet.model_store import exists, part_folder, patients_behind, shipped_or_path
+from lgesynthnet.prescription.fitted_prior import FittedPrior, name_of
+from lgesynthnet.prior.choosing import open_prior
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import HOSTS_CACHE
 from lgesynthnet.segmenter.downstream import first_weights_part
 from lgesynthnet.synthesis.painters import BASELINE, model_folder
+from lgesynthnet.terms import Prior
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, slice_dataset
 from lgesynthnet.train.options import RANDOM_WEIGHTS
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining
@@ -66,18 +69,20 @@ class Improvement:
     Attributes:
         out: the folder that it writes into.
         patients: names of the patients of the part `train`.
+        prior: the population from which the scars are drawn.
     """
 
     request: ImproveRequest
     out: Path
     patients: tuple[str, ...]
+    prior: Prior | FittedPrior
 
     @classmethod
     def of(cls, request: ImproveRequest, out: Path) -> Improvement:
         """Check everything that can be checked before a voxel is read.
 
         Raises:
-            InputError: the splits have no part `train`, or a patient of it is not in the folder.
+            InputError: the splits have no part `train`, a patient of it is not in the folder, or the file of the prior cannot be used.
             ModelError: there is no such model, or there are no first weights of this kind.
             RunError: a model has met one of the patients, or `out` lies in a folder that is only read.
         """
@@ -85,7 +90,8 @@ class Improvement:
         splits = read_splits(request.splits)
         if not splits.get(TRAIN):
             raise InputError(f'{request.splits}: has no patients in "{TRAIN}" (it has {", ".join(splits) or "no parts"}); add the part')
-        made = cls(request=request, out=out, patients=tuple(sorted(splits[TRAIN])))
+        prior = open_prior(request.prior, None if request.model == BASELINE else request.model)
+        made = cls(request=request, out=out, patients=tuple(sorted(splits[TRAIN])), prior=prior)
         cohort = made.cohort()
         if absent := sorted(set(made.patients) - {case.patient for case in cohort.cases}):
             raise InputError(
@@ -108,7 +114,7 @@ class Improvement:
             "train": list(self.patients),
             "count": request.count,
             "model": request.model if request.model == BASELINE else str(shipped_or_path(request.model).name),
-            "prior": request.prior.value,
+            "prior": name_of(self.prior),
             "hard_below": request.hard_below,
             "init": request.init,
             "wall_from": request.wall_from.value,
@@ -174,8 +180,7 @@ class Improvement:
         """Brightness of the generator's training scars in heart units; None for a generator that was not trained."""
         if self.request.model == BASELINE:
             return None
-        path = model_folder(self.request.model) / "inpainter" / "conditioning.json"
-        return np.asarray(read_settings(path, Conditioning).scar_levels)
+        return np.asarray(scar_levels(self.request.model))
 
 
 def scarred_patients(real: SliceDataset) -> list[str]:

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lgesynthnet.errors import ModelError
-from lgesynthnet.model_store import REMEDY
+from lgesynthnet.model_store import REMEDY, exists, read_settings, shipped_or_path
 
 MAX_TOKENS = 48
+MOST_UNITS = 1000.0
 Width = Annotated[int, Field(ge=8, le=640, multiple_of=8)]
 TextWidth = Annotated[int, Field(ge=1, le=4096)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -34,6 +35,23 @@ class Conditioning(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scar_levels: Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=2, max_length=1001)]
+
+
+def scar_levels(model: str | Path) -> tuple[float, ...] | None:
+    """What brightness ranks mean to a generator: heart units at evenly spaced ranks, 0 to 1. None where no such generator is there.
+
+    Args:
+        model: name of a shipped model, or a model folder.
+    Raises:
+        ModelError: the file is damaged, or its levels fall.
+    """
+    path = shipped_or_path(model) / "inpainter" / "conditioning.json"
+    if not exists(path):
+        return None
+    levels = read_settings(path, Conditioning).scar_levels
+    if list(levels) != sorted(levels) or max(map(abs, levels)) > MOST_UNITS:
+        raise ModelError(f"{path}: scar_levels must not fall, nor lie beyond {MOST_UNITS:g} heart units; {REMEDY}")
+    return levels
 
 
 class ControlSettings(BaseModel):

@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from lgesynthnet.files.writing import write_bytes
+from lgesynthnet.prescription.fitted_prior import name_of
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import HOST, Panel, sample_panels
@@ -126,7 +127,7 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
     values = {
         PromptSource.TEXT: request.text,
         PromptSource.PRESCRIPTIONS: len(plan.prescriptions),
-        PromptSource.PRIOR: request.prior,
+        PromptSource.PRIOR: None if plan.prior is None else name_of(plan.prior),
         PromptSource.EDIT: request.edit,
     }
     sources = ", ".join(f"{source} ({count})" for source, count in summary.orientation_sources) or "not recorded"

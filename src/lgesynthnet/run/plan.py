@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lgesynthnet import __version__
 from lgesynthnet.data.source import CohortSource
@@ -18,8 +18,9 @@ from lgesynthnet.errors import LGESynthNetError, RunError
 from lgesynthnet.files.reading import CORRECT_OR_REPLACE, checked, parse_json, read_json
 from lgesynthnet.options import words
 from lgesynthnet.prescription.edits import Wish, wish_from_record
+from lgesynthnet.prescription.fitted_prior import FittedPrior
 from lgesynthnet.run.request import Shard, SynthesisRequest
-from lgesynthnet.terms import Edit
+from lgesynthnet.terms import Edit, Prior
 
 # Fields that may change when a run is continued: they say where files lie or when to stop, and decide no byte of any sample.
 # What they point to (hosts, models, prescriptions, patients) is compared by content, in the plan's own fields.
@@ -73,6 +74,7 @@ class SynthesisPlan(_Record):
         hosts_fingerprint: hash of everything in the hosts that decides a pixel.
         generator_fingerprint, filter_fingerprint: hashes of the weights and settings that paint and judge.
         prescriptions: the user's prescriptions in full; empty where a prior draws them.
+        fitted_prior: the user's prior in full, on the scale of brightness of the model that paints; None where there is no file of one.
         selector: fingerprint of a further judge of the samples that the filter kept; None where there is none.
     """
 
@@ -88,7 +90,19 @@ class SynthesisPlan(_Record):
     generator_fingerprint: str
     filter_fingerprint: str
     prescriptions: tuple[RequestedPrescription, ...] = ()
+    fitted_prior: FittedPrior | None = None
     selector: str | None = None
+
+    @property
+    def prior(self) -> Prior | FittedPrior | None:
+        """The prior that the prescriptions are drawn from; None where the user gave them."""
+        return self.request.prior if isinstance(self.request.prior, Prior) else self.fitted_prior
+
+    @model_validator(mode="after")
+    def _has_its_prior(self) -> SynthesisPlan:
+        if isinstance(self.request.prior, Path) != (self.fitted_prior is not None):
+            raise ValueError("fitted_prior must be there if the request names a file of a prior, and only then")
+        return self
 
     @property
     def shard(self) -> Shard:
@@ -129,7 +143,7 @@ class SynthesisPlan(_Record):
         """Files and folders that the request names."""
         request, hosts = self.request, self.request.hosts
         named = (hosts.root, hosts.root.resolve(), hosts.landmarks, hosts.contours, request.filter, request.prescriptions, request.splits)
-        return tuple(path for path in named if path is not None)
+        return tuple(path for path in (*named, request.prior) if isinstance(path, Path))
 
     def command(self, out: Path) -> str:
         """The command that makes this run again, as one line for a shell."""
@@ -152,6 +166,7 @@ class SynthesisPlan(_Record):
             model=shared_model(request.model),
             filter=Path(shared_model(str(request.filter), "FILTER")) if request.filter else None,
             prescriptions=Path("PRESCRIPTIONS") if request.prescriptions else None,
+            prior=Path("PRIOR.json") if isinstance(request.prior, Path) else request.prior,
             splits=Path("SPLITS") if request.splits else None,
         )
         return shlex.join(["lgesynthnet", "synthesize", *words(shared), "--out", "RUN"])
@@ -191,6 +206,9 @@ class SynthesisPlan(_Record):
         source = request.pop("hosts")
         # With --balance, the number of samples of each kind follows from the count.
         free = FREE_REQUEST_FIELDS - ({"count"} if self.request.balance else set())
+        del plan["fitted_prior"]
+        if self.fitted_prior is not None:
+            request["prior"] = self.fitted_prior.describe()  # not where its file lies
         return {
             **{name: value for name, value in plan.items() if name not in FREE_PLAN_FIELDS},
             **{name: value for name, value in source.items() if name not in FREE_SOURCE_FIELDS},

@@ -11,7 +11,7 @@ from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import shipped_or_path
 from lgesynthnet.options import option
-from lgesynthnet.terms import DICE_ABOVE, LEAST_ORIENTATION_CONFIDENCE, Edit, Prior, PromptSource
+from lgesynthnet.terms import DICE_ABOVE, LEAST_ORIENTATION_CONFIDENCE, Edit, Prior, PromptSource, prior_choice
 
 WHAT = "What to paint (give exactly one)"
 WHERE = "Which slices to paint into"
@@ -79,7 +79,11 @@ class SynthesisRequest:
         None, help='A sentence in the wording of reports: "Transmural enhancement in the posteroseptal wall".', panel=WHAT
     )
     prescriptions: Path | None = option(None, help="JSON lines that `lgesynthnet prescribe` wrote; they are painted in turn.", panel=WHAT)
-    prior: Prior | None = option(None, help="Draw prescriptions from this population.", panel=WHAT)
+    prior: Prior | Path | None = option(
+        None,
+        help="Draw prescriptions from this population: ischaemic, non-ischaemic, uniform, or a file of `lgesynthnet prior fit`.",
+        panel=WHAT,
+    )
     edit: Edit = option(
         Edit.ADD,
         help="add: paint a scar. remove: turn the slice's own scar into healthy wall. move: remove it, and paint a scar elsewhere. "
@@ -153,9 +157,7 @@ class SynthesisRequest:
     def __post_init__(self) -> None:
         Shard.parse(self.shard)
         if self.prior is not None:
-            if self.prior not in list(Prior):
-                raise RunError(f"--prior {self.prior}: must be one of {', '.join(Prior)}")
-            object.__setattr__(self, "prior", Prior(self.prior))
+            object.__setattr__(self, "prior", prior_choice(self.prior))
         self._check_edit()
         wrong = (
             f"--count {self.count}: must be in [1, 2^63)" if not 1 <= self.count < 2**63 else None,
@@ -218,5 +220,6 @@ class SynthesisRequest:
             else self.model,
             filter=self.filter.absolute() if self.filter and shipped_or_path(self.filter) == self.filter else self.filter,
             prescriptions=self.prescriptions.absolute() if self.prescriptions else None,
+            prior=self.prior.absolute() if isinstance(self.prior, Path) else self.prior,
             splits=self.splits.absolute() if self.splits else None,
         )

@@ -74,8 +74,8 @@ def draw_attempt(plan: SynthesisPlan, entries: Sequence[HostEntry], k: int) -> A
 
 def _drawn(plan: SynthesisPlan, entry: HostEntry, rng: np.random.Generator) -> Wish:
     request = plan.request
-    if request.prior is not None:
-        return draw_prescription(request.prior, entry.level, rng)
+    if plan.prior is not None:
+        return draw_prescription(plan.prior, entry.level, rng)
     if request.edit is Edit.REMOVE:
         return NoEnhancement()
     drawn = float(rng.integers(1, 20) * 5)  # as the priors draw it
@@ -88,7 +88,7 @@ def edit_for(plan: SynthesisPlan, attempt: Attempt, host: Host) -> SliceEdit:
     Raises:
         PrescriptionError: see `conditioning.edit.edit_of`.
     """
-    wish, prior = attempt.wish, plan.request.prior
+    wish, prior = attempt.wish, plan.prior
     for number in range(1, MOST_DRAWS):
         try:
             return edit_of(host, wish, attempt.edit)

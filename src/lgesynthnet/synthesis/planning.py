@@ -9,9 +9,11 @@ from lgesynthnet.data.splits import part_of
 from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.prescription.edits import Wish, edit_named_by
+from lgesynthnet.prescription.fitted_prior import FittedPrior
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.prior.choosing import open_prior
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import HOSTS_CACHE
 from lgesynthnet.run.plan import RequestedPrescription, SkippedHost, SynthesisPlan, scar_of_hosts
@@ -52,6 +54,7 @@ def plan_synthesis(
     """
     request = request.absolute()
     prescriptions = _prescriptions(request)
+    prior = open_prior(request.prior, request.model) if request.prior is not None else None
     painter = painter or load_painter(request.model, request.device, request.filter)
     patients = _patients(request)
     cohort = replace(request.hosts, patients=patients).open()
@@ -81,6 +84,7 @@ def plan_synthesis(
         generator_fingerprint=painter.generator.fingerprint,
         filter_fingerprint=painter.filter.fingerprint,
         prescriptions=prescriptions,
+        fitted_prior=prior if isinstance(prior, FittedPrior) else None,
         selector=None if selector is None else selector.fingerprint,
     )
     return PlannedRun(plan=plan, hosts=hosts, painter=painter, selector=selector)

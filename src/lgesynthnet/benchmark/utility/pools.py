@@ -17,6 +17,7 @@ from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import FolderKind, digest
 from lgesynthnet.files.owned import damaged_files, manifest_of
 from lgesynthnet.phantom.cohort import simulate_patients
+from lgesynthnet.prior.choosing import open_prior
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.run.folder import PLAN, RunFolder
 from lgesynthnet.run.request import SynthesisRequest
@@ -40,12 +41,12 @@ class SamplePools:
 
     Attributes:
         out: folder of the experiment.
-        prior: distribution of the painted scars.
+        prior: distribution of the painted scars, or the file of one.
     """
 
     methods: TrainedMethods
     out: Path
-    prior: Prior = Prior.ISCHAEMIC
+    prior: Prior | Path = Prior.ISCHAEMIC
     seed: int = 0
 
     def folder(self, pool: str) -> Path:
@@ -144,7 +145,7 @@ class SamplePools:
         prescriptions = None
         if pool.stratum is not None:
             prescriptions = prescribe_stratum(
-                pool.stratum, self.prior, self.out / "prescriptions" / f"{pool.stratum}.jsonl", seed=self.seed
+                pool.stratum, open_prior(self.prior, pool.model), self.out / "prescriptions" / f"{pool.stratum}.jsonl", seed=self.seed
             )
         request = SynthesisRequest(
             hosts=replace(self.methods.source, patients=pool.patients),

@@ -37,7 +37,7 @@ class ExperimentSettings:
         cross_validate: number of parts into which all patients are divided, so that each is tested once by a segmenter that was trained
             on the other parts; 0 tests `tested` alone.
         folds: number of folds for out-of-fold predictions of the training patients, which set the operating points; 0 goes without.
-        prior: distribution of the painted scars.
+        prior: name of the distribution of the painted scars.
     """
 
     arms: tuple[Arm, ...] = FLOOR
@@ -53,7 +53,7 @@ class ExperimentSettings:
     steps: int | None = None
     folds: int = 0
     cross_validate: int = 0
-    prior: Prior = Prior.ISCHAEMIC
+    prior: str = Prior.ISCHAEMIC
     seed: int = 0
 
     def asks(self, question: Question) -> bool:

@@ -16,6 +16,7 @@ from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.errors import AnatomyError, InputError, RunError
 from lgesynthnet.files.writing import write_bytes, write_json
+from lgesynthnet.prescription.fitted_prior import FittedPrior, name_of
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import ScarPrescription
@@ -177,7 +178,7 @@ def is_of_stratum(prescription: ScarPrescription, stratum: Stratum) -> bool:
             return prescription.intensity_percentile <= 100 * QUARTER
 
 
-def prescribe_stratum(stratum: Stratum, prior: Prior, path: Path, *, seed: int) -> Path:
+def prescribe_stratum(stratum: Stratum, prior: Prior | FittedPrior, path: Path, *, seed: int) -> Path:
     """Write prescriptions of one kind of scar, drawn from a prior, the levels in turn; each sample draws a border of its own.
 
     Raises:
@@ -193,4 +194,4 @@ def prescribe_stratum(stratum: Stratum, prior: Prior, path: Path, *, seed: int) 
         if len(lines) == PRESCRIPTIONS:
             write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
             return path
-    raise RunError(f"--prior {prior}: has no scars of the kind {stratum}; choose --prior ischaemic, or leave --regime strata out")
+    raise RunError(f"--prior {name_of(prior)}: has no scars of the kind {stratum}; choose --prior ischaemic, or leave --regime strata out")

@@ -1,0 +1,1 @@
+"""Learn a prior of the scars from labelled patients."""
