@@ -2,8 +2,8 @@
 
     python experiments/report_sentences.py [--table tests/prescription/grammar/report_sentences.csv] [--list]
 
-The table holds, for each sentence, the prescription that a reader of reports would write, or why the sentence must be refused. A sentence is
-misread where it is read as another prescription, or read although it must be refused.
+The table holds, for each sentence, the prescription that a reader of reports would write, or why the sentence must be refused. A
+sentence is misread where it is read as another prescription, or read although it must be refused.
 """
 
 from __future__ import annotations
@@ -46,21 +46,39 @@ def _is_meant(prescription: ScarPrescription, row: dict[str, str]) -> bool:
     )
 
 
+def count(path: Path) -> dict[str, Counter[str]]:
+    """How often each outcome occurs in each set of sentences of a table."""
+    counts: dict[str, Counter[str]] = {}
+    for row in read(path):
+        counts.setdefault(row["set"], Counter())[outcome(row)[0]] += 1
+    return counts
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(counts: dict[str, Counter[str]]) -> str:
+    """The counts as a Markdown table."""
+    lines = ["| set | sentences | " + " | ".join(OUTCOMES) + " |", "|---|---|" + "---|" * len(OUTCOMES)]
+    total: Counter[str] = sum(counts.values(), Counter())
+    for name, counter in (*counts.items(), ("all", total)):
+        lines.append(f"| {name} | {counter.total()} | " + " | ".join(str(counter[key]) for key in OUTCOMES) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=TABLE, help="CSV table of sentences")
     parser.add_argument("--list", action="store_true", help="also print each sentence that was misread or refused wrongly")
     options = parser.parse_args()
-    counts: dict[str, Counter[str]] = {}
-    with options.table.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
+    if options.list:
+        for row in read(options.table):
             name, explanation = outcome(row)
-            counts.setdefault(row["set"], Counter())[name] += 1
-            if options.list and name in ("misread", "refused wrongly"):
+            if name in ("misread", "refused wrongly"):
                 print(f"{name}: {row['sentence']}\n    {explanation}")
-    print("| set | sentences | " + " | ".join(OUTCOMES) + " |\n|---|---|" + "---|" * len(OUTCOMES))
-    for name, counter in counts.items():
-        print(f"| {name} | {counter.total()} | " + " | ".join(str(counter[key]) for key in OUTCOMES) + " |")
+    print(table(count(options.table)))
 
 
 if __name__ == "__main__":

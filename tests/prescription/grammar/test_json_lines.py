@@ -35,6 +35,13 @@ def test_both_forms_are_read_with_a_byte_order_mark_and_the_line_ends_of_windows
     assert [line.has_seed for line in (one, two, three)] == [False, False, True]
 
 
+def test_a_note_on_a_sentence_names_file_and_line(read, tmp_path):
+    plain, ambiguous = read(json.dumps({"text": SENTENCE}) + "\n" + json.dumps({"text": "Transmural scar in the posterior wall"}))
+    assert plain.notes == ()
+    [note] = ambiguous.notes
+    assert note.startswith(f"{tmp_path / 'p.jsonl'}: line 2: 'posterior': read as the inferior wall")
+
+
 def test_a_separator_inside_a_sentence_does_not_end_the_line(read):
     [line] = read(json.dumps({"text": SENTENCE.replace(" ", "\u2028", 1)}, ensure_ascii=False))
     assert line.prescription == prescribe(SENTENCE)

@@ -11,7 +11,7 @@ from pathlib import Path
 from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import parse_json, read_text
-from lgesynthnet.prescription.grammar.language import prescribe
+from lgesynthnet.prescription.grammar.language import read_sentence
 from lgesynthnet.prescription.scar import ScarPrescription
 
 MOST_BYTES = 2**25
@@ -26,11 +26,13 @@ class PrescriptionLine:
     Attributes:
         has_seed: whether the line states the seed of the border; otherwise every attempt draws another border.
         patients: the patients whose slices it may be painted into; None takes those of every host.
+        notes: how words of a sentence were read that could have been meant otherwise, each with file and line.
     """
 
     prescription: ScarPrescription
     has_seed: bool
     patients: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_prescriptions(path: Path) -> list[PrescriptionLine]:
@@ -71,9 +73,10 @@ def _read_line(line: str, place: str) -> PrescriptionLine:
     if not isinstance(record["text"], str):
         raise PrescriptionError(f"{place}: text must be a sentence in quotes, got {str(record['text'])[:40]!r}")
     try:
-        return PrescriptionLine(prescription=prescribe(record["text"]), has_seed=False)
+        reading = read_sentence(record["text"])
     except PrescriptionError as fault:
         raise PrescriptionError(f"{place}: {fault}") from None
+    return PrescriptionLine(prescription=reading.prescription, has_seed=False, notes=tuple(f"{place}: {note}" for note in reading.notes))
 
 
 def _patients(named: object, place: str) -> tuple[str, ...]:

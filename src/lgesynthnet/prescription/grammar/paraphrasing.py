@@ -1,4 +1,7 @@
-"""Describe the same scar in other words, so that a text encoder learns that they mean the same. Every wording parses back."""
+"""Describe the same scar in other words, so that a text encoder learns that they mean the same.
+
+Every wording parses back, but for one in two hundred that `prescribe` refuses as ambiguous ("anterior and inferior septal walls").
+"""
 
 from __future__ import annotations
 
