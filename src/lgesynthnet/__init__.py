@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lgesynthnet.generate.inpainter import LGESynthNet
     from lgesynthnet.hosts.pool import find_hosts
     from lgesynthnet.phantom.cohort import simulate_patients
-    from lgesynthnet.prescription.grammar.language import prescribe
+    from lgesynthnet.prescription.grammar.language import prescribe, read_sentence
     from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
     from lgesynthnet.quality.verdict import Verdict
@@ -76,6 +76,7 @@ __all__ = [
     "open_cohort",
     "prescribe",
     "rasterize",
+    "read_sentence",
     "segment_images",
     "simulate_patients",
     "synthesize_run",
@@ -116,6 +117,7 @@ _MODULE_OF = {
     "open_cohort": "data.cohort",
     "prescribe": "prescription.grammar.language",
     "rasterize": "prescription.rasterize",
+    "read_sentence": "prescription.grammar.language",
     "segment_images": "segment.drawing",
     "simulate_patients": "phantom.cohort",
     "synthesize_run": "synthesis.synthesize",

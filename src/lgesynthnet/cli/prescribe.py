@@ -28,18 +28,23 @@ def prescribe(
     ] = None,
     seed: Seed = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Also explain every field in words.")] = False,
+    words: Annotated[bool, typer.Option("--words", help="List all words that a sentence may have, by what they mean, and stop.")] = False,
 ) -> None:
     """Turn a sentence into a prescription, or draw prescriptions from a prior, as JSON lines for `synthesize --prescriptions`.
 
-    The JSON is printed to stdout. The sentence as the program writes it and the caption that the model reads are printed to stderr.
+    The JSON is printed to stdout. The sentence as the program writes it, the caption that the model reads, and notes on words that could
+    have been meant otherwise are printed to stderr.
 
     Example: lgesynthnet prescribe --prior ischaemic --count 20 > twenty.jsonl
     """
     from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
+    from lgesynthnet.prescription.grammar.language import list_words, write_caption, write_sentence
 
-    if (text is None) == (prior is None):
-        raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
+    if (text is not None) + (prior is not None) + words != 1:
+        raise PrescriptionError('give either --text "...", --prior ischaemic (or non-ischaemic, uniform), or --words')
+    if words:
+        console.result(list_words())
+        return
     where = _level(level)
     for prescription in _parsed(text) if text is not None else _drawn(prior or Prior.ISCHAEMIC, count, level, seed):
         console.result(prescription.to_json())
@@ -52,9 +57,12 @@ def prescribe(
 
 
 def _parsed(text: str) -> list[ScarPrescription]:
-    from lgesynthnet.prescription.grammar.language import prescribe as prescribe_text
+    from lgesynthnet.prescription.grammar.language import read_sentence
 
-    return [prescribe_text(text)]
+    reading = read_sentence(text)
+    for note in reading.notes:
+        console.note(f"note: {note}")
+    return [reading.prescription]
 
 
 def _drawn(prior: Prior, count: int, level: str | None, seed: int) -> Iterator[ScarPrescription]:

@@ -10,7 +10,7 @@ from lgesynthnet.data.splits import part_of
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
-from lgesynthnet.prescription.grammar.language import prescribe
+from lgesynthnet.prescription.grammar.language import read_sentence
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.records import OnCase
 from lgesynthnet.run.folder import HOSTS_CACHE
@@ -22,12 +22,17 @@ from lgesynthnet.synthesis.selecting import Selector
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """A plan with what it needs in memory."""
+    """A plan with what it needs in memory.
+
+    Attributes:
+        notes: how words of a sentence were read that could have been meant otherwise.
+    """
 
     plan: SynthesisPlan
     hosts: HostPool
     painter: Painter
     selector: Selector | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plan_synthesis(
@@ -49,7 +54,7 @@ def plan_synthesis(
         LGESynthNetError: something that the user can mend; the message says what.
     """
     request = request.absolute()
-    prescriptions = _prescriptions(request)
+    prescriptions, notes = _prescriptions(request)
     painter = painter or load_painter(request.model, request.device, request.filter)
     patients = _patients(request)
     cohort = replace(request.hosts, patients=patients).open()
@@ -76,7 +81,7 @@ def plan_synthesis(
         prescriptions=prescriptions,
         selector=None if selector is None else selector.fingerprint,
     )
-    return PlannedRun(plan=plan, hosts=hosts, painter=painter, selector=selector)
+    return PlannedRun(plan=plan, hosts=hosts, painter=painter, selector=selector, notes=notes)
 
 
 def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
@@ -88,16 +93,19 @@ def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
     return part if named is None else tuple(patient for patient in part if patient in named)
 
 
-def _prescriptions(request: SynthesisRequest) -> tuple[RequestedPrescription, ...]:
+def _prescriptions(request: SynthesisRequest) -> tuple[tuple[RequestedPrescription, ...], tuple[str, ...]]:
+    """The prescriptions of the request, none where they are drawn, and the notes on the sentences among them."""
     if request.text is not None:
-        return (RequestedPrescription(prescription=prescribe(request.text).to_json(), has_seed=False),)
+        reading = read_sentence(request.text)
+        return (RequestedPrescription(prescription=reading.prescription.to_json(), has_seed=False),), reading.notes
     if request.prescriptions is not None:
         lines = read_prescriptions(request.prescriptions)
-        return tuple(
+        requested = tuple(
             RequestedPrescription(prescription=line.prescription.to_json(), has_seed=line.has_seed, patients=line.patients)
             for line in lines
         )
-    return ()
+        return requested, tuple(note for line in lines for note in line.notes)
+    return (), ()
 
 
 def _require_levels(prescriptions: tuple[RequestedPrescription, ...], hosts: HostPool) -> None:
