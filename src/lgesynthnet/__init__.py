@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lgesynthnet.phantom.cohort import simulate_patients
     from lgesynthnet.prescription.edits import NoEnhancement, OwnScar
     from lgesynthnet.prescription.fitted_prior import FittedPrior
-    from lgesynthnet.prescription.grammar.language import prescribe
+    from lgesynthnet.prescription.grammar.language import prescribe, read_sentence
     from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
     from lgesynthnet.prior.fitting import fit_prior
@@ -86,6 +86,7 @@ __all__ = [
     "open_cohort",
     "prescribe",
     "rasterize",
+    "read_sentence",
     "segment_images",
     "simulate_patients",
     "synthesize_run",
@@ -132,6 +133,7 @@ _MODULE_OF = {
     "open_cohort": "data.cohort",
     "prescribe": "prescription.grammar.language",
     "rasterize": "prescription.rasterize",
+    "read_sentence": "prescription.grammar.language",
     "segment_images": "segment.drawing",
     "simulate_patients": "phantom.cohort",
     "synthesize_run": "synthesis.synthesize",

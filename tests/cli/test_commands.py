@@ -16,6 +16,7 @@ from factories import run_process, write_hosts, write_patient
 import lgesynthnet
 from lgesynthnet.phantom.cohort import simulate_patients
 from lgesynthnet.prescription.grammar.language import prescribe
+from lgesynthnet.prescription.grammar.phrases import PHRASES
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.terms import Prior
 
@@ -102,6 +103,19 @@ class TestPrescribe:
         assert ten[:4] == four
         assert all(7 <= s <= 12 for line in ten for s in ScarPrescription.from_json(line).segments)
 
+    def test_says_how_an_ambiguous_word_was_read(self):
+        done = run("prescribe", "--text", "Transmural scar in the posterior wall")
+        assert ScarPrescription.from_json(done.stdout).segments == {4, 10, 15}
+        assert "note: 'posterior': read as the inferior wall" in done.stderr
+        assert "note" not in run("prescribe", "--text", SENTENCE).stderr
+
+    def test_lists_every_word_that_a_sentence_may_have(self):
+        done = run("prescribe", "--words")
+        assert done.stderr == ""
+        listed = set(re.findall(r"[^\W_]+", done.stdout))
+        read = {part for phrase in PHRASES for word in phrase for part in word.split("-") if part.isalnum()}
+        assert read - listed == {"d"}  # of "d1", which is listed as one word
+
     def test_explains_every_part(self):
         words = run("prescribe", "--text", SENTENCE, "--explain").stderr
         for part in ("9 mid inferoseptal", "transmurality", "depth", "border"):
@@ -114,6 +128,7 @@ class TestPrescribe:
             (["--prior", "uniform", "--level", "middle"], "basal, mid, apical"),
             ([], "--text"),
             (["--text", "x", "--prior", "uniform"], "either"),
+            (["--text", SENTENCE, "--words"], "either"),
         ],
     )
     def test_what_is_not_understood_is_one_line_and_exit_code_2(self, words, named):
@@ -152,6 +167,17 @@ class TestSynthesize:
         assert (plan["usable_hosts"], plan["request"]["count"], plan["request"]["text"]) == (3, 2, SENTENCE)
         assert [skipped["name"] for skipped in plan["skipped"]] == ["N002"]
         assert everything(tmp_path) == before
+
+    def test_says_how_an_ambiguous_word_was_read(self, hosts, tmp_path):
+        sentence = "Transmural scar in the posterior wall"
+        (tmp_path / "lines.jsonl").write_text(f"{json.dumps({'text': sentence})}\n" * 12)
+        for what, notes in ((("--text", sentence), 1), (("--prescriptions", tmp_path / "lines.jsonl"), 11)):
+            done = run(*self.words(hosts, tmp_path / "run", *what, "--dry-run"))
+            assert done.returncode == 0, done.stderr
+            lines = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+            assert "'posterior': read as the inferior wall" in lines[0]
+            assert len(lines) == notes
+        assert lines[-1] == "note: 2 more notes on words that could have been meant otherwise"
 
     def test_prints_the_report_and_lists_skipped_cases(self, tmp_path):
         write_hosts(tmp_path / "hosts", 2)

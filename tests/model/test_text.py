@@ -58,6 +58,12 @@ def test_every_word_of_the_grammar_is_one_piece():
     assert {word: tokenizer.tokenize(word) for word in words if tokenizer.tokenize(word) != [word]} == {}
 
 
+def test_our_tokenizer_is_the_one_of_the_shipped_encoder():
+    """A word that is only read, and never written in a caption, belongs to `report_words`, and not to `vocabulary`."""
+    shipped = Tokenizer.from_file(str(files("lgesynthnet") / "weights" / "phantom" / "inpainter" / "tokenizer" / "tokenizer.json"))
+    assert build_tokenizer().get_vocab() == shipped.get_vocab()
+
+
 def test_every_percentage_is_one_piece():
     tokenizer = build_tokenizer()
     assert all(tokenizer.tokenize(str(number)) == [str(number)] for number in range(101))

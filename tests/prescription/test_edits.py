@@ -7,6 +7,7 @@ import pytest
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.edits import NoEnhancement, OwnScar, edit_named_by, prescription_from_json, wish_from_record
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
+from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.grammar.writing import write_caption, write_sentence
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level
@@ -57,6 +58,13 @@ def test_each_line_may_have_an_edit_of_its_own(tmp_path):
     assert [line.edit for line in read] == [Edit.ADD, Edit.REMOVE, Edit.MOVE, Edit.REPLACE]
     assert read[1].patients == ("P1",)
     assert read[2].wish == read[0].wish == SCAR
+
+
+@pytest.mark.parametrize("text", ["No late enhancement", "no LGE.", "No myocardial scar"])
+def test_no_enhancement_is_read_where_it_is_said_alone(text):
+    assert prescribe(text) == NoEnhancement()
+    with pytest.raises(PrescriptionError, match="negation"):
+        prescribe(f"{text.rstrip('.')} in the septum")
 
 
 def test_no_enhancement_is_said_in_the_words_that_the_model_learned():

@@ -24,6 +24,9 @@ SENTENCES = (
     "Mid-wall enhancement over 40 degrees from 130 degrees, mid septal wall, at the 60th percentile of brightness",
     "Subepicardial enhancement between 130 and 220 degrees in the basal wall of the lateral segments, border irregularity 37 %",
     "more than 75 % of the wall thickness, all levels, circumferential, bright",
+    "Old inferior MI (RCA territory) with transmural scar in the basal and mid inferior wall extending into the septum, w/o MVO",
+    "Small linear mid-wall stria in the IVS at the level of the mid ventricle, consistent with dilated cardiomyopathy",
+    "Patchy fibrosis at the anterior and inferior RV insertion points and no anteroapical scar sparing the free wall or apex",
 )
 WORDS = tuple(dict.fromkeys(word for sentence in SENTENCES for word in sentence.split()))
 ODD = (

@@ -17,6 +17,7 @@ from lgesynthnet.terms import Prior, prior_choice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lgesynthnet.prescription.edits import Prescription
     from lgesynthnet.prescription.fitted_prior import FittedPrior
     from lgesynthnet.prescription.scar import ScarPrescription
     from lgesynthnet.records import Level
@@ -47,18 +48,23 @@ def prescribe(
     ] = None,
     seed: Seed = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Also explain every field in words.")] = False,
+    words: Annotated[bool, typer.Option("--words", help="List all words that a sentence may have, by what they mean, and stop.")] = False,
 ) -> None:
     """Turn a sentence into a prescription, or draw prescriptions from a prior, as JSON lines for `synthesize --prescriptions`.
 
-    The JSON is printed to stdout. The sentence as the program writes it and the caption that the model reads are printed to stderr.
+    The JSON is printed to stdout. The sentence as the program writes it, the caption that the model reads, and notes on words that could
+    have been meant otherwise are printed to stderr.
 
     Example: lgesynthnet prescribe --prior ischaemic --count 20 > twenty.jsonl
     """
     from lgesynthnet.errors import PrescriptionError
-    from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
+    from lgesynthnet.prescription.grammar.language import list_words, write_caption, write_sentence
 
-    if (text is None) == (prior is None):
-        raise PrescriptionError('give either --text "..." or --prior ischaemic (or non-ischaemic, uniform)')
+    if (text is not None) + (prior is not None) + words != 1:
+        raise PrescriptionError('give either --text "...", --prior ischaemic (or non-ischaemic, uniform), or --words')
+    if words:
+        console.result(list_words())
+        return
     where = _level(level)
     for prescription in _parsed(text) if text is not None else _drawn(_loaded(prior or Prior.ISCHAEMIC), count, level, seed):
         console.result(prescription.to_json())
@@ -70,10 +76,13 @@ def prescribe(
                 console.to_stderr(line)
 
 
-def _parsed(text: str) -> list[ScarPrescription]:
-    from lgesynthnet.prescription.grammar.language import prescribe as prescribe_text
+def _parsed(text: str) -> list[Prescription]:
+    from lgesynthnet.prescription.grammar.language import read_sentence
 
-    return [prescribe_text(text)]
+    reading = read_sentence(text)
+    for note in reading.notes:
+        console.note(f"note: {note}")
+    return [reading.prescription]
 
 
 def _loaded(prior: str) -> Prior | FittedPrior:
@@ -103,8 +112,12 @@ def _level(level: str | None) -> Level | None:
     return Level(level) if level is not None else None
 
 
-def explained(prescription: ScarPrescription) -> list[str]:
+def explained(prescription: Prescription) -> list[str]:
     """What each part of a prescription means, one line each."""
+    from lgesynthnet.prescription.edits import NoEnhancement
+
+    if isinstance(prescription, NoEnhancement):
+        return ["  the scar that a slice holds becomes healthy wall"]
     from lgesynthnet.anatomy.aha import NAME_OF
 
     segments = ", ".join(f"{s} {NAME_OF[s]}" for s in sorted(prescription.segments))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lgesynthnet.synthesis.synthesize import RunResult
 
 INCOMPLETE = 3
+MOST_NOTES = 10  # on sentences; a file of prescriptions may hold thousands
 
 
 @takes(SynthesisRequest)
@@ -38,6 +39,10 @@ def synthesize(
 
     with interruptible("nothing was written"), console.bar("reading hosts") as advance:
         planned = plan_synthesis(request, on_case=advance, run=out)
+    for note in planned.notes[:MOST_NOTES]:
+        console.note(f"note: {note}")
+    if len(planned.notes) > MOST_NOTES:
+        console.note(f"note: {len(planned.notes) - MOST_NOTES} more notes on words that could have been meant otherwise")
     if dry_run:
         console.result(planned.plan.to_json())
         return

@@ -11,7 +11,7 @@ from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.prescription.edits import Wish, edit_named_by
 from lgesynthnet.prescription.fitted_prior import FittedPrior
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
-from lgesynthnet.prescription.grammar.language import prescribe
+from lgesynthnet.prescription.grammar.language import read_sentence
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.prior.choosing import open_prior
 from lgesynthnet.records import OnCase
@@ -26,12 +26,17 @@ from lgesynthnet.terms import Edit
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """A plan with what it needs in memory."""
+    """A plan with what it needs in memory.
+
+    Attributes:
+        notes: how words of a sentence were read that could have been meant otherwise.
+    """
 
     plan: SynthesisPlan
     hosts: HostPool
     painter: Painter
     selector: Selector | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plan_synthesis(
@@ -53,7 +58,7 @@ def plan_synthesis(
         LGESynthNetError: something that the user can mend; the message says what.
     """
     request = request.absolute()
-    prescriptions = _prescriptions(request)
+    prescriptions, notes = _prescriptions(request)
     prior = open_prior(request.prior, request.model) if request.prior is not None else None
     painter = painter or load_painter(request.model, request.device, request.filter)
     patients = _patients(request)
@@ -87,7 +92,7 @@ def plan_synthesis(
         fitted_prior=prior if isinstance(prior, FittedPrior) else None,
         selector=None if selector is None else selector.fingerprint,
     )
-    return PlannedRun(plan=plan, hosts=hosts, painter=painter, selector=selector)
+    return PlannedRun(plan=plan, hosts=hosts, painter=painter, selector=selector, notes=notes)
 
 
 def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
@@ -99,14 +104,17 @@ def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
     return part if named is None else tuple(patient for patient in part if patient in named)
 
 
-def _prescriptions(request: SynthesisRequest) -> tuple[RequestedPrescription, ...]:
+def _prescriptions(request: SynthesisRequest) -> tuple[tuple[RequestedPrescription, ...], tuple[str, ...]]:
+    """The prescriptions of the request, none where they are drawn, and the notes on the sentences among them."""
     if request.text is not None:
-        wish = prescribe(request.text)
-        return (_requested(wish, edit_named_by(wish), request, has_seed=False),)
+        reading = read_sentence(request.text)
+        wish = reading.prescription
+        return (_requested(wish, edit_named_by(wish), request, has_seed=False),), reading.notes
     if request.prescriptions is not None:
         lines = read_prescriptions(request.prescriptions)
-        return tuple(_requested(line.wish, line.edit, request, has_seed=line.has_seed, patients=line.patients) for line in lines)
-    return ()
+        requested = tuple(_requested(line.wish, line.edit, request, has_seed=line.has_seed, patients=line.patients) for line in lines)
+        return requested, tuple(note for line in lines for note in line.notes)
+    return (), ()
 
 
 def _requested(

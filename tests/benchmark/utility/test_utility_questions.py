@@ -110,8 +110,8 @@ def test_prescriptions_are_of_the_kind_for_every_level_and_leave_the_border_to_e
     monkeypatch.setattr("lgesynthnet.benchmark.utility.questions.strata.PRESCRIPTIONS", 30)
     lines = read_prescriptions(prescribe_stratum(stratum, Prior.ISCHAEMIC, tmp_path / "lines.jsonl", seed=1))
     assert len(lines) == 30
-    assert all(is_of_stratum(line.prescription, stratum) and not line.has_seed for line in lines)
-    assert {level for line in lines for level in line.prescription.levels} == set(Level)
+    assert all(is_of_stratum(line.wish, stratum) and not line.has_seed for line in lines)
+    assert {level for line in lines for level in line.wish.levels} == set(Level)
     again = prescribe_stratum(stratum, Prior.ISCHAEMIC, tmp_path / "again.jsonl", seed=1)
     assert again.read_bytes() == (tmp_path / "lines.jsonl").read_bytes()
 

@@ -30,14 +30,21 @@ def read(tmp_path):
 def test_both_forms_are_read_with_a_byte_order_mark_and_the_line_ends_of_windows(read):
     lines = [json.dumps(GOOD), "", json.dumps({"text": SENTENCE}), json.dumps({**GOOD, "seed": 7, "arc": None, "depth": None})]
     one, two, three = read(("\ufeff" + "\r\n".join(lines) + "\r\n").encode())
-    assert one.prescription == two.prescription == prescribe(SENTENCE)
-    assert three.prescription == prescribe(f"{SENTENCE}, seed 7")
+    assert one.wish == two.wish == prescribe(SENTENCE)
+    assert three.wish == prescribe(f"{SENTENCE}, seed 7")
     assert [line.has_seed for line in (one, two, three)] == [False, False, True]
+
+
+def test_a_note_on_a_sentence_names_file_and_line(read, tmp_path):
+    plain, ambiguous = read(json.dumps({"text": SENTENCE}) + "\n" + json.dumps({"text": "Transmural scar in the posterior wall"}))
+    assert plain.notes == ()
+    [note] = ambiguous.notes
+    assert note.startswith(f"{tmp_path / 'p.jsonl'}: line 2: 'posterior': read as the inferior wall")
 
 
 def test_a_separator_inside_a_sentence_does_not_end_the_line(read):
     [line] = read(json.dumps({"text": SENTENCE.replace(" ", "\u2028", 1)}, ensure_ascii=False))
-    assert line.prescription == prescribe(SENTENCE)
+    assert line.wish == prescribe(SENTENCE)
 
 
 def test_what_the_program_wrote_is_read_back(read):
@@ -52,7 +59,7 @@ def test_what_the_program_wrote_is_read_back(read):
         seed=2**63 - 1,
     )
     [line] = read(wrote.to_json())
-    assert (line.prescription, line.has_seed) == (wrote, True)
+    assert (line.wish, line.has_seed) == (wrote, True)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,7 @@ def test_digits_of_other_scripts_are_not_read(text):
 def test_a_line_may_name_the_patients_that_it_is_for(read):
     for_two, for_all = read(json.dumps({**GOOD, "patients": ["P001", "N002"]}) + "\n" + json.dumps(GOOD))
     assert for_two.patients == ("P001", "N002")
-    assert for_two.prescription == for_all.prescription
+    assert for_two.wish == for_all.wish
     assert for_all.patients is None
 
 

@@ -13,7 +13,7 @@ from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import parse_json, read_text
 from lgesynthnet.prescription.edits import Wish, edit_named_by, wish_from_record
-from lgesynthnet.prescription.grammar.language import prescribe
+from lgesynthnet.prescription.grammar.language import read_sentence
 from lgesynthnet.terms import Edit
 
 MOST_BYTES = 2**25
@@ -28,12 +28,14 @@ class PrescriptionLine:
     Attributes:
         has_seed: whether the line states the seed of the border; otherwise every attempt draws another border.
         patients: the patients whose slices it may be painted into; None takes those of every host.
+        notes: how words of a sentence were read that could have been meant otherwise, each with file and line.
     """
 
     wish: Wish
     edit: Edit
     has_seed: bool
     patients: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_prescriptions(path: Path) -> list[PrescriptionLine]:
@@ -74,10 +76,11 @@ def _read_line(line: str, place: str) -> PrescriptionLine:
     if not isinstance(record["text"], str):
         raise PrescriptionError(f"{place}: text must be a sentence in quotes, got {str(record['text'])[:40]!r}")
     try:
-        wish = prescribe(record["text"])
-        return PrescriptionLine(wish=wish, edit=edit_named_by(wish), has_seed=False)
+        reading = read_sentence(record["text"])
     except PrescriptionError as fault:
         raise PrescriptionError(f"{place}: {fault}") from None
+    wish, notes = reading.prescription, tuple(f"{place}: {note}" for note in reading.notes)
+    return PrescriptionLine(wish=wish, edit=edit_named_by(wish), has_seed=False, notes=notes)
 
 
 def _patients(named: object, place: str) -> tuple[str, ...]:

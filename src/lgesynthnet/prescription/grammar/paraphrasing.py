@@ -1,4 +1,7 @@
-"""Describe the same scar in other words, so that a text encoder learns that they mean the same. Every wording parses back."""
+"""Describe the same scar in other words, so that a text encoder learns that they mean the same.
+
+Every wording parses back, but for one in two hundred that `prescribe` refuses as ambiguous ("anterior and inferior septal walls").
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,10 @@ import numpy as np
 
 from lgesynthnet.anatomy.aha import SEGMENTS, WALL_OF
 from lgesynthnet.prescription.grammar.vocabulary import DEFAULT_TRANSMURALITY, EXTENT_BINS, PATTERN_WORDS
-from lgesynthnet.prescription.grammar.writing import NO_ENHANCEMENT
+from lgesynthnet.prescription.grammar.writing import WITHOUT_SCAR
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
 from lgesynthnet.records import Level
 
-_NO_SCAR = (NO_ENHANCEMENT, "No late gadolinium enhancement", "No enhancement", "No LGE", "No scar", "No myocardial scar", "No infarct")
 _FINDINGS = ("enhancement", "late enhancement", "late gadolinium enhancement", "LGE", "hyperenhancement", "scar", "scarring", "fibrosis")
 _ISCHAEMIC_FINDINGS = (*_FINDINGS, "infarct", "infarction")
 _OBSTRUCTION = ("microvascular obstruction", "MVO", "no-reflow")
@@ -75,7 +77,7 @@ def paraphrase(prescription: ScarPrescription, level: Level, rng: np.random.Gene
     """Draw a wording of the prescription at one level, from synonyms, word orders and ways to state the extent."""
     slice_meaning = caption_meaning(prescription, level)
     if slice_meaning.pattern is None:
-        return _one_of(_NO_SCAR, rng)
+        return _one_of(WITHOUT_SCAR, rng)
     ischaemic = slice_meaning.pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
     extent = _extent(slice_meaning.pattern, slice_meaning.extent, rng)
     text = _one_of(_FORMS, rng).format(

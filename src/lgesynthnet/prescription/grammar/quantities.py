@@ -10,10 +10,15 @@ from decimal import Decimal
 from typing import Any
 
 from lgesynthnet.errors import PrescriptionError
-from lgesynthnet.prescription.grammar.vocabulary import DEFAULT_MVO_SHARE, Wall
+from lgesynthnet.prescription.grammar.phrases import Wall
+from lgesynthnet.prescription.grammar.vocabulary import DEFAULT_MVO_SHARE
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern
 
-SEGMENT_LIST = "SEGMENTS"  # replaces a list of segments; in upper case, so that it differs from every word of the lowered text
+# What replaces a number in the text; in upper case, so that it differs from every word of the lowered text.
+SEGMENT_LIST = "SEGMENTS"
+MEASURE = "MEASURE"
+_CORE = "CORE"  # microvascular obstruction
+WIDEST_RANGE = 75  # percent of the wall; the middle of a wider range of transmural extent says nothing
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,15 @@ class Extent:
         and > 75 % (read as 76-100 %) gives 0.90. So every bin of reports has its own value.
 
         Raises:
-            PrescriptionError: the range falls, or exceeds 100 %.
+            PrescriptionError: the range falls, exceeds 100 %, or is wider than 75 %.
         """
         if self.low == self.high:
             return float(self.low.scaleb(-2))
         if self.low > self.high or self.high > 100:
             raise PrescriptionError(f"a range of transmural extent must rise within 0 to 100 %, got {self.low} to {self.high} %")
         low, high = float(self.low), float(self.high)
+        if pattern is not Pattern.TRANSMURAL and high - low > WIDEST_RANGE:
+            raise PrescriptionError(f"{self.low} to {self.high} % is too wide to read its middle; write one number or a narrower range")
         edge = 100 * TRANSMURAL_ABOVE
         if pattern is Pattern.TRANSMURAL and high > edge:
             low = max(low, edge + 1)
@@ -88,7 +95,7 @@ def _read_mvo(phrase: re.Match[str]) -> float:
     return _share(percent) if percent else DEFAULT_MVO_SHARE
 
 
-def _read_extent(phrase: re.Match[str]) -> Extent:
+def _extent(phrase: re.Match[str]) -> Extent:
     if phrase["low_between"]:
         return Extent(Decimal(phrase["low_between"]), Decimal(phrase["high_between"]))
     value, bound = Decimal(phrase["low"]), phrase["bound"]
@@ -107,6 +114,18 @@ def _read_extent(phrase: re.Match[str]) -> Extent:
             return Extent(min(Decimal(1), value), value)
         case _:  # "more than" begins at the next whole percent, like the bins of reports
             return Extent(min(value + 1, Decimal(100)) if value < 100 else value + 1, Decimal(100))
+
+
+def _read_extent(phrase: re.Match[str]) -> Extent:
+    if phrase["of_what"]:
+        raise PrescriptionError(
+            f"'{phrase[0].strip()}' is no share of the wall's thickness; write '40 % of the wall thickness' or '40 % transmural'"
+        )
+    if not phrase["unit"] and not phrase["noun"] and re.search(rf"{_CORE}\W*$", phrase.string[: phrase.start()]):
+        raise PrescriptionError(
+            f"'{phrase[0].strip()}' may belong to the obstruction or to the wall; write '15 % of the scar' or '50 % transmural'"
+        )
+    return _extent(phrase)
 
 
 def _read_segments(phrase: re.Match[str]) -> Wall:
@@ -131,13 +150,19 @@ def _number(name: str, *, free: bool = True) -> str:
 
 _DEGREES = r"deg(?:rees?)?\b"
 _UNIT = (
-    r"(?:transmural(?:ity|ly)?(?:\s+(?:extent|involvement))?|(?:wall\s+)?thickness"
-    r"|of\s+(?:the\s+)?(?:local\s+|lv\s+)?(?:wall|myocardium|myocardial)(?:\s+thickness)?)\b"
+    r"(?:transmural(?:ity|ly)?(?:\s+(?:extent|involvement|extension))?|(?:wall\s+)?thickness"
+    r"|of\s+(?:the\s+)?(?:(?:local|lv|myocardial|ventricular)\s+)*(?:wall(?:\s+thickness)?|thickness)"
+    r"|of\s+(?:the\s+)?transmural\s+(?:extent|thickness))\b"
 )
-_ABOUT = r"(?:(?:about|approximately|around|~)\s*)?"
+_OF_WHAT = r"\s*(?:of|lv|left)\b"  # "20 % of the LV myocardium" and "30 % of the septum" are shares of an area or a mass
+_ABOUT = r"(?:(?:about|approximately|approx\b\.?|around|~)\s*)?"
 _BOUND = r"(?:(?P<bound>>=|<=|>|<|more than|greater than|above|over|exceeding|at least|less than|under|below|up to|at most)\s*)?"
 _SEGMENT = r"\d{1,2}(?!\.?\d)(?!e-?\d)(?!\s*%)(?!\s*deg)(?!\s*(?:st|nd|rd|th)\b)(?!\s*(?:-|to)\s*[\d.]+\s*%)"
-_MVO = r"(?:microvascular\s+obstruction|no\s+reflow(?:\s+(?:zone|core|area))?|mvo)\b(?:\s*\((?:mvo|no\s+reflow)\))?"
+_MVO = (
+    r"(?:microvascular\s+obstruction|no\s+reflow(?:\s+(?:zone|core|area))?|mvo|(?:hypointense|hypoenhanced|dark)\s+core)\b"
+    r"(?:\s*\((?:mvo|no\s+reflow)\))?"
+)
+_DENIED = r"\b(?:without|no)\s+(?:(?:any|associated|evidence|sign|signs|of)\s+)*"
 _WALL_DEPTH = r"(?:wall\s+)?depth\b"
 
 # The order matters: each form takes its numbers out of the text before the next one is read. The plain percentage comes last.
@@ -178,9 +203,9 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str], Callable[[re.Match[str]], Any]], 
         (
             "microvascular obstruction",
             "",  # it has three names, so there is no single word to look for first
-            rf"(?P<mvo_not>\b(?:without|no)\s+(?:any\s+|evidence\s+of\s+)?)?(?:{_number('mvo_before')}\s*%\s*)?\b{_MVO}"
-            rf"(?:\s*(?:in|of|over|covering|:|=)?\s*{_number('mvo_after')}\s*%(?!\s*{_UNIT})"
-            r"(?:\s+of\s+(?:the\s+)?(?:scar|infarct|infarction|lesion)\b)?)?",
+            rf"(?P<mvo_not>{_DENIED})?(?:{_number('mvo_before')}\s*%\s*)?(?:\b(?:central|associated)\s+)*\b{_MVO}"
+            rf"(?:\s*\(?\s*(?:in|of|over|covering|occupying|involving|:|=)?\s*{_number('mvo_after')}\s*%(?!\s*{_UNIT})"
+            r"(?:\s+of\s+(?:the\s+)?(?:scar|infarct|infarction|lesion)\b(?:\s+zone\b)?)?)?",
             _read_mvo,
         ),
         (
@@ -192,42 +217,58 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str], Callable[[re.Match[str]], Any]], 
         (
             "transmural extent",
             "%",
-            rf"(?:\b(?:transmurality|transmural\s+(?:extent|involvement)|extent|thickness)\s*(?:of|:|=|is)?\s*)?{_ABOUT}(?:"
+            rf"(?P<noun>\b(?:transmurality|transmural\s+(?:extent|involvement)|extent|thickness)\s*(?:of|:|=|is|was)?\s*)?{_ABOUT}(?:"
             rf"\bbetween\s+{_number('low_between')}\s*%?\s*and\s+{_number('high_between')}"
-            rf"|{_BOUND}{_number('low')}(?:\s*%?\s*(?:-|to)\s*{_number('high', free=False)})?)\s*%(?:\s*{_UNIT})?",
+            rf"|{_BOUND}{_number('low')}(?:\s*%?\s*(?:-|to)\s*{_number('high', free=False)})?)\s*%"
+            rf"(?:(?P<unit>\s*{_UNIT})|(?P<of_what>{_OF_WHAT}))?",
             _read_extent,
         ),
     )
 )
 
 
-def take_quantities(text: str) -> tuple[str, dict[str, Any], list[Wall]]:
-    """Split a sentence in lower case into its words and its numbers.
+@dataclass(frozen=True, kw_only=True)
+class Quantities:
+    """The numbers of a sentence, and what is left of it.
+
+    Attributes:
+        text: without the numeric phrases; `MEASURE` or `SEGMENT_LIST` stands for each.
+        values: the value of each field by its name in `_FORMS`.
+        lists: the lists of segments in order.
+        problems: why a number cannot be read.
+    """
+
+    text: str
+    values: dict[str, Any]
+    lists: tuple[Wall, ...]
+    problems: tuple[str, ...]
+
+
+def take_quantities(text: str) -> Quantities:
+    """Split a sentence into its words and its numbers.
 
     Args:
         text: in lower case, with "percent" and dashes normalised, and with hyphens between letters replaced by spaces.
-
-    Returns:
-        The text without the numeric phrases (each is replaced by ";", a list of segments by `SEGMENT_LIST`); the value of
-        each field by its name in `_FORMS`; and the lists of segments in order.
-
-    Raises:
-        PrescriptionError: a field has two different values, or a value is not possible.
     """
     values: dict[str, Any] = {}
     lists: list[Wall] = []
+    problems: list[str] = []
     for name, key, form, read in _FORMS:
         if key not in text:
             continue
 
         def keep(phrase: re.Match[str], name: str = name, read: Callable[[re.Match[str]], Any] = read) -> str:
-            value = read(phrase)
+            try:
+                value = read(phrase)
+            except PrescriptionError as fault:
+                problems.append(str(fault))
+                return f" {MEASURE} "
             if name == "segments":
                 lists.append(value)
                 return f" {SEGMENT_LIST} "
             if values.setdefault(name, value) != value:
-                raise PrescriptionError(f"'{phrase[0].strip()}' gives a second {name}; keep one, or write one sentence for each scar")
-            return " ; "
+                problems.append(f"'{phrase[0].strip()}' gives a second {name}; keep one, or write one sentence for each scar")
+            return f" {_CORE} " if name == "microvascular obstruction" else f" {MEASURE} "
 
         text = form.sub(keep, text)
-    return text, values, lists
+    return Quantities(text=text.replace(_CORE, MEASURE), values=values, lists=tuple(lists), problems=tuple(problems))

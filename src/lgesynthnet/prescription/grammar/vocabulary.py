@@ -1,4 +1,7 @@
-"""The words of radiology reports, as tables: prescriptions are read from these words and written in them.
+"""The words in which prescriptions are written and which the text encoder knows, as tables. Sentences may use more: `report_words`.
+
+The tokenizer of a text encoder is built from these tables (`every_report_word`), so that a word that is added here changes the encoder
+that is trained next. A word that is only read belongs to `report_words`.
 
 Walls are named after Cerqueira et al. (2002), who replaced "posterior" by "inferior". Older names are mapped by their prefix:
 posteroseptal = inferoseptal, posterolateral = inferolateral, and therefore **posterior = inferior** (segments 4, 10 and 15).
@@ -6,10 +9,6 @@ Echocardiography used to call segments 5 and 11 "posterior"; write "inferolatera
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any
 
 from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS, TERRITORY, WALL_OF
 from lgesynthnet.prescription.scar import Pattern
@@ -59,43 +58,6 @@ BORDER_WORDS: dict[str, float] = {
 BRIGHTNESS_WORDS: dict[str, float] = {"bright": 80.0, "faint": 20.0}
 
 
-class Kind(Enum):
-    """What a phrase of a sentence means."""
-
-    PATTERN = auto()
-    LEVEL = auto()
-    LEVEL_NOUN = auto()
-    OF = auto()
-    TO = auto()
-    WALL = auto()
-    BORDER = auto()
-    BRIGHTNESS = auto()
-    NEGATION = auto()
-    CAP = auto()
-    FINDING = auto()
-    FILLER = auto()
-
-
-@dataclass(frozen=True)
-class Wall:
-    """A part of the wall that a phrase names.
-
-    Attributes:
-        implied: whether it comes with a pattern ("RV-insertion enhancement"); any wall that is named replaces it.
-        point: whether it is an insertion point, which cannot be combined with walls.
-        listed: whether the segments were listed by number; a level must then match all of them.
-    """
-
-    name: str
-    segments: frozenset[int]
-    implied: bool = False
-    point: bool = False
-    listed: bool = False
-
-
-Item = tuple[Kind, Any]
-
-
 def _segments_called(*names: str) -> frozenset[int]:
     return frozenset(segment for segment, wall in WALL_OF.items() if wall in names)
 
@@ -103,21 +65,23 @@ def _segments_called(*names: str) -> frozenset[int]:
 SEPTUM = _segments_called("septal", "anteroseptal", "inferoseptal")
 LATERAL = _segments_called("lateral", "anterolateral", "inferolateral")
 _INFERIOR = _segments_called("inferior")
-_ANTEROSEPTAL, _INFEROSEPTAL = _segments_called("anteroseptal"), _segments_called("inferoseptal")
-_ANTEROLATERAL, _INFEROLATERAL = _segments_called("anterolateral"), _segments_called("inferolateral")
+ANTEROSEPTAL, INFEROSEPTAL = _segments_called("anteroseptal"), _segments_called("inferoseptal")
+ANTEROLATERAL, INFEROLATERAL = _segments_called("anterolateral"), _segments_called("inferolateral")
 
 WALLS: dict[str, frozenset[int]] = {
     "anterior": _segments_called("anterior"),
     **dict.fromkeys(("inferior", "posterior"), _INFERIOR),
     **dict.fromkeys(("septal", "septum"), SEPTUM),
     "lateral": LATERAL,
-    **{f"{front}{back}": _ANTEROSEPTAL for front in ("antero", "antero ", "anterior ") for back in ("septal", "septum")},
-    **{f"{front}{gap}{back}": _INFEROSEPTAL for front in ("infero", "postero") for gap in ("", " ") for back in ("septal", "septum")},
-    **{f"{front} {back}": _INFEROSEPTAL for front in ("inferior", "posterior") for back in ("septal", "septum")},
-    **dict.fromkeys(("anterolateral", "antero lateral", "anterior lateral"), _ANTEROLATERAL),
-    **{f"{front}{gap}lateral": _INFEROLATERAL for front in ("infero", "postero") for gap in ("", " ")},
-    **dict.fromkeys(("inferior lateral", "posterior lateral"), _INFEROLATERAL),
+    **{f"{front}{back}": ANTEROSEPTAL for front in ("antero", "antero ", "anterior ") for back in ("septal", "septum")},
+    **{f"{front}{gap}{back}": INFEROSEPTAL for front in ("infero", "postero") for gap in ("", " ") for back in ("septal", "septum")},
+    **{f"{front} {back}": INFEROSEPTAL for front in ("inferior", "posterior") for back in ("septal", "septum")},
+    **dict.fromkeys(("anterolateral", "antero lateral", "anterior lateral"), ANTEROLATERAL),
+    **{f"{front}{gap}lateral": INFEROLATERAL for front in ("infero", "postero") for gap in ("", " ")},
+    **dict.fromkeys(("inferior lateral", "posterior lateral"), INFEROLATERAL),
     **dict.fromkeys(("circumferential", "circumferentially", "circumference", "all walls", "all segments"), SHORT_AXIS_SEGMENTS),
+}
+TERRITORIES: dict[str, frozenset[int]] = {
     **dict.fromkeys(("lad", "left anterior descending", "anterior descending"), TERRITORY["LAD"]),
     **dict.fromkeys(("rca", "right coronary"), TERRITORY["RCA"]),
     **dict.fromkeys(("lcx", "cx", "circumflex", "left circumflex"), TERRITORY["LCX"]),
@@ -128,13 +92,13 @@ _POINTS = ("", " point", " points")
 INSERTIONS: dict[str, frozenset[int]] = {
     f"{side}{ventricle}{noun}{point}": segments
     for side, segments in (
-        ("", _ANTEROSEPTAL | _INFEROSEPTAL),
-        ("anterior and inferior ", _ANTEROSEPTAL | _INFEROSEPTAL),
-        ("inferior and anterior ", _ANTEROSEPTAL | _INFEROSEPTAL),
-        ("anterior ", _ANTEROSEPTAL),
-        ("superior ", _ANTEROSEPTAL),
-        ("inferior ", _INFEROSEPTAL),
-        ("posterior ", _INFEROSEPTAL),
+        ("", ANTEROSEPTAL | INFEROSEPTAL),
+        ("anterior and inferior ", ANTEROSEPTAL | INFEROSEPTAL),
+        ("inferior and anterior ", ANTEROSEPTAL | INFEROSEPTAL),
+        ("anterior ", ANTEROSEPTAL),
+        ("superior ", ANTEROSEPTAL),
+        ("inferior ", INFEROSEPTAL),
+        ("posterior ", INFEROSEPTAL),
     )
     for ventricle in ("rv ", "right ventricular ")
     for noun in ("insertion", "insertions", "hinge")
@@ -168,53 +132,16 @@ FILLERS = """
 """
 
 
-def _phrase_table() -> dict[tuple[str, ...], tuple[Item, ...]]:
-    table: dict[tuple[str, ...], tuple[Item, ...]] = {}
-
-    def enter(phrase: str, *items: Item) -> None:
-        table[tuple(phrase.lower().split())] = items
-
-    for word in FINDINGS.split():
-        enter(word, (Kind.FINDING, word))
-    for word in FILLERS.split():
-        enter(word, (Kind.FILLER, word))
-    for word in LEVEL_NOUNS:
-        enter(word, (Kind.LEVEL_NOUN, word))
-    for word in NEGATIONS:
-        enter(word, (Kind.NEGATION, word))
-    for word in CAP_WORDS:
-        enter(word, (Kind.CAP, word))
-    for phrase, levels in LEVELS.items():
-        enter(phrase, (Kind.LEVEL, levels))
-    for phrase, levels in LEVEL_PLACES.items():
-        enter(phrase, (Kind.LEVEL, levels), (Kind.LEVEL_NOUN, phrase))
-    for phrase, segments in WALLS.items():
-        enter(phrase, (Kind.WALL, Wall(phrase, segments)))
-    for pattern, phrases in PATTERN_WORDS.items():
-        for phrase in phrases:
-            enter(phrase, (Kind.PATTERN, pattern))
-    for phrase, segments in INSERTIONS.items():
-        adjective = phrase in INSERTION_ADJECTIVES
-        wall = Wall(phrase, segments, implied=adjective, point=not adjective)
-        enter(phrase, (Kind.PATTERN, Pattern.RV_INSERTION), (Kind.WALL, wall))
-    for phrase, irregularity in BORDER_WORDS.items():
-        enter(phrase, (Kind.BORDER, irregularity))
-    for phrase, percentile in BRIGHTNESS_WORDS.items():
-        enter(phrase, (Kind.BRIGHTNESS, percentile))
-    for phrase in ("to apex", "to the apex"):  # as the end of a range this is the apical level; alone it is the apical cap
-        enter(phrase, (Kind.TO, "to"), (Kind.LEVEL, LEVELS["apical"]))
-    enter("of", (Kind.OF, "of"))
-    enter("to", (Kind.TO, "to"))
-    return table
-
-
-PHRASES = _phrase_table()
-LONGEST_PHRASE = max(map(len, PHRASES))
-
-
 def every_report_word() -> set[str]:
-    """All words that `prescribe` reads, in lower case and split as a BERT tokenizer splits before its word pieces."""
-    return {word for phrase in PHRASES for word in phrase} | {"mvo", "microvascular", "obstruction", "reflow", "thickness", "transmurality"}
+    """The words of this module, in lower case and split as a BERT tokenizer splits before its word pieces.
+
+    They are the words of all captions and wordings (`paraphrasing`), and the vocabulary of the text encoders that are shipped.
+    """
+    places = (*WALLS, *TERRITORIES, *INSERTIONS, *LEVELS, *LEVEL_PLACES, *LEVEL_NOUNS)
+    looks = (*(phrase for phrases in PATTERN_WORDS.values() for phrase in phrases), *BORDER_WORDS, *BRIGHTNESS_WORDS)
+    others = (FINDINGS, FILLERS, "of to", *NEGATIONS, *CAP_WORDS)
+    words = {word for phrase in (*places, *looks, *others) for word in phrase.lower().split()}
+    return words | {"mvo", "microvascular", "obstruction", "reflow", "thickness", "transmurality"}
 
 
 # Words that mean something only next to a number, with an example of their use.

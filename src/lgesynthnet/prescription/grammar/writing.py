@@ -23,6 +23,8 @@ from lgesynthnet.prescription.scar import Arc, Pattern, default_depth
 from lgesynthnet.records import Level
 
 NO_ENHANCEMENT = "No late enhancement"
+# What is said where there is no scar; a longer sentence is about more than that.
+WITHOUT_SCAR = (NO_ENHANCEMENT, "No late gadolinium enhancement", "No enhancement", "No LGE", "No scar", "No myocardial scar", "No infarct")
 
 _LONGEST_FIXED = 20  # characters; longer numbers are written with an exponent, so that 1e-300 stays short
 
