@@ -89,7 +89,7 @@ def flat(noise=0.1, seed=0):
         scar=scar,
         no_reflow=np.zeros_like(scar),
         hidden=hidden,
-        existing=np.zeros_like(scar),
+        removed=np.zeros_like(scar),
     )
 
 

@@ -66,7 +66,7 @@ def ratio(host: Host, image: np.ndarray) -> float:
         scar=scar,
         no_reflow=np.zeros_like(scar),
         hidden=third(host),
-        existing=np.zeros_like(scar),
+        removed=np.zeros_like(scar),
     )
     found = noise_ratio(case)
     assert found is not None

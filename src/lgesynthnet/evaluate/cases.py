@@ -31,7 +31,7 @@ class Case:
         scar: the scar that the image should hold, no-reflow included.
         no_reflow: its dark core.
         hidden: the hidden region round the scar; in a sample, only these pixels may differ from the host.
-        existing: scar of the host that is still there and was not prescribed; finding it is neither right nor wrong.
+        removed: scar of the host that was removed or painted anew.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Case:
     scar: Mask
     no_reflow: Mask
     hidden: Mask
-    existing: Mask
+    removed: Mask
 
     @classmethod
     def of_sample(cls, sample: SyntheticSample) -> Case:
@@ -56,7 +56,7 @@ class Case:
             scar=sample.intended,
             no_reflow=sample.intended_no_reflow,
             hidden=sample.hidden,
-            existing=sample.kept_scar,
+            removed=sample.removed,
         )
 
     @classmethod
@@ -72,8 +72,13 @@ class Case:
             scar=slice_.scar,
             no_reflow=slice_.labels == Label.NO_REFLOW,
             hidden=hidden_region(slice_.scar, frame.wall, frame.spacing_mm),
-            existing=np.zeros_like(frame.wall),
+            removed=np.zeros_like(frame.wall),
         )
+
+    @property
+    def existing(self) -> Mask:
+        """Scar of the host that is still there and was not prescribed. Finding it is neither right nor wrong."""
+        return np.asarray(self.host.scar & ~self.removed & ~self.scar)
 
     @cached_property
     def unit(self) -> Float32[np.ndarray, "rows cols"]:

@@ -57,7 +57,7 @@ def _case(run: RunFolder, row: SampleRow, host: Host) -> Case:
         scar=sample.intended_scar,
         no_reflow=sample.intended_no_reflow,
         hidden=sample.hidden,
-        existing=kept & ~sample.intended_scar,
+        removed=scar_of(sample.removed),
     )
 
 
