@@ -27,7 +27,7 @@ from real_data import add_data_option, patients_of
 from lgesynthnet.conditioning.edit import NotMovedError, move_scar, remove_scar
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.noise import fine_detail
-from lgesynthnet.conditioning.repaint_region import hidden_region
+from lgesynthnet.conditioning.repaint_region import edited_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.evaluate.intervals import ByPatient, Interval, mean
@@ -104,7 +104,7 @@ class EditExperiment:
             rng = np.random.default_rng([7, number])
             for _ in range(STRETCHES):
                 stretch = rasterize(draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), host.frame).scar
-                hidden = hidden_region(stretch, host.frame.wall, host.frame.spacing_mm)
+                hidden = edited_region(stretch, host.frame.wall, host.frame.cavity, host.frame.spacing_mm)
                 untouched.add(host, host.slice_.image, stretch & host.frame.wall, hidden)
         return {
             "removed: 25 mm² or more found, after": mean(after),

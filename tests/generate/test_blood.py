@@ -7,8 +7,9 @@ import pytest
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.edit import add_scar, remove_scar
+from lgesynthnet.conditioning.repaint_region import BLOOD_REACH_MM, blood_beside
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.generate.blood import REACH_MM, beside, mixed, wall_share
+from lgesynthnet.generate.blood import mixed, wall_share
 from lgesynthnet.generate.paste import IntensityPaste
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Label, Level, ShortAxisSlice
@@ -21,7 +22,7 @@ AWAY = np.hypot(ROWS, COLS)
 
 def share(distance_mm):
     """Share of the wall that the test's heart has in its blood."""
-    return 0.6 * np.clip(1 - distance_mm / REACH_MM, 0, 1)
+    return 0.6 * np.clip(1 - distance_mm / BLOOD_REACH_MM, 0, 1)
 
 
 def heart(scar=None, brightness=BLOOD, dtype=np.float32) -> Host:
@@ -43,7 +44,7 @@ def heart(scar=None, brightness=BLOOD, dtype=np.float32) -> Host:
 def test_the_share_of_the_wall_is_read_off_the_host():
     host = heart()
     found = wall_share(host, 23 - AWAY)
-    near = host.frame.cavity & (AWAY > 23 - REACH_MM) & (AWAY < 21.5)
+    near = host.frame.cavity & (AWAY > 23 - BLOOD_REACH_MM) & (AWAY < 21.5)
     np.testing.assert_allclose(found[near], share(23 - AWAY[near]), atol=0.06)
 
 
@@ -65,7 +66,7 @@ def test_blood_beside_painted_scar_is_what_the_mixture_makes_of_it(brightness):
 def test_blood_away_from_the_scar_is_the_host_s_bit_for_bit():
     host = heart(dtype=np.int16)
     sample = IntensityPaste().apply(host, add_scar(host, SCAR), seed=1)
-    near = beside(host, sample.intended)
+    near = blood_beside(sample.intended, host.frame.cavity, (1.0, 1.0))
     away = host.frame.cavity & ~near
     assert away.sum() > 300
     np.testing.assert_array_equal(sample.image[away], host.slice_.image[away])
@@ -82,7 +83,7 @@ def test_a_papillary_muscle_beside_the_scar_stays():
     image[muscle & host.frame.cavity] = WALL
     with_muscle = replace(host, slice_=replace(host.slice_, image=image))
     after = mixed(with_muscle, scar, np.where(scar, BLOOD, image))
-    around = beside(host, scar) & ~muscle & (AWAY < 20)
+    around = blood_beside(scar, host.frame.cavity, (1.0, 1.0)) & ~muscle & (AWAY < 20)
     assert after[muscle & host.frame.cavity].mean() < after[around].mean() - 0.4 * (BLOOD - WALL)
 
 
@@ -101,4 +102,4 @@ def test_removed_scar_leaves_the_dark_rim_that_healthy_wall_casts():
 
 def test_without_an_edit_nothing_is_beside_it():
     host = heart()
-    assert not beside(host, np.zeros_like(host.frame.wall)).any()
+    assert not blood_beside(np.zeros_like(host.frame.wall), host.frame.cavity, (1.0, 1.0)).any()

@@ -13,11 +13,10 @@ import pytest
 from factories import run_command, write_hosts, write_patient
 from scipy import ndimage
 
-from lgesynthnet.conditioning.repaint_region import MARGIN_MM
+from lgesynthnet.conditioning.repaint_region import BLOOD_REACH_MM, MARGIN_MM
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import InputError, PrescriptionError, RunError
-from lgesynthnet.generate.blood import REACH_MM
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.run.request import Shard, SynthesisRequest
@@ -92,7 +91,7 @@ class TestTheRunFolder:
             away_mm = ndimage.distance_transform_edt(~scar, sampling=host.header.get_zooms()[:2])
             blood = np.asarray(label.dataobj)[:, :, 0] == 1
             assert away_mm[changed & ~blood].max() <= MARGIN_MM + 1e-3
-            assert away_mm[changed & blood].max(initial=0.0) <= REACH_MM + 1e-3
+            assert away_mm[changed & blood].max(initial=0.0) <= BLOOD_REACH_MM + 1e-3
             assert float(row["max_change_outside"]) == 0
             intended, hidden = (
                 np.asarray(nib.load(run / row["file"].replace("images", part)).dataobj)[:, :, 0] for part in ("intended", "hidden")

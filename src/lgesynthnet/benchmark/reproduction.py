@@ -17,7 +17,7 @@ from lgesynthnet.benchmark.records import read_record
 from lgesynthnet.benchmark.trained_methods import OnProgress, TrainedMethods
 from lgesynthnet.conditioning.edit import SliceEdit, add_scar
 from lgesynthnet.conditioning.intensity import HeartWindow, to_grey
-from lgesynthnet.conditioning.repaint_region import hidden_region
+from lgesynthnet.conditioning.repaint_region import edited_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import SIZE, Roi
 from lgesynthnet.errors import InputError
@@ -285,7 +285,8 @@ def _change_outside(samples: Sequence[SyntheticSample]) -> ResultRow:
     largest: dict[str, list[float]] = {}
     for sample in samples:
         host = sample.host.slice_
-        hidden = hidden_region(sample.intended, sample.host.frame.wall, host.spacing_mm)
+        frame = sample.host.frame
+        hidden = edited_region(sample.intended, frame.wall, frame.cavity, host.spacing_mm)
         change = np.abs(sample.image.astype(np.float64) - host.image.astype(np.float64))[~hidden].max()
         largest.setdefault(host.patient, []).append(float(change / HeartWindow.from_slice(host).span))
     interval = mean(largest)

@@ -10,6 +10,7 @@ from lgesynthnet.records import Mask
 
 MARGIN_MM = 4.0  # distance from the scar, when samples are painted; clearly better than hiding the whole wall in a first trial
 WALL_REACH_MM = 3.0  # how far the region may extend beyond the wall, into blood and outside
+BLOOD_REACH_MM = 6.0  # how far from scar blood may change with the wall; there the wall no longer shows in it
 FEATHER_MM = 2.0  # width of the transition from the host to the painted image
 
 
@@ -22,6 +23,23 @@ def hidden_region(scar: Mask, wall: Mask, spacing_mm: tuple[float, float], *, ma
     near_scar = ndimage.distance_transform_edt(~scar, sampling=spacing_mm) <= margin_mm
     near_wall = ndimage.distance_transform_edt(~wall, sampling=spacing_mm) <= WALL_REACH_MM
     return np.asarray(near_scar & near_wall)
+
+
+def blood_beside(scar: Mask, cavity: Mask, spacing_mm: tuple[float, float]) -> Mask:
+    """(rows, cols) mask of the cavity within 6 mm of scar, which may change with the wall (`generate.blood`); empty without scar."""
+    if not scar.any():
+        return np.zeros_like(scar)
+    return np.asarray(cavity & (ndimage.distance_transform_edt(~scar, sampling=spacing_mm) <= BLOOD_REACH_MM))
+
+
+def edited_region(scar: Mask, wall: Mask, cavity: Mask, spacing_mm: tuple[float, float]) -> Mask:
+    """(rows, cols) mask of what a finished sample may change: the hidden region outside the cavity, and the blood beside the scar.
+
+    Args:
+        scar: before or after the edit.
+        spacing_mm: pixel size in mm as (row, column).
+    """
+    return np.asarray((hidden_region(scar, wall, spacing_mm) & ~cavity) | blood_beside(scar, cavity, spacing_mm))
 
 
 def draw_hidden_region(

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.conditioning.repaint_region import hidden_region
+from lgesynthnet.conditioning.repaint_region import edited_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.records import Image, Label, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.base import ScarSegmenter
@@ -71,7 +71,7 @@ class Case:
             frame=frame,
             scar=slice_.scar,
             no_reflow=slice_.labels == Label.NO_REFLOW,
-            hidden=hidden_region(slice_.scar, frame.wall, frame.spacing_mm),
+            hidden=edited_region(slice_.scar, frame.wall, frame.cavity, frame.spacing_mm),
             removed=np.zeros_like(frame.wall),
         )
 

@@ -15,25 +15,17 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from lgesynthnet.conditioning.repaint_region import BLOOD_REACH_MM
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.records import Label, Mask
 
 VERSION = 1  # part of the fingerprints; raise it when the rule changes
-REACH_MM = 6.0
 AVERAGED_MM = 2.0  # standard deviation of the average along the wall; blood does not see single pixels
 LEAST_PIXELS = 8
 LARGEST_SHARE = 0.8  # more is a papillary muscle, or a cavity that is labelled too large
 APART_MM = 4.5  # blood counts as beside healthy wall where scar is further away than the wall by this
 # Share of the wall at these distances, EMIDEC `train`, where a host has too few pixels to show its own.
-USUAL_MM, USUAL_SHARE = (0.0, 1.0, 2.2, 3.7, 5.2, REACH_MM), (0.7, 0.62, 0.37, 0.20, 0.08, 0.0)
-
-
-def beside(host: Host, touched: Mask) -> Mask:
-    """(rows, cols) mask of the blood that an edit may change: the cavity within 6 mm of scar before or after it."""
-    if not touched.any():
-        return np.zeros_like(touched)
-    near = ndimage.distance_transform_edt(~touched, sampling=host.frame.spacing_mm) <= REACH_MM
-    return np.asarray(near & host.frame.cavity)
+USUAL_MM, USUAL_SHARE = (0.0, 1.0, 2.2, 3.7, 5.2, BLOOD_REACH_MM), (0.7, 0.62, 0.37, 0.20, 0.08, 0.0)
 
 
 def mixed(host: Host, touched: Mask, edited: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
@@ -62,10 +54,10 @@ def wall_share(host: Host, to_wall_mm: Float[np.ndarray, "rows cols"]) -> Float[
     slice_ = host.slice_
     image, cavity, healthy = slice_.image.astype(np.float64), host.frame.cavity, slice_.labels == Label.WALL
     step = max(host.frame.spacing_mm)
-    edges = np.arange(0.0, REACH_MM + step, step)
+    edges = np.arange(0.0, BLOOD_REACH_MM + step, step)
     middles = (edges[:-1] + edges[1:]) / 2
     shares = np.interp(middles, USUAL_MM, USUAL_SHARE)
-    inner = cavity & (to_wall_mm > REACH_MM)
+    inner = cavity & (to_wall_mm > BLOOD_REACH_MM)
     blood = float(np.median(image[inner if inner.sum() >= LEAST_PIXELS else cavity]))
     contrast = blood - float(np.median(image[healthy])) if healthy.any() else 0.0
     if contrast > 0:
@@ -76,4 +68,4 @@ def wall_share(host: Host, to_wall_mm: Float[np.ndarray, "rows cols"]) -> Float[
             if here.sum() >= LEAST_PIXELS:
                 shares[number] = np.clip((blood - np.median(image[here])) / contrast, 0.0, LARGEST_SHARE)
     falling = np.minimum.accumulate(shares)
-    return np.asarray(np.interp(to_wall_mm, [0.0, *middles, REACH_MM + step], [falling[0], *falling, 0.0]))
+    return np.asarray(np.interp(to_wall_mm, [0.0, *middles, BLOOD_REACH_MM + step], [falling[0], *falling, 0.0]))

@@ -10,10 +10,10 @@ from jaxtyping import Float
 
 from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.conditioning.repaint_region import blend_weights
+from lgesynthnet.conditioning.repaint_region import blend_weights, blood_beside
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
-from lgesynthnet.generate.blood import beside, mixed
+from lgesynthnet.generate.blood import mixed
 from lgesynthnet.prescription.grammar.writing import write_caption
 from lgesynthnet.records import Image, Mask
 
@@ -48,7 +48,7 @@ def with_mixed_blood(host: Host, touched: Mask, image: Image, hidden: Mask) -> t
     Args:
         touched: (rows, cols) scar before or after the edit.
     """
-    blood = beside(host, touched)
+    blood = blood_beside(touched, host.frame.cavity, host.frame.spacing_mm)
     changed = hidden & ~host.frame.cavity
     values = np.where(blood, mixed(host, touched, image.astype(np.float64)), image.astype(np.float64))
     return _with(host.slice_.image, changed | blood, values[changed | blood]), np.asarray(changed | blood)
