@@ -104,6 +104,13 @@ def test_a_run_that_only_removes_scar_has_none_to_evaluate_and_one_that_moves_it
         assert not case.existing.any()
 
 
+def test_an_evaluation_that_fails_leaves_a_finished_run_finished(hosts, tmp_path):
+    run = painted(hosts, tmp_path / "run", edit=Edit.REMOVE)
+    assert run.is_finished
+    assert run_command("evaluate", "alignment", run.path).returncode != 0
+    assert RunFolder.open(run.path).is_finished
+
+
 def test_moving_draws_again_until_the_scar_lies_elsewhere(hosts, tmp_path):
     run = painted(hosts, tmp_path / "run", edit=Edit.MOVE, prior=Prior.ISCHAEMIC)
     assert all(row.file for row in run.rows)

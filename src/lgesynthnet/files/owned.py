@@ -57,6 +57,9 @@ def claimed(folder: Path, kind: FolderKind, *, settings: dict[str, Any] | None =
             try:
                 yield manifest
                 manifest.finished = finishes or was_finished  # the compact list says so: no crash comes between the two
+            except BaseException:
+                manifest.finished = was_finished and not finishes  # what failed to add something has taken nothing away
+                raise
             finally:
                 _end(place, manifest, is_new=is_new)
     finally:
