@@ -85,6 +85,11 @@ def gains(rows: list[Row]) -> str:
     return markdown_table(head, lines)
 
 
+def strata(rows: list[Row]) -> str:
+    """The table of missing kinds, as `benchmark utility --regime strata` writes it into its page."""
+    return markdown_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
 def regimes(rows: list[Row]) -> str:
     """The user's table: 3-D Dice by number of patients with scar, what first weights and samples gain, and what that is worth."""
     arms = (Arm.REAL, Arm.PHANTOM_FIRST, Arm.RECIPE)
@@ -227,6 +232,7 @@ TABLES: dict[str, Callable[[list[Row]], str]] = {
     "scores": scores,
     "gains": gains,
     "regimes": regimes,
+    "strata": strata,
     "recipes": recipes,
     "pixels": pixels,
     "labels": labels,
