@@ -85,8 +85,8 @@ def gains(rows: list[Row]) -> str:
     return markdown_table(head, lines)
 
 
-def strata(rows: list[Row]) -> str:
-    """The table of missing kinds, as `benchmark utility --regime strata` writes it into its page."""
+def as_written(rows: list[Row]) -> str:
+    """A table that stands in the CSV as it is shown: of missing kinds (`benchmark utility --regime strata`), and of the loop (`improve`)."""
     return markdown_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
@@ -232,7 +232,7 @@ TABLES: dict[str, Callable[[list[Row]], str]] = {
     "scores": scores,
     "gains": gains,
     "regimes": regimes,
-    "strata": strata,
+    "as-written": as_written,
     "recipes": recipes,
     "pixels": pixels,
     "labels": labels,

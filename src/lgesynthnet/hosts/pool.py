@@ -110,7 +110,8 @@ def find_hosts(
     """Read every case once and list its usable slices.
 
     Args:
-        with_scar, without_scar: whether slices that hold scar are taken, and whether the others are.
+        with_scar: whether slices that hold scar are taken.
+        without_scar: whether the others are.
         least_confidence: leave out slices whose RV insertions are less certain than this, 0 to 1.
         strict: raise at the first case or slice that cannot be used, instead of listing it.
         on_case: gets (done, total) after each case.
