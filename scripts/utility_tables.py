@@ -86,7 +86,7 @@ def gains(rows: list[Row]) -> str:
 
 
 def as_written(rows: list[Row]) -> str:
-    """A table that stands in the CSV as it is shown: of missing kinds (`benchmark utility --regime strata`), and of the loop (`improve`)."""
+    """A table whose CSV holds it as it is shown: missing kinds (`benchmark utility --regime strata`), and the loop (`improve`)."""
     return markdown_table(list(rows[0]), [list(row.values()) for row in rows])
 
 

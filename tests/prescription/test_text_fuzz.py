@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.edits import OwnScar, prescription_from_json
 from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
 from lgesynthnet.prescription.grammar.language import prescribe, write_sentence
 from lgesynthnet.prescription.scar import ScarPrescription
+from lgesynthnet.terms import Edit
 
 SENTENCES = (
     "Transmural enhancement in the posteroseptal wall",
@@ -79,7 +81,7 @@ RECORDS = (
     {"segments": [8], "pattern": "mid-wall", "transmurality": 0.35, "irregularity": 0.37, "intensity_percentile": 61.5},
     {"text": SENTENCES[0]},
 )
-KEYS = (*RECORDS[1], "arc", "irregularity", "intensity_percentile", "text", "depht", "no_reflow", "", "segments ")
+KEYS = (*RECORDS[1], "edit", "arc", "irregularity", "intensity_percentile", "text", "depht", "no_reflow", "", "segments ")
 NUMBERS_AS_TEXT = ("1" * 5000, "[" * 3000, '{"a":' * 3000, *'1e400 -1e400 NaN -Infinity 1.0 1.5 true 01 1_0 ٣ "16"'.split())
 
 
@@ -120,7 +122,7 @@ def check_sentence(text: str) -> None:
     except PrescriptionError as fault:
         return check_error(fault)
     assert prescribe(write_sentence(prescription)) == prescription
-    assert ScarPrescription.from_json(prescription.to_json()) == prescription
+    assert prescription_from_json(prescription.to_json()) == prescription
     assert all(letter.isascii() or not letter.isnumeric() for letter in text)
 
 
@@ -132,11 +134,13 @@ def check_line(line: str) -> None:
             read = read_prescriptions(path)
         except PrescriptionError as fault:
             return check_error(fault, str(path))
-        path.write_text("".join(entry.prescription.to_json() + "\n" for entry in read), encoding="utf-8")
-        assert [entry.prescription for entry in read_prescriptions(path)] == [entry.prescription for entry in read]
+        path.write_text("".join(entry.wish.to_json() + "\n" for entry in read), encoding="utf-8")
+        assert [entry.wish for entry in read_prescriptions(path)] == [entry.wish for entry in read]
         for entry in read:
-            assert prescribe(write_sentence(entry.prescription)) == entry.prescription
-        check_nothing_was_dropped(line, read[0].prescription)
+            if not isinstance(entry.wish, OwnScar):
+                assert prescribe(write_sentence(entry.wish)) == entry.wish
+        if isinstance(read[0].wish, ScarPrescription):
+            check_nothing_was_dropped(line, read[0].wish)
 
 
 def check_nothing_was_dropped(line: str, prescription: ScarPrescription) -> None:
@@ -148,6 +152,7 @@ def check_nothing_was_dropped(line: str, prescription: ScarPrescription) -> None
     assert type(record["segments"]) is list
     assert {type(segment) for segment in record["segments"]} == {int}
     assert type(record.get("seed", 0)) is int
+    assert record.pop("edit", Edit.ADD) in (Edit.ADD, Edit.MOVE)
     for key, value in record.items():
         kept = getattr(prescription, key)
         match key:
