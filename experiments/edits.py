@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.quality.verdict import STRAY_BELOW_MM2
-from lgesynthnet.records import Image, Label, Labels, Mask, ShortAxisSlice, scar_of
+from lgesynthnet.records import Image, Mask, scar_of
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.attempts import LEAST_OWN_SCAR_MM2
 from lgesynthnet.synthesis.judging import judge
@@ -84,23 +85,22 @@ class EditExperiment:
         self.generator, self.filter = LGESynthNet.from_pretrained(model), load_filter(model)
         self.auditor = TrainedScarSegmenter.from_pretrained(auditor, Role.AUDITOR)
 
-    def found(self, host: Host, image: Image, labels: Labels) -> Mask:
-        """The scar that the auditor finds in an image of this host."""
-        slice_ = host.slice_
-        return scar_of(self.auditor.read(_unlabelled(slice_, image, labels)))
+    def found(self, host: Host, image: Image) -> Mask:
+        """The scar that the auditor finds in an image of this host; of its labels it sees cavity and wall alone."""
+        return scar_of(self.auditor.read(replace(host.slice_, image=image)))
 
     def removed(self, scarred: Sequence[Host], healthy: Sequence[Host]) -> dict[str, Interval | None]:
         after, before, never, kept, outside = (defaultdict(list) for _ in range(5))
         healed, untouched = _Features(), _Features()
         for number, host in enumerate(scarred):
             sample, patient = self.generator.apply(host, remove_scar(host), seed=number), host.slice_.patient
-            after[patient].append(_is_much(self.found(host, sample.image, sample.labels), host))
-            before[patient].append(_is_much(self.found(host, host.slice_.image, host.slice_.labels), host))
+            after[patient].append(_is_much(self.found(host, sample.image), host))
+            before[patient].append(_is_much(self.found(host, host.slice_.image), host))
             kept[patient].append(float(judge(sample, self.filter).kept))
             outside[patient].append(sample.max_change_outside)
             healed.add(host, sample.image, sample.removed & host.frame.wall, sample.hidden)
         for number, host in enumerate(healthy):
-            never[host.slice_.patient].append(_is_much(self.found(host, host.slice_.image, host.slice_.labels), host))
+            never[host.slice_.patient].append(_is_much(self.found(host, host.slice_.image), host))
             rng = np.random.default_rng([7, number])
             for _ in range(STRETCHES):
                 stretch = rasterize(draw_prescription(Prior.ISCHAEMIC, host.frame.level, rng), host.frame).scar
@@ -123,7 +123,7 @@ class EditExperiment:
             sample, patient = self._moved(host, number), host.slice_.patient
             if sample is None:
                 continue
-            found = self.found(host, sample.image, sample.labels)
+            found = self.found(host, sample.image)
             value = dice(sample.intended, found) or 0.0
             overlap[patient].append(value)
             good[patient].append(float(value > DICE_ABOVE))
@@ -178,12 +178,6 @@ class _Features:
 
 def _is_much(found: Mask, host: Host) -> float:
     return float(found.sum() * host.frame.pixel_mm2 >= STRAY_BELOW_MM2)
-
-
-def _unlabelled(slice_: ShortAxisSlice, image: Image, labels: Labels) -> ShortAxisSlice:
-    bare = labels.copy()
-    bare[scar_of(labels)] = Label.WALL
-    return ShortAxisSlice(patient=slice_.patient, index=slice_.index, image=image, labels=bare, spacing_mm=slice_.spacing_mm)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ class SynthesisPlan(_Record):
     @property
     def edits(self) -> frozenset[Edit]:
         """The edits that may occur."""
-        return frozenset(requested.edit for requested in self.prescriptions) or frozenset({self.request.edit})
+        return _edits_of(self.request, self.prescriptions)
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -218,8 +218,12 @@ class SynthesisPlan(_Record):
 
 def scar_of_hosts(request: SynthesisRequest, prescriptions: Iterable[RequestedPrescription]) -> dict[str, bool]:
     """Whether slices with scar, and whether slices without, are hosts: the arguments of `find_hosts`."""
-    edits = {requested.edit for requested in prescriptions} or {request.edit}
+    edits = _edits_of(request, prescriptions)
     return {"with_scar": request.hosts_with_scar or edits != {Edit.ADD}, "without_scar": Edit.ADD in edits}
+
+
+def _edits_of(request: SynthesisRequest, prescriptions: Iterable[RequestedPrescription]) -> frozenset[Edit]:
+    return frozenset(requested.edit for requested in prescriptions) or frozenset({request.edit})
 
 
 def shared_model(model: str, placeholder: str = "MODEL") -> str:

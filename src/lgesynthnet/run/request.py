@@ -172,6 +172,10 @@ class SynthesisRequest:
             None
             if self.max_seconds is None or 0 < self.max_seconds < math.inf
             else f"--max-seconds {self.max_seconds}: must be above 0 and finite",
+            None if self.brightness is None or 0 <= self.brightness <= 100 else f"--brightness {self.brightness}: must be in [0, 100]",
+            None
+            if self.transmurality is None or 0 < self.transmurality <= 1
+            else f"--transmurality {self.transmurality}: must be in (0, 1]",
         )
         for message in filter(None, wrong):
             raise RunError(message)
@@ -188,10 +192,6 @@ class SynthesisRequest:
             raise RunError(f"give exactly one of --text, --prescriptions or --prior ({' and '.join(given) or 'none'} was given)")
         if self.edit is not Edit.REPLACE and (self.brightness is not None or self.transmurality is not None):
             raise RunError("--brightness and --transmurality belong to --edit replace; say them in the prescription, or add it")
-        if self.brightness is not None and not 0 <= self.brightness <= 100:
-            raise RunError(f"--brightness {self.brightness}: must be in [0, 100]")
-        if self.transmurality is not None and not 0 < self.transmurality <= 1:
-            raise RunError(f"--transmurality {self.transmurality}: must be in (0, 1]")
 
     def _sources(self) -> dict[PromptSource, object]:
         return {
