@@ -118,7 +118,7 @@ def painted(body):
 
 def test_a_scar_read_into_heart_coordinates_comes_back_where_it_was(painted):
     scar, plane, window = painted
-    found, _, no_reflow = scar_in_plane(read_wall_map(scar, plane, window), plane, window, 0.0)
+    found, _, no_reflow = scar_in_plane(read_wall_map(scar, plane, window), plane, window)
     assert dice(found, scar.scar) > 0.96
     assert dice(no_reflow, scar.no_reflow) > 0.85
 
@@ -127,7 +127,7 @@ def test_a_scar_follows_the_heart_into_a_smaller_plane(painted, body):
     scar, plane, window = painted
     share = scar.scar.sum() / (draw_labels(plane, window) == Label.WALL).sum()
     smaller, box = plane_and_window(body, 6)
-    found, _, _ = scar_in_plane(read_wall_map(scar, plane, window), smaller, box, 0.0)
+    found, _, _ = scar_in_plane(read_wall_map(scar, plane, window), smaller, box)
     wall = draw_labels(smaller, box) == Label.WALL
     assert not found[~wall].any()
     assert found.sum() / wall.sum() == pytest.approx(share, abs=0.08)
@@ -136,10 +136,10 @@ def test_a_scar_follows_the_heart_into_a_smaller_plane(painted, body):
 def test_a_scar_tapers_towards_a_slice_without_one_and_stays_between_equals(painted):
     scar, plane, window = painted
     map_ = read_wall_map(scar, plane, window)
-    areas = [scar_in_plane(interpolate(map_, NOTHING, share), plane, window, 0.0)[0].sum() for share in (0.0, 0.2, 0.4)]
+    areas = [scar_in_plane(interpolate(map_, NOTHING, share), plane, window)[0].sum() for share in (0.0, 0.2, 0.4)]
     assert areas[0] > areas[1] > areas[2] > 0
     np.testing.assert_array_equal(interpolate(map_, map_, 0.4).scar > 0, map_.scar > 0)
-    assert not scar_in_plane(NOTHING, plane, window, 0.0)[0].any()
+    assert not scar_in_plane(NOTHING, plane, window)[0].any()
 
 
 def test_a_thin_scar_in_the_middle_of_the_wall_is_not_all_border_and_does_not_vanish_in_the_slab(body):
@@ -147,15 +147,15 @@ def test_a_thin_scar_in_the_middle_of_the_wall_is_not_all_border_and_does_not_va
     depth = (np.arange(24) + 0.5) / 24
     inside = 1.5 - np.abs(depth - 0.5) * 10.0  # mm: a band of 3 mm in a wall of 10
     map_ = WallMap(scar=np.tile(inside, (720, 1)).astype(np.float32), no_reflow=NOTHING.no_reflow)
-    whole, border, _ = scar_in_plane(map_, plane, window, 3.0)
+    whole, border, _ = scar_in_plane(map_, plane, window, border_mm=3.0)
     assert 0.2 < border.sum() / whole.sum() < 0.6
     for share in (0.16, 0.32):  # the outer planes of a slab of 8 mm
-        assert scar_in_plane(interpolate(map_, NOTHING, share), plane, window, 0.0)[0].sum() > 0.4 * whole.sum()
+        assert scar_in_plane(interpolate(map_, NOTHING, share), plane, window)[0].sum() > 0.4 * whole.sum()
 
 
 def test_the_border_zone_lies_in_the_scar_and_faces_living_wall_not_blood(painted):
     scar, plane, window = painted
-    found, border, _ = scar_in_plane(read_wall_map(scar, plane, window), plane, window, 2.0)
+    found, border, _ = scar_in_plane(read_wall_map(scar, plane, window), plane, window, border_mm=2.0)
     assert border.any()
     assert not (border & ~found).any()
     radius, direction = window.polar(plane.centre_mm)

@@ -15,6 +15,7 @@ import typer
 from lgesynthnet.cli import console
 from lgesynthnet.cli.console import interruptible
 from lgesynthnet.cli.signature import takes
+from lgesynthnet.data.source import CohortSource
 from lgesynthnet.downstream.request import DownstreamRequest
 from lgesynthnet.terms import Context, Precision, RewardKind, Role, Stage, Window
 from lgesynthnet.train.options import TrainingOptions, ValidatedOptions, WorkOptions
@@ -123,9 +124,13 @@ def scar_segmenter(
     role: Annotated[Role, typer.Option(help="What it is for; each role has its own architecture.")] = Role.FILTER,
     members: Annotated[int, typer.Option(min=1, help="Number of networks that are averaged; their seeds are SEED, SEED + 1, ...")] = 1,
     parts: Parts = None,
+    rehearse: Annotated[
+        Path | None,
+        typer.Option(help="Folder of further patients (`phantom` makes some), so that fine-tuning does not forget their kinds of scar."),
+    ] = None,
 ) -> None:
     """A segmenter of scar inside a known wall. Roles: reward teaches the generator, filter judges samples, auditor only reports."""
-    _train(Stage.SCAR_SEGMENTER, options, _scar_segmenter(role, members), role=role, parts=parts)
+    _train(Stage.SCAR_SEGMENTER, options, _scar_segmenter(role, members), role=role, parts=parts, rehearse=rehearse)
 
 
 @app.command()
@@ -279,6 +284,7 @@ def _train(
     *,
     role: Role = Role.FILTER,
     parts: list[str] | None = None,
+    rehearse: Path | None = None,
     precision: Precision = Precision.NO,
 ) -> None:
     """Read the data, train, and print the report's numbers."""
@@ -289,10 +295,13 @@ def _train(
     ):
         from lgesynthnet.train.request import TrainingRequest
 
+        data = None if trained_on_data is None else _training_data(stage, trained_on_data, role, parts or [])
+        if data is not None and rehearse is not None:
+            data = replace(data, rehearsed=CohortSource(root=rehearse).open())
         report = train(
             TrainingRequest(
                 work=options.work,
-                data=None if trained_on_data is None else _training_data(stage, trained_on_data, role, parts or []),
+                data=data,
                 recipe=options.recipe.value,
                 seed=options.seed,
                 device=options.device,

@@ -22,11 +22,14 @@ from lgesynthnet.devices import usable_device
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.blood import VERSION as BLOOD_VERSION
+from lgesynthnet.generate.brightness import VERSION as BRIGHTNESS_VERSION
+from lgesynthnet.generate.brightness import with_prescribed_brightness
 from lgesynthnet.generate.composite import SampleOrigin, composite_roi
 from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
 from lgesynthnet.model.checkpoint import load_inpainter
 from lgesynthnet.model.inpainter import Inpainter, Inputs
+from lgesynthnet.model.settings import scar_levels
 from lgesynthnet.model.tensors import images, to_inputs
 from lgesynthnet.model_store import fingerprint as fingerprint_of
 from lgesynthnet.model_store import is_folder, notice_licence, require_complete, shipped_or_path
@@ -49,6 +52,7 @@ class Sampling:
         solver: `ddim`, or `dpm`, a multistep solver of second order.
         words: whether the caption is shown; False is for comparison.
         keep_host: False returns the whole working grid as the model renders it, as in the publication; for comparison.
+        set_brightness: whether the scar's mean brightness is set to what was prescribed; False leaves it as painted.
     """
 
     steps: int = 4
@@ -59,6 +63,7 @@ class Sampling:
     solver: str = "ddim"
     words: bool = True
     keep_host: bool = True
+    set_brightness: bool = True
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.solver not in SOLVERS:
@@ -87,10 +92,13 @@ class LGESynthNet(Generator):
         sampling: Sampling | None = None,
         device: str = "cpu",
         templates: Sequence[Template] = (),
+        levels: Sequence[float] | None = None,
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.sampling = sampling or Sampling()
         self.device, self.templates = torch.device(device), list(templates)
+        # Without edges nobody knows where the scar will be, so its brightness cannot be set.
+        self.levels = levels if self.sampling.set_brightness and self.sampling.edges else None
         if self.model.templated != bool(self.templates):
             raise ModelError("a model of `train control --template` needs templates, and no other takes them")
         self._fingerprint = f"{fingerprint}/{self.sampling.fingerprint}"
@@ -98,6 +106,8 @@ class LGESynthNet(Generator):
             self._fingerprint += f"/grain-{VERSION}"
         if self.sampling.keep_host:
             self._fingerprint += f"/blood-{BLOOD_VERSION}"
+        if self.levels is not None:
+            self._fingerprint += f"/brightness-{BRIGHTNESS_VERSION}"
         if self.templates:
             bank = hashlib.sha256(b"".join(t.patient.encode() + t.image.tobytes() + t.scar.tobytes() for t in self.templates))
             self._fingerprint += f"/templates-{bank.hexdigest()[:12]}"
@@ -130,8 +140,8 @@ class LGESynthNet(Generator):
         require_complete(folder)
         notice_licence(folder)
         loaded = load_inpainter(part, base=base)
-        own = fingerprint_of(part, role="inpainter")
-        return cls(loaded, fingerprint=own, sampling=sampling, device=str(usable), templates=templates)
+        own, levels = fingerprint_of(part, role="inpainter"), scar_levels(part)
+        return cls(loaded, fingerprint=own, sampling=sampling, device=str(usable), templates=templates, levels=levels)
 
     @property
     def fingerprint(self) -> str:
@@ -145,6 +155,9 @@ class LGESynthNet(Generator):
         if self.templates:
             conditioning = replace(conditioning, template=self._template(host, seed))
         repainted, reconstruction = self._run_networks(conditioning, seed)
+        if self.levels is not None:
+            scar, core = (roi.crop_mask(mask) for mask in (edit.painted.scar, edit.painted.no_reflow))
+            repainted = with_prescribed_brightness(repainted, scar, core, conditioning, self.levels)
         original = host.slice_.image
         changed = hidden if self.sampling.keep_host else roi.covers(original.shape)
         image = composite_roi(original, repainted, roi, window, changed)

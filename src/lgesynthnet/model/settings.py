@@ -16,6 +16,7 @@ from lgesynthnet.errors import ModelError
 from lgesynthnet.model_store import REMEDY, exists, read_settings, shipped_or_path
 
 MAX_TOKENS = 48
+CONDITIONING = "conditioning.json"
 MOST_UNITS = 1000.0
 Width = Annotated[int, Field(ge=8, le=640, multiple_of=8)]
 TextWidth = Annotated[int, Field(ge=1, le=4096)]
@@ -41,12 +42,13 @@ def scar_levels(model: str | Path) -> tuple[float, ...] | None:
     """What brightness ranks mean to a generator: heart units at evenly spaced ranks, 0 to 1. None where no such generator is there.
 
     Args:
-        model: name of a shipped model, or a model folder.
+        model: name of a shipped model, a model folder, or the folder of the generator itself.
     Raises:
         ModelError: the file is damaged, or its levels fall.
     """
-    path = shipped_or_path(model) / "inpainter" / "conditioning.json"
-    if not exists(path):
+    folder = shipped_or_path(model)
+    path = next((place for place in (folder / "inpainter" / CONDITIONING, folder / CONDITIONING) if exists(place)), None)
+    if path is None:
         return None
     levels = read_settings(path, Conditioning).scar_levels
     if list(levels) != sorted(levels) or max(map(abs, levels)) > MOST_UNITS:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Integer, Shaped, UInt8
+from jaxtyping import Bool, Float32, Integer, Shaped, UInt8
 
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.phantom.acquisition import acquire, to_stored
 from lgesynthnet.phantom.body import Body, Tissue, draw_body
-from lgesynthnet.phantom.heart import Box, Contours, compute_contours, cut_plane, draw_labels, heart_box, outflow_mm
+from lgesynthnet.phantom.heart import Box, compute_contours, cut_plane, draw_labels, heart_box, outflow_mm
 from lgesynthnet.phantom.scan import Scan, draw_scan, scan_of_slice
 from lgesynthnet.phantom.scar_plan import NON_ISCHAEMIC, ScarPlan, level_of, plan_scar
 from lgesynthnet.phantom.signal import tissue_signal
@@ -23,6 +23,9 @@ from lgesynthnet.records import Insertions, Label, Level, ShortAxisSlice, Source
 
 FINE = 2  # points of the fine grid for each pixel side, for partial volume
 PLANES = 5  # planes through the thickness of a slice
+# How far wall reaches into the cavity, and scar beyond its outline: shares of the patient's largest, for the planes in random order.
+ENDO_BLUR, HALO = (0.0, 0.1, 0.4, 0.7, 1.0), (0.1, 0.4, 0.65, 0.85, 1.0)
+LEAST_CAVITY = 0.5  # share of the radius that stays blood
 MISREGISTERED_MM = 0.9  # standard deviation of the displacement of a slice between breath-holds
 
 
@@ -70,7 +73,7 @@ def simulate(name: str, seed: int, *, infarct: bool, non_ischaemic: float = NON_
     """
     rng = np.random.default_rng([seed, 20])
     body, scan = draw_body(rng), draw_scan(rng)
-    plan = plan_scar(body, rng, non_ischaemic) if infarct else ScarPlan(prescriptions={}, remodelling=None, border_mm=0.0)
+    plan = plan_scar(body, rng, non_ischaemic) if infarct else ScarPlan(prescriptions={}, remodelling=None, border_mm=0.0, halo_mm=0.0)
     slices = [_plan_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
     images = [_image(body, scan, plan, slices, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
     stored = to_stored(np.stack(images, axis=2), scan)
@@ -127,11 +130,15 @@ def _image(
     middle_of_stack = compute_contours(body, (body.slices - 1) / 2, plan.remodelling)
     scene = draw_thorax(body, index, middle_of_stack, planned.shift_mm, points, pixel)
     slab = []
-    for offset, plane in zip(offsets, planes, strict=True):
-        tissue = cut_plane(body, index + offset, plane, box, scene[_pixels_of(box)])
+    blurs_mm, halos_mm = body.endo_blur_mm * rng.permutation(ENDO_BLUR), plan.halo_mm * rng.permutation(HALO)
+    for offset, plane, blur_mm, halo_mm in zip(offsets, planes, blurs_mm, halos_mm, strict=True):
+        inner = np.maximum(plane.endo - blur_mm, LEAST_CAVITY * plane.endo).astype(np.float32)
+        tissue = cut_plane(body, index + offset, replace(plane, endo=inner), box, scene[_pixels_of(box)])
         beside = index + (1 if offset > 0 else -1)
         neighbour = slices[beside].scar if 0 <= beside < len(slices) else planned.scar
-        _paint_scar(tissue, planned.scar, neighbour, abs(float(offset)), plane, box, plan.border_mm)
+        if planned.scar is not NOTHING or neighbour is not NOTHING:
+            wall_map = interpolate(planned.scar, neighbour, abs(float(offset)))
+            _paint_scar(tissue, *scar_in_plane(wall_map, plane, box, border_mm=plan.border_mm, halo_mm=float(halo_mm), inner=inner))
         slab.append(tissue)
     scene[_pixels_of(box)] = slab[PLANES // 2]
     slice_scan = scan_of_slice(scan, index, rng)
@@ -141,18 +148,12 @@ def _image(
 
 def _paint_scar(
     tissue: UInt8[np.ndarray, "rows cols"],
-    scar: WallMap,
-    neighbour: WallMap,
-    share: float,
-    plane: Contours,
-    box: Box,
-    border_mm: float,
+    scar: Bool[np.ndarray, "rows cols"],
+    border: Bool[np.ndarray, "rows cols"],
+    no_reflow: Bool[np.ndarray, "rows cols"],
 ) -> None:
-    """Enter the scar, a `share` of the way to the neighbouring slice, into the tissues of a plane."""
-    if scar is NOTHING and neighbour is NOTHING:
-        return
-    in_plane, border, no_reflow = scar_in_plane(interpolate(scar, neighbour, share), plane, box, border_mm)
-    tissue[in_plane] = Tissue.SCAR
+    """Enter the scar into the tissues of a plane."""
+    tissue[scar] = Tissue.SCAR
     tissue[border] = Tissue.BORDER_ZONE
     tissue[no_reflow] = Tissue.NO_REFLOW
 

@@ -132,7 +132,7 @@ def _draw_t1(rng: np.random.Generator) -> dict[Tissue, float]:
     myocardium = float(np.clip(rng.normal(500, 50), 380, 640))
     blood = myocardium * float(np.clip(rng.normal(0.79, 0.065), 0.62, 0.93))
     # Blood is nearly as bright as scar: the contrast-to-noise ratio of scar and wall is 31 to 38, of scar and blood only 3 to 4.
-    scar = float(np.clip(blood * rng.normal(0.88, 0.08), 200, myocardium * 0.82))
+    scar = float(np.clip(blood * rng.normal(0.93, 0.08), 200, myocardium * 0.82))
     return dict.fromkeys(Tissue, 600.0) | {
         Tissue.LUNG: float(rng.normal(480, 70)),
         Tissue.BLOOD: blood,
@@ -151,7 +151,7 @@ def _draw_t1(rng: np.random.Generator) -> dict[Tissue, float]:
         Tissue.PERICARDIUM: float(rng.uniform(900, 3000)),
         Tissue.SCAR: scar,
         Tissue.BORDER_ZONE: scar + (myocardium - scar) * float(rng.uniform(0.3, 0.7)),
-        Tissue.NO_REFLOW: float(np.clip(myocardium * rng.normal(1.06, 0.13), myocardium * 0.92, 900)),
+        Tissue.NO_REFLOW: float(np.clip(myocardium * rng.normal(0.95, 0.12), myocardium * 0.8, 900)),
     }
 
 

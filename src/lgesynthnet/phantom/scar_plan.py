@@ -14,6 +14,7 @@ from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
 
 NON_ISCHAEMIC = 0.125  # share of scars that are no infarcts
+LARGEST_HALO_MM = 4.8
 OVERLAP_DEG = 14.0  # a segment is named only if the arc covers at least this much of it
 
 
@@ -24,12 +25,14 @@ class ScarPlan:
     Attributes:
         prescriptions: slice index -> prescription, for the slices with scar.
         remodelling: how the wall changed; None for a scar that is no infarct.
-        border_mm: width in mm of the partly enhanced border zone towards healthy wall; 0 for none.
+        border_mm: width in mm of the partly enhanced border zone inside the scar, towards healthy wall; 0 for none.
+        halo_mm: how far in mm beyond its outline the scar reaches somewhere in the slab, so that wall beside it looks grey.
     """
 
     prescriptions: dict[int, ScarPrescription]
     remodelling: Remodelling | None
     border_mm: float
+    halo_mm: float
 
 
 def level_of(body: Body, index: int) -> Level:
@@ -65,6 +68,7 @@ def plan_scar(body: Body, rng: np.random.Generator, non_ischaemic: float = NON_I
         prescriptions={index: prescription for index, prescription in prescriptions.items() if prescription is not None},
         remodelling=_remodelling(core, start, extent, middle, reach, rng) if prior is Prior.ISCHAEMIC else None,
         border_mm=float(rng.choice([0.0, rng.uniform(0.5, 3.0)])),
+        halo_mm=float(rng.uniform(0.8, LARGEST_HALO_MM)),
     )
 
 

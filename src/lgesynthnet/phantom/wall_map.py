@@ -9,13 +9,14 @@ from jaxtyping import Bool, Float32
 from scipy import ndimage
 
 from lgesynthnet.phantom.body import BINS
-from lgesynthnet.phantom.heart import Box, Contours
+from lgesynthnet.phantom.heart import Box, Contours, Directions
 from lgesynthnet.prescription.rasterize import ScarMask
 
 Distance = Float32[np.ndarray, "bins depths"]
 
 DEPTHS = 24  # steps through the wall in which a scar is stored
 BORDER_SHARE = 0.4  # the border zone takes at most this share of the half width, so that thin scars keep a core
+HALO_SHARE = 0.8  # a scar reaches beyond its outline by at most this share of its half width, so that thin scars stay thin
 ENDS_MM = 5.0  # in a slice without scar, every point counts as lying this far outside a scar
 
 
@@ -67,18 +68,22 @@ def _half_width_mm(distance: Distance) -> Float32[np.ndarray, "bins 1"]:
     return np.asarray(np.maximum(distance.max(axis=1, keepdims=True), 0))
 
 
-def scar_in_plane(wall_map: WallMap, plane: Contours, box: Box, border_mm: float) -> tuple[Bool[np.ndarray, "rows cols"], ...]:
+def scar_in_plane(
+    wall_map: WallMap, plane: Contours, box: Box, *, border_mm: float = 0.0, halo_mm: float = 0.0, inner: Directions | None = None
+) -> tuple[Bool[np.ndarray, "rows cols"], ...]:
     """Masks of the scar, of its border zone (inside the scar) and of no-reflow in any plane of the heart.
 
     Args:
         border_mm: width of the border zone in mm.
+        halo_mm: how far beyond its outline the scar reaches in this plane.
+        inner: radius of the endocardium in this plane, where it lies inside that of `plane`; what lies between is like the wall beside.
     """
     radius, direction = box.polar(plane.centre_mm)
     depth = (radius - plane.endo[direction]) / (plane.epi - plane.endo)[direction]
-    wall = (depth >= 0) & (depth < 1)
+    wall = (radius >= (plane.endo if inner is None else inner)[direction]) & (depth < 1)
     bin_ = (plane.nominal_deg * (BINS / 360.0)).astype(np.int32)[direction[wall]] % BINS
-    step = np.minimum((depth[wall] * DEPTHS).astype(np.int32), DEPTHS - 1)
-    distance = wall_map.scar[bin_, step]
+    step = np.clip((depth[wall] * DEPTHS).astype(np.int32), 0, DEPTHS - 1)
+    distance = wall_map.scar[bin_, step] + min(halo_mm, HALO_SHARE * float(np.clip(wall_map.scar.max(), 0, None)))
     border = np.minimum(border_mm, BORDER_SHARE * _half_width_mm(wall_map.scar)[bin_, 0])
     masks = []
     for inside in (distance > 0, (distance > 0) & (distance < border), (wall_map.no_reflow[bin_, step] > 0) & (distance > 0)):

@@ -78,7 +78,7 @@ class RewardRecipe:
             t = 200 in the schedule of Stable Diffusion).
         kind: which reward.
         brightness: weight of the penalty on the brightness of scar and core, relative to the reward loss.
-        context: weight of the penalty on repainted tissue without scar, likewise.
+        context: weight of the penalty on how repainted tissue without scar differs from the model before the reward, likewise.
         batch: images that are decoded in each step.
         policy: the on-policy loop; its batch is that of the diffusion loss.
         policy_steps: sampling steps on-policy, as many as the shipped generator uses by default.
@@ -95,7 +95,7 @@ class RewardRecipe:
     snr: float = 3.0
     kind: RewardKind = RewardKind.SEGMENTATION
     brightness: float = 1.0
-    context: float = 2.0
+    context: float = 4.0
     batch: int = 4
     policy: StageRecipe
     policy_steps: int = 4

@@ -23,12 +23,14 @@ class TrainingData:
         patients: the patients of `cohort` to train on; None takes all of them.
         validation: cohort of the validation patients; None goes without.
         validation_patients: the patients of `validation` to use; None takes all of them.
+        rehearsed: cohort of other patients, whose kinds of scar a scar segmenter shall not forget; all of it is used.
     """
 
     cohort: Cohort
     patients: list[str] | None = None
     validation: Cohort | None = None
     validation_patients: list[str] | None = None
+    rehearsed: Cohort | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

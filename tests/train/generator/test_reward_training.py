@@ -76,11 +76,11 @@ def test_nothing_is_decoded_that_the_reward_does_not_see(examples):
     decoded = []
     model.autoencoder.decoder.register_forward_hook(lambda module, inputs, output: decoded.append(len(output)))
     task.loss(np.random.default_rng(0), 6)
-    assert decoded == [RECIPE.batch]
+    assert decoded == [RECIPE.batch, RECIPE.batch]  # its own estimate, and that of the model before the reward
 
 
 def test_an_over_fit_batch_earns_a_better_reward(examples):
-    _, task = made(examples, reward=RegionContrastReward())
+    _, task = made(examples, reward=RegionContrastReward(), recipe=replace(RECIPE, context=0.0))
     optimizer = torch.optim.Adam([p for p in task.trained.parameters() if p.requires_grad], lr=3e-3)
     seen = []
     for _ in range(25):
@@ -133,26 +133,26 @@ def test_the_monitor_leaves_training_unchanged_and_keeps_the_weights_with_the_be
     fit(task, STEPS, tmp_path / "alone", LoopSettings(seed=2, device="cpu"))
     model, task = made(examples)
     settings = MonitorSettings(steps=10, levels=examples.scar_levels, count=2)
-    monitor = RewardMonitor(model, task.trained, task.reward, filter_, examples, tmp_path / "watched", settings)
+    monitor = RewardMonitor(task, filter_, examples, tmp_path / "watched", settings)
     fit(task, STEPS, tmp_path / "watched", LoopSettings(seed=2, device="cpu"), monitor=monitor, monitor_every=1)
     for a, b in zip(straight.control.parameters(), model.control.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     chosen = monitor.load_best()
     assert [record["step"] for record in monitor.records()] == [1, 2, 3, 4]
     assert chosen["score"] == max(record["score"] for record in monitor.records())
-    again = RewardMonitor(model, task.trained, task.reward, filter_, examples, tmp_path / "again", settings)
+    again = RewardMonitor(task, filter_, examples, tmp_path / "again", settings)
     again(chosen["step"])
     assert again.records()[0]["filter_dice"] == chosen["filter_dice"]
 
 
 def test_patients_who_all_have_scar_are_monitored_by_repainting_their_own(examples, tmp_path):
     scarred = only(examples, examples.scarred)
-    model, task = made(scarred)
+    _, task = made(scarred)
     with pytest.raises(InputError, match="no-on-policy"):
         PolicyTask(task.diffusion, task.reward, RECIPE)
     filter_ = TrainedScarSegmenter.from_pretrained(weights_folder() / "phantom" / "filter", Role.FILTER)
     settings = MonitorSettings(steps=2, levels=scarred.scar_levels, count=3)
-    monitor = RewardMonitor(model, task.trained, task.reward, filter_, scarred, tmp_path, settings)
+    monitor = RewardMonitor(task, filter_, scarred, tmp_path, settings)
     monitor(0)
     assert all(condition.scar.any() and condition.hidden[condition.scar].all() for condition in monitor.with_edges)
     assert 0 <= monitor.records()[0]["filter_dice"] <= 1
@@ -223,18 +223,40 @@ def test_a_core_as_bright_as_the_scar_is_wrong_by_its_distance_and_a_tiny_one_by
 def test_a_dark_line_beside_the_scar_is_wrong_and_other_noise_is_not(examples):
     i = int(np.flatnonzero(examples.scarred)[0])
     target = Target.of([examples.condition(i, np.random.default_rng(0))])
-    assert float(context_penalty(target.host, target)) == 0
-    scar = target.scar * target.wall
-    brighter = target.host + scar  # the scar is nobody's surroundings
-    assert float(context_penalty(brighter, target)) == 0
+
+    def penalty(image):
+        return float(context_penalty(image, target.host, target))
+
+    assert penalty(target.host) == 0
+    assert penalty(target.host + target.scar) == 0  # the scar is not its own surroundings
     beside = torch.nn.functional.max_pool2d(target.scar, 5, stride=1, padding=2) * (1 - target.scar) * target.cavity * target.hidden
     assert beside.sum() > 0
-    darker = float(context_penalty(target.host - 0.3 * beside, target))
-    assert darker > 0.02
+    assert penalty(target.host - 0.3 * beside) > 0.02
     noise = 0.3 * torch.randn(target.host.shape, generator=torch.Generator().manual_seed(0))
-    assert float(context_penalty(target.host + noise, target)) < 0.5 * float(context_penalty(target.host + 0.3, target))
-    elsewhere = target.host - 5 * (1 - target.hidden)
-    assert float(context_penalty(elsewhere, target)) == 0
+    assert penalty(target.host + noise) < 0.5 * penalty(target.host + 0.3)
+    assert penalty(target.host - 5 * (1 - target.hidden)) == 0
+
+
+@pytest.mark.parametrize("kind", [RewardTask, PolicyTask])
+def test_what_is_not_scar_is_held_to_the_model_before_the_reward(examples, kind, monkeypatch):
+    """With nothing but the context to lose, the first step loses nothing, and a model that was changed is drawn back."""
+    condition = type(examples).condition
+    monkeypatch.setattr(type(examples), "condition", lambda self, i, rng, drop=None: condition(self, i, rng))  # edges are always shown
+    model, task = made(examples, task=kind, recipe=replace(RECIPE, weight=1.0, brightness=0.0, context=1.0))
+    task.diffusion.loss = lambda rng, batch: torch.zeros(())
+    task.reward = RegionContrastReward()
+    task.reward.loss = lambda image, target: torch.zeros(len(image))
+    if kind is PolicyTask:
+        task._draw_condition = lambda rng: examples.condition(int(np.flatnonzero(examples.scarred)[0]), rng)
+    before = float(task.loss(np.random.default_rng(0), 2).detach())
+    with torch.no_grad():
+        for parameter in model.unet.conv_out.parameters():
+            parameter += 0.1
+    changed = task.loss(np.random.default_rng(0), 2)
+    assert before < 1e-5 < float(changed.detach())
+    changed.backward()
+    assert not any(parameter.requires_grad for parameter in task.reference.unet.parameters())
+    assert moved(model.unet)
 
 
 def test_some_conditions_repaint_the_own_scar_of_a_slice(examples):

@@ -13,23 +13,22 @@ from jaxtyping import Float
 from pydantic import RootModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.files.reading import checked, parse_json, read_text
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode
-from lgesynthnet.model.inpainter import Inpainter
 from lgesynthnet.model.sampling import denoise
 from lgesynthnet.model.tensors import to_inputs
-from lgesynthnet.reward.base import Reward, Target
+from lgesynthnet.reward.base import Target
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.train.batches import normal
 from lgesynthnet.train.examples.roi import Dropout, Examples
 from lgesynthnet.train.generator.novel import novel_condition
 from lgesynthnet.train.generator.penalties import brightness_penalty, context_penalty, prescribed_brightness
-from lgesynthnet.train.generator.reward import CORE_DROP, moved_to_trained
+from lgesynthnet.train.generator.reward import CORE_DROP, PolicyTask, RewardTask, moved_to_trained, reference_image
 from lgesynthnet.train.work import damaged_file
 
 BEST = "best.safetensors"
@@ -63,13 +62,14 @@ class RewardMonitor:
     intensity, the sharpness of the scar's border, and the Dice of the filter, which teaches nothing, with edges and by caption alone. The
     weights with the best score are kept in `FOLDER/best.safetensors`. The score is the mean of the two Dice minus the penalties on
     brightness and context, because the filter, too, prefers a scar that is too bright. The auditor is never used.
+
+    Args:
+        task: what is trained: its model, its reward, and the model before the reward.
     """
 
     def __init__(
         self,
-        model: Inpainter,
-        trained: nn.Module,
-        reward: Reward,
+        task: RewardTask | PolicyTask,
         filter_: TrainedScarSegmenter,
         examples: Examples,
         folder: Path,
@@ -77,7 +77,8 @@ class RewardMonitor:
     ) -> None:
         rng = np.random.default_rng(0)
         healthy, scarred = np.flatnonzero(~examples.scarred), np.flatnonzero(examples.scarred)
-        self.model, self.trained, self.reward, self.filter, self.folder = model, trained, reward, filter_, folder
+        self.model, self.trained, self.reward = task.diffusion.model, task.trained, task.reward
+        self.before, self.filter, self.folder = task.reference, filter_, folder
         self.steps, count = settings.steps, settings.count
 
         def draw(caption_alone: float) -> Condition:
@@ -88,6 +89,7 @@ class RewardMonitor:
         self.with_edges, self.by_caption = [draw(0.0) for _ in range(count)], [draw(1.0) for _ in range(count)]
         self.brightness = prescribed_brightness(self.with_edges, settings.levels)
         self.noise = normal(rng, count, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
+        self._painted_before: Float[Tensor, "b 1 128 128"] | None = None
 
     @property
     def log(self) -> Path:
@@ -100,7 +102,7 @@ class RewardMonitor:
         scores = {"step": step, "reward_loss": float(self.reward.loss(image, target).mean()), **_appearance(image, target)}
         brightness = self.brightness.to(image.device)
         scores["brightness_penalty"] = float(brightness_penalty(image, target, brightness, brightness - CORE_DROP).mean())
-        scores["context_penalty"] = float(context_penalty(image, target).mean())
+        scores["context_penalty"] = float(context_penalty(image, self._reference(), target).mean())
         scores["filter_dice"] = float(_dice(self.filter, image, target).mean())
         scores["caption_dice"] = float(_dice(self.filter, *self._paint(self.by_caption)).mean())
         mean_dice = (scores["filter_dice"] + scores["caption_dice"]) / 2
@@ -112,6 +114,12 @@ class RewardMonitor:
             weights = {name: value.detach().cpu().contiguous() for name, value in self.trained.state_dict().items()}
             write_bytes(self.folder / BEST, save(weights, metadata={"step": str(step)}))
         write_bytes(self.log, "".join(json.dumps(line) + "\n" for line in [*earlier, record]).encode())
+
+    def _reference(self) -> Float[Tensor, "b 1 128 128"]:
+        """The conditions with edges as the model before the reward paints them."""
+        if self._painted_before is None:
+            self._painted_before = reference_image(self.before, self.trained, self.noise, self.with_edges, steps=self.steps)
+        return self._painted_before
 
     def _paint(self, conditions: list[Condition]) -> tuple[Float[Tensor, "b 1 128 128"], Target]:
         device = moved_to_trained(self.model, self.trained)

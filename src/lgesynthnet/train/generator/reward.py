@@ -6,6 +6,9 @@ DRaFT (Clark et al., 2024) for the gradient through the last sampling steps.
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -40,6 +43,7 @@ class RewardTask:
     def __init__(self, diffusion: DiffusionTask, reward: Reward, recipe: RewardRecipe) -> None:
         self.diffusion, self.reward, self.recipe = diffusion, reward, recipe
         self.trained: nn.Module = diffusion.trained
+        self.reference = frozen_copy(diffusion.model)
         self.window = window_steps(diffusion.model, recipe)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
@@ -57,9 +61,16 @@ class RewardTask:
         step = torch.from_numpy(rng.choice(self.window, b)).to(device)
         alpha, sigma = (part.to(device) for part in signal_and_noise(d.model.schedule, step.cpu()))
         noisy = noised(clean, noise, alpha, sigma)
-        estimate = clean_estimate(noisy, d.model(noisy, step, to_inputs(conditions, d.model.text, device)), alpha, sigma)
-        image, target = decode(d.model.autoencoder, estimate), Target.of(conditions, device)
-        return reward_loss(self.reward, self.recipe, image, target, *own_brightness(target)).mean()
+
+        def painted(model: Inpainter, shown: list[Condition]) -> Tensor:
+            predicted = model(noisy, step, to_inputs(shown, model.text, device))
+            return decode(model.autoencoder, clean_estimate(noisy, predicted, alpha, sigma))
+
+        image, target = painted(d.model, conditions), Target.of(conditions, device)
+        with torch.no_grad():
+            moved_to_trained(self.reference, self.trained)
+            reference = painted(self.reference, with_edges(conditions))
+        return reward_loss(self.reward, self.recipe, Painted(image, reference, target), *own_brightness(target)).mean()
 
 
 class PolicyTask:
@@ -75,6 +86,7 @@ class PolicyTask:
             raise InputError("on-policy training paints into scar-free slices, and the data has none; use --no-on-policy")
         self.diffusion, self.reward, self.recipe = diffusion, reward, recipe
         self.trained: nn.Module = diffusion.trained
+        self.reference = frozen_copy(diffusion.model)
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
         d = self.diffusion
@@ -84,9 +96,11 @@ class PolicyTask:
         inputs = to_inputs(conditions, d.model.text, device)
         latent = denoise(d.model, noise, inputs, steps=self.recipe.policy_steps, with_gradient=self.recipe.policy_gradient_steps)
         image, target = decode(d.model.autoencoder, latent), Target.of(conditions, device)
+        reference = reference_image(self.reference, self.trained, noise, conditions, steps=self.recipe.policy_steps)
         brightness = prescribed_brightness(conditions, d.examples.scar_levels).to(device)
         diffusion_loss = d.loss(rng, batch)
-        rewarded = reward_loss(self.reward, self.recipe, image, target, brightness, brightness - CORE_DROP)
+        painted = Painted(image, reference, target)
+        rewarded = reward_loss(self.reward, self.recipe, painted, brightness, brightness - CORE_DROP)
         return diffusion_loss + self.recipe.weight * rewarded.mean()
 
     def _draw_condition(self, rng: np.random.Generator) -> Condition:
@@ -98,17 +112,43 @@ class PolicyTask:
         return novel_condition(d.examples, d.healthy, rng, prior=prior, **chances)
 
 
+@dataclass(frozen=True)
+class Painted:
+    """Images of the model, what the model before the reward paints from the same noise, and what was prescribed."""
+
+    image: Float[Tensor, "b 1 128 128"]
+    reference: Float[Tensor, "b 1 128 128"]
+    target: Target
+
+
 def reward_loss(
-    reward: Reward,
-    recipe: RewardRecipe,
-    image: Float[Tensor, "b 1 128 128"],
-    target: Target,
-    scar: Float[Tensor, " b"],
-    core: Float[Tensor, " b"],
+    reward: Reward, recipe: RewardRecipe, painted: Painted, scar: Float[Tensor, " b"], core: Float[Tensor, " b"]
 ) -> Float[Tensor, " b"]:
     """The loss of the reward with the penalties on the brightness of scar and core and on their context; one number for each sample."""
+    image, target = painted.image, painted.target
     of_brightness = recipe.brightness * brightness_penalty(image, target, scar, core)
-    return reward.loss(image, target) + of_brightness + recipe.context * context_penalty(image, target)
+    return reward.loss(image, target) + of_brightness + recipe.context * context_penalty(image, painted.reference, target)
+
+
+def frozen_copy(model: Inpainter) -> Inpainter:
+    """The model as it is now, for reference; autoencoder and text encoder are shared, because no reward trains them."""
+    unet, control = copy.deepcopy(model.unet), copy.deepcopy(model.control)
+    return Inpainter(unet, model.text, model.autoencoder, model.schedule, control).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def reference_image(
+    reference: Inpainter, trained: nn.Module, noise: Float[Tensor, "b 4 32 32"], conditions: list[Condition], *, steps: int
+) -> Float[Tensor, "b 1 128 128"]:
+    """What the reference paints from this noise; it is always shown the edges, because by the caption alone it misses the place."""
+    device = moved_to_trained(reference, trained)
+    inputs = to_inputs(with_edges(conditions), reference.text, device)
+    return decode(reference.autoencoder, denoise(reference, noise.to(device), inputs, steps=steps))
+
+
+def with_edges(conditions: list[Condition]) -> list[Condition]:
+    """The same conditions with their edges and anatomy shown."""
+    return [replace(condition, show_edges=True, show_anatomy=True) for condition in conditions]
 
 
 def moved_to_trained(model: Inpainter, trained: nn.Module) -> torch.device:

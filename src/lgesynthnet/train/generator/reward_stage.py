@@ -54,6 +54,7 @@ def train_reward(job: GeneratorJob, examples: Examples, held_out: Examples | Non
         "start": content_of_inpainter(model),
         "reward": teacher,
         "judge": filter_.fingerprint,
+        "held_to": "start",
         "frozen_unet": job.options.frozen_unet,
         **{name: value for name, value in asdict(recipe).items() if name not in ("policy", "batch")},
         "reward_batch": recipe.batch,
@@ -69,7 +70,7 @@ def train_reward(job: GeneratorJob, examples: Examples, held_out: Examples | Non
     diffusion, monitoring = diffusion_task(job, model, examples), MonitorSettings(steps=recipe.policy_steps, levels=examples.scar_levels)
     tasks = [(name, kind(diffusion, reward, recipe), loop) for name, kind, loop in halves]  # all first: what is wrong is said now
     for name, task, loop in tasks:
-        monitor = RewardMonitor(model, task.trained, reward, filter_, monitored, folder / name, monitoring)
+        monitor = RewardMonitor(task, filter_, monitored, folder / name, monitoring)
         report[name] = _train_half(job, task, loop, monitor, decides)
         save_generator(model, examples, folder / name / MODEL)
         decides |= {"start": content_of_inpainter(model)}

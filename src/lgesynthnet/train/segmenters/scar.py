@@ -37,6 +37,7 @@ from lgesynthnet.train.request import NO_SCAR, TrainingData, TrainingRequest
 from lgesynthnet.train.work import MODEL, REPORT, claimed_work, digest_of, finished_report, owned_work, require_whole
 
 SCARRED_SHARE = 0.5  # share of slices with scar in a batch; the others teach what is no scar
+REHEARSED_SHARE = 0.5  # share of the slices in a batch that come from the rehearsed patients, where there are any
 PARTS_OF = {Role.REWARD: ("train",), Role.FILTER: ("train",), Role.AUDITOR: ("train", "audit")}
 
 
@@ -115,6 +116,9 @@ def _train_scar_segmenter(request: TrainingRequest, role: Role, members: int) ->
     if data.validation is not None:
         validation = ExampleFile(request.work / "validation.safetensors")
         held_out = validation.load_or_build(data.validation, data.validation_patients, request.on_progress, request.on_note)
+    rehearsed = None
+    if data.rehearsed is not None:
+        rehearsed = ExampleFile(folder / "rehearsed.safetensors").load_or_build(data.rehearsed, None, request.on_progress, request.on_note)
     settings = ScarSegmenterSettings(
         role=role,
         recipe=recipe_named(request.recipe).scar_segmenters[role],
@@ -125,8 +129,10 @@ def _train_scar_segmenter(request: TrainingRequest, role: Role, members: int) ->
         precision=request.precision,
     )
     on_progress = request.progress_of(Stage.SCAR_SEGMENTER.value)
-    report = fit_scar_segmenter(examples, folder, settings, held_out=held_out, on_progress=on_progress)
+    report = fit_scar_segmenter(examples, folder, settings, held_out=held_out, rehearsed=rehearsed, on_progress=on_progress)
     report |= about_training(request, Stage.SCAR_SEGMENTER.value, examples)
+    if rehearsed is not None:
+        report |= {"rehearsed": rehearsed.source}
     write_json(folder / REPORT, report)
     return report
 
@@ -146,25 +152,42 @@ def fit_scar_segmenter(
     settings: ScarSegmenterSettings,
     *,
     held_out: Examples | None = None,
+    rehearsed: Examples | None = None,
     on_progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, object]:
     """Train the members one after the other, calibrate their mean, and write `FOLDER/model`.
 
     Args:
         held_out: examples that set the threshold; without them the training examples do, and the report says so.
+        rehearsed: examples of other patients, from which half of each batch is drawn. Fine-tuning on infarcts alone makes a segmenter
+            forget the thin scars that it has learnt.
     Raises:
         ModelError: `init` has another role or width.
         RunError: `folder` was begun from another scar segmenter, or with other settings.
     """
     with owned_work(folder):
-        return _fit_members(examples, folder, settings, held_out, on_progress)
+        return _fit_members(_Sources(examples, held_out, rehearsed), folder, settings, on_progress)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """The examples that a scar segmenter learns from, those that set its threshold, and those that it rehearses."""
+
+    examples: Examples
+    held_out: Examples | None
+    rehearsed: Examples | None
+
+    @property
+    def fingerprints(self) -> dict[str, str | None]:
+        """Of what decides the weights, by name; a training that rehearses nothing has the record that it always had."""
+        of_rehearsed = {} if self.rehearsed is None else {"rehearsed": self.rehearsed.fingerprint}
+        return {"data": self.examples.fingerprint, **of_rehearsed}
 
 
 def _fit_members(
-    examples: Examples,
+    sources: _Sources,
     folder: Path,
     settings: ScarSegmenterSettings,
-    held_out: Examples | None,
     on_progress: Callable[[int, int, float], None] | None,
 ) -> dict[str, object]:
     role, recipe, init = settings.role, settings.recipe, settings.init
@@ -176,7 +199,8 @@ def _fit_members(
         raise ModelError(f"{init}: has width {start.width}, this recipe trains width {recipe.width}; choose the --recipe it was made with")
     origin = None if start is None else start.fingerprint
     steps = recipe.train if start is None else recipe.finetune
-    loops = [replace(_loop_settings(settings, examples, origin, i), stage=folder) for i in range(settings.members)]
+    held_out = sources.held_out
+    loops = [replace(_loop_settings(settings, sources, origin, i), stage=folder) for i in range(settings.members)]
     of_calibration = {"views": recipe.views, "held_out": None if held_out is None else held_out.fingerprint}
     digest = digest_of({"members": [loop.plan(steps) for loop in loops], **of_calibration})
     finished = finished_report(folder, digest)
@@ -188,11 +212,11 @@ def _fit_members(
         network = build_network(role, recipe.width)
         if start is not None:
             network.load_state_dict(start.networks[i % len(start.networks)].state_dict())
-        task = ScarSegmenterTask(network, examples, strength=recipe.augmentation)
+        task = ScarSegmenterTask(network, sources.examples, rehearsed=sources.rehearsed, strength=recipe.augmentation)
         reports.append(fit(task, steps, folder / f"member-{i}", loop, on_progress=on_progress))
         networks.append(halve(network.cpu()))
     segmenter = TrainedScarSegmenter(networks, role, width=recipe.width, views=recipe.views)
-    calibration = calibrate(segmenter, held_out or examples) | {"on": "validation" if held_out else "training"}
+    calibration = calibrate(segmenter, held_out or sources.examples) | {"on": "validation" if held_out else "training"}
     with replaced_folder(folder / MODEL) as new:
         segmenter.save(new)
         write_json(new / "calibration.json", calibration)
@@ -201,12 +225,12 @@ def _fit_members(
     return about | scores
 
 
-def _loop_settings(settings: ScarSegmenterSettings, examples: Examples, origin: str | None, member: int) -> LoopSettings:
+def _loop_settings(settings: ScarSegmenterSettings, sources: _Sources, origin: str | None, member: int) -> LoopSettings:
     sizes = {"width": settings.recipe.width, "augmentation": settings.recipe.augmentation, "role": settings.role}
     return LoopSettings(
         seed=settings.seed + member,
         origin=origin,
-        decides={"data": examples.fingerprint, **sizes},
+        decides={**sources.fingerprints, **sizes},
         device=settings.device,
         precision=settings.precision,
     )
@@ -215,16 +239,23 @@ def _loop_settings(settings: ScarSegmenterSettings, examples: Examples, origin: 
 class ScarSegmenterTask:
     """Cross-entropy and soft Dice over the batch, both inside the wall; slices with and without scar in a fixed ratio."""
 
-    def __init__(self, network: nn.Module, examples: Examples, *, strength: float = 1.0) -> None:
-        self.trained, self.examples, self.strength = network, examples, strength
-        self.scarred, self.healthy = np.flatnonzero(examples.scarred), np.flatnonzero(~examples.scarred)
+    def __init__(self, network: nn.Module, examples: Examples, *, rehearsed: Examples | None = None, strength: float = 1.0) -> None:
+        self.trained, self.examples, self.rehearsed, self.strength = network, examples, rehearsed, strength
 
     def loss(self, rng: np.random.Generator, batch: int) -> Tensor:
-        chosen = drawn_from(self.scarred, self.healthy, SCARRED_SHARE, batch, rng)
-        stack, target = augmented(*to_stack(self.examples, chosen), rng, strength=self.strength)
+        drawn = [self._drawn(self.examples, batch, rng)]
+        if self.rehearsed is not None:
+            of_rehearsed = round(batch * REHEARSED_SHARE)
+            drawn = [self._drawn(self.examples, batch - of_rehearsed, rng), self._drawn(self.rehearsed, of_rehearsed, rng)]
+        stack, target = augmented(torch.cat([s for s, _ in drawn]), torch.cat([t for _, t in drawn]), rng, strength=self.strength)
         device = next(self.trained.parameters()).device
         stack, target = stack.to(device), target.to(device)
         return scar_segmentation_loss(self.trained(stack), target, stack[:, 2] > 0.5)
+
+    @staticmethod
+    def _drawn(examples: Examples, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        scarred, healthy = np.flatnonzero(examples.scarred), np.flatnonzero(~examples.scarred)
+        return to_stack(examples, drawn_from(scarred, healthy, SCARRED_SHARE, count, rng))
 
 
 def scar_segmentation_loss(
