@@ -94,7 +94,8 @@ def main() -> None:
         prescription = draw_prescription(options.prior, entry.level, rng)
         sample = generator.inpaint(host, prescription, seed=i)
         read = scar_of(read_back(scar_filter, sample))
-        verdict = judge(sample.intended, without_own(read, sample), host.slice_.spacing_mm)
+        found = without_own(read, sample.kept_scar, sample.intended, host.slice_.spacing_mm)
+        verdict = judge(sample.intended, found, host.slice_.spacing_mm)
         extent = f"extent {'<= 0.5' if prescription.transmurality <= 0.5 else '> 0.5'}"
         area = f"area {'<= 100 mm2' if verdict.intended_mm2 <= 100 else '> 100 mm2'}"
         for group in ("all", extent, area):

@@ -120,6 +120,19 @@ def test_scar_that_the_host_had_counts_neither_way(real, auditor):
     assert (case.segment(auditor) & case.scar).any()
 
 
+def test_what_a_segmenter_adds_round_the_host_s_own_scar_counts_neither_way(real):
+    case = real[0]
+    beside = case.frame.wall & ndimage.binary_dilation(case.scar, iterations=2)
+
+    class Generous:
+        def read(self, slice_):
+            return np.where(beside, Label.SCAR, Label.BACKGROUND).astype(np.uint8)
+
+    assert (beside & ~case.scar).sum() > 10
+    assert not replace(case, scar=np.zeros_like(case.scar)).segment(Generous()).any()
+    np.testing.assert_array_equal(case.segment(Generous()), beside)
+
+
 def test_strata_hold_every_case_once_each_and_all_comes_first(real, auditor):
     metrics = metrics_by_group([score(case, auditor) for case in real])
     assert next(iter(metrics)) == (ALL, DICE)

@@ -173,3 +173,15 @@ def test_the_dark_core_has_no_part_in_the_brightness_of_the_scar(sample):
 
 def test_a_step_into_the_dark_is_a_seam_too(sample):
     assert measure_appearance(brighter(sample, sample.hidden, -0.4)).seam == pytest.approx(0.4, abs=0.1)
+
+
+@pytest.mark.parametrize("pattern", list(Pattern))
+def test_scars_that_are_no_infarcts_are_compared_with_one_pixel_of_tolerance(sample, pattern):
+    deep = 0.9 if pattern is Pattern.TRANSMURAL else 0.4
+    wish = ScarPrescription(segments=frozenset({8, 9}), pattern=pattern, transmurality=deep, intensity_percentile=60)
+    thin = IntensityPaste().inpaint(sample.host, wish, seed=1)
+    verdict = inspect(thin, np.roll(thin.intended, 1, axis=0) & sample.host.frame.wall)
+    infarct = pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL)
+    assert (verdict.dice_within is None) is infarct
+    assert infarct or verdict.dice_within > verdict.dice
+    assert inspect(thin, thin.intended, Rules.published()).dice_within is None

@@ -85,3 +85,26 @@ def test_a_scar_of_the_right_size_in_the_wrong_place_is_missed_and_not_stray():
 def test_recall_is_of_the_prescribed_and_precision_of_the_found_scar():
     verdict = judge(strip(0, 20), strip(15, 25), ONE_MM2)
     assert (verdict.recall, verdict.precision) == (0.25, 0.5)
+
+
+def line(row: int, thick: int = 2) -> np.ndarray:
+    mask = np.zeros((30, 40), bool)
+    mask[row : row + thick, 5:35] = True
+    return mask
+
+
+def test_a_thin_line_one_pixel_beside_its_place_is_found_with_tolerance_and_three_pixels_beside_it_is_not():
+    beside = judge(line(10), line(11), ONE_MM2, within_mm=1.5)
+    assert beside.dice == 0.5
+    assert beside.dice_within == 1.0
+    assert beside.kept
+    assert "tolerance 1.00 is above 0.6" in beside.explain()
+    assert judge(line(10), line(11), ONE_MM2).reason is Reason.MISSED
+    for wrong in (line(13), line(10, thick=8), line(10)[:, ::-1] & line(0)):
+        assert not judge(line(10), wrong, ONE_MM2, within_mm=1.5).kept
+
+
+def test_the_tolerance_changes_nothing_where_one_of_the_masks_is_empty():
+    assert judge(line(10), line(40), ONE_MM2, within_mm=1.5).dice_within == 0.0
+    assert judge(line(40), line(10), ONE_MM2, within_mm=1.5).reason is Reason.INVENTED
+    assert judge(line(40), line(40), ONE_MM2, within_mm=1.5).dice_within is None

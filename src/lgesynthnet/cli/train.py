@@ -107,13 +107,15 @@ def reward(
     window: Annotated[
         Window, typer.Option(help="Noise levels at which the reward is computed. low-noise: a signal-to-noise ratio of 3 or more.")
     ] = Window.LOW_NOISE,
+    on_real: Annotated[bool, typer.Option("--on-real/--no-on-real", help="Train on real images, as in the publication.")] = True,
     on_policy: Annotated[
         bool, typer.Option("--on-policy/--no-on-policy", help="Then also train on the model's own samples of new prescriptions.")
     ] = True,
     precision: PrecisionOption = Precision.NO,
 ) -> None:
     """The reward stage: a frozen judge of the decoded images teaches the generator, and the filter chooses the best weights."""
-    stage = _generator(Stage.REWARD, scar_segmenters=scar_segmenters, kind=kind, weight=weight, window=window, on_policy=on_policy)
+    of_reward = {"scar_segmenters": scar_segmenters, "kind": kind, "weight": weight, "window": window}
+    stage = _generator(Stage.REWARD, **of_reward, on_real=on_real, on_policy=on_policy)
     _train(Stage.REWARD, options, stage, precision=precision)
 
 

@@ -14,6 +14,7 @@ from lgesynthnet.anatomy.frame import HeartFrame
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.repaint_region import edited_region
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
+from lgesynthnet.quality.verdict import without_own
 from lgesynthnet.records import Image, Label, Mask, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.base import ScarSegmenter
 
@@ -92,13 +93,13 @@ class Case:
     def segment(self, segmenter: ScarSegmenter) -> Mask:
         """The scar that a segmenter finds when it gets the image, the cavity and the wall, but no scar label.
 
-        The host's existing scar is left out.
+        The host's existing scar is left out, with the rim that the filter allows it, see `quality.verdict.without_own`.
         """
         labels = self.host.labels.copy()
         labels[scar_of(labels)] = Label.WALL
         host = self.host
         unlabelled = ShortAxisSlice(patient=host.patient, index=host.index, image=self.image, labels=labels, spacing_mm=host.spacing_mm)
-        return np.asarray(scar_of(segmenter.read(unlabelled)) & ~self.existing)
+        return without_own(scar_of(segmenter.read(unlabelled)), self.existing, self.scar, host.spacing_mm)
 
     def remote(self, segmented: Mask | None = None) -> Mask:
         """The remote wall: healthy wall outside the hidden region.

@@ -50,7 +50,7 @@ class SampleRow:
         masks_drawn_by: fingerprint of the network that drew the cavity and the wall of the host; None where a person did.
         edit: what was done to the slice.
         removed_mm2: area of the host's scar that was removed or painted anew.
-        core_contrast, left_mm2, healed_brightness, healed_grain: see `quality.verdict.Verdict`.
+        core_contrast, left_mm2, healed_brightness, healed_grain, dice_within: see `quality.verdict.Verdict`.
     """
 
     id: str
@@ -96,6 +96,7 @@ class SampleRow:
     left_mm2: float | None = None
     healed_brightness: float | None = None
     healed_grain: float | None = None
+    dice_within: float | None = None
 
     @property
     def shown_segments(self) -> tuple[int, ...]:
@@ -165,7 +166,17 @@ class SampleRow:
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _KINDS: dict[str, Any] = get_type_hints(SampleRow)
 ADDED = frozenset(
-    {"view_source", "masks_drawn_by", "edit", "core_contrast", "removed_mm2", "left_mm2", "healed_brightness", "healed_grain"}
+    {
+        "view_source",
+        "masks_drawn_by",
+        "edit",
+        "core_contrast",
+        "removed_mm2",
+        "left_mm2",
+        "healed_brightness",
+        "healed_grain",
+        "dice_within",
+    }
 )
 COLUMNS = tuple(field.name for field in fields(SampleRow))
 

@@ -286,6 +286,7 @@ def _with_numbers(row: SampleRow, sample: SyntheticSample, verdict: Verdict, beg
         healed_brightness=_rounded(verdict.healed_brightness),
         healed_grain=_rounded(verdict.healed_grain),
         dice=_rounded(verdict.dice),
+        dice_within=_rounded(verdict.dice_within),
         recall=_rounded(verdict.recall),
         precision=_rounded(verdict.precision),
         threshold=verdict.threshold,

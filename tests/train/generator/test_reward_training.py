@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from training_requests import tiny_request
 
-from lgesynthnet.errors import InputError
+from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.model.autoencoder import build_autoencoder
 from lgesynthnet.model.inpainter import Inpainter, build_control, build_unet
 from lgesynthnet.model.schedule import build_schedule, snr
@@ -188,6 +188,16 @@ def test_the_stage_goes_from_control_over_both_halves_to_what_is_packed(cohort, 
     assert {half: again[half]["chosen"] for half in ("offline", "policy")} == {
         half: report[half]["chosen"] for half in ("offline", "policy")
     }
+
+
+def test_either_half_of_the_stage_can_be_left_out_and_not_both(cohort, tiny_stages, tmp_path):
+    work = tiny_stages.copy_of("control", to=tmp_path / "work")
+    report = train_generator(tiny_request(work, cohort), Stage.REWARD, GeneratorOptions(scar_segmenters=Path("phantom"), on_real=False))
+    assert "policy" in report
+    assert "offline" not in report
+    assert sorted(path.name for path in (work / "reward").iterdir() if path.is_dir()) == ["model", "policy"]
+    with pytest.raises(ModelError, match="--no-on-real"):
+        GeneratorOptions(on_real=False, on_policy=False)
 
 
 def report_lines(path):

@@ -94,6 +94,36 @@ def test_slices_without_scar_do_not_drown_the_one_that_has_it(examples):
     assert loss(0.99, 0.01) - loss(0.99, 1e-4) < 0.25 * (loss(0.01, 0.01) - loss(0.99, 0.01))
 
 
+def test_half_of_every_batch_is_rehearsed_and_half_of_that_is_scarred(examples):
+    """The rehearsed patients have brighter blood, so each slice of a batch can be told by it."""
+    others = replace(examples, image=(examples.image + np.float16(4)).astype(np.float16), fingerprint="others")
+    seen = []
+
+    class Watching(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, stack):
+            seen.extend((stack[:, :1].flatten(1).median(dim=1).values > 1.5).tolist())
+            return torch.zeros(len(stack), 3, 128, 128) + self.weight
+
+    task = ScarSegmenterTask(Watching(), examples, rehearsed=others, strength=0.0)
+    for seed in range(5):
+        task.loss(np.random.default_rng(seed), 8)
+    assert seen == ([False] * 4 + [True] * 4) * 5
+
+
+def test_other_rehearsed_patients_make_another_training(examples, tmp_path):
+    others = replace(examples, fingerprint="others")
+    without = fit_scar_segmenter(examples, tmp_path / "without", settings(Role.FILTER))
+    first = fit_scar_segmenter(examples, tmp_path / "first", settings(Role.FILTER), rehearsed=others)
+    assert first["settings"] != without["settings"]
+    assert fit_scar_segmenter(examples, tmp_path / "first", settings(Role.FILTER), rehearsed=others)["settings"] == first["settings"]
+    with pytest.raises(RunError):
+        fit_scar_segmenter(examples, tmp_path / "first", settings(Role.FILTER), rehearsed=replace(others, fingerprint="still others"))
+
+
 def test_half_of_every_batch_is_scarred_however_rare_scar_is(examples):
     rare = replace(
         examples,

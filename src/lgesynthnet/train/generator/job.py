@@ -27,7 +27,7 @@ class GeneratorOptions:
         scar_segmenters: model or work folder with the reward's scar segmenter and with the filter that monitors the training; None takes
             those in the work folder, else the shipped ones.
         weight, window, kind: of the reward; None takes the recipe's.
-        on_policy: whether the reward stage ends with training on the model's own samples.
+        on_real, on_policy: whether the reward stage trains on real images, as in the paper, and then on the model's own samples.
     """
 
     text: str | Path | None = None
@@ -38,7 +38,14 @@ class GeneratorOptions:
     weight: float | None = None
     window: Window | None = None
     kind: RewardKind | None = None
+    on_real: bool = True
     on_policy: bool = True
+
+    def __post_init__(self) -> None:
+        if not (self.on_real or self.on_policy):
+            raise ModelError(
+                "a reward stage trains on real images, on the model's own samples, or on both; give one of --no-on-real and --no-on-policy"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

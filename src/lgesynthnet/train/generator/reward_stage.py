@@ -31,6 +31,8 @@ from lgesynthnet.train.work import MODEL, digest_of, finished_report, is_finishe
 def train_reward(job: GeneratorJob, examples: Examples, held_out: Examples | None) -> dict[str, object]:
     """Train from the control stage on real images, into `WORK/reward/offline/`, then on own samples, into `WORK/reward/policy/`.
 
+    Either half can be left out.
+
     The filter chooses among the weights that `RewardMonitor` validates, on `held_out` where it has scar-free slices, else on `examples`.
     The final model is `WORK/reward/model`.
 
@@ -59,7 +61,9 @@ def train_reward(job: GeneratorJob, examples: Examples, held_out: Examples | Non
         **{name: value for name, value in asdict(recipe).items() if name not in ("policy", "batch")},
         "reward_batch": recipe.batch,
     }
-    halves: list[tuple[str, type[RewardTask] | type[PolicyTask], StageRecipe]] = [("offline", RewardTask, job.recipe(Stage.REWARD))]
+    halves: list[tuple[str, type[RewardTask] | type[PolicyTask], StageRecipe]] = []
+    if job.options.on_real:
+        halves.append(("offline", RewardTask, job.recipe(Stage.REWARD)))
     if job.options.on_policy:
         halves.append(("policy", PolicyTask, recipe.policy))
     digest = digest_of({name: job.settings(Stage.REWARD, decides).plan(loop) for name, _, loop in halves})
