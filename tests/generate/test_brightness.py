@@ -10,7 +10,13 @@ from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.conditioning.edit import remove_scar, replace_scar
 from lgesynthnet.conditioning.intensity import HeartWindow
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.generate.brightness import LARGEST_CHANGE, LEAST_CORE_DROP, prescribed_level, with_prescribed_brightness
+from lgesynthnet.generate.brightness import (
+    LARGEST_CHANGE,
+    LEAST_CORE_DROP,
+    prescribed_level,
+    with_healed_brightness,
+    with_prescribed_brightness,
+)
 from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.model.settings import scar_levels
 from lgesynthnet.phantom.patient import simulate
@@ -77,6 +83,17 @@ def test_scar_that_was_not_prescribed_is_left_as_it_was_painted(condition):
     np.testing.assert_array_equal(with_prescribed_brightness(image, nothing, nothing, condition, LEVELS), image)
 
 
+@pytest.mark.parametrize("painted_at", [-0.9, 0.1])
+def test_healed_wall_gets_the_mean_of_the_wall_beside_it(condition, painted_at):
+    image = np.where(condition.hidden, np.float32(painted_at), np.float32(-0.5))
+    healed, nothing = condition.scar, np.zeros_like(condition.scar)
+    healing = replace(condition, scar=nothing, image=np.where(COLS < 105, condition.image - 0.1, condition.image + 0.6).astype(np.float32))
+    result = with_healed_brightness(image, healed, healing)
+    assert result[healed].mean() == pytest.approx(-0.6, abs=1e-3)  # the brighter wall is too far away to count
+    np.testing.assert_array_equal(result[~condition.hidden], image[~condition.hidden])
+    np.testing.assert_array_equal(with_healed_brightness(image, nothing, healing), image)
+
+
 @pytest.fixture(scope="module")
 def infarct() -> Host:
     patient = simulate("P", 4, infarct=True, non_ischaemic=0.0)
@@ -84,7 +101,7 @@ def infarct() -> Host:
     return Host(slice_=patient.stack[known.index], frame=compute_heart_frame(patient.stack[known.index], known.level))
 
 
-def test_a_faint_scar_is_painted_faint_and_a_removal_is_not_touched(infarct):
+def test_a_faint_scar_is_painted_faint_and_removed_scar_is_as_dark_as_the_wall(infarct):
     setting = LGESynthNet.from_pretrained("phantom", device="cpu")
     plain = LGESynthNet.from_pretrained("phantom", device="cpu", sampling=Sampling(set_brightness=False))
     levels, window = scar_levels("phantom"), HeartWindow.from_slice(infarct.slice_)
@@ -93,7 +110,9 @@ def test_a_faint_scar_is_painted_faint_and_a_removal_is_not_touched(infarct):
         bright = float(window.to_unit(sample.image.astype(float))[sample.intended & ~sample.intended_no_reflow].mean())
         assert bright == pytest.approx(prescribed_level(rank, levels), abs=0.12)
         assert sample.max_change_outside == 0
-    removal = remove_scar(infarct)
-    np.testing.assert_array_equal(setting.apply(infarct, removal, seed=1).image, plain.apply(infarct, removal, seed=1).image)
+    healed = setting.apply(infarct, remove_scar(infarct), seed=1)
+    untouched = infarct.frame.wall & ~healed.hidden
+    unit = window.to_unit(healed.image.astype(float))
+    assert unit[healed.removed].mean() == pytest.approx(float(unit[untouched].mean()), abs=0.25)
     assert setting.fingerprint.endswith("/brightness-1")
     assert plain.fingerprint == setting.fingerprint.replace("4-1-1-1-0", "4-1-1-1-0-set_brightness=False").removesuffix("/brightness-1")

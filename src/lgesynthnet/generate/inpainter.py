@@ -23,7 +23,7 @@ from lgesynthnet.errors import InputError, ModelError
 from lgesynthnet.generate.base import Generator
 from lgesynthnet.generate.blood import VERSION as BLOOD_VERSION
 from lgesynthnet.generate.brightness import VERSION as BRIGHTNESS_VERSION
-from lgesynthnet.generate.brightness import with_prescribed_brightness
+from lgesynthnet.generate.brightness import with_healed_brightness, with_prescribed_brightness
 from lgesynthnet.generate.composite import SampleOrigin, composite_roi
 from lgesynthnet.generate.grain import VERSION, matched_noise
 from lgesynthnet.model.autoencoder import LATENT_CHANNELS, LATENT_SIDE, decode, encode
@@ -156,8 +156,9 @@ class LGESynthNet(Generator):
             conditioning = replace(conditioning, template=self._template(host, seed))
         repainted, reconstruction = self._run_networks(conditioning, seed)
         if self.levels is not None:
-            scar, core = (roi.crop_mask(mask) for mask in (edit.painted.scar, edit.painted.no_reflow))
+            scar, core, removed = (roi.crop_mask(mask) for mask in (edit.painted.scar, edit.painted.no_reflow, edit.removed))
             repainted = with_prescribed_brightness(repainted, scar, core, conditioning, self.levels)
+            repainted = with_healed_brightness(repainted, removed & ~scar, conditioning)
         original = host.slice_.image
         changed = hidden if self.sampling.keep_host else roi.covers(original.shape)
         image = composite_roi(original, repainted, roi, window, changed)
