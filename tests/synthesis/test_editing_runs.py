@@ -173,3 +173,10 @@ def test_a_pair_leaves_in_one_fold_and_each_names_the_other(hosts, tmp_path):
         if one.endswith("-twin"):
             label = nib.load(next((tmp_path / "out").rglob(f"{one}.nii.gz"))).get_fdata()
             assert not np.isin(label, (3, 4)).any()
+
+
+def test_a_scar_cannot_be_moved_to_nowhere(hosts):
+    request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", text="No late enhancement", edit=Edit.MOVE, count=2)
+    with pytest.raises(PrescriptionError, match=r"--edit move .* leave --edit out"):
+        plan_synthesis(request)
+    assert plan_synthesis(replace(request, edit=Edit.ADD)).plan.prescriptions[0].edit is Edit.REMOVE

@@ -120,6 +120,10 @@ def _prescriptions(request: SynthesisRequest) -> tuple[tuple[RequestedPrescripti
 def _requested(
     wish: Wish, edit: Edit, request: SynthesisRequest, *, has_seed: bool, patients: tuple[str, ...] | None = None
 ) -> RequestedPrescription:
+    if request.edit is Edit.MOVE and (named := edit_named_by(wish)) is not Edit.ADD:
+        raise PrescriptionError(
+            f"--edit move needs a scar that is painted elsewhere, and {wish.to_json()} would {named} one; leave --edit out"
+        )
     edit = request.edit if edit is Edit.ADD else edit  # `add` is also what is written where nothing is said
     return RequestedPrescription(prescription=wish.to_json(), has_seed=has_seed, patients=patients, edit=edit)
 
