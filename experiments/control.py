@@ -29,10 +29,9 @@ from lgesynthnet.generate.inpainter import LGESynthNet, Sampling
 from lgesynthnet.hosts.pool import find_hosts
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.priors import draw_prescription
-from lgesynthnet.quality.verdict import judge, without_own
 from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
-from lgesynthnet.synthesis.judging import read_back
+from lgesynthnet.synthesis.judging import reading_and_verdict
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Prior
 
@@ -93,9 +92,8 @@ def main() -> None:
         host = pool.fetch(entry)
         prescription = draw_prescription(options.prior, entry.level, rng)
         sample = generator.inpaint(host, prescription, seed=i)
-        read = scar_of(read_back(scar_filter, sample))
-        found = without_own(read, sample.kept_scar, sample.intended, host.slice_.spacing_mm)
-        verdict = judge(sample.intended, found, host.slice_.spacing_mm)
+        labels, verdict = reading_and_verdict(sample, scar_filter)
+        read = scar_of(labels)
         extent = f"extent {'<= 0.5' if prescription.transmurality <= 0.5 else '> 0.5'}"
         area = f"area {'<= 100 mm2' if verdict.intended_mm2 <= 100 else '> 100 mm2'}"
         for group in ("all", extent, area):

@@ -125,7 +125,7 @@ def test_what_a_segmenter_adds_round_the_host_s_own_scar_counts_neither_way(real
     beside = case.frame.wall & ndimage.binary_dilation(case.scar, iterations=2)
 
     class Generous:
-        def read(self, slice_):
+        def read(self, slice_, *, sensitive=False):
             return np.where(beside, Label.SCAR, Label.BACKGROUND).astype(np.uint8)
 
     assert (beside & ~case.scar).sum() > 10
@@ -154,7 +154,7 @@ class FixedSegmenter:
     def __init__(self, scar):
         self.scar = scar
 
-    def read(self, slice_):
+    def read(self, slice_, *, sensitive=False):
         return np.where(self.scar, Label.SCAR, 0).astype(slice_.labels.dtype)
 
 

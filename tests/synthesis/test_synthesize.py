@@ -141,7 +141,7 @@ def test_a_reader_that_looks_at_the_answer_is_shown_none(hosts):
     class Cheat:
         fingerprint = "cheat"
 
-        def read(self, slice_):
+        def read(self, slice_, *, sensitive=False):
             return np.where(slice_.labels >= 3, slice_.labels, 0).astype(np.uint8)
 
     planned = plan_synthesis(SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", count=1, prior=Prior.ISCHAEMIC))

@@ -18,6 +18,7 @@ from lgesynthnet.records import Mask
 
 VERSION = 1  # part of the fingerprints; raise it when the rule changes
 LARGEST_CHANGE = 0.6  # heart units; more would show as a patch
+FREE = 0.08  # heart units: so far the network's own brightness may be from what was prescribed, as a scar of the same rank may
 SOFT_MM = 1.0  # standard deviation of the transition at the scar's outline
 LEAST_PIXELS = 8
 CORE_PIXELS = 20  # a smaller no-reflow core is corrected by less, because a few pixels cannot be dark among bright neighbours
@@ -38,7 +39,7 @@ def prescribed_level(rank: float, levels: Sequence[float]) -> float:
 def with_prescribed_brightness(
     repainted: Float[np.ndarray, "128 128"], scar: RoiMask, no_reflow: RoiMask, condition: Condition, levels: Sequence[float]
 ) -> Float[np.ndarray, "128 128"]:
-    """The repainted working grid, its new scar shifted to the prescribed mean and its no-reflow core darker than the scar; heart units.
+    """The repainted working grid, its new scar shifted to near the prescribed mean and its no-reflow core darker than it; heart units.
 
     Args:
         scar, no_reflow: what was prescribed; other scar of the host is left as it is.
@@ -48,12 +49,13 @@ def with_prescribed_brightness(
     core, bright = scar & no_reflow & seen, scar & ~no_reflow & seen
     if bright.sum() < LEAST_PIXELS:
         return repainted
-    wanted = prescribed_level(condition.brightness, levels)
-    changed = _shifted(repainted, core | bright, bright, wanted - float(repainted[bright].mean()), condition.hidden)
+    missing = prescribed_level(condition.brightness, levels) - float(repainted[bright].mean())
+    change = float(np.sign(missing)) * max(abs(missing) - FREE, 0.0)
+    changed = _shifted(repainted, core | bright, bright, change, condition.hidden)
     if core.sum() >= LEAST_PIXELS:
         drop = float(changed[bright].mean() - changed[core].mean())
-        missing = max(LEAST_CORE_DROP - drop, 0.0) * min(core.sum() / CORE_PIXELS, 1.0)
-        changed = _shifted(changed, core, core, -missing, condition.hidden)
+        more = max(LEAST_CORE_DROP - drop, 0.0) * min(core.sum() / CORE_PIXELS, 1.0)
+        changed = _shifted(changed, core, core, -more, condition.hidden)
     return changed
 
 

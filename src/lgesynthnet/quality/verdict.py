@@ -59,10 +59,12 @@ class Rules:
 
     Attributes:
         dice_above: the Dice of the prescribed and the found scar must be above it.
+        sensitive: whether doubtful scar counts as found where a scar is prescribed, see `segmenter.base.ScarSegmenter.read`.
         thin_within_mm: tolerance of that Dice for scars that are no infarcts, at least one pixel, see `THIN_PATTERNS`.
         stray_below_mm2: where no scar is prescribed, the area found must be below it.
         segments_from: least Jaccard index of the AHA segments of the two scars.
-        extent_within: largest absolute difference of their transmural extents, 0 to 1.
+        extent_within: largest absolute difference of their transmural extents, 0 to 1; of infarcts, because other scars do not begin at the
+            endocardium, and their depth is in the Dice.
         brightness: lowest and highest mean brightness of the scar in heart units (the host's remote wall at -0.5, its blood at +0.5).
         spill_below_mm2, seam_below: largest spill and seam, see `Appearance`.
         core_darker_by: how much darker than the scar round it a no-reflow core must be, heart units.
@@ -71,6 +73,7 @@ class Rules:
     """
 
     dice_above: float = DICE_ABOVE
+    sensitive: bool = True
     thin_within_mm: float | None = THIN_WITHIN_MM
     stray_below_mm2: float = STRAY_BELOW_MM2
     segments_from: float | None = 0.5
@@ -88,6 +91,7 @@ class Rules:
         """The paper's filter: the Dice coefficient, or the area that is found where none is prescribed, and nothing else."""
         return cls(
             dice_above=dice_above,
+            sensitive=False,
             thin_within_mm=None,
             segments_from=None,
             extent_within=None,
@@ -194,12 +198,13 @@ class Verdict:
                 raise ValueError(f"{self.reason} is decided by the Dice coefficient alone")
 
 
-def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> Verdict:
+def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None, *, left: Mask | None = None) -> Verdict:
     """Judge one synthetic slice by the scar that the filter found in it, and by its appearance.
 
     Args:
         read: (rows, cols) the scar that the filter found, no-reflow included.
         rules: None takes the default limits.
+        left: the scar that counts where scar was removed; None takes `read`.
     """
     rules = rules or Rules()
     frame = sample.host.frame
@@ -216,7 +221,8 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> 
         healed_grain=appearance.healed_grain,
     )
     if sample.removed.any():
-        verdict = replace(verdict, left_mm2=float((read & sample.removed & ~sample.intended).sum() * frame.pixel_mm2))
+        remains = (read if left is None else left) & sample.removed & ~sample.intended
+        verdict = replace(verdict, left_mm2=float(remains.sum() * frame.pixel_mm2))
     if sample.intended.any():
         prescribed, found = measure_scar(sample.intended, frame), measure_scar(read, frame)
         verdict = replace(
@@ -225,14 +231,19 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None) -> 
             extent_error=(found.transmurality or 0.0) - (prescribed.transmurality or 0.0),
             brightness=appearance.brightness,
         )
+    if _is_thin(sample):
+        rules = replace(rules, extent_within=None)
     return replace(verdict, reason=_first_fault(verdict, rules)) if verdict.kept or verdict.reason is Reason.INVENTED else verdict
+
+
+def _is_thin(sample: SyntheticSample) -> bool:
+    return isinstance(sample.prescription, ScarPrescription) and sample.prescription.pattern in THIN_PATTERNS
 
 
 def _tolerance_mm(sample: SyntheticSample, rules: Rules) -> float | None:
     """Tolerance of the Dice for this sample; None for infarcts and where the rules allow none."""
-    prescription, within = sample.prescription, rules.thin_within_mm
-    thin = isinstance(prescription, ScarPrescription) and prescription.pattern in THIN_PATTERNS
-    return max(within, *sample.host.frame.spacing_mm) if thin and within is not None else None
+    within = rules.thin_within_mm
+    return max(within, *sample.host.frame.spacing_mm) if _is_thin(sample) and within is not None else None
 
 
 def without_own(read: Mask, own: Mask, prescribed: Mask, spacing_mm: tuple[float, float]) -> Mask:

@@ -16,6 +16,11 @@ class ScarSegmenter(Protocol):
         """The method's name and a hash of everything that decides its output."""
         ...
 
-    def read(self, slice_: ShortAxisSlice) -> Labels:
-        """Labels (rows, cols): 3 scar and 4 no-reflow inside the slice's wall, 0 elsewhere. The slice's own scar labels are not used."""
+    def read(self, slice_: ShortAxisSlice, *, sensitive: bool = False) -> Labels:
+        """Labels (rows, cols): 3 scar and 4 no-reflow inside the slice's wall, 0 elsewhere. The slice's own scar labels are not used.
+
+        Args:
+            sensitive: whether doubtful scar counts, as where it is known that a scar was painted, and only its place is asked for. A method
+                that knows no doubt ignores it.
+        """
         ...

@@ -43,7 +43,7 @@ class ThresholdScarSegmenter:
         settings = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
         return f"threshold:{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
-    def read(self, slice_: ShortAxisSlice) -> Labels:
+    def read(self, slice_: ShortAxisSlice, *, sensitive: bool = False) -> Labels:
         """Labels (rows, cols): 3 scar, 4 no-reflow, 0 elsewhere."""
         labels = np.zeros(slice_.labels.shape, np.uint8)
         wall, cavity = slice_.wall, slice_.cavity

@@ -17,14 +17,25 @@ def judge(sample: SyntheticSample, filter_: ScarSegmenter, rules: Rules | None =
     Args:
         rules: limits of every test; None takes the defaults, see `quality.verdict.Rules`.
     """
-    return inspect(sample, scar_of(read_back(filter_, sample)), rules)
+    return reading_and_verdict(sample, filter_, rules)[1]
 
 
-def read_back(segmenter: ScarSegmenter, sample: SyntheticSample) -> Labels:
+def reading_and_verdict(sample: SyntheticSample, filter_: ScarSegmenter, rules: Rules | None = None) -> tuple[Labels, Verdict]:
+    """What a filter reads in one sample, and its verdict.
+
+    Where a scar is prescribed, the reading is a sensitive one, see `Rules`; what is left of removed scar is read as usual.
+    """
+    rules = rules or Rules()
+    sensitive = rules.sensitive and bool(sample.intended.any())
+    read = read_back(filter_, sample, sensitive=sensitive)
+    left = scar_of(read_back(filter_, sample)) if sensitive and sample.removed.any() else None
+    return read, inspect(sample, scar_of(read), rules, left=left)
+
+
+def read_back(segmenter: ScarSegmenter, sample: SyntheticSample, *, sensitive: bool = False) -> Labels:
     """The scar that a segmenter reads in a sample when it is shown the wall and the cavity, but no scar label."""
     labels = sample.labels.copy()
     labels[scar_of(labels)] = Label.WALL
     host = sample.host.slice_
-    return segmenter.read(
-        ShortAxisSlice(patient=host.patient, index=host.index, image=sample.image, labels=labels, spacing_mm=host.spacing_mm)
-    )
+    shown = ShortAxisSlice(patient=host.patient, index=host.index, image=sample.image, labels=labels, spacing_mm=host.spacing_mm)
+    return segmenter.read(shown, sensitive=sensitive)

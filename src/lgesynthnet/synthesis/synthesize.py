@@ -19,8 +19,7 @@ from lgesynthnet.files.writing import synced_together
 from lgesynthnet.prescription.edits import OwnScar, Prescription
 from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
-from lgesynthnet.quality.verdict import Rules, Verdict, inspect
-from lgesynthnet.records import scar_of
+from lgesynthnet.quality.verdict import Rules, Verdict
 from lgesynthnet.report.data_card import write_card
 from lgesynthnet.report.report import write_report
 from lgesynthnet.run.folder import HOSTS_CACHE, REPORT, RunFolder
@@ -30,7 +29,7 @@ from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.run.sample_row import KEPT, POOR_TWIN, SURPLUS, UNPAINTABLE, SampleRow
 from lgesynthnet.run.summary import seldom_kept
 from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt, edit_for
-from lgesynthnet.synthesis.judging import read_back
+from lgesynthnet.synthesis.judging import reading_and_verdict
 from lgesynthnet.synthesis.planning import PlannedRun, plan_synthesis
 from lgesynthnet.synthesis.quotas import RemainingQuotas
 from lgesynthnet.synthesis.twins import make_twin
@@ -212,8 +211,7 @@ def _make(planned: PlannedRun, run: RunFolder, attempt: Attempt, places: Remaini
     except (PrescriptionError, AnatomyError, InputError) as fault:
         return replace(row, reason=UNPAINTABLE, why=str(fault))
     _check_contract(sample)
-    read = read_back(painter.filter, sample)
-    verdict = inspect(sample, scar_of(read), _rules(plan))
+    read, verdict = reading_and_verdict(sample, painter.filter, _rules(plan))
     kept, reason, why = verdict.kept, str(verdict.reason), verdict.explain()
     twin, poor = make_twin(painter, sample, _rules(plan)) if plan.request.twins else (None, None)
     if kept and poor is not None:
