@@ -185,3 +185,11 @@ def test_scars_that_are_no_infarcts_are_compared_with_one_pixel_of_tolerance(sam
     assert (verdict.dice_within is None) is infarct
     assert infarct or verdict.dice_within > verdict.dice
     assert inspect(thin, thin.intended, Rules.published()).dice_within is None
+
+
+def test_the_depth_of_a_scar_that_is_no_infarct_is_left_to_the_dice(sample):
+    wish = ScarPrescription(segments=frozenset({8, 9}), pattern=Pattern.MID_WALL, transmurality=0.25, intensity_percentile=60)
+    line = IntensityPaste().inpaint(sample.host, wish, seed=1)
+    inner = np.isin(sample.host.frame.segments, (8, 9)) & (sample.host.frame.depth < 0.2) & sample.host.frame.wall
+    assert inspect(line, line.intended | inner, Rules(segments_from=None, thin_within_mm=None, dice_above=0.3)).reason is Reason.KEPT
+    assert inspect(line, inner).reason is not Reason.KEPT
