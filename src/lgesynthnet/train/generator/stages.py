@@ -27,6 +27,8 @@ from lgesynthnet.train.generator.text import CaptionTask
 from lgesynthnet.train.previews import Previews
 from lgesynthnet.train.work import MODEL
 
+MANY_EXAMPLES = 1000  # of slices; from here on their symmetries teach nothing, and take minutes to encode
+
 
 def train_autoencoder(job: GeneratorJob, examples: Examples) -> dict[str, object]:
     """Train the autoencoder into `WORK/autoencoder/model`."""
@@ -108,8 +110,8 @@ def train_control(job: GeneratorJob, examples: Examples) -> dict[str, object]:
 
 
 def diffusion_task(job: GeneratorJob, model: Inpainter, examples: Examples) -> DiffusionTask:
-    """The diffusion loss on the examples; for fine-tuning in all their symmetries, because a few patients are soon memorised."""
-    examples = examples if job.request.init is None else examples.in_all_views()
+    """The diffusion loss on the examples; few of them in all their symmetries for fine-tuning, because a few patients are soon memorised."""
+    examples = examples.in_all_views() if job.request.init is not None and len(examples) < MANY_EXAMPLES else examples
     model.to(usable_device(job.request.device))
     return DiffusionTask(model, examples, latents_of(model.autoencoder, examples), frozen_unet=job.options.frozen_unet)
 
