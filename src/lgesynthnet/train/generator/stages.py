@@ -110,7 +110,7 @@ def train_control(job: GeneratorJob, examples: Examples) -> dict[str, object]:
 
 
 def diffusion_task(job: GeneratorJob, model: Inpainter, examples: Examples) -> DiffusionTask:
-    """The diffusion loss on the examples. Fine-tuning sees few of them in all their symmetries, because a few patients are soon memorised."""
+    """The diffusion loss on the examples; fine-tuning sees few of them in all their symmetries, because few are soon memorised."""
     examples = examples.in_all_views() if job.request.init is not None and len(examples) < MANY_EXAMPLES else examples
     model.to(usable_device(job.request.device))
     return DiffusionTask(model, examples, latents_of(model.autoencoder, examples), frozen_unet=job.options.frozen_unet)

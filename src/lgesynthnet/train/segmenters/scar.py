@@ -132,7 +132,7 @@ def _train_scar_segmenter(request: TrainingRequest, role: Role, members: int) ->
     report = fit_scar_segmenter(examples, folder, settings, held_out=held_out, rehearsed=rehearsed, on_progress=on_progress)
     report |= about_training(request, Stage.SCAR_SEGMENTER.value, examples)
     if rehearsed is not None:
-        report |= {"rehearsed": rehearsed.source}
+        report |= {"rehearsed": rehearsed.fingerprint}
     write_json(folder / REPORT, report)
     return report
 
