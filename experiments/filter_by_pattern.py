@@ -9,7 +9,7 @@ kept, visible   share of the visible samples that the filter keeps
 kept, all       share of all samples
 nothing         the host itself, in which nothing was painted, judged as if it were the sample: share that is kept
 elsewhere       a sample whose scar lies in another place, judged by this prescription: share that is kept
-Dice, cores     Dice of the auditor with the prescribed scar; share of no-reflow cores in which it sees the core
+Dice, cores     Dice of each auditor with the prescribed scar; share of no-reflow cores in which it sees the core
 
 Intervals: 95 %, bootstrap over patients. Nothing is tuned here.
 """
@@ -58,7 +58,7 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--splits", type=Path)
     parser.add_argument("--part", default="test", help="part of --splits")
     parser.add_argument("--filter", type=Path, help="default: the model's own")
-    parser.add_argument("--auditor", type=Path)
+    parser.add_argument("--auditor", type=Path, action="append", default=[], help="repeat for several")
     parser.add_argument("--count", type=int, default=40, help="samples of each pattern")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the results as JSON")
@@ -73,11 +73,13 @@ def main() -> None:
     generator = LGESynthNet.from_pretrained(options.model)
     samples = list(painted(generator, hosts, options.count, np.random.default_rng(options.seed)))
     filter_ = TrainedScarSegmenter.from_pretrained(options.filter) if options.filter else load_filter(options.model)
-    auditor = TrainedScarSegmenter.from_pretrained(options.auditor, Role.AUDITOR) if options.auditor else None
-    tables = {pattern: of_pattern(pattern, samples, filter_, auditor, options.count) for pattern in Pattern}
+    auditors = [TrainedScarSegmenter.from_pretrained(folder, Role.AUDITOR) for folder in options.auditor]
+    tables = {pattern: of_pattern(pattern, samples, filter_, auditors, options.count) for pattern in Pattern}
     print(f"{generator.fingerprint}  {filter_.fingerprint}  {len(hosts)} hosts")
+    for number, auditor in enumerate(auditors, start=1):
+        print(f"auditor {number}: {auditor.fingerprint}")
     for pattern, table in tables.items():
-        print(f"{pattern:>16}  " + "   ".join(f"{name} {interval}" for name, interval in table.items()))
+        print(f"{pattern}\n  " + "\n  ".join(f"{name:<22} {interval}" for name, interval in table.items()))
     if options.out:
         write_json(options.out, {pattern.value: as_numbers(table) for pattern, table in tables.items()})
 
@@ -130,7 +132,7 @@ class _Shares:
 
 
 def of_pattern(
-    pattern: Pattern, samples: list[SyntheticSample], filter_: TrainedScarSegmenter, auditor: TrainedScarSegmenter | None, count: int
+    pattern: Pattern, samples: list[SyntheticSample], filter_: TrainedScarSegmenter, auditors: list[TrainedScarSegmenter], count: int
 ) -> dict[str, Interval | None]:
     """The row of one pattern."""
     shares = _Shares.none_yet()
@@ -142,21 +144,21 @@ def of_pattern(
         if visibility(sample) >= VISIBLE_FROM:
             shares.add("kept, visible", sample, kept)
         shares.add("nothing", sample, judge(replace(sample, image=sample.host.slice_.image), filter_).kept)
-        if auditor is not None:
-            _audit(sample, auditor, shares)
+        for number, auditor in enumerate(auditors, start=1):
+            _audit(sample, auditor, shares, f"auditor {number}: ")
     for sample in elsewhere(pattern, samples, count):
         shares.add("elsewhere", sample, judge(sample, filter_).kept)
-    order = ("visible", "kept, visible", "kept, all", "nothing", "elsewhere", "Dice", "above 0.6", "cores")
-    return {name: mean(shares.values[name]) for name in order if name in shares.values}
+    first = ("visible", "kept, visible", "kept, all", "nothing", "elsewhere")
+    return {name: mean(shares.values[name]) for name in (*first, *sorted(set(shares.values) - set(first))) if name in shares.values}
 
 
-def _audit(sample: SyntheticSample, auditor: TrainedScarSegmenter, shares: _Shares) -> None:
+def _audit(sample: SyntheticSample, auditor: TrainedScarSegmenter, shares: _Shares, who: str) -> None:
     read, core = read_back(auditor, sample), sample.intended_no_reflow
     overlap = dice(scar_of(read), sample.intended) or 0.0
-    shares.add("Dice", sample, overlap)
-    shares.add("above 0.6", sample, overlap > 0.6)
+    shares.add(who + "Dice", sample, overlap)
+    shares.add(who + "above 0.6", sample, overlap > 0.6)
     if core.sum() >= LEAST_CORE_PIXELS:
-        shares.add("cores", sample, (read == Label.NO_REFLOW)[core].mean() >= CORE_FOUND)
+        shares.add(who + "cores", sample, (read == Label.NO_REFLOW)[core].mean() >= CORE_FOUND)
 
 
 def elsewhere(pattern: Pattern, samples: list[SyntheticSample], count: int) -> Iterator[SyntheticSample]:

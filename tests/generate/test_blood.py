@@ -43,9 +43,10 @@ def heart(scar=None, brightness=BLOOD, dtype=np.float32) -> Host:
 
 def test_the_share_of_the_wall_is_read_off_the_host():
     host = heart()
-    found = wall_share(host, 23 - AWAY)
+    found, blood = wall_share(host, 23 - AWAY)
     near = host.frame.cavity & (AWAY > 23 - BLOOD_REACH_MM) & (AWAY < 21.5)
     np.testing.assert_allclose(found[near], share(23 - AWAY[near]), atol=0.06)
+    assert blood == pytest.approx(BLOOD, rel=0.02)
 
 
 @pytest.mark.parametrize("brightness", [900.0, 1400.0, 2000.0, 2600.0])
@@ -54,7 +55,7 @@ def test_blood_beside_painted_scar_is_what_the_mixture_makes_of_it(brightness):
     edit = add_scar(host, SCAR)
     scar = edit.painted.scar
     painted = np.where(scar, brightness, host.slice_.image)
-    blood = mixed(host, scar, painted)
+    blood = mixed(host, painted)
     angle = np.degrees(np.arctan2(-ROWS, COLS)) % 360
     middle = np.abs((angle - np.degrees(np.arctan2(-ROWS[scar].mean(), COLS[scar].mean())) + 180) % 360 - 180) < 25
     for low, high in ((1, 2), (2, 3), (3, 4.5)):
@@ -74,6 +75,20 @@ def test_blood_away_from_the_scar_is_the_host_s_bit_for_bit():
     assert (sample.image[near].astype(int) - host.slice_.image[near]).mean() > 100
 
 
+def test_wall_that_is_labelled_as_cavity_does_not_stay_behind_as_a_dark_line():
+    """The innermost ring of the wall has the label of the cavity, as where a contour was drawn a pixel too far out."""
+    host = heart()
+    misdrawn = host.frame.cavity & (AWAY > 21)
+    image = np.where(misdrawn, WALL, host.slice_.image)
+    host = replace(host, slice_=replace(host.slice_, image=image))
+    scar = add_scar(host, SCAR).painted.scar
+    after = mixed(host, np.where(scar, BLOOD, image))
+    angle = np.degrees(np.arctan2(-ROWS, COLS)) % 360
+    middle = np.abs((angle - np.degrees(np.arctan2(-ROWS[scar].mean(), COLS[scar].mean())) + 180) % 360 - 180) < 20
+    assert after[misdrawn & middle].min() > WALL + 0.85 * (BLOOD - WALL)
+    assert after[host.frame.cavity & middle].max() <= BLOOD * 1.001  # and nothing becomes brighter than what is mixed
+
+
 def test_a_papillary_muscle_beside_the_scar_stays():
     host = heart()
     image = host.slice_.image.copy()
@@ -82,7 +97,7 @@ def test_a_papillary_muscle_beside_the_scar_stays():
     muscle = np.hypot(ROWS - ROWS[rows, cols].mean() * 0.85, COLS - COLS[rows, cols].mean() * 0.85) < 3
     image[muscle & host.frame.cavity] = WALL
     with_muscle = replace(host, slice_=replace(host.slice_, image=image))
-    after = mixed(with_muscle, scar, np.where(scar, BLOOD, image))
+    after = mixed(with_muscle, np.where(scar, BLOOD, image))
     around = blood_beside(scar, host.frame.cavity, (1.0, 1.0)) & ~muscle & (AWAY < 20)
     assert after[muscle & host.frame.cavity].mean() < after[around].mean() - 0.4 * (BLOOD - WALL)
 

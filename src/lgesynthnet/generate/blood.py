@@ -3,8 +3,9 @@
 In a slice 6 to 10 mm thick, a pixel of the cavity near its border also shows wall: obliquely cut wall and trabeculae. Healthy wall is
 dark, so blood beside it is dark: in EMIDEC it has lost 63 % of its distance to the wall where the two touch, and 34 % at 2 to 4.5 mm.
 Beside scar, which is as bright as blood, nothing of this is seen. With the wall's share f of a cavity pixel, that pixel is blood (1 - f)
-+ wall f. The host shows f as a function of the distance to its healthy wall; where the wall under the edit changes by c, the pixel
-changes by f c.
++ wall f. The host shows f as a function of the distance to its healthy wall; where the wall beside it changes by c, the pixel changes by
+f c. A pixel that touches the wall may hold more of it than others at this distance, up to being wall that is labelled as cavity. It shows
+so by being darker, and its own share counts; else it would stay behind as a dark dot between scar and blood.
 """
 
 from __future__ import annotations
@@ -17,36 +18,43 @@ from scipy import ndimage
 
 from lgesynthnet.conditioning.repaint_region import BLOOD_REACH_MM
 from lgesynthnet.conditioning.sample import Host
-from lgesynthnet.records import Label, Mask
+from lgesynthnet.records import Label
 
-VERSION = 1  # part of the fingerprints; raise it when the rule changes
+VERSION = 2  # part of the fingerprints; raise it when the rule changes
 AVERAGED_MM = 2.0  # standard deviation of the average along the wall; blood does not see single pixels
 LEAST_PIXELS = 8
+TOUCHING_PIXELS = 1.5  # from the wall; reaches the neighbours over a corner
 LARGEST_SHARE = 0.8  # more is a papillary muscle, or a cavity that is labelled too large
 APART_MM = 4.5  # blood counts as beside healthy wall where scar is further away than the wall by this
 # Share of the wall at these distances, EMIDEC `train`, where a host has too few pixels to show its own.
 USUAL_MM, USUAL_SHARE = (0.0, 1.0, 2.2, 3.7, 5.2, BLOOD_REACH_MM), (0.7, 0.62, 0.37, 0.20, 0.08, 0.0)
 
 
-def mixed(host: Host, touched: Mask, edited: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
+def mixed(host: Host, edited: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
     """The host's blood, mixed with the edited wall; stored numbers.
 
     Args:
-        touched: (rows, cols) scar before or after the edit.
-        edited: the slice after the edit; only its wall is used.
+        edited: (rows, cols) the slice after the edit; only its wall is used.
     """
     before, frame = host.slice_.image.astype(np.float64), host.frame
-    wall = frame.wall
-    change = np.where(wall & touched, edited - before, 0.0)
-    along = [AVERAGED_MM / mm for mm in frame.spacing_mm]
-    weight = ndimage.gaussian_filter(wall.astype(np.float64), along)
-    smooth = np.divide(ndimage.gaussian_filter(change, along), weight, out=np.zeros_like(change), where=weight > 0)
-    to_wall_mm, (rows, cols) = ndimage.distance_transform_edt(~wall, sampling=frame.spacing_mm, return_indices=True)
-    return np.asarray(before + wall_share(host, to_wall_mm) * smooth[rows, cols])
+    to_wall_mm, nearest = ndimage.distance_transform_edt(~frame.wall, sampling=frame.spacing_mm, return_indices=True)
+    shares, blood = wall_share(host, to_wall_mm)
+
+    def beside(values: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
+        """The average of the wall next to each pixel."""
+        along = [AVERAGED_MM / mm for mm in frame.spacing_mm]
+        weight = ndimage.gaussian_filter(frame.wall.astype(np.float64), along)
+        total = ndimage.gaussian_filter(np.where(frame.wall, values, 0.0), along)
+        averaged = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+        return np.asarray(averaged[nearest[0], nearest[1]])
+
+    wall_after = beside(edited)
+    low, high = np.minimum(before, wall_after), np.maximum(np.maximum(before, wall_after), blood)
+    return np.clip(before + shares * beside(edited - before), low, high)  # a mixture is never beyond what is mixed
 
 
-def wall_share(host: Host, to_wall_mm: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
-    """Share of the wall in a pixel of blood, 0 to 0.8, by its distance to the wall; it falls to 0 at 6 mm.
+def wall_share(host: Host, to_wall_mm: Float[np.ndarray, "rows cols"]) -> tuple[Float[np.ndarray, "rows cols"], float]:
+    """Share of the wall in a pixel of blood, 0 to 1, by its distance to the wall; it falls to 0 at 6 mm. And the median of the blood.
 
     Args:
         to_wall_mm: (rows, cols) distance to the wall, scar included.
@@ -60,12 +68,21 @@ def wall_share(host: Host, to_wall_mm: Float[np.ndarray, "rows cols"]) -> Float[
     inner = cavity & (to_wall_mm > BLOOD_REACH_MM)
     blood = float(np.median(image[inner if inner.sum() >= LEAST_PIXELS else cavity]))
     contrast = blood - float(np.median(image[healthy])) if healthy.any() else 0.0
-    if contrast > 0:
-        to_scar_mm = ndimage.distance_transform_edt(~slice_.scar, sampling=slice_.spacing_mm) if slice_.scar.any() else np.inf
-        plain = cavity & (to_scar_mm > to_wall_mm + APART_MM)
-        for number, (low, high) in enumerate(pairwise(edges.tolist())):
-            here = plain & (to_wall_mm > low) & (to_wall_mm <= high)
-            if here.sum() >= LEAST_PIXELS:
-                shares[number] = np.clip((blood - np.median(image[here])) / contrast, 0.0, LARGEST_SHARE)
+    if contrast <= 0:
+        return _by_distance(to_wall_mm, middles, shares, step), blood
+    to_scar_mm = ndimage.distance_transform_edt(~slice_.scar, sampling=slice_.spacing_mm) if slice_.scar.any() else np.inf
+    plain = cavity & (to_scar_mm > to_wall_mm + APART_MM)
+    for number, (low, high) in enumerate(pairwise(edges.tolist())):
+        here = plain & (to_wall_mm > low) & (to_wall_mm <= high)
+        if here.sum() >= LEAST_PIXELS:
+            shares[number] = np.clip((blood - np.median(image[here])) / contrast, 0.0, LARGEST_SHARE)
+    usual, own = _by_distance(to_wall_mm, middles, shares, step), np.clip((blood - image) / contrast, 0.0, 1.0)
+    return np.where(to_wall_mm <= TOUCHING_PIXELS * step, np.maximum(usual, own), usual), blood
+
+
+def _by_distance(
+    to_wall_mm: Float[np.ndarray, "rows cols"], middles: Float[np.ndarray, " bins"], shares: Float[np.ndarray, " bins"], step: float
+) -> Float[np.ndarray, "rows cols"]:
+    """The shares at every distance; further away there is never more of the wall."""
     falling = np.minimum.accumulate(shares)
     return np.asarray(np.interp(to_wall_mm, [0.0, *middles, BLOOD_REACH_MM + step], [falling[0], *falling, 0.0]))

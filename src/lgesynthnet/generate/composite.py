@@ -50,7 +50,7 @@ def with_mixed_blood(host: Host, touched: Mask, image: Image, hidden: Mask) -> t
     """
     blood = blood_beside(touched, host.frame.cavity, host.frame.spacing_mm)
     changed = hidden & ~host.frame.cavity
-    values = np.where(blood, mixed(host, touched, image.astype(np.float64)), image.astype(np.float64))
+    values = np.where(blood, mixed(host, image.astype(np.float64)), image.astype(np.float64))
     return _with(host.slice_.image, changed | blood, values[changed | blood]), np.asarray(changed | blood)
 
 
