@@ -29,7 +29,7 @@ def test_what_is_asked_for_is_the_mask_the_words_and_the_brightness_that_it_has(
     np.testing.assert_array_equal(edit.painted.scar, host.slice_.scar)
     np.testing.assert_array_equal(edit.painted.no_reflow, host.slice_.labels == Label.NO_REFLOW)
     assert edit.prescription.at(host.frame.level)
-    brighter = replace(host.slice_, image=host.slice_.image + (host.slice_.scar * 60).astype(host.slice_.image.dtype))
+    brighter = replace(host.slice_, image=host.slice_.image + host.slice_.scar * np.float32(60))  # a float, so that nothing wraps round
     more = own_scar(replace(host, slice_=brighter), LEVELS)
     assert more.intensity_percentile > edit.intensity_percentile
 
