@@ -4,8 +4,8 @@ In a slice 6 to 10 mm thick, a pixel of the cavity near its border also shows wa
 dark, so blood beside it is dark: in EMIDEC it has lost 63 % of its distance to the wall where the two touch, and 34 % at 2 to 4.5 mm.
 Beside scar, which is as bright as blood, nothing of this is seen. With the wall's share f of a cavity pixel, that pixel is blood (1 - f)
 + wall f. The host shows f as a function of the distance to its healthy wall; where the wall beside it changes by c, the pixel changes by
-f c. A pixel that touches the wall may hold more of it than others at this distance, up to being wall that is labelled as cavity. It shows
-so by being darker, and its own share counts; else it would stay behind as a dark dot between scar and blood.
+f c. A pixel next to the wall may hold more of it than others at this distance, up to being wall that is labelled as cavity. It shows so
+by being darker, and its own share counts; else it would stay behind as a dark dot between scar and blood.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lgesynthnet.records import Label
 VERSION = 2  # part of the fingerprints; raise it when the rule changes
 AVERAGED_MM = 2.0  # standard deviation of the average along the wall; blood does not see single pixels
 LEAST_PIXELS = 8
-TOUCHING_PIXELS = 1.5  # from the wall; reaches the neighbours over a corner
+OWN_PIXELS = 3.0  # from the wall; up to two pixels away the own share of a pixel counts, and then less and less
 LARGEST_SHARE = 0.8  # more is a papillary muscle, or a cavity that is labelled too large
 APART_MM = 4.5  # blood counts as beside healthy wall where scar is further away than the wall by this
 # Share of the wall at these distances, EMIDEC `train`, where a host has too few pixels to show its own.
@@ -76,8 +76,8 @@ def wall_share(host: Host, to_wall_mm: Float[np.ndarray, "rows cols"]) -> tuple[
         here = plain & (to_wall_mm > low) & (to_wall_mm <= high)
         if here.sum() >= LEAST_PIXELS:
             shares[number] = np.clip((blood - np.median(image[here])) / contrast, 0.0, LARGEST_SHARE)
-    usual, own = _by_distance(to_wall_mm, middles, shares, step), np.clip((blood - image) / contrast, 0.0, 1.0)
-    return np.where(to_wall_mm <= TOUCHING_PIXELS * step, np.maximum(usual, own), usual), blood
+    own = np.clip((blood - image) / contrast, 0.0, 1.0) * np.clip(OWN_PIXELS - to_wall_mm / step, 0.0, 1.0)
+    return np.maximum(_by_distance(to_wall_mm, middles, shares, step), own), blood
 
 
 def _by_distance(
