@@ -24,10 +24,10 @@ from tests.model.test_staged_model import tiny_model
 
 FINGERPRINTS = {  # evidence pages name them
     "auditor": "auditor-c31ac790ccd1",
-    "filter": "filter-d8b01eafd547",
+    "filter": "filter-bff8acd015d1",
     "heart-segmenter": "heart-segmenter-ea039f4fb199",
-    "inpainter": "inpainter-341d07c469d6",
-    "reward": "reward-0b1be4eb275c",
+    "inpainter": "inpainter-f12caa93e887",
+    "reward": "reward-69f7708d842e",
 }
 
 
