@@ -50,7 +50,7 @@ def mixed(host: Host, edited: Float[np.ndarray, "rows cols"]) -> Float[np.ndarra
 
     wall_after = beside(edited)
     low, high = np.minimum(before, wall_after), np.maximum(np.maximum(before, wall_after), blood)
-    return np.clip(before + shares * beside(edited - before), low, high)  # a mixture is never beyond what is mixed
+    return np.asarray(np.clip(before + shares * beside(edited - before), low, high))  # a mixture is never beyond what is mixed
 
 
 def wall_share(host: Host, to_wall_mm: Float[np.ndarray, "rows cols"]) -> tuple[Float[np.ndarray, "rows cols"], float]:
