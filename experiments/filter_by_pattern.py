@@ -38,15 +38,15 @@ from lgesynthnet.overlap import dice
 from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Pattern, ScarPrescription
+from lgesynthnet.quality.appearance import LEAST_CORE_PIXELS
 from lgesynthnet.records import Label, Level, scar_of
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.judging import judge, read_back
 from lgesynthnet.synthesis.painters import load_filter
-from lgesynthnet.terms import Prior, Role
+from lgesynthnet.terms import DICE_ABOVE, Prior, Role
 
 VISIBLE_FROM = 0.5  # heart units: half of the distance from wall to blood
 MOST_SHARED = 0.1  # share of a prescription that a scar "elsewhere" may cover
-LEAST_CORE_PIXELS = 8
 CORE_FOUND = 0.25  # share of the core that the auditor must call no-reflow
 TRIES = 50
 
@@ -138,10 +138,10 @@ def of_pattern(
     shares = _Shares.none_yet()
     own = [s for s in samples if isinstance(s.prescription, ScarPrescription) and s.prescription.pattern is pattern]
     for sample in own:
-        kept = judge(sample, filter_).kept
+        kept, visible = judge(sample, filter_).kept, visibility(sample) >= VISIBLE_FROM
         shares.add("kept, all", sample, kept)
-        shares.add("visible", sample, visibility(sample) >= VISIBLE_FROM)
-        if visibility(sample) >= VISIBLE_FROM:
+        shares.add("visible", sample, visible)
+        if visible:
             shares.add("kept, visible", sample, kept)
         shares.add("nothing", sample, judge(replace(sample, image=sample.host.slice_.image), filter_).kept)
         for number, auditor in enumerate(auditors, start=1):
@@ -156,7 +156,7 @@ def _audit(sample: SyntheticSample, auditor: TrainedScarSegmenter, shares: _Shar
     read, core = read_back(auditor, sample), sample.intended_no_reflow
     overlap = dice(scar_of(read), sample.intended) or 0.0
     shares.add(who + "Dice", sample, overlap)
-    shares.add(who + "above 0.6", sample, overlap > 0.6)
+    shares.add(who + "above 0.6", sample, overlap > DICE_ABOVE)
     if core.sum() >= LEAST_CORE_PIXELS:
         shares.add(who + "cores", sample, (read == Label.NO_REFLOW)[core].mean() >= CORE_FOUND)
 

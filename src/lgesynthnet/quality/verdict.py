@@ -206,11 +206,16 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None, *, 
         rules: None takes the default limits.
         left: the scar that counts where scar was removed; None takes `read`.
     """
-    rules = rules or Rules()
-    frame = sample.host.frame
+    rules, frame = _rules_for(sample, rules or Rules()), sample.host.frame
     read = without_own(read, sample.kept_scar, sample.intended, frame.spacing_mm)
-    limits = {"dice_above": rules.dice_above, "stray_below_mm2": rules.stray_below_mm2}
-    verdict = judge(sample.intended, read, frame.spacing_mm, **limits, within_mm=_tolerance_mm(sample, rules))
+    verdict = judge(
+        sample.intended,
+        read,
+        frame.spacing_mm,
+        dice_above=rules.dice_above,
+        stray_below_mm2=rules.stray_below_mm2,
+        within_mm=None if rules.thin_within_mm is None else max(rules.thin_within_mm, *frame.spacing_mm),
+    )
     appearance = measure_appearance(sample)
     verdict = replace(
         verdict,
@@ -231,19 +236,15 @@ def inspect(sample: SyntheticSample, read: Mask, rules: Rules | None = None, *, 
             extent_error=(found.transmurality or 0.0) - (prescribed.transmurality or 0.0),
             brightness=appearance.brightness,
         )
-    if _is_thin(sample):
-        rules = replace(rules, extent_within=None)
     return replace(verdict, reason=_first_fault(verdict, rules)) if verdict.kept or verdict.reason is Reason.INVENTED else verdict
 
 
-def _is_thin(sample: SyntheticSample) -> bool:
-    return isinstance(sample.prescription, ScarPrescription) and sample.prescription.pattern in THIN_PATTERNS
-
-
-def _tolerance_mm(sample: SyntheticSample, rules: Rules) -> float | None:
-    """Tolerance of the Dice for this sample; None for infarcts and where the rules allow none."""
-    within = rules.thin_within_mm
-    return max(within, *sample.host.frame.spacing_mm) if _is_thin(sample) and within is not None else None
+def _rules_for(sample: SyntheticSample, rules: Rules) -> Rules:
+    """The rules without those that are not for this pattern: the tolerance is for thin scars, the depth for all others."""
+    prescription = sample.prescription
+    if isinstance(prescription, ScarPrescription) and prescription.pattern in THIN_PATTERNS:
+        return replace(rules, extent_within=None)
+    return replace(rules, thin_within_mm=None)
 
 
 def without_own(read: Mask, own: Mask, prescribed: Mask, spacing_mm: tuple[float, float]) -> Mask:
