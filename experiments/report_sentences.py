@@ -1,4 +1,4 @@
-"""Count how the grammar reads realistic report sentences: read, refused or misread.
+"""Count how the grammar reads realistic report sentences: read, refused or misread; and time it.
 
     python experiments/report_sentences.py [--table tests/prescription/grammar/report_sentences.csv] [--list]
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from lgesynthnet.errors import PrescriptionError
@@ -79,6 +81,12 @@ def main() -> None:
             if name in ("misread", "refused wrongly"):
                 print(f"{name}: {row['sentence']}\n    {explanation}")
     print(table(count(options.table)))
+    sentences = [row["sentence"] for row in read(options.table) if not row["refused_because"]]
+    began = time.process_time()
+    for sentence in sentences * 10:
+        with suppress(PrescriptionError):
+            prescribe(sentence)
+    print(f"{(time.process_time() - began) / len(sentences) * 100:.2f} ms of one core a sentence")
 
 
 if __name__ == "__main__":

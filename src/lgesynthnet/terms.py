@@ -199,7 +199,10 @@ class Baseline(StrEnum):
 
 
 class Arm(StrEnum):
-    """What a segmenter is trained on. From `resampled` on, they are the recipe with other slices in place of the painted ones."""
+    """What a segmenter is trained on.
+
+    From `resampled` on, they are the recipe with other slices in place of the painted ones; from `with-twins` on, with more beside them.
+    """
 
     REAL = "real"
     PHANTOM_FIRST = "phantom-first"
@@ -216,6 +219,9 @@ class Arm(StrEnum):
     CONTROLNET = "controlnet"
     UNFILTERED = "unfiltered"
     READ = "labels-as-read"
+    TWINS = "with-twins"
+    REMOVED = "with-removed"
+    MOVED = "with-moved"
 
     @property
     def label(self) -> str:
@@ -239,6 +245,9 @@ ARM_LABELS = {
     Arm.CONTROLNET: "recipe with ControlNet",
     Arm.UNFILTERED: "recipe, samples unfiltered",
     Arm.READ: "recipe, labels as read",
+    Arm.TWINS: "recipe and twins",
+    Arm.REMOVED: "recipe and removed scars",
+    Arm.MOVED: "recipe and moved scars",
 }
 
 

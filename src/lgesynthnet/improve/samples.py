@@ -45,18 +45,7 @@ def painted_slices(improvement: Improvement, runs: Sequence[str], held_out: Coll
             slices = read_slice_dataset(improvement.prepared / f"{run}.safetensors")
             index = np.flatnonzero([host_of[name] not in held_out for name in slices.patients])
             parts += [slices.taken(index)] if index.size else []
-    return _joined(parts) if parts else None
-
-
-def _joined(parts: Sequence[SliceDataset]) -> SliceDataset:
-    return SliceDataset(
-        image=np.concatenate([part.image for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        centre=np.concatenate([part.centre for part in parts]),
-        has_rv=np.concatenate([part.has_rv for part in parts]),
-        patients=[name for part in parts for name in part.patients],
-        source="; ".join(part.source for part in parts),
-    )
+    return SliceDataset.joined(parts) if parts else None
 
 
 def _stacks(folder: RunFolder, wanted: Collection[str]) -> Iterator[Stack]:

@@ -20,7 +20,7 @@ from crash_points import crash_points, killed_at
 from utility_experiments import ARMS, MODEL, experiment, in_this_process, run_quietly
 
 from lgesynthnet.benchmark.utility import runs
-from lgesynthnet.benchmark.utility.plan import Pool
+from lgesynthnet.benchmark.utility.plan import Pool, Prepared
 from lgesynthnet.benchmark.utility.runs import folds_of, training_set
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.files.manifest import MANIFEST, FolderKind
@@ -84,16 +84,16 @@ def test_samples_reach_only_the_runs_whose_patients_hold_their_hosts(finished):
     for run in done.plan().runs:
         real, added = training_set(done, run)
         assert set(real.patients) == set(run.patients)
-        if run.pool is not None:
-            hosts = hosts_of(done, run.pool, added)
+        if run.pools:
+            hosts = hosts_of(done, run.pools[0], added)
             assert hosts
             assert set(hosts) <= set(run.patients)
             everyone |= set(hosts)
     assert everyone <= set(done.splits["train"])
     run = next(run for run in done.plan().runs if run.arm is Arm.PASTE and run.regime.scarred == 3)
-    with pytest.raises(RunError, match=r"no sample lies in a heart of P000; choose more patients with --healthy"):
+    with pytest.raises(RunError, match=r"no sample lies in a heart of P000; choose more patients with --scarred and --healthy"):
         training_set(done, replace(run, patients=("P000",)))
-    first_host, *_ = hosts = hosts_of(done, run.pool, training_set(done, run)[1])
+    first_host, *_ = hosts = hosts_of(done, run.pools[0], training_set(done, run)[1])
     alone = training_set(done, replace(run, patients=(run.patients[-1], first_host)))[1]
     assert len(alone) == hosts.count(first_host) + hosts.count(run.patients[-1])
 
@@ -114,7 +114,8 @@ def test_the_arm_with_labels_as_read_has_the_same_images_and_the_labels_of_the_f
     done, _, _ = finished
     intended_run = next(run for run in done.plan().runs if run.arm is Arm.RECIPE)
     with claimed(done.out, FolderKind.BENCHMARK):
-        runs.fill_pool(done, next(pool for pool in done.plan().pools if pool.name == intended_run.pool), read=True)
+        [pool] = [pool for pool in done.plan().pools if pool.name in intended_run.pools]
+        runs.fill_pool(done, replace(pool, prepared=frozenset({Prepared.READ})))
     intended, read = (training_set(done, replace(intended_run, arm=arm))[1] for arm in (Arm.RECIPE, Arm.READ))
     assert np.array_equal(intended.image, read.image)
     assert not np.array_equal(intended.labels, read.labels)
@@ -129,7 +130,7 @@ def test_folds_never_train_on_the_held_out_patient_nor_on_samples_in_his_heart(f
     train, score = runs.train, runs.score_stack
 
     def training(experiment, run, real, added, folder):
-        trained.append(set(real.patients) | set(hosts_of(done, run.pool, added) if added else []))
+        trained.append(set(real.patients) | set(hosts_of(done, run.pools[0], added) if added else []))
         return train(experiment, run, real, added, folder)
 
     def scoring(segmenter, stack):

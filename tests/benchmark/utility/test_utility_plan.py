@@ -15,7 +15,7 @@ from lgesynthnet.benchmark.utility.plan import Regime, choose_patients, plan_exp
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings
 from lgesynthnet.errors import InputError, RunError
 from lgesynthnet.model_store import patients_behind
-from lgesynthnet.terms import Arm, Baseline
+from lgesynthnet.terms import Arm, Baseline, Question
 
 NAMES = [f"{letter}{i}" for letter in "PN" for i in range(10)]
 SCARRED = {name: name.startswith("P") for name in NAMES}
@@ -70,7 +70,7 @@ def test_pools_are_shared_by_all_runs_and_as_large_as_the_largest_needs():
     assert (pools["lgesynthnet-phantom"].count, pools["lgesynthnet-phantom"].kept) == (10, 10)
     assert (pools["paste"].count, pools["paste"].kept) == (10, 0)  # rivals are not filtered
     assert pools["lgesynthnet-phantom"].patients == tuple(sorted(NAMES))
-    assert {run.pool for run in made.runs} == {None, *pools}
+    assert {pool for run in made.runs for pool in run.pools} == set(pools)
 
 
 def test_arms_differ_in_what_is_added_marked_and_begun_with():
@@ -152,6 +152,10 @@ def test_a_painter_must_have_met_no_patient_whom_a_run_does_not_know(data, tmp_p
     for which in (few, everyone):
         with pytest.raises(RunError, match=data.splits["test"][0]):
             check(which)
+    reports([foreign])
+    with_strata = replace(few, settings=replace(few.settings, questions=(Question.FEW, Question.STRATA)))
+    with pytest.raises(RunError, match=rf"not among those of run {run.name}"):  # though its strata take all patients
+        check(with_strata)
     reports(data.splits["test"][:1], stage="scar-segmenter-auditor")
     assert patients_behind(folder) is None  # the auditor makes and keeps no sample
 

@@ -251,6 +251,6 @@ def test_the_other_questions_run_from_end_to_end(data, tmp_path):
     strata = replace(done, settings=replace(done.settings, questions=(Question.STRATA,)))
     with claimed(strata.out, FolderKind.BENCHMARK):
         strata.prepare_questions()
-    kept = training_set(strata, next(run for run in strata.plan().runs if run.real is RealSlices.WITHOUT_SMALLEST and run.pool is None))[0]
+    kept = training_set(strata, next(run for run in strata.plan().runs if run.real is RealSlices.WITHOUT_SMALLEST and not run.pools))[0]
     left_out = read_strata(strata.folder).slices[Stratum.SMALLEST]
     assert len(kept) == len(own) - sum(len(left_out.get(name, ())) for name in strata.splits["train"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import struct
-import time
 import zlib
 from pathlib import Path
 
@@ -69,10 +68,8 @@ def test_changed_bytes_never_crash_the_reader(name, stack, tmp_path):
 def test_a_million_points_are_refused_before_they_are_decoded(stack, tmp_path):
     labels, on = stack
     path = write_rtstruct(tmp_path / "rt.dcm", labels, on)
-    rt = _with_contour(path, "\\".join(["1"] * 3_000_000))
-    start = time.monotonic()
+    rt = _with_contour(path, "\\".join(["one"] * 3_000_000))  # decoding them would fail
     assert "an outline of 1000000 points, and 20000 are allowed" in refused([rt], on)
-    assert time.monotonic() - start < 5
     points = "<List:item><Point:x>1</Point:x><Point:y>1</Point:y></List:item>" * 1_000_000
     xml = tmp_path / "work.cvi42wsx"
     xml.write_text(_one_contour(on, points))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lgesynthnet.terms import Arm, LabelKind, Method
+from lgesynthnet.terms import Arm, Edit, LabelKind, Method
 
 
 class Added(StrEnum):
@@ -26,6 +26,8 @@ class ArmSettings:
         method: the generator of painted slices.
         filtered: only samples that the filter kept.
         labels: which scar label the painted slices get.
+        twins: the twin of each painted slice is added too.
+        edit: half as many slices of this edit are added too.
         origin: the added slices are marked in the origin channel.
         phantom_first: the first weights were trained on simulated hearts; else they are random.
     """
@@ -34,6 +36,8 @@ class ArmSettings:
     method: Method | None = None
     filtered: bool = True
     labels: LabelKind = LabelKind.INTENDED
+    twins: bool = False
+    edit: Edit | None = None
     origin: bool = True
     phantom_first: bool = True
 
@@ -64,5 +68,8 @@ ARMS: dict[Arm, ArmSettings] = {
     Arm.CONTROLNET: _painted(Method.CONTROLNET, filtered=False),
     Arm.UNFILTERED: _painted(Method.LGESYNTHNET, filtered=False),
     Arm.READ: ArmSettings(added=Added.PAINTED, method=Method.LGESYNTHNET, labels=LabelKind.READ),
+    Arm.TWINS: ArmSettings(added=Added.PAINTED, method=Method.LGESYNTHNET, twins=True),
+    Arm.REMOVED: ArmSettings(added=Added.PAINTED, method=Method.LGESYNTHNET, edit=Edit.REMOVE),
+    Arm.MOVED: ArmSettings(added=Added.PAINTED, method=Method.LGESYNTHNET, edit=Edit.MOVE),
 }
 """How each arm differs from the others. `recipe` is what `train downstream` does."""

@@ -70,7 +70,7 @@ def _run_line(experiment: UtilityExperiment, run: Run) -> str:
 
 
 def _missing_samples(experiment: UtilityExperiment, plan: UtilityPlan, open_runs: list[Run]) -> int:
-    pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in open_runs)]
+    pools = [pool for pool in plan.pools if any(pool.name in run.pools for run in open_runs)]
     return sum(max(max(pool.count, pool.kept) - len(experiment.pools.samples(pool.name)), 0) for pool in pools)
 
 

@@ -16,7 +16,6 @@ from lgesynthnet.benchmark.utility.settings import store_or_compare_settings
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed
-from lgesynthnet.terms import LabelKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,20 +99,19 @@ def run_jobs(
     _store_settings(experiment)
     experiment.prepare_questions()
     runs = [run for run in plan.runs if not experiment.is_finished(run)]
-    pools = [pool for pool in plan.pools if any(run.pool == pool.name for run in runs)]
-    pools_to_read = {run.pool for run in runs if run.settings.labels is LabelKind.READ}
+    pools = [pool for pool in plan.pools if any(pool.name in run.pools for run in runs)]
     unfilled = {pool.name for pool in pools}
     waiting: list[Pool | Run] = [*pools, *runs]
     jobs: dict[Future[float], Pool | Run] = {}
     total, done = len(waiting), 0
     on_job(Progress(done=0, total=total, last=""))
     while waiting or jobs:
-        for job in [job for job in waiting if isinstance(job, Pool) or job.pool not in unfilled]:
+        for job in [job for job in waiting if isinstance(job, Pool) or unfilled.isdisjoint(job.pools)]:
             if slots is not None and len(jobs) >= slots:
                 break
             waiting.remove(job)
             if isinstance(job, Pool):
-                jobs[executor.submit(fill_pool, experiment, job, job.name in pools_to_read)] = job
+                jobs[executor.submit(fill_pool, experiment, job)] = job
             else:
                 jobs[executor.submit(train_and_test, experiment, job)] = job
         finished, _ = wait(jobs, return_when=FIRST_COMPLETED)

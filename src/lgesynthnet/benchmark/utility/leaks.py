@@ -26,12 +26,17 @@ def check_for_leaks(experiment: UtilityExperiment, plan: UtilityPlan) -> list[st
     methods, provenance = experiment.pools.methods, []
     models: dict[str, tuple[Path | str | None, list[Run]]] = {}
     for pool in plan.pools:
-        users = [run for run in plan.runs if run.pool == pool.name]
+        users = [run for run in plan.runs if pool.name in run.pools]
         if pool.model is not None:
-            models[f"{pool.model}, generator and filter"] = (pool.model, users)
+            use = f"{pool.model}, generator and filter"
+            models[use] = (pool.model, models.get(use, (None, []))[1] + users)
         elif pool.method is not None:
-            models[f"generator {pool.method.value}"] = (methods.folder_of(pool.method.trained_as), users)
-            models[f"filter of {pool.method.value}"] = ((folder := methods.filter()) and folder.parent, users)
+            judge = methods.filter()
+            for use, folder in (
+                (f"generator {pool.method.value}", methods.folder_of(pool.method.trained_as)),
+                (f"filter of {pool.method.value}", judge and judge.parent),
+            ):
+                models[use] = (folder, models.get(use, (None, []))[1] + users)
         if pool.method is Method.COPY_PASTE:
             _check_donors(methods.splits["train"], users)
     first = [run for run in plan.runs if run.settings.phantom_first]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
@@ -11,10 +12,18 @@ from lgesynthnet.benchmark.utility.arms import ARMS, Added, ArmSettings
 from lgesynthnet.benchmark.utility.settings import ExperimentSettings, short_name
 from lgesynthnet.errors import RunError
 from lgesynthnet.export.folds import spread_patients
-from lgesynthnet.terms import Arm, Method, Question, RealSlices, Stratum
+from lgesynthnet.terms import Arm, Edit, Method, Question, RealSlices, Stratum
 
 SIMULATED = "simulated"
 STRATUM_ARMS = (Arm.PHANTOM_FIRST, Arm.RECIPE)  # without the missing kind of scar: real slices alone, and with samples of that kind
+
+
+class Prepared(StrEnum):
+    """What of the samples of a pool is prepared for training."""
+
+    INTENDED = "intended"  # the painted slices with the intended scar as label
+    READ = "read"  # the same slices with the scar that the filter read
+    TWINS = "twins"  # the twins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,9 @@ class Pool:
     Attributes:
         method: the generator's method; None for simulated patients.
         model: a model to use in place of the one that is trained on the training patients.
-        patients: the patients whose scar-free slices are the hosts; empty for simulated patients.
+        patients: the patients whose slices are the hosts; empty for simulated patients.
+        edit: what is done to these slices.
+        prepared: what is prepared for training.
         stratum: the kind of scar that is prescribed; None for any scar of the prior.
         count: number of samples needed, kept or not.
         kept: number of samples needed that the filter keeps.
@@ -34,6 +45,8 @@ class Pool:
     method: Method | None
     model: str | None = None
     patients: tuple[str, ...] = ()
+    edit: Edit = Edit.ADD
+    prepared: frozenset[Prepared] = frozenset({Prepared.INTENDED})
     stratum: Stratum | None = None
     count: int = 0
     kept: int = 0
@@ -76,14 +89,14 @@ class Run(TrainingSet):
     Attributes:
         draw: which random draw of the patients; also the seed of the training.
         patients: names of the real patients.
-        pool: name of the pool of its added slices; None where it needs none.
+        pools: names of the pools of its added slices; none where it needs none.
         fold: in a cross-validation, the part of the patients that is tested, from 0; None without.
         tested: names of the patients of this part.
     """
 
     draw: int
     patients: tuple[str, ...]
-    pool: str | None = None
+    pools: tuple[str, ...] = ()
     fold: int | None = None
     tested: tuple[str, ...] = ()
 
@@ -123,8 +136,8 @@ def plan_experiment(settings: ExperimentSettings, names: Sequence[str], scarred:
     runs: list[Run] = []
     pools: dict[str, Pool] = {}
     for regime, arm, real in _training_sets(settings, most):
-        pool = _pool(settings, arm, real, tuple(sorted(names)))
-        if pool is not None:
+        needed = _pools(settings, arm, real, tuple(sorted(names)))
+        for pool in needed:
             pools[pool.name] = _merged(pools.get(pool.name), pool)
         for draw in range(settings.draws):
             for fold, (part, others) in enumerate(zip(parts, rest, strict=True)):
@@ -135,7 +148,7 @@ def plan_experiment(settings: ExperimentSettings, names: Sequence[str], scarred:
                         real=real,
                         draw=draw,
                         patients=choose_patients(others, scarred, regime, draw=draw),
-                        pool=pool.name if pool else None,
+                        pools=tuple(pool.name for pool in needed),
                         fold=fold if part else None,
                         tested=tuple(part),
                     )
@@ -203,13 +216,13 @@ def choose_patients(names: Sequence[str], scarred: Mapping[str, bool], regime: R
     return tuple(sorted(chosen))
 
 
-def _pool(settings: ExperimentSettings, arm: Arm, real: RealSlices, patients: tuple[str, ...]) -> Pool | None:
-    """The pool of an arm, painted into all patients that there are to train on."""
+def _pools(settings: ExperimentSettings, arm: Arm, real: RealSlices, patients: tuple[str, ...]) -> list[Pool]:
+    """The pools of an arm, painted into all patients that there are to train on: of new scars, then of its edit."""
     about, size = ARMS[arm], settings.size
     if about.added is Added.SIMULATED:
-        return Pool(name=SIMULATED, method=None, count=size)
+        return [Pool(name=SIMULATED, method=None, count=size)]
     if about.added is not Added.PAINTED or about.method is None:
-        return None
+        return []
     own = settings.painter if about.method is Method.LGESYNTHNET else None
     parts = [about.method.value] if own is None else [about.method.value, short_name(own)]
     if settings.cross_validate:
@@ -218,11 +231,31 @@ def _pool(settings: ExperimentSettings, arm: Arm, real: RealSlices, patients: tu
     if stratum is not None:
         parts.append(stratum.value)
     kept = size if about.filtered else 0
-    return Pool(name="-".join(parts), method=about.method, model=own, patients=patients, stratum=stratum, count=size, kept=kept)
+    name = "-".join(parts)
+    forms = {Prepared(about.labels.value), *((Prepared.TWINS,) if about.twins else ())}
+    new = Pool(
+        name=name,
+        method=about.method,
+        model=own,
+        patients=patients,
+        prepared=frozenset(forms),
+        stratum=stratum,
+        count=size,
+        kept=kept,
+    )
+    if about.edit is None:
+        return [new]
+    half = edited_size(size)
+    return [new, replace(new, name=f"{name}-{about.edit.value}", edit=about.edit, count=half, kept=half)]
+
+
+def edited_size(size: int) -> int:
+    """How many slices of its edit an arm adds to `size` slices with new scar."""
+    return max(size // 2, 1)
 
 
 def _merged(known: Pool | None, pool: Pool) -> Pool:
     """One pool for all runs of a method, as large as the largest run needs it."""
     if known is None:
         return pool
-    return replace(known, count=max(known.count, pool.count), kept=max(known.kept, pool.kept))
+    return replace(known, count=max(known.count, pool.count), kept=max(known.kept, pool.kept), prepared=known.prepared | pool.prepared)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.benchmark.trained_methods import TrainedMethods
-from lgesynthnet.benchmark.utility.plan import Pool
+from lgesynthnet.benchmark.utility.plan import Pool, Prepared
 from lgesynthnet.benchmark.utility.questions.strata import prescribe_stratum
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, RunError
@@ -21,12 +21,12 @@ from lgesynthnet.prior.choosing import open_prior
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.run.folder import PLAN, RunFolder
 from lgesynthnet.run.request import SynthesisRequest
-from lgesynthnet.run.sample_files import ENDING, READ
+from lgesynthnet.run.sample_files import ENDING, READ, TWIN_IMAGES, TWIN_LABELS
 from lgesynthnet.segmenter.scar import TrainedScarSegmenter
 from lgesynthnet.synthesis.painters import Painter, load_painter
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
-from lgesynthnet.terms import LabelKind, Method, Prior, Role
+from lgesynthnet.terms import Edit, Method, Prior, Role
 from lgesynthnet.train.examples.files import PreparedFile
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset, write_slice_dataset
 
@@ -53,15 +53,13 @@ class SamplePools:
         """The run folder of a pool."""
         return self.out / "pools" / pool
 
-    def prepared_path(self, pool: str, labels: LabelKind) -> Path:
+    def prepared_path(self, pool: str, prepared: Prepared) -> Path:
         """The file of a pool's slices, prepared for training."""
-        return self.out / "prepared" / f"{pool}{'-read' if labels is LabelKind.READ else ''}.safetensors"
+        return self.out / "prepared" / f"{pool}{'' if prepared is Prepared.INTENDED else f'-{prepared}'}.safetensors"
 
-    def fill(self, pool: Pool, *, label_kinds: Sequence[LabelKind] = (LabelKind.INTENDED,)) -> None:
+    def fill(self, pool: Pool) -> None:
         """Paint the samples that are missing, then prepare all samples for training.
 
-        Args:
-            label_kinds: prepare the samples with each of these labels.
         Raises:
             RunError: the filter keeps so few samples that the pool would never be full.
         """
@@ -70,23 +68,23 @@ class SamplePools:
             return
         self._paint(pool)
         source = f"{pool.name}: {len(self.samples(pool.name))} samples, {_content_of(self.folder(pool.name))}"
-        for labels in label_kinds:
-            path = self.prepared_path(pool.name, labels)
+        for prepared in sorted(pool.prepared):
+            path = self.prepared_path(pool.name, prepared)
             if not _is_prepared(path, source):
-                write_slice_dataset(self._stacks(pool.name, labels), path, source=source, place=str(self.folder(pool.name)))
+                write_slice_dataset(self._stacks(pool.name, prepared), path, source=source, place=str(self.folder(pool.name)))
 
     def slices(
-        self, pool: str, size: int, *, patients: Sequence[str], kept: bool, labels: LabelKind = LabelKind.INTENDED
+        self, pool: str, size: int, *, patients: Sequence[str], kept: bool, prepared: Prepared = Prepared.INTENDED
     ) -> SliceDataset | None:
-        """The slices of a pool that have scar, and whose hosts are slices of these patients; at most the first `size` of them.
+        """The slices of a pool whose hosts are slices of these patients, or their twins; at most the first `size` of them.
 
         None where there are none.
 
         Args:
-            patients: names of the hosts' patients; simulated patients are taken whoever these are.
+            patients: names of the hosts' patients; of simulated patients, all slices with scar are taken.
             kept: use only samples that the filter kept.
         """
-        dataset = read_slice_dataset(self.prepared_path(pool, labels))
+        dataset = read_slice_dataset(self.prepared_path(pool, prepared))
         hosts = self._hosts(pool, kept=kept)
         if hosts is None:  # simulated patients, who have slices without scar too
             index = np.flatnonzero(dataset.scarred)
@@ -151,8 +149,10 @@ class SamplePools:
             hosts=replace(self.methods.source, patients=pool.patients),
             count=count,
             model=pool.model or (pool.method.value if pool.method else ""),
-            prior=self.prior if prescriptions is None else None,
+            prior=self.prior if prescriptions is None and pool.edit is not Edit.REMOVE else None,
             prescriptions=prescriptions,
+            edit=pool.edit,
+            twins=pool.edit is Edit.ADD,  # which are the hosts, so that they cost nothing
             keep_all=True,
             seed=self.seed,
         )
@@ -176,17 +176,21 @@ class SamplePools:
         patients = math.ceil(pool.count / SCARRED_SLICES_PER_PATIENT) + 2
         # A cohort never grows, so that a larger pool is a cohort of its own.
         folder = simulate_patients(self.folder(f"{pool.name}-{patients}"), patients=patients, seed=self.seed, positive=1.0)
-        path, source = self.prepared_path(pool.name, LabelKind.INTENDED), f"{pool.name}: {pool.count} slices, {_content_of(folder)}"
+        path, source = self.prepared_path(pool.name, Prepared.INTENDED), f"{pool.name}: {pool.count} slices, {_content_of(folder)}"
         if not _is_prepared(path, source):
             stacks = (stack for stack in open_cohort(folder).stacks() if isinstance(stack, Stack))
             write_slice_dataset(stacks, path, source=source, place=str(folder))
 
-    def _stacks(self, pool: str, labels: LabelKind) -> Iterator[Stack]:
-        cohort = open_cohort(self.folder(pool))
+    def _stacks(self, pool: str, prepared: Prepared) -> Iterator[Stack]:
+        cohort, folder = open_cohort(self.folder(pool)), self.folder(pool)
         for case in cohort.cases:
+            if prepared is Prepared.TWINS:
+                name = case.image_path.name
+                yield cohort.read(replace(case, image_path=folder / TWIN_IMAGES / name, label_path=folder / TWIN_LABELS / name))
+                continue
             stack = cohort.read(case)
-            if labels is LabelKind.READ:
-                by_filter = cohort.read(replace(case, label_path=self.folder(pool) / READ / case.labelled(cohort.root).name)).labels
+            if prepared is Prepared.READ:
+                by_filter = cohort.read(replace(case, label_path=folder / READ / case.labelled(cohort.root).name)).labels
                 healed = np.where(scar_of(stack.labels), Label.WALL, stack.labels).astype(np.uint8)
                 stack = replace(stack, labels=np.where(scar_of(by_filter), by_filter, healed).astype(np.uint8))
             yield stack

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lgesynthnet.benchmark.utility.arms import Added
-from lgesynthnet.benchmark.utility.plan import SIMULATED, Pool, Run, spread
+from lgesynthnet.benchmark.utility.plan import Pool, Prepared, Run, edited_size, spread
 from lgesynthnet.benchmark.utility.questions.strata import read_strata
 from lgesynthnet.benchmark.utility.scoring import Segmenter, score_stack
 from lgesynthnet.benchmark.utility.settings import changed_settings
@@ -21,21 +21,17 @@ from lgesynthnet.files.reading import read_json
 from lgesynthnet.files.writing import write_json
 from lgesynthnet.segmenter.downstream import ROLE, DownstreamSegmenter
 from lgesynthnet.segmenter.heart import HeartSegmenter
-from lgesynthnet.terms import Baseline, LabelKind, RealSlices, WallFrom
+from lgesynthnet.terms import Baseline, RealSlices, WallFrom
 from lgesynthnet.threads import one_thread
 from lgesynthnet.train.examples.slices import SliceDataset, read_slice_dataset
 from lgesynthnet.train.segmenters.downstream import DOWNSTREAM, DownstreamTraining, train_downstream_segmenter
 from lgesynthnet.train.segmenters.published import PUBLISHED, PublishedTraining, train_published_segmenter
 
 
-def fill_pool(experiment: UtilityExperiment, pool: Pool, read: bool) -> float:
-    """Fill one pool; returns the seconds that it took.
-
-    Args:
-        read: prepare the samples with the filter's labels too.
-    """
+def fill_pool(experiment: UtilityExperiment, pool: Pool) -> float:
+    """Fill one pool; returns the seconds that it took."""
     began = time.monotonic()
-    experiment.pools.fill(pool, label_kinds=tuple(LabelKind) if read else (LabelKind.INTENDED,))
+    experiment.pools.fill(pool)
     return time.monotonic() - began
 
 
@@ -159,11 +155,23 @@ def training_set(experiment: UtilityExperiment, run: Run, *, samples_needed: boo
             return real, real.taken(np.flatnonzero(real.scarred))
         case Added.HOSTS_AGAIN:
             return real, real.taken(np.flatnonzero(~real.scarred))
-    pool, size = run.pool or SIMULATED, experiment.settings.size
-    added = experiment.pools.slices(pool, size, patients=run.patients, kept=about.filtered, labels=about.labels)
-    if added is None and samples_needed:
-        raise RunError(
-            f"{experiment.pools.folder(pool)}: no sample lies in a heart of {', '.join(run.patients[:5])}; choose more patients with "
-            "--healthy, more samples with --size, or leave the arms with painted slices out"
-        )
-    return real, added
+    parts = [_of_pool(experiment, run, pool, samples_needed=samples_needed) for pool in run.pools]
+    found = [part for part in parts if part is not None]
+    return real, SliceDataset.joined(found) if found else None
+
+
+def _of_pool(experiment: UtilityExperiment, run: Run, pool: str, *, samples_needed: bool) -> SliceDataset | None:
+    """The slices of one pool that lie in the run's patients; twins follow the samples."""
+    about, size, pools = run.settings, experiment.settings.size, experiment.pools
+    if about.edit is not None and pool != run.pools[0]:
+        size = edited_size(size)
+    added = pools.slices(pool, size, patients=run.patients, kept=about.filtered, prepared=Prepared(about.labels.value))
+    if added is None:
+        if samples_needed:
+            raise RunError(
+                f"{pools.folder(pool)}: no sample lies in a heart of {', '.join(run.patients[:5])}; choose more patients with "
+                "--scarred and --healthy, more samples with --size, or leave the arms with painted slices out"
+            )
+        return None
+    twins = pools.slices(pool, size, patients=run.patients, kept=about.filtered, prepared=Prepared.TWINS) if about.twins else None
+    return added if twins is None else SliceDataset.joined([added, twins])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,18 @@ class SliceDataset:
 
     def __len__(self) -> int:
         return len(self.patients)
+
+    @classmethod
+    def joined(cls, parts: Sequence[SliceDataset]) -> SliceDataset:
+        """The slices of several data sets, one after the other; at least one data set."""
+        return cls(
+            image=np.concatenate([part.image for part in parts]),
+            labels=np.concatenate([part.labels for part in parts]),
+            centre=np.concatenate([part.centre for part in parts]),
+            has_rv=np.concatenate([part.has_rv for part in parts]),
+            patients=[name for part in parts for name in part.patients],
+            source="; ".join(part.source for part in parts),
+        )
 
     def taken(self, index: Int[np.ndarray, " m"]) -> SliceDataset:
         """The slices of these indices, in the order given; an index may occur more than once."""
