@@ -38,7 +38,7 @@ from lgesynthnet.synthesis.judging import judge
 from lgesynthnet.synthesis.painters import model_folder
 from lgesynthnet.terms import Edit, Prior
 
-CROP, HEAD, GAP, COLUMNS = 88, 14, 4, 8
+CROP, HEAD, GAP, COLUMNS = 88, 24, 4, 8
 GREEN, RED, BLUE = (60, 220, 90), (255, 80, 60), (80, 150, 255)
 
 
@@ -115,20 +115,19 @@ def sheet(judged: list[tuple[SyntheticSample, Verdict]]) -> Image.Image:
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(9)
     for i, (sample, verdict) in enumerate(judged):
         left, top = (i % COLUMNS) * (2 * CROP + GAP), (i // COLUMNS) * (CROP + HEAD + GAP)
-        words = words_of(sample, verdict) + ("" if verdict.kept else f" {verdict.reason}")
-        pen.text((left, top), words, fill="black" if verdict.kept else "firebrick", font=font)
+        pen.multiline_text((left, top), words_of(sample, verdict), fill="black" if verdict.kept else "firebrick", font=font, spacing=0)
         canvas.paste(Image.fromarray(pair(sample, kept=verdict.kept)), (left, top + HEAD))
     return canvas
 
 
 def words_of(sample: SyntheticSample, verdict: Verdict) -> str:
-    """What was prescribed, and the Dice that decided."""
-    prescription = sample.prescription
+    """What was prescribed; on the second line the Dice that decided, and why the filter rejects the sample."""
+    prescription, why = sample.prescription, "" if verdict.kept else str(verdict.reason)
     if not isinstance(prescription, ScarPrescription):
-        return "removed"
+        return f"{sample.edit}\n{why}"
     where = ",".join(map(str, sorted(prescription.at(sample.host.frame.level))))
     deciding = verdict.dice if verdict.dice_within is None else verdict.dice_within
-    return f"{prescription.pattern} {prescription.transmurality:.0%} in {where}: {deciding:.2f}"
+    return f"{prescription.pattern} {prescription.transmurality:.0%} in {where}\n{deciding:.2f} {why}"
 
 
 def pair(sample: SyntheticSample, *, kept: bool) -> np.ndarray:

@@ -80,6 +80,17 @@ def test_wall_that_is_healed_without_noise_is_unlike_the_wall(healed):
     assert verdict.reason is Reason.UNLIKE_WALL
 
 
+def test_noise_that_nobody_can_see_does_not_tell_healed_wall_from_other_wall(healed, host):
+    """In a slice that a scanner has smoothed, twice nothing is nothing."""
+    window = HeartWindow.from_slice(host.slice_)
+    smooth = ndimage.gaussian_filter(window.to_unit(host.slice_.image.astype(float)), 3.0) * window.span
+    noise = np.random.default_rng(0).normal(0, 0.002 * window.span, smooth.shape) * np.where(healed.hidden, 2, 1)
+    bare = replace(healed.host, slice_=replace(host.slice_, image=smooth + noise))
+    verdict = inspect(replace(healed, host=bare, image=smooth + noise), np.zeros_like(healed.intended), Rules(healed_brightness=None))
+    assert verdict.healed_grain == 1.0
+    assert verdict.reason is Reason.KEPT
+
+
 def test_a_scar_that_was_moved_must_be_found_in_its_new_place_and_not_in_the_old(host):
     moved = IntensityPaste().apply(host, move_scar(host, ELSEWHERE), seed=1)
     assert inspect(moved, moved.intended).reason is Reason.KEPT
