@@ -31,12 +31,12 @@ def filled(data, tmp_path_factory):
     return made, {run.arm: run for run in plan.runs}
 
 
-def test_an_arm_with_an_edit_has_a_pool_of_its_own_that_is_half_as_large():
+def test_an_arm_with_an_edit_has_a_pool_of_its_own_that_is_a_quarter_as_large():
     scarred = {f"{letter}{i}": letter == "P" for letter in "PN" for i in range(4)}
-    made = plan_experiment(ExperimentSettings(arms=(Arm.TWINS, *EDITS), scarred=(2,), draws=1, size=10), list(scarred), scarred)
+    made = plan_experiment(ExperimentSettings(arms=(Arm.TWINS, *EDITS), scarred=(2,), draws=1, size=20), list(scarred), scarred)
     pools = {pool.name: pool for pool in made.pools}
     assert {name: (pool.edit, pool.count, pool.kept) for name, pool in pools.items()} == {
-        "lgesynthnet-phantom": (Edit.ADD, 10, 10),
+        "lgesynthnet-phantom": (Edit.ADD, 20, 20),
         "lgesynthnet-phantom-remove": (Edit.REMOVE, 5, 5),
         "lgesynthnet-phantom-move": (Edit.MOVE, 5, 5),
     }
@@ -67,7 +67,7 @@ def test_slices_of_an_edit_are_added_to_the_samples_and_lie_in_scarred_slices(fi
     _, added = training_set(made, of[arm])
     count = len(samples)
     assert np.array_equal(added.image[:count], samples.image)
-    assert len(added) == count + count // 2
+    assert len(added) == count + count // 4
     edited = added.scarred[count:]
     assert edited.all() if arm is Arm.MOVED else not edited.any()
     host_of = {row.id: row.host for row in RunFolder.open(made.pools.folder(of[arm].pools[1])).rows}

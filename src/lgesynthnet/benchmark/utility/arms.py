@@ -27,7 +27,7 @@ class ArmSettings:
         filtered: only samples that the filter kept.
         labels: which scar label the painted slices get.
         twins: the twin of each painted slice is added too.
-        edit: half as many slices of this edit are added too.
+        edit: a quarter as many slices of this edit are added too.
         origin: the added slices are marked in the origin channel.
         phantom_first: the first weights were trained on simulated hearts; else they are random.
     """

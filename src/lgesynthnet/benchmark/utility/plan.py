@@ -245,13 +245,13 @@ def _pools(settings: ExperimentSettings, arm: Arm, real: RealSlices, patients: t
     )
     if about.edit is None:
         return [new]
-    half = edited_size(size)
-    return [new, replace(new, name=f"{name}-{about.edit.value}", edit=about.edit, count=half, kept=half)]
+    fewer = edited_size(size)
+    return [new, replace(new, name=f"{name}-{about.edit.value}", edit=about.edit, count=fewer, kept=fewer)]
 
 
 def edited_size(size: int) -> int:
     """How many slices of its edit an arm adds to `size` slices with new scar."""
-    return max(size // 2, 1)
+    return max(size // 4, 1)  # fewer slices hold scar than not
 
 
 def _merged(known: Pool | None, pool: Pool) -> Pool:
