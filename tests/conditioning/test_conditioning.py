@@ -58,6 +58,19 @@ def test_the_blend_is_zero_outside_and_reaches_one_inside(host, conditioned):
     assert weight.max() == 1
 
 
+@pytest.mark.parametrize("mm", [0.7, 1.0, 1.5, 2.0])
+def test_the_blend_begins_at_the_edge_of_the_region_and_ends_two_millimetres_inside(mm):
+    """The outermost pixel of a coarse grid must not jump to the painted image."""
+    hidden = np.zeros((40, 40), bool)
+    hidden[10:30, 10:30] = True
+    weight = blend_weights(hidden, (mm, mm))[20, 9:21]
+    depth = np.maximum((np.arange(12) - 0.5) * mm, 0)  # of the pixels' centres below the edge
+    assert weight[0] == 0
+    assert weight[1] < 0.55 * mm / 2.0
+    assert (np.diff(weight) >= 0).all()
+    assert (weight[depth >= 2.0] == 1).all()
+
+
 def test_edges_are_the_inner_boundary():
     mask = np.zeros((128, 128), bool)
     mask[10:20, 10:20] = True

@@ -75,6 +75,13 @@ def test_blood_away_from_the_scar_is_the_host_s_bit_for_bit():
     assert (sample.image[near].astype(int) - host.slice_.image[near]).mean() > 100
 
 
+def test_a_stripe_in_the_middle_of_the_wall_leaves_the_blood_as_it_is():
+    host = heart()
+    stripe = host.frame.wall & (AWAY > 25) & (AWAY < 29)
+    blood = mixed(host, np.where(stripe, BLOOD, host.slice_.image))
+    np.testing.assert_array_equal(blood[host.frame.cavity], host.slice_.image[host.frame.cavity])
+
+
 def test_wall_that_is_labelled_as_cavity_does_not_stay_behind_as_a_dark_line():
     """The innermost ring of the wall has the label of the cavity, as where a contour was drawn a pixel too far out."""
     host = heart()

@@ -83,10 +83,10 @@ def test_same_seed_same_bytes_with_every_option(model, made, settings):
 
 def test_options_are_in_the_fingerprint_and_those_that_are_off_are_not(model):
     plain = painter(model).fingerprint
-    assert plain == "m/4-1-1-0-0/blood-2"
+    assert plain == "m/4-1-1-0-0/blood-3"
     others = [painter(model, **settings).fingerprint for settings in ({"solver": "dpm"}, {"words": False}, {"steps": 8})]
     assert len({plain, *others}) == 4
-    assert others[0] == "m/4-1-1-0-0-solver=dpm/blood-2"
+    assert others[0] == "m/4-1-1-0-0-solver=dpm/blood-3"
 
 
 def test_options_without_sense_are_refused():

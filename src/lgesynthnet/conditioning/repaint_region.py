@@ -67,6 +67,8 @@ def draw_hidden_region(
 
 
 def blend_weights(hidden: Mask, spacing_mm: tuple[float, float]) -> Float[np.ndarray, "rows cols"]:
-    """(rows, cols) weight of the painted image: 0 outside the hidden region, rising to 1 over 2 mm and one pixel inside it."""
+    """(rows, cols) weight of the painted image: 0 at the edge of the hidden region, 1 from 2 mm inside it on, with no kink between."""
     inside = ndimage.distance_transform_edt(np.pad(hidden, 1), sampling=spacing_mm)[1:-1, 1:-1]
-    return np.asarray(np.clip(inside / (FEATHER_MM + min(spacing_mm)), 0.0, 1.0))
+    # The edge lies half a pixel outside the centres of the outermost pixels.
+    rise = np.clip((inside - min(spacing_mm) / 2) / FEATHER_MM, 0.0, 1.0)
+    return np.asarray(rise**2 * (3 - 2 * rise))

@@ -4,8 +4,9 @@ In a slice 6 to 10 mm thick, a pixel of the cavity near its border also shows wa
 dark, so blood beside it is dark: in EMIDEC it has lost 63 % of its distance to the wall where the two touch, and 34 % at 2 to 4.5 mm.
 Beside scar, which is as bright as blood, nothing of this is seen. With the wall's share f of a cavity pixel, that pixel is blood (1 - f)
 + wall f. The host shows f as a function of the distance to its healthy wall; where the wall beside it changes by c, the pixel changes by
-f c. A pixel next to the wall may hold more of it than others at this distance, up to being wall that is labelled as cavity. It shows so
-by being darker, and its own share counts; else it would stay behind as a dark dot between scar and blood.
+f c. What counts is the wall at the cavity: a stripe in the middle of the wall leaves the blood as it is. A pixel next to the wall may hold
+more of it than others at this distance, up to being wall that is labelled as cavity. It shows so by being darker, and its own share counts;
+else it would stay behind as a dark dot between scar and blood.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from lgesynthnet.conditioning.repaint_region import BLOOD_REACH_MM
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.records import Label
 
-VERSION = 2  # part of the fingerprints; raise it when the rule changes
+VERSION = 3  # part of the fingerprints; raise it when the rule changes
 AVERAGED_MM = 2.0  # standard deviation of the average along the wall; blood does not see single pixels
+BORDER_MM = 2.0  # thickness of the wall at the cavity, at least one pixel
 LEAST_PIXELS = 8
 OWN_PIXELS = 3.0  # from the wall; up to two pixels away the own share of a pixel counts, and then less and less
 LARGEST_SHARE = 0.8  # more is a papillary muscle, or a cavity that is labelled too large
@@ -34,17 +36,19 @@ def mixed(host: Host, edited: Float[np.ndarray, "rows cols"]) -> Float[np.ndarra
     """The host's blood, mixed with the edited wall; stored numbers.
 
     Args:
-        edited: (rows, cols) the slice after the edit; only its wall is used.
+        edited: (rows, cols) the slice after the edit; only its wall at the cavity is used.
     """
     before, frame = host.slice_.image.astype(np.float64), host.frame
     to_wall_mm, nearest = ndimage.distance_transform_edt(~frame.wall, sampling=frame.spacing_mm, return_indices=True)
+    to_cavity_mm = ndimage.distance_transform_edt(~frame.cavity, sampling=frame.spacing_mm)
+    border = frame.wall & (to_cavity_mm <= max(BORDER_MM, *frame.spacing_mm))
     shares, blood = wall_share(host, to_wall_mm)
 
     def beside(values: Float[np.ndarray, "rows cols"]) -> Float[np.ndarray, "rows cols"]:
-        """The average of the wall next to each pixel."""
+        """The average of the wall at the cavity next to each pixel."""
         along = [AVERAGED_MM / mm for mm in frame.spacing_mm]
-        weight = ndimage.gaussian_filter(frame.wall.astype(np.float64), along)
-        total = ndimage.gaussian_filter(np.where(frame.wall, values, 0.0), along)
+        weight = ndimage.gaussian_filter(border.astype(np.float64), along)
+        total = ndimage.gaussian_filter(np.where(border, values, 0.0), along)
         averaged = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
         return np.asarray(averaged[nearest[0], nearest[1]])
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
+from scipy import ndimage
 
 from lgesynthnet.conditioning.edit import SliceEdit
 from lgesynthnet.conditioning.intensity import HeartWindow
-from lgesynthnet.conditioning.repaint_region import blend_weights, blood_beside
+from lgesynthnet.conditioning.repaint_region import WALL_REACH_MM, blend_weights, blood_beside
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.conditioning.working_grid import Roi
 from lgesynthnet.generate.blood import mixed
@@ -40,18 +41,23 @@ def _with(host: Image, where: Mask, values: Float[np.ndarray, " n"]) -> Image:
     return result
 
 
-def with_mixed_blood(host: Host, touched: Mask, image: Image, hidden: Mask) -> tuple[Image, Mask]:
-    """An edited slice whose blood is the host's, mixed with the edited wall, and the mask of what may differ from the host.
+def with_own_surroundings(host: Host, touched: Mask, image: Image, hidden: Mask) -> tuple[Image, Mask]:
+    """An edited slice in which what surrounds the wall is the host's, and the mask of what may differ from the host.
 
-    What a network paints into the cavity is not used: it does not know how far the wall reaches into the blood of this host.
+    Blood is the host's, mixed with the edited wall. What a network paints into the cavity is not used: it does not know how far the wall
+    reaches into the blood of this host. Beyond the outer border, what it paints fades out over 3 mm, because it does not know what lies
+    beside this heart, and scar that shines beyond the wall would be a label that is too small.
 
     Args:
         touched: (rows, cols) scar before or after the edit.
     """
-    blood = blood_beside(touched, host.frame.cavity, host.frame.spacing_mm)
-    changed = hidden & ~host.frame.cavity
-    values = np.where(blood, mixed(host, image.astype(np.float64)), image.astype(np.float64))
-    return _with(host.slice_.image, changed | blood, values[changed | blood]), np.asarray(changed | blood)
+    frame, before, after = host.frame, host.slice_.image.astype(np.float64), image.astype(np.float64)
+    blood = blood_beside(touched, frame.cavity, frame.spacing_mm)
+    changed = np.asarray((hidden & ~frame.cavity) | blood)
+    to_wall_mm = ndimage.distance_transform_edt(~frame.wall, sampling=frame.spacing_mm)
+    faded = before + (after - before) * np.clip(1 - to_wall_mm / WALL_REACH_MM, 0.0, 1.0)
+    values = np.where(blood, mixed(host, after), faded)
+    return _with(host.slice_.image, changed, values[changed]), changed
 
 
 def composite_roi(
@@ -97,15 +103,15 @@ class SampleOrigin:
     generator: str
     began: float = field(default_factory=time.perf_counter)
 
-    def sample(self, image: Image, hidden: Mask, *, mix_blood: bool = True) -> SyntheticSample:
+    def sample(self, image: Image, hidden: Mask, *, own_surroundings: bool = True) -> SyntheticSample:
         """The finished sample, with its labels and with the proof that nothing changed outside the hidden region.
 
         Args:
-            mix_blood: False leaves the cavity as it was rendered, as in the publications; for comparison.
+            own_surroundings: False leaves everything as it was rendered, as in the publications; for comparison.
         """
         slice_, edit = self.host.slice_, self.edit
-        if mix_blood:
-            image, hidden = with_mixed_blood(self.host, edit.touched, image, hidden)
+        if own_surroundings:
+            image, hidden = with_own_surroundings(self.host, edit.touched, image, hidden)
         return SyntheticSample(
             host=self.host,
             edit=edit.kind,

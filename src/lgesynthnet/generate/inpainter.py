@@ -167,7 +167,7 @@ class LGESynthNet(Generator):
             smooth = window.to_stored(roi.paste(reconstruction, rows, cols)).reshape(original.shape)
             noise = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
             image = composite_roi(original, repainted, roi, window, changed, noise)
-        return origin.sample(image, changed, mix_blood=self.sampling.keep_host)
+        return origin.sample(image, changed, own_surroundings=self.sampling.keep_host)
 
     def _template(self, host: Host, seed: int) -> Template:
         others = [template for template in self.templates if template.patient != host.slice_.patient]

@@ -76,7 +76,7 @@ class SpadePainter(Generator):
             smooth = ndimage.gaussian_filter(host.slice_.image.astype(np.float64), SMOOTHED_PIXELS)
             noise = matched_noise(host, image, smooth, hidden, np.random.default_rng([seed, 1]))
             image = composite_roi(host.slice_.image, rendered, roi, window, hidden, noise)
-        return origin.sample(image, hidden, mix_blood=self.keep_host)
+        return origin.sample(image, hidden, own_surroundings=self.keep_host)
 
     @torch.no_grad()
     def _rendered(self, conditioning: Condition, seed: int) -> Float[np.ndarray, "128 128"]:
