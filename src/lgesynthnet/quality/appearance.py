@@ -17,8 +17,8 @@ SPILL_FROM = 0.5  # heart units: half of the way from wall to blood
 ROUND_CORE_MM = 3.0  # scar within this distance of a no-reflow core is what the core is compared with
 LEAST_CORE_PIXELS = 8
 LEAST_PIXELS = 20  # of wall on either side, to compare their brightness
-# Heart units: noise that differs by less looks the same. It is one grey level of 256 in the usual window. The median slice has noise of 0.023 (EMIDEC
-# `train`; 0.013 to 0.056 in nine of ten); a slice that a scanner has smoothed has 0.01 or less in all, and ratios of it say nothing.
+# Heart units: noise that differs by less looks the same. It is one grey level of 256 in the usual window. The median slice has noise of
+# 0.023 (EMIDEC `train`; 0.013 to 0.056 in nine of ten); a slice that a scanner has smoothed has 0.01 or less in all.
 UNSEEN_GRAIN = 0.01
 ALONG_PIXELS = 2.0  # standard deviation of the average along the border
 
