@@ -16,13 +16,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import nn
 
-from lgesynthnet.conditioning.condition import Condition
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.generate.inpainter import LGESynthNet
 from lgesynthnet.hosts.pool import find_hosts
@@ -86,15 +86,15 @@ def measure_ours(options: argparse.Namespace) -> float:
 def _timed_inpainting(generator: LGESynthNet) -> list[float]:
     """Record the seconds that each later sample spends in the networks; returns the list that grows."""
     seconds: list[float] = []
-    networks = generator._networks
+    networks = generator._run_networks
 
-    def timed_networks(condition: Condition, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def timed_networks(*arguments: Any, **options: Any) -> Any:
         began = time.perf_counter()
-        result = networks(condition, seed)
+        result = networks(*arguments, **options)
         seconds.append(time.perf_counter() - began)
         return result
 
-    generator._networks = timed_networks
+    generator._run_networks = timed_networks
     return seconds
 
 
