@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgesynthnet.benchmark.utility.plan import Run, UtilityPlan
+from lgesynthnet.benchmark.trained_methods import TrainedMethods
+from lgesynthnet.benchmark.utility.plan import Pool, Run, UtilityPlan
 from lgesynthnet.benchmark.utility.setup import UtilityExperiment
 from lgesynthnet.errors import RunError
 from lgesynthnet.model_store import patients_behind
@@ -27,16 +28,8 @@ def check_for_leaks(experiment: UtilityExperiment, plan: UtilityPlan) -> list[st
     models: dict[str, tuple[Path | str | None, list[Run]]] = {}
     for pool in plan.pools:
         users = [run for run in plan.runs if pool.name in run.pools]
-        if pool.model is not None:
-            use = f"{pool.model}, generator and filter"
-            models[use] = (pool.model, models.get(use, (None, []))[1] + users)
-        elif pool.method is not None:
-            judge = methods.filter()
-            for use, folder in (
-                (f"generator {pool.method.value}", methods.folder_of(pool.method.trained_as)),
-                (f"filter of {pool.method.value}", judge and judge.parent),
-            ):
-                models[use] = (folder, models.get(use, (None, []))[1] + users)
+        for use, model in _models_of(pool, methods).items():
+            models.setdefault(use, (model, []))[1].extend(users)
         if pool.method is Method.COPY_PASTE:
             _check_donors(methods.splits["train"], users)
     first = [run for run in plan.runs if run.settings.phantom_first]
@@ -60,6 +53,19 @@ def check_for_leaks(experiment: UtilityExperiment, plan: UtilityPlan) -> list[st
                 )
         provenance.append(f"{use}: {_described(patients)}")
     return provenance
+
+
+def _models_of(pool: Pool, methods: TrainedMethods) -> dict[str, Path | str | None]:
+    """What paints and judges the samples of a pool; none for simulated patients."""
+    if pool.model is not None:
+        return {f"{pool.model}, generator and filter": pool.model}
+    if pool.method is None:
+        return {}
+    judge = methods.filter()
+    return {
+        f"generator {pool.method.value}": methods.folder_of(pool.method.trained_as),
+        f"filter of {pool.method.value}": judge and judge.parent,
+    }
 
 
 def _check_donors(donors: Sequence[str], users: Sequence[Run]) -> None:
