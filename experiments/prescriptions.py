@@ -13,10 +13,10 @@ from collections import Counter
 
 import numpy as np
 
+from lgesynthnet.anatomy.aha import level_at
 from lgesynthnet.anatomy.frame import HeartFrame, compute_heart_frame
 from lgesynthnet.phantom.body import draw_body
 from lgesynthnet.phantom.heart import compute_contours, draw_labels, heart_box
-from lgesynthnet.phantom.scar_plan import level_of
 from lgesynthnet.prescription.grammar.language import prescribe, write_sentence
 from lgesynthnet.prescription.measuring import measure_scar
 from lgesynthnet.prescription.priors import draw_prescription
@@ -36,7 +36,7 @@ def frames(rng: np.random.Generator, count: int) -> list[HeartFrame]:
             slice_ = ShortAxisSlice(patient=f"b{len(hearts)}", index=index, image=labels * 1.0, labels=labels, spacing_mm=(1.0, 1.0))
             anterior, inferior = body.insertions_deg(index)
             known = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.RV_LABEL, confidence=1.0)
-            hearts.append(compute_heart_frame(slice_, level_of(body, index), known))
+            hearts.append(compute_heart_frame(slice_, level_at(body.place(index)), known))
     return hearts[:count]
 
 

@@ -137,7 +137,7 @@ def pair(sample: SyntheticSample, *, kept: bool) -> np.ndarray:
     window = HeartWindow.from_slice(host.slice_)
     edge = (128 - CROP) // 2
     cut = np.s_[edge : edge + CROP, edge : edge + CROP]
-    tiles = [np.repeat(_grey(roi.crop(window.to_unit(image))[cut])[..., None], 3, axis=2) for image in (host.slice_.image, sample.image)]
+    tiles = [np.repeat(grey(roi.crop(window.to_unit(image))[cut])[..., None], 3, axis=2) for image in (host.slice_.image, sample.image)]
     dotted = (np.add.outer(np.arange(CROP), np.arange(CROP)) % 2) == 0
     for scar, colour in ((sample.removed, BLUE), (sample.intended, GREEN if kept else RED)):
         mask = roi.crop_mask(scar)[cut]
@@ -145,7 +145,7 @@ def pair(sample: SyntheticSample, *, kept: bool) -> np.ndarray:
     return np.concatenate(tiles, axis=1)
 
 
-def _grey(unit: np.ndarray) -> np.ndarray:
+def grey(unit: np.ndarray) -> np.ndarray:
     return np.clip((unit + 1.2) / 2.6 * 255, 0, 255).astype(np.uint8)
 
 

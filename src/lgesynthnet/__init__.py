@@ -12,6 +12,7 @@ from importlib import import_module
 TYPE_CHECKING = False  # as that of `typing`, which is not imported: the program handles no signal until this module is there
 
 if TYPE_CHECKING:
+    from lgesynthnet.conditioning.heart import HeartHost, StackSample
     from lgesynthnet.conditioning.sample import Host, SyntheticSample
     from lgesynthnet.data.cohort import open_cohort
     from lgesynthnet.data.source import CohortSource
@@ -25,22 +26,26 @@ if TYPE_CHECKING:
     from lgesynthnet.export.request import DicomRequest, ExportRequest, NnunetRequest
     from lgesynthnet.export.run import export_nifti, export_nnunet
     from lgesynthnet.generate.inpainter import LGESynthNet
+    from lgesynthnet.generate.stacks import paint_stack
+    from lgesynthnet.hosts.hearts import find_hearts
     from lgesynthnet.hosts.pool import find_hosts
     from lgesynthnet.phantom.cohort import simulate_patients
     from lgesynthnet.prescription.edits import NoEnhancement, OwnScar
     from lgesynthnet.prescription.fitted_prior import FittedPrior
-    from lgesynthnet.prescription.grammar.language import prescribe, read_sentence
+    from lgesynthnet.prescription.grammar.language import prescribe, prescribe_heart, read_heart_sentence, read_sentence
+    from lgesynthnet.prescription.heart import HeartScar
     from lgesynthnet.prescription.rasterize import rasterize
     from lgesynthnet.prescription.scar import ScarPrescription
     from lgesynthnet.prior.fitting import fit_prior
     from lgesynthnet.prior.request import PriorRequest
+    from lgesynthnet.quality.stack_verdict import StackVerdict
     from lgesynthnet.quality.verdict import Verdict
     from lgesynthnet.run.folder import RunFolder
     from lgesynthnet.run.request import SynthesisRequest
     from lgesynthnet.segment.drawing import segment_images
     from lgesynthnet.segment.request import SegmentRequest
     from lgesynthnet.segmenter.downstream import DownstreamSegmenter
-    from lgesynthnet.synthesis.judging import judge
+    from lgesynthnet.synthesis.judging import judge, judge_stack
     from lgesynthnet.synthesis.painters import load_filter
     from lgesynthnet.synthesis.synthesize import synthesize_run
     from lgesynthnet.terms import Edit, Prior, WallFrom
@@ -56,6 +61,8 @@ __all__ = [
     "EvaluationRequest",
     "ExportRequest",
     "FittedPrior",
+    "HeartHost",
+    "HeartScar",
     "Host",
     "LGESynthNet",
     "LGESynthNetError",
@@ -68,6 +75,8 @@ __all__ = [
     "RunFolder",
     "ScarPrescription",
     "SegmentRequest",
+    "StackSample",
+    "StackVerdict",
     "SynthesisRequest",
     "SyntheticSample",
     "Verdict",
@@ -79,13 +88,18 @@ __all__ = [
     "export_dicom",
     "export_nifti",
     "export_nnunet",
+    "find_hearts",
     "find_hosts",
     "fit_prior",
     "judge",
+    "judge_stack",
     "load_filter",
     "open_cohort",
+    "paint_stack",
     "prescribe",
+    "prescribe_heart",
     "rasterize",
+    "read_heart_sentence",
     "read_sentence",
     "segment_images",
     "simulate_patients",
@@ -104,6 +118,8 @@ _MODULE_OF = {
     "EvaluationRequest": "evaluate.request",
     "ExportRequest": "export.request",
     "FittedPrior": "prescription.fitted_prior",
+    "HeartHost": "conditioning.heart",
+    "HeartScar": "prescription.heart",
     "Host": "conditioning.sample",
     "LGESynthNet": "generate.inpainter",
     "LGESynthNetError": "errors",
@@ -116,6 +132,8 @@ _MODULE_OF = {
     "RunFolder": "run.folder",
     "ScarPrescription": "prescription.scar",
     "SegmentRequest": "segment.request",
+    "StackSample": "conditioning.heart",
+    "StackVerdict": "quality.stack_verdict",
     "SynthesisRequest": "run.request",
     "SyntheticSample": "conditioning.sample",
     "Verdict": "quality.verdict",
@@ -126,13 +144,18 @@ _MODULE_OF = {
     "export_dicom": "export.dicom.exporting",
     "export_nifti": "export.run",
     "export_nnunet": "export.run",
+    "find_hearts": "hosts.hearts",
     "find_hosts": "hosts.pool",
     "fit_prior": "prior.fitting",
     "judge": "synthesis.judging",
+    "judge_stack": "synthesis.judging",
     "load_filter": "synthesis.painters",
     "open_cohort": "data.cohort",
+    "paint_stack": "generate.stacks",
     "prescribe": "prescription.grammar.language",
+    "prescribe_heart": "prescription.grammar.language",
     "rasterize": "prescription.rasterize",
+    "read_heart_sentence": "prescription.grammar.language",
     "read_sentence": "prescription.grammar.language",
     "segment_images": "segment.drawing",
     "simulate_patients": "phantom.cohort",

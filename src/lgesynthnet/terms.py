@@ -120,6 +120,13 @@ class Classes(StrEnum):
     SCAR = "scar"  # scar and no-reflow together against the rest
 
 
+class Dimension(StrEnum):
+    """What one case of an export is: a slice (2), or the whole stack of a heart (3)."""
+
+    SLICES = "2"
+    STACKS = "3"
+
+
 class Edit(StrEnum):
     """What is done to a slice.
 

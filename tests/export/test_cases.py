@@ -12,10 +12,10 @@ from factories import write_patient
 
 from lgesynthnet.data.cohort import open_cohort
 from lgesynthnet.errors import InputError, RunError
-from lgesynthnet.export.cases import ExportCase, Origin, real_cases, synthetic_case, write_case
+from lgesynthnet.export.cases import Origin, SliceCase, real_cases, synthetic_case, write_case
 from lgesynthnet.export.folder import ExportContent, write_export
 from lgesynthnet.export.nnunet import label_coding
-from lgesynthnet.records import Label, Skipped
+from lgesynthnet.records import Label, Place, Skipped
 from lgesynthnet.terms import Classes, LabelKind
 
 
@@ -57,8 +57,8 @@ def test_scar_against_the_rest_is_stored_as_0_and_1(tmp_path, patient):
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "l.nii.gz").dataobj)[..., 0].T, case.pixels()[1] == Label.SCAR)
 
 
-def case_of(origin: Origin, present: set[Label]) -> ExportCase:
-    return ExportCase(
+def case_of(origin: Origin, present: set[Label]) -> SliceCase:
+    return SliceCase(
         id=origin.value,
         origin=origin,
         patient="A",
@@ -101,7 +101,7 @@ def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save
         save(tmp_path / part / "s0_000000.nii.gz", voxels.T[:, :, None])
     image = tmp_path / "images/s0_000000.nii.gz"
     sample = {"sample_id": "s0_000000", "patient": "P001", "shown_as": "P001", "slice_index": 3, "row": {}}
-    case = synthetic_case(image, kind=LabelKind.READ, **sample)
+    case = synthetic_case(Place(path=image, index=0), kind=LabelKind.READ, **sample)
     assert case.id == "syn_P001_s03_s0_000000"
     exported = case.pixels()[1]
     np.testing.assert_array_equal(exported == Label.SCAR, read == Label.SCAR)
@@ -109,7 +109,7 @@ def test_the_scar_that_the_filter_read_replaces_the_intended_scar(tmp_path, save
     assert (labels == Label.SCAR).any()
     (tmp_path / "read/s0_000000.nii.gz").unlink()
     with pytest.raises(RunError, match="read/s0_000000"):
-        synthetic_case(image, kind=LabelKind.READ, **sample)
+        synthetic_case(Place(path=image, index=0), kind=LabelKind.READ, **sample)
 
 
 @pytest.mark.parametrize("name", ["../../../climbed", "a/b", "a\\b", "..", ".hidden", "", "a\nb", "\udcff", "x" * 200])
@@ -118,7 +118,9 @@ def test_a_patient_s_name_that_cannot_be_part_of_a_file_s_is_refused(name):
     with pytest.raises(InputError, match="the name"):
         replace(case_of(Origin.REAL, set()), shown_as=name)
     with pytest.raises(InputError, match="the name"):
-        synthetic_case(Path("i"), sample_id=name, patient="A", shown_as="A", slice_index=0, kind=LabelKind.INTENDED, row={})
+        synthetic_case(
+            Place(path=Path("i"), index=0), sample_id=name, patient="A", shown_as="A", slice_index=0, kind=LabelKind.INTENDED, row={}
+        )
 
 
 def test_a_case_whose_name_leads_out_of_the_export_is_not_written(tmp_path, patient):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lgesynthnet.errors import RunError
-from lgesynthnet.export.cases import ExportCase, Origin
-from lgesynthnet.export.folds import Fold, Mix, case_lists, patient_folds
+from lgesynthnet.export.cases import Origin, SliceCase
+from lgesynthnet.export.folds import Fold, Mix, at_most_per_host, case_lists, patient_folds
 
 SCARRED = {f"P{i:03d}": True for i in range(12)} | {f"N{i:03d}": False for i in range(6)}
 
 
-def case(origin: Origin, patient: str, number: int) -> ExportCase:
+def case(origin: Origin, patient: str, number: int) -> SliceCase:
     place = Path(f"{origin}_{patient}_{number}")
-    return ExportCase(
+    return SliceCase(
         id=str(place),
         origin=origin,
         patient=patient,
@@ -30,7 +31,7 @@ def case(origin: Origin, patient: str, number: int) -> ExportCase:
     )
 
 
-def cases(real: int, synthetic: int) -> list[ExportCase]:
+def cases(real: int, synthetic: int) -> list[SliceCase]:
     """`real` slices and `synthetic` samples of every patient."""
     numbers = [(Origin.REAL, n) for n in range(real)] + [(Origin.SYNTHETIC, n) for n in range(synthetic)]
     return [case(origin, patient, n) for patient in SCARRED for origin, n in numbers]
@@ -98,6 +99,20 @@ def test_all_folds_leave_out_the_same_cases():
     lists = case_lists(patient_folds(SCARRED, 3, seed=0), everything, Mix(share=0.2))
     named = {name for entry in lists for name in entry.train if name.startswith("synthetic")}
     assert len(named) < 2 * max(sum(name.startswith("synthetic") for name in entry.train) for entry in lists)
+
+
+def test_the_limit_of_a_patient_keeps_pairs_whole_and_depends_on_the_seed_alone():
+    samples = [replace(entry, row={"sample": entry.id}) for entry in cases(real=0, synthetic=6)]
+    twins = [replace(entry, id=f"{entry.id}-twin") for entry in samples]
+    together = [*samples, *twins]
+    chosen = at_most_per_host(together, Mix(most_per_host=2, seed=1))
+    assert set(Counter(entry.patient for entry in chosen).values()) == {4}
+    assert set(Counter(entry.sample for entry in chosen).values()) == {2}
+    assert set(Counter(entry.sample.rpartition("_")[2] for entry in chosen)) == set("012345")  # not the first ones of every patient
+    backwards = at_most_per_host(together[::-1], Mix(most_per_host=2, seed=1))
+    assert {entry.id for entry in backwards} == {entry.id for entry in chosen}
+    assert {entry.id for entry in at_most_per_host(together, Mix(most_per_host=2, seed=2))} != {entry.id for entry in chosen}
+    assert at_most_per_host(together, Mix()) == together
 
 
 @pytest.mark.parametrize(

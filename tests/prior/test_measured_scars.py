@@ -11,9 +11,9 @@ from factories import ring_labels
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.prescription.measuring import measure_scar
-from lgesynthnet.prescription.priors import segments_round
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
+from lgesynthnet.prescription.stretches import segments_round
 from lgesynthnet.prior.scars import measure_real_scars
 from lgesynthnet.records import Label, Level, ShortAxisSlice
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import lgesynthnet
-from lgesynthnet.run.sample_row import COLUMNS
+from lgesynthnet.run.sample_row import SampleRow
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "src" / "lgesynthnet"
@@ -192,7 +192,7 @@ def test_no_module_is_longer_than_400_lines_and_no_folder_holds_more_than_16():
 
 def test_one_module_alone_names_the_columns_of_a_run():
     """A column is named in `SampleRow`; elsewhere a row is an object, and its cells are not looked up by text."""
-    columns = "|".join(name for name in COLUMNS if name not in ("id", "file", "filter", "seed", "prescription", "caption"))
+    columns = "|".join(name for name in SampleRow.columns() if name not in ("id", "file", "filter", "seed", "prescription", "caption"))
     lookup = re.compile(rf"""row(?:\.get\(|\[)["'](?:{columns})["']""")
     readers = [path for path in PACKAGE.rglob("*.py") if lookup.search(path.read_text())]
     tables = [path for path in PACKAGE.rglob("*.py") if "DictReader" in path.read_text() and "samples" in path.read_text()]

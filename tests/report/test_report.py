@@ -82,7 +82,7 @@ def run(tmp_path, save, ring, host_image) -> Path:
     ledger.record(
         {2: sample_row(2, file="", kept=False, reason="unpaintable", why=f"no wall: {HOSTILE}", dice=None, seconds=None, segments=None)}
     )
-    ledger.write_table(run)
+    ledger.write_tables(run)
     ledger.close()
     return run
 
@@ -293,7 +293,7 @@ def test_a_name_of_a_patient_is_not_on_the_page_whatever_it_holds(run):
         {3: sample_row(3, host=name, file="", kept=False, reason="unpaintable", why=f"{name}_s01: {HOSTILE}", dice=None, seconds=None)}
     )
     (run / "samples.csv").unlink()
-    ledger.write_table(run)
+    ledger.write_tables(run)
     ledger.close()
     page = write_report(run).read_text(encoding="utf-8")
     assert "N001" not in page

@@ -22,7 +22,7 @@ from lgesynthnet.prescription.scar import Pattern, ScarPrescription
 from lgesynthnet.records import Level, Source, scar_of
 from lgesynthnet.run.folder import HOSTS_CACHE, RunFolder
 from lgesynthnet.run.request import SynthesisRequest
-from lgesynthnet.run.sample_row import COLUMNS, SampleRow
+from lgesynthnet.run.sample_row import SampleRow
 from lgesynthnet.run.summary import seldom_kept
 from lgesynthnet.synthesis.planning import plan_synthesis
 from lgesynthnet.synthesis.synthesize import synthesize
@@ -94,7 +94,7 @@ def test_a_kind_of_which_less_than_half_is_kept_is_named_once_there_are_enough()
 
 def test_a_row_comes_back_from_text_as_it_went_in():
     cells = {name: "" if value is None else str(value) for name, value in ROW.cells().items()}
-    assert tuple(cells) == COLUMNS
+    assert tuple(cells) == SampleRow.columns()
     assert SampleRow.of_cells(cells) == ROW
 
 

@@ -25,14 +25,14 @@ from lgesynthnet.files.owned import claimed
 from lgesynthnet.prescription.grammar.language import prescribe
 from lgesynthnet.records import Level, Source
 from lgesynthnet.run.ledger import Ledger
-from lgesynthnet.run.sample_row import COLUMNS, SampleRow
+from lgesynthnet.run.sample_row import SampleRow
 
 # The process kills itself, so that the moment is exact: on the given call of TARGET, before or after it has done its work.
 SUICIDE = """
 import os, signal, sys
 from pathlib import Path
 from lgesynthnet.run import ledger, sample_files
-from lgesynthnet.synthesis import synthesize
+from lgesynthnet.synthesis import slices, synthesize
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.synthesis.planning import plan_synthesis
@@ -42,7 +42,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 hosts, run, target, when, fatal = sys.argv[1:]
 owner, name, fatal_call = {
     "write": (sample_files, "write_slice_like", 5),
-    "make": (synthesize, "_make", 5),
+    "make": (slices.SliceMaker, "make", 5),
     "record": (ledger.Ledger, "record", 1),
 }[target]
 real, calls = getattr(owner, name), 0
@@ -265,9 +265,10 @@ class TestLedger:
     def test_the_table_is_a_print_of_the_ledger(self, run):
         ledger = Ledger(run, "hash")
         ledger.record({3: self.attempt})
-        with ledger.write_table(run).open(newline="", encoding="utf-8") as lines:
+        ledger.write_tables(run)
+        with (run / "samples.csv").open(newline="", encoding="utf-8") as lines:
             [row] = csv.DictReader(lines)
-        assert tuple(row) == COLUMNS
+        assert tuple(row) == SampleRow.columns()
         assert (row["caption"], row["why"], row["dice"], row["kept"]) == (self.attempt.caption, self.attempt.why, "", "1")
 
     def test_another_plan_beside_it_is_noticed(self, run):

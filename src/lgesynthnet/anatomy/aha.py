@@ -28,6 +28,7 @@ SEGMENTS: dict[Level, tuple[int, ...]] = {
     Level.MID: (7, 8, 9, 10, 11, 12),
     Level.APICAL: (13, 14, 15, 16),
 }
+FROM_BASE = tuple(SEGMENTS)  # the levels, each a third of the length of the left ventricle
 SHORT_AXIS_SEGMENTS = frozenset(range(1, 17))  # 17, the apical cap, has no short-axis wall
 LEVEL_OF: dict[int, Level] = {segment: level for level, segments in SEGMENTS.items() for segment in segments}
 WALL_NAMES = ("anterior", "anteroseptal", "inferoseptal", "inferior", "inferolateral", "anterolateral")
@@ -45,6 +46,11 @@ TERRITORY: dict[str, frozenset[int]] = {
     "RCA": frozenset({3, 4, 9, 10, 15}),
     "LCX": frozenset({5, 6, 11, 12, 16}),
 }
+
+
+def level_at(position: float) -> Level:
+    """The level at a position along the left ventricle, 0 base to 1 apex."""
+    return FROM_BASE[min(max(int(3 * position), 0), 2)]
 
 
 def segment_at(nominal_deg: Float[np.ndarray, "*shape"], level: Level | str) -> Int[np.ndarray, "*shape"]:

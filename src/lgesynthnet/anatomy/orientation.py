@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Float
 
+from lgesynthnet.anatomy.aha import level_at
 from lgesynthnet.anatomy.frame import ASSUMED_INSERTIONS
 from lgesynthnet.anatomy.insertions import insertions_from_rv_label, most_likely_insertions
 from lgesynthnet.anatomy.septum_evidence import Evidence, lv_centre, septum_evidence, shift_evidence
@@ -84,21 +85,28 @@ def _order_by_areas(stack: Stack) -> StackOrder:
     return StackOrder(base_first=trend < 0, confidence=min(abs(trend) / CERTAIN_TREND, 1.0), source=OrderSource.AREAS)
 
 
+def find_positions(stack: Stack, order: StackOrder) -> list[float | None]:
+    """The position of each slice along the left ventricle, 0 base to 1 apex; None for a slice without a wall.
+
+    The slices that have a wall fill its length evenly; each lies in the middle of its part.
+    """
+    with_wall = np.flatnonzero(wall_of(stack.labels).any(axis=(0, 1)))
+    positions: list[float | None] = [None] * len(stack)
+    if not with_wall.size:
+        return positions
+    first, extent = int(with_wall[0]), int(with_wall[-1] - with_wall[0] + 1)
+    for index in with_wall.tolist():
+        position = (index - first + 0.5) / extent
+        positions[index] = position if order.base_first else 1 - position
+    return positions
+
+
 def assign_levels(stack: Stack, order: StackOrder) -> list[Level | None]:
     """The level of each slice, by thirds of the extent of the slices that have a wall; None for a slice without a wall.
 
     A single slice is called mid. Nothing in the file tells its level, so its order has confidence 0.
     """
-    with_wall = np.flatnonzero(wall_of(stack.labels).any(axis=(0, 1)))
-    named: list[Level | None] = [None] * len(stack)
-    if not with_wall.size:
-        return named
-    first, extent = int(with_wall[0]), int(with_wall[-1] - with_wall[0] + 1)
-    from_base = (Level.BASAL, Level.MID, Level.APICAL)
-    for index in with_wall.tolist():
-        third = int(3 * (index - first + 0.5) / extent)
-        named[index] = from_base[third if order.base_first else 2 - third]
-    return named
+    return [None if position is None else level_at(position) for position in find_positions(stack, order)]
 
 
 def find_insertions(stack: Stack, index: int, *, smooth: bool = True, read_evidence: EvidenceReader = septum_evidence) -> Insertions:

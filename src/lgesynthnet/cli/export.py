@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Write a finished run, together wit
 @app.command()
 @takes(NnunetRequest)
 def nnunet(request: NnunetRequest) -> None:
-    """Write an nnU-Net v2 data set with folds by patient. A synthetic slice trains only with the patient of its host, and never validates.
+    """Write an nnU-Net v2 data set with folds by patient. A synthetic case trains only with the patient of its host, and never validates.
 
     Example: lgesynthnet export nnunet runs/first $nnUNet_raw --dataset-id 501 --splits emidec/splits.json
     """

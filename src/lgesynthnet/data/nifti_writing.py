@@ -104,6 +104,54 @@ def zeros_like(path: Path) -> bytes:
     return gzip_bytes(_slice_bytes(header, np.zeros(header.get_data_shape(), dtype=np.uint8)))
 
 
+def volume_like(
+    stack: Stack,
+    voxels: Shaped[np.ndarray, "rows cols slices"],
+    dtype: DType | None = None,
+    descrip: str = _MARK,
+    *,
+    kept: range | None = None,
+) -> bytes:
+    """A .nii.gz file of a synthetic volume that lies where a stack lies, slice for slice. The header says that it is synthetic.
+
+    Args:
+        voxels: stored numbers (unscaled) of the whole stack, in its view.
+        dtype: data type on disk. None keeps the data type, slope and intercept of the stack's files.
+        descrip: free text of the header, at most 79 ASCII characters; SYNTHETIC is put in front where it is missing.
+        kept: neighbouring slices of the stack that the file shall hold, at their place; None takes all.
+    Raises:
+        InputError: the files cannot be read, or have another size; or DICOM slices do not lie on one grid, evenly and without a gap.
+        ValueError: the stack was made in memory, or a voxel does not fit the data type exactly.
+    """
+    header, stored = _cut(*_volume_like(stack, voxels, dtype, without_gaps=True), kept)
+    header["descrip"] = (descrip if descrip.startswith(_MARK) else f"{_MARK} {descrip}").encode("ascii", "replace")[:79]
+    header["intent_name"], header["aux_file"] = _MARK.encode(), _MARK.encode()
+    _empty(header, _OLD_TEXTS)
+    return gzip_bytes(_slice_bytes(header, stored))
+
+
+def copied_volume(
+    stack: Stack,
+    voxels: Shaped[np.ndarray, "rows cols slices"],
+    dtype: DType | None = None,
+    *,
+    kept: range | None = None,
+    keep_texts: bool = True,
+) -> bytes:
+    """A .nii.gz file with a copy of the image of a stack, or with labels for it. Unlike `volume_like` this does not call it synthetic.
+
+    Args:
+        kept: see `volume_like`.
+        keep_texts: whether the texts of the header stay as they are; they may hold a patient's name or a path.
+    Raises:
+        InputError, ValueError: see `volume_like`.
+    """
+    header, stored = _cut(*_volume_like(stack, voxels, dtype, without_gaps=True), kept)
+    if not keep_texts:
+        _empty(header, (*_TEXTS, *_OLD_TEXTS))
+    return gzip_bytes(_slice_bytes(header, stored))
+
+
 def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:
     """A .nii.gz file of the labels of a stack (uint8), on the grid and at the place of its image file, or of its DICOM slices.
 
@@ -113,25 +161,39 @@ def labels_like(stack: Stack, descrip: str = _MARK) -> bytes:
         InputError: the image file cannot be read, or has another size; or DICOM slices do not lie on one grid.
         ValueError: the stack was made in memory.
     """
-    if not stack.places:
-        raise ValueError(f"{stack.patient}: was made in memory, so no file tells where its labels lie")
-    path = stack.places[0].path
-    stored = stack.view.turn_back(stack.labels).transpose(1, 0, 2).astype(np.uint8)
-    if is_dicom(path):
-        header, geometry, stored = _on_one_grid(stack, stored)
-    else:
-        header, geometry = read_header(path)
-    if stored.shape != geometry.shape:
-        raise InputError(f"{path}: is no longer the image that was read; give the command again")
-    _store_unscaled(header, np.uint8)
-    header["dim"] = [3, *geometry.shape, 1, 1, 1, 1]
+    header, stored = _volume_like(stack, stack.labels, np.uint8, without_gaps=False)
     header["descrip"] = descrip.encode("ascii", "replace")[:79]
     header["intent_name"], header["aux_file"] = b"", b""
     return gzip_bytes(_slice_bytes(header, stored))
 
 
+def _volume_like(
+    stack: Stack, voxels: Shaped[np.ndarray, "rows cols slices"], dtype: DType | None, *, without_gaps: bool
+) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "columns rows all"]]:
+    """Header and voxels of a file that lies where a stack lies; see `volume_like`."""
+    if not stack.places:
+        raise ValueError(f"{stack.patient}: was made in memory, so no file tells where it lies")
+    path = stack.places[0].path
+    stored = stack.view.turn_back(voxels).transpose(1, 0, 2)
+    if is_dicom(path):
+        header, geometry, stored = _on_one_grid(stack, stored, without_gaps=without_gaps)
+    else:
+        header, geometry = read_header(path)
+    if stored.shape != geometry.shape:
+        raise InputError(f"{path}: is no longer the image that was read; give the command again")
+    disk = geometry.dtype
+    if dtype is not None:
+        _store_unscaled(header, dtype)
+        disk = header.get_data_dtype()
+    exact = stored.astype(disk)
+    if not np.array_equal(exact, stored, equal_nan=stored.dtype.kind == "f"):
+        raise ValueError(f"{path.name}: new voxels from {voxels.min()} to {voxels.max()} do not fit {disk} exactly; round and clip them")
+    header["dim"] = [3, *geometry.shape, 1, 1, 1, 1]
+    return header, exact
+
+
 def _on_one_grid(
-    stack: Stack, stored: Shaped[np.ndarray, "columns rows slices"]
+    stack: Stack, stored: Shaped[np.ndarray, "columns rows slices"], *, without_gaps: bool
 ) -> tuple[nib.Nifti1Header, Geometry, Shaped[np.ndarray, "columns rows all"]]:
     """Header and voxels of a grid that holds every DICOM slice at its place."""
     frames = [_frame(place) for place in stack.places]
@@ -142,6 +204,11 @@ def _on_one_grid(
     count = round(float(np.linalg.norm(np.subtract(last.origin_mm, first.origin_mm))) / step_mm) + 1
     header, geometry = _header_of_frame(frames[0], affine, step_mm, min(count, MAX_SLICES))
     to_voxel = np.linalg.inv(header.get_sform())
+    if without_gaps and (geometry.shape[2] != len(frames) or len({(frame.slope, frame.intercept) for frame in frames}) > 1):
+        raise InputError(
+            f"{first.path}: the slices of {stack.patient} lie apart unevenly, or have slopes of their own, so one NIfTI file cannot "
+            "hold the stack; paint its slices one by one, without --stacks"
+        )
     whole = np.zeros(geometry.shape, dtype=stored.dtype)
     for index, frame in enumerate(frames):
         rows, columns = frame.plane.shape
@@ -199,7 +266,7 @@ def _slice_of(
         raise ValueError(
             f"{like.path.name}: new pixels from {pixels.min()} to {pixels.max()} do not fit {disk} exactly; round and clip them first"
         )
-    _keep_one_slice(header, geometry.shape, index)
+    _keep_slices(header, geometry.shape, range(index, index + 1))
     return header, stored
 
 
@@ -246,17 +313,30 @@ def _header_of_frame(frame: Frame, affine: Float[np.ndarray, "4 4"], step_mm: fl
     return header, geometry
 
 
-def _keep_one_slice(header: nib.Nifti1Header, shape: tuple[int, int, int], index: int) -> None:
-    """Make this the header of one slice: only the origin moves, every other number of the geometry stays."""
+def _cut(
+    header: nib.Nifti1Header, stored: Shaped[np.ndarray, "columns rows all"], kept: range | None
+) -> tuple[nib.Nifti1Header, Shaped[np.ndarray, "columns rows slices"]]:
+    """Header and voxels of some neighbouring slices, or of all."""
+    if kept is None:
+        return header, stored
+    columns, rows, slices = stored.shape
+    if not (kept.step == 1 and 0 <= kept.start < kept.stop <= slices):
+        raise ValueError(f"{kept} are no neighbouring slices of {slices}")
+    _keep_slices(header, (columns, rows, slices), kept)
+    return header, stored[:, :, kept.start : kept.stop]
+
+
+def _keep_slices(header: nib.Nifti1Header, shape: tuple[int, int, int], kept: range) -> None:
+    """Make this the header of some slices: only the origin moves, every other number of the geometry stays."""
     affine = affine_of(header, shape)
-    origin = affine @ (0.0, 0.0, float(index), 1.0)
-    quaternion_origin = header.get_qform() @ (0.0, 0.0, float(index), 1.0) if int(header["qform_code"]) > 0 else None
-    header["dim"] = [3, shape[0], shape[1], 1, 1, 1, 1, 1]
+    origin = affine @ (0.0, 0.0, float(kept.start), 1.0)
+    quaternion_origin = header.get_qform() @ (0.0, 0.0, float(kept.start), 1.0) if int(header["qform_code"]) > 0 else None
+    header["dim"] = [3, shape[0], shape[1], len(kept), 1, 1, 1, 1]
     if quaternion_origin is not None:
         for key, value in zip(("qoffset_x", "qoffset_y", "qoffset_z"), quaternion_origin, strict=False):
             header[key] = value
     if int(header["sform_code"]) > 0 or quaternion_origin is None:
-        # A host with neither code is placed by its shape, which has just changed: only an sform keeps the slice in its place.
+        # A host with neither code is placed by its shape, which has just changed: only an sform keeps the slices in their place.
         header["sform_code"] = int(header["sform_code"]) or 2
         for i, key in enumerate(("srow_x", "srow_y", "srow_z")):
             header[key] = [*affine[i, :3], origin[i]]

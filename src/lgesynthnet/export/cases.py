@@ -1,16 +1,17 @@
-"""One slice to export, real or synthetic. A case names its files; the pixels are read when the case is written."""
+"""One case of an export, and the slices among them, real or synthetic. A case names its files; the pixels are read when it is written."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
@@ -24,8 +25,8 @@ from lgesynthnet.export.origin import painted_origin
 from lgesynthnet.files.names import checked_name
 from lgesynthnet.files.reading import read_bytes
 from lgesynthnet.files.writing import write_bytes
-from lgesynthnet.records import Image, Label, Labels, Place, ShortAxisSlice, Skipped, Stack, scar_of
-from lgesynthnet.run.sample_files import READ, label_of, path_of
+from lgesynthnet.records import Image, Label, Labels, Place, Skipped, Stack, scar_of
+from lgesynthnet.run.sample_files import HIDDEN, READ, label_of, path_of
 from lgesynthnet.terms import LabelKind
 
 ENDING = ".nii.gz"
@@ -35,6 +36,7 @@ AS_STORED = (False, False)  # nothing is mirrored, whatever the affine says
 UNCHANGED = np.arange(len(Label), dtype=np.uint8)
 # Nobody labels slices beyond base and apex. Such a slice would teach a network that the heart is background.
 UNUSABLE = (Fault.UNLABELLED, Fault.EMPTY)
+StoredValues = UInt8[np.ndarray, " labels"]  # `Label` -> the number to store
 
 
 class Origin(StrEnum):
@@ -44,40 +46,45 @@ class Origin(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+class CaseBytes(NamedTuple):
+    """The files of a case as .nii.gz, with one affine: the image, the label, and the origin channel (see `painted_origin`)."""
+
+    image: bytes
+    label: bytes
+    origin: bytes
+
+
 @dataclass(frozen=True, kw_only=True)
-class ExportCase:
-    """One slice of a patient.
+class ExportCase(ABC):
+    """One case of an export: a slice (`SliceCase`) or a stack (`StackCase`) of a patient.
 
     Attributes:
-        id: names the origin, the patient as shown, and the slice: real_patient-001_s03, syn_patient-001_s03_s0_000017.
-        patient: the patient of the slice; for a synthetic case, the patient of its host. No exported file holds this name.
+        NOUN: what such a case is called, in the singular.
+        id: names the origin, the patient as shown, and the slice or the sample.
+        patient: the patient; for a synthetic case, the patient of its host. No exported file holds this name.
         shown_as: what stands for the patient in the export: a pseudonym, or the name itself.
-        slice_index: position in the patient's own stack, from 0.
-        image_path, label_path: the two files.
-        index: position of the slice in these files, from 0.
+        image_path, label_path: the two files; of DICOM stacks, their folder.
         label_map: stored number -> `Label`.
-        dicom: the patient's DICOM files, and how to read them; None for NIfTI. `image_path` is then the file of the slice.
         read_path: file with the scar that the filter read, if that scar is to be the label; None keeps the scar of `label_path`.
-        present: labels that occur in the slice.
+        present: labels that occur in the case.
         spacing_mm: pixel size in mm as (row, column).
         step_mm: distance between slices in mm; 0 if unknown.
         digest: hash of image and labels. A changed file gives another export.
-        row: more columns of the table of cases, by name.
+        row: more columns of the table of cases, by name; see `columns`.
 
     Raises:
         InputError: the patient has a name that cannot be part of a file's.
     """
 
+    NOUN: ClassVar[str]
+
     id: str
     origin: Origin
     patient: str
     shown_as: str
-    slice_index: int
     image_path: Path
     label_path: Path
-    index: int
     label_map: Mapping[int, Label]
-    dicom: tuple[Cohort, CaseFiles] | None = field(default=None, repr=False)
     read_path: Path | None = None
     present: frozenset[Label] = frozenset()
     spacing_mm: tuple[float, float] = (1.0, 1.0)
@@ -96,27 +103,88 @@ class ExportCase:
 
     @property
     def label_kind(self) -> str:
-        """Where the scar label comes from: own (a real slice), intended or read."""
+        """Where the scar label comes from: own (a real case), intended or read."""
         if self.origin is Origin.REAL:
             return "own"
         return LabelKind.READ if self.read_path is not None else LabelKind.INTENDED
 
-    def pixels(self) -> tuple[Image, Labels]:
-        """The image and the labels, both (rows, cols), in the orientation of the files.
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """What the table of cases says besides of the case, by name of the column."""
+        return self.row
+
+    @property
+    def sample(self) -> str:
+        """What a sample and its twin share; the id of a real case."""
+        return self.row.get("sample", self.id)
+
+    @abstractmethod
+    def pixels(self) -> tuple[Shaped[np.ndarray, "rows cols *slices"], UInt8[np.ndarray, "rows cols *slices"]]:
+        """The image and the labels, in the orientation of the files.
 
         Returns:
             Stored numbers of the image, and values of `Label`.
         Raises:
             InputError: a file is missing, damaged or lies on another grid.
         """
+
+    @abstractmethod
+    def encoded(self, stored_values: StoredValues) -> CaseBytes:
+        """The files of the case, at the position of the slice or stack in the scanner.
+
+        A synthetic image is the run's own, and its label is marked as synthetic too. A real image keeps the texts of its header only where
+        the export keeps the names of the patients.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceCase(ExportCase):
+    """One slice of a patient. Its id names the slice: real_patient-001_s03, syn_patient-001_s03_s0_000017.
+
+    Attributes:
+        slice_index: position in the patient's own stack, from 0.
+        index: position of the slice in its files, from 0.
+        dicom: the patient's DICOM files, and how to read them; None for NIfTI. `image_path` is then the file of the slice.
+    """
+
+    NOUN = "slice"
+
+    slice_index: int
+    index: int
+    dicom: tuple[Cohort, CaseFiles] | None = field(default=None, repr=False)
+
+    def pixels(self) -> tuple[Image, Labels]:
         if self.dicom is not None:
-            slice_ = _stack_as_stored(*self.dicom)[self.slice_index]
+            slice_ = stack_as_stored(*self.dicom)[self.slice_index]
             return slice_.image, slice_.labels
-        slice_ = read_stack(self.image_path, self.label_path, self.patient, self.label_map, flip=AS_STORED)[self.index]
-        return slice_.image, slice_.labels if self.read_path is None else _as_read(slice_.labels, self.read_path)
+        stack = read_stack(self.image_path, self.label_path, self.patient, self.label_map, flip=AS_STORED)
+        if self.read_path is not None:
+            stack = as_read(stack, self.read_path)
+        return stack[self.index].image, stack[self.index].labels
+
+    def encoded(self, stored_values: StoredValues) -> CaseBytes:
+        """Files of the shape (columns, rows, 1). A synthetic image that is a file of its own is copied byte for byte."""
+        source, place = self.image_path, Place(path=self.image_path, index=self.index)
+        image, labels = self.pixels()
+        stored = stored_values[labels]
+        if self.origin is Origin.REAL:
+            keep_texts = self.shown_as == self.patient
+            copied = copied_slice(image, place, keep_texts=keep_texts)
+            label = copied_slice(stored, place, dtype=np.uint8, keep_texts=keep_texts)
+            channel = copied_slice(np.zeros_like(labels), place, dtype=np.uint8, keep_texts=keep_texts)
+            return CaseBytes(gzip_bytes(copied), gzip_bytes(label), gzip_bytes(channel))
+        volume = read_volume(source)
+        is_alone = volume.stored.shape[2] == 1
+        copied = read_bytes(source, IMAGE_BYTES) if is_alone else gzip_bytes(copied_slice(image, place))  # its texts say SYNTHETIC
+        label = slice_like(stored, place, dtype=np.uint8, descrip=f"SYNTHETIC scar, {self.label_kind} label")
+        channel = slice_like(painted_origin(volume, self.index), place, dtype=np.uint8, descrip="SYNTHETIC, origin channel")
+        return CaseBytes(copied, gzip_bytes(label), gzip_bytes(channel))
 
 
-def real_cases(cohort: Cohort, case: CaseFiles, shown_as: str) -> Iterator[ExportCase | Skipped]:
+def real_cases(cohort: Cohort, case: CaseFiles, shown_as: str) -> Iterator[SliceCase | Skipped]:
     """Yield every labelled slice of one patient in the order of the stack, and a `Skipped` for each other slice.
 
     Args:
@@ -124,13 +192,13 @@ def real_cases(cohort: Cohort, case: CaseFiles, shown_as: str) -> Iterator[Expor
     Raises:
         InputError: the patient's files cannot be used, see `read_stack`.
     """
-    stack = _stack_as_stored(cohort, case)
+    stack = stack_as_stored(cohort, case)
     for slice_ in stack:
         fault = find_fault(slice_)
         if fault in UNUSABLE:
             yield Skipped(name=slice_.name, reason=str(fault))
             continue
-        yield ExportCase(
+        yield SliceCase(
             id=real_id(shown_as, slice_.index),
             origin=Origin.REAL,
             patient=case.patient,
@@ -141,8 +209,9 @@ def real_cases(cohort: Cohort, case: CaseFiles, shown_as: str) -> Iterator[Expor
             index=slice_.place.index if slice_.place else slice_.index,
             label_map=cohort.label_map,
             dicom=(cohort, case) if case.dicom is not None else None,
+            spacing_mm=stack.spacing_mm,
             step_mm=stack.slice_step_mm,
-            **_properties(slice_, slice_.labels),
+            **properties(slice_.image, slice_.labels),
         )
 
 
@@ -151,13 +220,17 @@ def real_id(shown_as: str, slice_index: int) -> str:
     return f"real_{shown_as}_s{slice_index:02d}"
 
 
-def _stack_as_stored(cohort: Cohort, case: CaseFiles) -> Stack:
-    """A patient's stack in the orientation of the files."""
+def stack_as_stored(cohort: Cohort, case: CaseFiles) -> Stack:
+    """A patient's stack in the orientation of the files.
+
+    Raises:
+        InputError: see `Cohort.read`.
+    """
     return replace(cohort, flip=AS_STORED, insertions_deg={}).read(case)
 
 
 def synthetic_case(
-    image_path: Path,
+    place: Place,
     *,
     sample_id: str,
     patient: str,
@@ -165,10 +238,11 @@ def synthetic_case(
     slice_index: int,
     kind: LabelKind,
     row: Mapping[str, str],
-) -> ExportCase:
-    """A sample of a run, or its twin, given its image; its label and what the filter read lie beside it.
+) -> SliceCase:
+    """A slice of a run, or its twin, given its image; its label and what the filter read lie beside it.
 
     Args:
+        place: the image file, and which of its slices it is.
         shown_as: what stands for the patient in the export.
         kind: whether the label holds the intended scar or the scar that the filter read.
         row: more columns of the table of cases, by name.
@@ -176,28 +250,43 @@ def synthetic_case(
         InputError: the sample or the patient has a name that cannot be part of a file's.
         RunError: one of its files is missing, damaged or lies on another grid.
     """
-    checked_name(sample_id, str(image_path))
-    label_path, read_path = label_of(image_path), path_of(image_path, READ)
-    try:
-        stack = read_stack(image_path, label_path, patient, LABEL_MAPS["lgesynthnet"], flip=AS_STORED)
-        labels = stack[0].labels if kind is LabelKind.INTENDED else _as_read(stack[0].labels, read_path)
-    except InputError as fault:
-        raise RunError(f"sample {sample_id} cannot be read back ({fault})") from None
-    return ExportCase(
+    stack, read_path = sample_stack(place.path, sample_id, patient, kind)
+    if not place.index < len(stack):
+        raise RunError(f"sample {sample_id} cannot be read back ({place.path}: has no slice {place.index})")
+    return SliceCase(
         id=f"syn_{shown_as}_s{slice_index:02d}_{sample_id}",
         origin=Origin.SYNTHETIC,
         patient=patient,
         shown_as=shown_as,
         slice_index=slice_index,
-        image_path=image_path,
-        label_path=label_path,
-        index=0,
+        image_path=place.path,
+        label_path=label_of(place.path),
+        index=place.index,
         label_map=LABEL_MAPS["lgesynthnet"],
-        read_path=read_path if kind is LabelKind.READ else None,
+        read_path=read_path,
+        spacing_mm=stack.spacing_mm,
         step_mm=stack.slice_step_mm,
         row=row,
-        **_properties(stack[0], labels),
+        **properties(stack[place.index].image, stack[place.index].labels),
     )
+
+
+def sample_stack(image_path: Path, sample_id: str, patient: str, kind: LabelKind) -> tuple[Stack, Path | None]:
+    """The volume of a sample or of a twin, labelled as asked for, in the orientation of its files.
+
+    Returns:
+        The stack; and the file of the scar that the filter read, if that scar is in its labels.
+    Raises:
+        InputError: the sample has a name that cannot be part of a file's.
+        RunError: one of its files is missing, damaged or lies on another grid.
+    """
+    checked_name(sample_id, str(image_path))
+    read_path = path_of(image_path, READ) if kind is LabelKind.READ else None
+    try:
+        stack = read_stack(image_path, label_of(image_path), patient, LABEL_MAPS["lgesynthnet"], flip=AS_STORED)
+        return (stack if read_path is None else as_read(stack, read_path)), read_path
+    except InputError as fault:
+        raise RunError(f"sample {sample_id} cannot be read back ({fault})") from None
 
 
 def write_case(
@@ -206,12 +295,9 @@ def write_case(
     label_out: Path,
     origin_out: Path | None = None,
     *,
-    stored_values: UInt8[np.ndarray, " labels"] = UNCHANGED,
+    stored_values: StoredValues = UNCHANGED,
 ) -> None:
-    """Write image and label as (columns, rows, 1) with one affine, at the position of the slice in the scanner.
-
-    A synthetic image is a byte-for-byte copy of the run's file, and its label is marked as synthetic too. A real image keeps the texts of
-    its header only where the export keeps the names of the patients.
+    """Write image and label of a case, see `ExportCase.encoded`.
 
     Args:
         origin_out: file of the origin channel, see `painted_origin`; None writes none.
@@ -220,39 +306,37 @@ def write_case(
         InputError: a file cannot be read.
         RunError: a file cannot be written.
     """
-    source, place = case.image_path, Place(path=case.image_path, index=case.index)
-    image, labels = case.pixels()
-    stored = stored_values[labels]
-    if case.origin is Origin.SYNTHETIC:
-        write_bytes(image_out, read_bytes(source, IMAGE_BYTES))
-        label = slice_like(stored, place, dtype=np.uint8, descrip=f"SYNTHETIC scar, {case.label_kind} label")
-        origin = slice_like(painted_origin(read_volume(source)), place, dtype=np.uint8, descrip="SYNTHETIC, origin channel")
-    else:
-        keep_texts = case.shown_as == case.patient
-        write_bytes(image_out, gzip_bytes(copied_slice(image, place, keep_texts=keep_texts)))
-        label = copied_slice(stored, place, dtype=np.uint8, keep_texts=keep_texts)
-        origin = copied_slice(np.zeros_like(labels), place, dtype=np.uint8, keep_texts=keep_texts)
-    write_bytes(label_out, gzip_bytes(label))
+    content = case.encoded(stored_values)
+    write_bytes(image_out, content.image)
+    write_bytes(label_out, content.label)
     if origin_out is not None:
-        write_bytes(origin_out, gzip_bytes(origin))
+        write_bytes(origin_out, content.origin)
 
 
-def _properties(slice_: ShortAxisSlice, labels: Labels) -> dict[str, Any]:
-    content = hashlib.sha256(slice_.image.tobytes())
+def properties(image: Shaped[np.ndarray, "rows cols *slices"], labels: UInt8[np.ndarray, "rows cols *slices"]) -> dict[str, Any]:
+    """What a case keeps of its pixels: `present` and `digest`."""
+    content = hashlib.sha256(image.tobytes())
     content.update(labels.tobytes())
-    return {
-        "present": frozenset(Label(value) for value in np.unique(labels).tolist()),
-        "spacing_mm": slice_.spacing_mm,
-        "digest": content.hexdigest()[:16],
-    }
+    return {"present": frozenset(Label(value) for value in np.unique(labels).tolist()), "digest": content.hexdigest()[:16]}
 
 
-def _as_read(labels: Labels, read_path: Path) -> Labels:
-    """The labels with the scar and no-reflow that the filter read, instead of the intended ones."""
-    read = read_volume(read_path).stored
-    if read.shape != (labels.shape[1], labels.shape[0], 1) or not np.isin(read, (Label.BACKGROUND, Label.SCAR, Label.NO_REFLOW)).all():
+def as_read(stack: Stack, read_path: Path) -> Stack:
+    """The stack with the scar and no-reflow that the filter read, instead of the intended ones.
+
+    In slices of a stack that were not painted the filter read nothing, and the host's own labels stay.
+
+    Raises:
+        InputError: the file of that scar is missing or damaged, or lies on another grid.
+    """
+    read, labels = read_volume(read_path).stored, stack.labels
+    rows, cols, slices = labels.shape
+    if read.shape != (cols, rows, slices) or not np.isin(read, (Label.BACKGROUND, Label.SCAR, Label.NO_REFLOW)).all():
         raise InputError(
             f"{read_path}: has the shape {read.shape}; it needs the shape of its label and only 0, 3 and 4 as values; make the run again"
         )
-    read_labels = read[:, :, 0].T
-    return np.where(read_labels > 0, read_labels, np.where(scar_of(labels), Label.WALL, labels)).astype(np.uint8)
+    scar = read.transpose(1, 0, 2)
+    in_place = np.where(scar > 0, scar, np.where(scar_of(labels), Label.WALL, labels)).astype(np.uint8)
+    if slices == 1:
+        return replace(stack, labels=in_place)
+    painted = read_volume(path_of(read_path, HIDDEN)).stored.any(axis=(0, 1))
+    return replace(stack, labels=np.where(painted, in_place, labels))

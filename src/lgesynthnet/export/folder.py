@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lgesynthnet.export.cases import ExportCase, Origin, write_case
+from lgesynthnet.export.cases import ExportCase, Origin, SliceCase, write_case
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import claimed, damaged_files
 from lgesynthnet.files.writing import synced_together, write_bytes
@@ -21,6 +21,10 @@ TABLE, NOTICE = "cases.csv", "README.txt"
 COLUMNS = ("id", "origin", "patient", "slice", "label", "scar", "image_file", "label_file")
 CaseWriter = Callable[..., None]  # gets the case, and then the path of each of its files
 ROW_COLUMNS = ("sample", "edit", "twin", "caption", "prescription", "seed", "verdict", "why", "dice")
+STACK_COLUMNS = (  # in place of `ROW_COLUMNS`
+    *("first_slice", "slices", "painted_slices"),
+    *("sample", "edit", "twin", "sentence", "prescription", "seed", "verdict", "why", "dice"),
+)
 
 
 def export_identity(content: Mapping[str, Any], cases: Sequence[ExportCase]) -> str:
@@ -85,17 +89,18 @@ def counts(cases: Sequence[ExportCase]) -> dict[str, int]:
 
 
 def case_table(cases: Sequence[ExportCase], files: Mapping[str, tuple[str, ...]]) -> str:
-    """The text of `cases.csv`, with one row for each case."""
+    """The text of `cases.csv`, with one row for each case; all cases are of one kind."""
+    more = ROW_COLUMNS if all(isinstance(case, SliceCase) for case in cases) else STACK_COLUMNS
     rows = []
     for case in cases:
         values = (
             case.id,
             case.origin.value,
             case.shown_as,
-            case.slice_index,
+            case.slice_index if isinstance(case, SliceCase) else None,
             str(case.label_kind),
             int(case.has_scar),
             *files[case.id][:2],
         )
-        rows.append([*values, *(case.row.get(name, "") for name in ROW_COLUMNS)])
-    return csv_text(COLUMNS + ROW_COLUMNS, rows)
+        rows.append([*values, *(case.columns.get(name, "") for name in more)])
+    return csv_text(COLUMNS + more, rows)

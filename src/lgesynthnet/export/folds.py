@@ -27,14 +27,16 @@ class Mix:
     Attributes:
         share: share of synthetic cases in the list, 0 to 1; None lists every case once.
         repeat: reach the share by listing cases of the rarer kind several times; otherwise by leaving synthetic cases out.
+        most_per_host: largest number of samples of one patient, applied before the share; None sets no limit.
         seed: random seed for the cases that are left out or listed once more.
 
     Raises:
-        RunError: the share is outside 0 to 1, or `repeat` is given without a share.
+        RunError: the share is outside 0 to 1, `repeat` is given without a share, or the limit is below 1.
     """
 
     share: float | None = None
     repeat: bool = False
+    most_per_host: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -43,11 +45,13 @@ class Mix:
             raise RunError(f"--synthetic-share must be in [0, 1], got {self.share:g}{hint}")
         if self.repeat and self.share is None:
             raise RunError("--repeat needs a share; give it with --synthetic-share")
+        if self.most_per_host is not None and self.most_per_host < 1:
+            raise RunError(f"--most-per-host {self.most_per_host}: must be at least 1; --synthetic-share 0 leaves all samples out")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseLists:
-    """Case ids of one fold. `train` may list an id more than once."""
+    """ExportCase ids of one fold. `train` may list an id more than once."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -93,6 +97,7 @@ def case_lists(folds: Sequence[Fold], cases: Sequence[ExportCase], mix: Mix) -> 
         RunError: a fold has no real case to train on or to validate on, or too few cases for the share.
     """
     rank = _ranks([case.id for case in cases], mix.seed)
+    noun = cases[0].NOUN
     lists = []
     for number, fold in enumerate(folds):
         real = [case.id for case in cases if case.origin is Origin.REAL and case.patient in fold.train]
@@ -100,12 +105,27 @@ def case_lists(folds: Sequence[Fold], cases: Sequence[ExportCase], mix: Mix) -> 
         val = [case.id for case in cases if case.origin is Origin.REAL and case.patient in fold.val]
         for part, ids in (("training", real), ("validation", val)):
             if not ids:
-                raise RunError(f"fold {number} has no real {part} slice; give --data a folder with labelled patients of that part")
-        lists.append(CaseLists(train=tuple(sorted(_mixed(real, synthetic, mix, rank, number))), val=tuple(sorted(val))))
+                raise RunError(f"fold {number} has no real {part} {noun}; give --data a folder with labelled patients of that part")
+        lists.append(CaseLists(train=tuple(sorted(_mixed(real, synthetic, mix, rank, fold=number, noun=noun))), val=tuple(sorted(val))))
     return lists
 
 
-def _mixed(real: list[str], synthetic: list[str], mix: Mix, rank: Mapping[str, int], fold: int) -> list[str]:
+def at_most_per_host(cases: Sequence[ExportCase], mix: Mix) -> list[ExportCase]:
+    """The synthetic cases without the samples that exceed the limit of a patient. Which ones stay is drawn; a twin stays with its sample.
+
+    A fold trains on all cases of a patient or on none, so the limit holds in every fold. Equal cases and seed give an equal choice.
+    """
+    if mix.most_per_host is None:
+        return list(cases)
+    samples: dict[str, set[str]] = {}
+    for case in cases:
+        samples.setdefault(case.patient, set()).add(case.sample)
+    rank = _ranks([sample for group in samples.values() for sample in group], mix.seed)
+    chosen = {sample for group in samples.values() for sample in sorted(group, key=rank.__getitem__)[: mix.most_per_host]}
+    return [case for case in cases if case.sample in chosen]
+
+
+def _mixed(real: list[str], synthetic: list[str], mix: Mix, rank: Mapping[str, int], *, fold: int, noun: str) -> list[str]:
     if mix.share is None:
         return real + synthetic
     if mix.share == 0:
@@ -122,10 +142,11 @@ def _mixed(real: list[str], synthetic: list[str], mix: Mix, rank: Mapping[str, i
         return real + _times(synthetic, wanted, rank)
     if mix.repeat:
         return real + _times(synthetic, wanted, rank)
+    raise_limit = f"raise --most-per-host {mix.most_per_host}, " if mix.most_per_host is not None else ""
     reached = math.floor(100 * len(synthetic) / (len(real) + len(synthetic))) / 100
     raise RunError(
-        f"fold {fold} trains on {len(real)} real slices, so a share of {mix.share:g} needs {wanted} synthetic slices, but there are only "
-        f"{len(synthetic)}; make more with `lgesynthnet synthesize`, ask for {reached:.2f} or less, or add --repeat "
+        f"fold {fold} trains on {len(real)} real {noun}s, so a share of {mix.share:g} needs {wanted} synthetic {noun}s, but there are only "
+        f"{len(synthetic)}; {raise_limit}make more with `lgesynthnet synthesize`, ask for {reached:.2f} or less, or add --repeat "
         "(nnU-Net 2.6 or newer)"
     )
 

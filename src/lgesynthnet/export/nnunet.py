@@ -17,6 +17,7 @@ from lgesynthnet.export.cases import ENDING, UNCHANGED, ExportCase, Origin, writ
 from lgesynthnet.export.folder import ENTRY, NOTICE, TABLE, ExportContent, case_table, counts, export_identity, readable_json, write_export
 from lgesynthnet.export.folds import CaseLists
 from lgesynthnet.export.origin import IMAGE_CHANNEL, ORIGIN_CHANNEL
+from lgesynthnet.export.stack_cases import StackCase
 from lgesynthnet.records import Label, OnCase
 from lgesynthnet.terms import Classes
 
@@ -50,7 +51,7 @@ class NnunetDataset:
         dataset_id: number of the data set, 1 to 999.
         lists: case ids of each fold; None writes no splits_final.json.
         provenance: versions and fingerprints of what made the cases; dataset.json records them.
-        origin_channel: whether each case gets a second channel that tells painted from real slices.
+        origin_channel: whether each case gets a second channel that tells painted from real cases.
         notice: text of README.txt.
     """
 
@@ -156,7 +157,7 @@ def _dataset_json(dataset: NnunetDataset) -> dict[str, Any]:
         # Accepts any affine and takes the spacing from pixdim. The default reader refuses axes that are not exactly orthogonal.
         "overwrite_image_reader_writer": "NibabelIO",
         "name": dataset.name,
-        "description": "Late gadolinium enhancement slices, real and with synthetic scars; not for diagnosis",
+        "description": f"Late gadolinium enhancement {dataset.cases[0].NOUN}s, real and with synthetic scars; not for diagnosis",
     }
     if coding.order is not None:
         content["regions_class_order"] = coding.order
@@ -179,9 +180,9 @@ def _check_number_is_free(out: Path, dataset: NnunetDataset) -> None:
 
 
 def _check_step(case: ExportCase) -> None:
-    # nnU-Net regards the axis with the largest spacing as the slice axis.
+    # nnU-Net regards the axis with the largest spacing as the slice axis. In three dimensions that matters only where it is unknown.
     pixel_mm = max(case.spacing_mm)
-    if case.step_mm < pixel_mm:
+    if case.step_mm < pixel_mm and not (isinstance(case, StackCase) and case.step_mm):
         raise InputError(
             f"{case.image_path}: states a slice distance of {case.step_mm:g} mm, which is less than the pixel size of {pixel_mm:g} mm, so "
             "nnU-Net would slice it along another axis; set pixdim[3] of the file and of the run's host to the true slice distance"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lgesynthnet.export.cases import ExportCase, Origin
+from lgesynthnet.export.stack_cases import StackCase
 from lgesynthnet.model_store import DOWNSTREAM_SEGMENTER, role_of
 from lgesynthnet.run.licence import Licence
 from lgesynthnet.terms import LabelKind
@@ -24,17 +25,18 @@ def notice(
 
     Args:
         provenance: versions and fingerprints of what made the synthetic cases.
-        hosts, real: licence and credit of the hosts and of the real slices.
+        hosts, real: licence and credit of the hosts and of the real cases.
         weights: licence of the weights that painted, where it is another than the program's.
-        origin_channel: whether each case has a second channel that tells painted from real slices.
+        origin_channel: whether each case has a second channel that tells painted from real cases.
     """
+    noun = cases[0].NOUN
     counts = {origin: sum(case.origin is origin for case in cases) for origin in Origin}
-    lines = ["Late gadolinium enhancement slices for training a scar segmenter. Not for diagnosis.", ""]
+    lines = [f"Late gadolinium enhancement {noun}s for training a scar segmenter. Not for diagnosis.", ""]
     if counts[Origin.SYNTHETIC]:
         lines += [
-            f"syn_*   {counts[Origin.SYNTHETIC]} slices with a SYNTHETIC scar, painted by lgesynthnet {provenance['version']},",
+            f"syn_*   {counts[Origin.SYNTHETIC]} {noun}s with a SYNTHETIC scar, painted by lgesynthnet {provenance['version']},",
             f"        {provenance['generator']}; the headers of image and label say so.",
-            f"        Their label is {_LABELS[LabelKind(provenance['label'])]}.",
+            f"        Their label is {SCAR_OF_LABEL[LabelKind(provenance['label'])]}.",
             *([f"        {drawn}"] if (drawn := drawn_by(provenance.get("masks_drawn_by"))) else []),
             f"        They are derived from their hosts and stay under the licence of the hosts: {terms(hosts)}",
             *([f"        The weights that painted them are under {weights}, and its terms apply to them too."] if weights else []),
@@ -43,14 +45,21 @@ def notice(
         real_drawn = drawn_by(provenance.get("real_masks_drawn_by"))
         labels = "without labels of their own" if real_drawn else "with their own labels"
         lines += [
-            f"real_*  {counts[Origin.REAL]} slices of patients {labels}. They are copies under their own licence:",
+            f"real_*  {counts[Origin.REAL]} {noun}s of patients {labels}. They are copies under their own licence:",
             f"        {terms(real)}",
             *([f"        {real_drawn}"] if real_drawn else []),
+        ]
+    if any(isinstance(case, StackCase) for case in cases):
+        lines += [
+            "",
+            "Real and synthetic stacks alike hold the slices from the first to the last with a heart label, at their place in the scanner.",
+            "In cases.csv, first_slice is the first of them in the patient's own stack, from 0, and slices is their number.",
         ]
     if origin_channel:
         lines += [
             "",
-            "ID_0001 is the origin channel: 0 in a real slice; in a synthetic slice, 1 wherever the image is not empty. Give every image",
+            f"ID_0001 is the origin channel: 0 in a real {noun}; "
+            f"in a synthetic {noun}, 1 wherever the image is not empty. Give every image",
             "that is predicted a channel of zeros: lgesynthnet export origin-channel IMAGES OUT",
         ]
     lines += [
@@ -62,26 +71,7 @@ def notice(
     return "\n".join(lines)
 
 
-def dicom_notice(cases: Sequence[ExportCase], provenance: dict[str, Any], hosts: Licence, weights: str | None) -> str:
-    """Text of README.txt of a DICOM export; for the arguments see `notice`."""
-    lines = [
-        "Late gadolinium enhancement slices with a SYNTHETIC scar. Not for diagnosis.",
-        "",
-        f"{len(cases)} samples painted by lgesynthnet {provenance['version']}, {provenance['generator']}.",
-        "PATIENT/SAMPLE/image.dcm is the MR image, seg.dcm its segmentation; both say that they are synthetic.",
-        f"The scar of the segmentation is {_LABELS[LabelKind(provenance['label'])]}.",
-        *([drawn] if (drawn := drawn_by(provenance.get("masks_drawn_by"))) else []),
-        f"They are derived from their hosts and stay under the licence of the hosts: {terms(hosts)}",
-        *([f"The weights that painted them are under {weights}, and its terms apply to them too."] if weights else []),
-        "",
-        "cases.csv gives for each sample its files, its patient, its prescription and the verdict of the filter.",
-        "Train on a sample only if the patient of its host is a training patient. Never validate or test on a sample.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-_LABELS = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "the scar that the filter read"}
+SCAR_OF_LABEL = {LabelKind.INTENDED: "the scar that was prescribed", LabelKind.READ: "the scar that the filter read"}
 
 
 def drawn_by(network: str | None) -> str | None:

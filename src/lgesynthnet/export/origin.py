@@ -1,4 +1,4 @@
-"""The origin channel of nnU-Net data sets: a second input channel that tells painted slices from real ones.
+"""The origin channel of nnU-Net data sets: a second input channel that tells painted slices or stacks from real ones.
 
 A segmenter that trains on painted and real slices without it takes what is peculiar to painted slices for a sign of scar. What it predicts
 is real, so the channel is then 0 everywhere.
@@ -28,18 +28,30 @@ IMAGE_CHANNEL, ORIGIN_CHANNEL = "_0000.nii.gz", "_0001.nii.gz"  # endings of nnU
 LARGEST_BYTES = 2**30  # no image file is larger
 
 
-def painted_origin(image: Volume) -> UInt8[np.ndarray, "rows cols"]:
+def painted_origin(image: Volume, index: int = 0) -> UInt8[np.ndarray, "rows cols"]:
     """The origin channel of a painted slice: 1 wherever the image is not empty, 0 in the empty border that some images have.
 
     nnU-Net crops a case to the box in which any channel differs from 0, and normalises what is left. A channel of ones would keep the
     border of painted slices, while real slices lose it, and the two would be normalised differently.
 
     Args:
-        image: file of one slice, in the orientation of the file.
+        image: file of the slice, in the orientation of the file.
+        index: which of its slices it is.
     """
-    shown = (image.stored[:, :, 0].T * np.float64(image.slope) + image.inter).astype(np.float32)
+    shown = (image.stored[:, :, index].T * np.float64(image.slope) + image.inter).astype(np.float32)
     filled: UInt8[np.ndarray, "rows cols"] = binary_fill_holes(shown != 0).astype(np.uint8)
     return filled
+
+
+def painted_origin_of_stack(image: Volume) -> UInt8[np.ndarray, "rows cols slices"]:
+    """The origin channel of a painted stack: that of a painted slice in every slice, also in those that are still the host's.
+
+    Marking the painted slices alone would tell the network in which slices the scar lies, and it would look for none elsewhere.
+
+    Args:
+        image: file of the stack, in the orientation of the file.
+    """
+    return np.stack([painted_origin(image, index) for index in range(image.stored.shape[2])], axis=2)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from lgesynthnet.data.source import CohortSource
 from lgesynthnet.errors import RunError
 from lgesynthnet.options import option
-from lgesynthnet.terms import Classes, LabelKind
+from lgesynthnet.terms import Classes, Dimension, LabelKind
 
 FOLDS = "Training and validation patients"
 
@@ -21,6 +21,7 @@ class ExportRequest:
         run: a run; or a folder of patients, which are then exported without samples.
         data: folder of the real patients; None means the folder of the hosts.
         all_samples: also export the samples that the filter rejected.
+        dimension: what a case is; None takes stacks for a run of stacks, else slices.
 
     Raises:
         RunError: --data and --no-real are both given.
@@ -32,7 +33,12 @@ class ExportRequest:
     )
     no_real: bool = option(False, help="Leave the real patients out.", flags=("--no-real",))
     label: LabelKind = option(
-        LabelKind.INTENDED, help="Scar label of a synthetic slice: the scar that was prescribed, or the scar that the filter read."
+        LabelKind.INTENDED, help="Scar label of a synthetic case: the scar that was prescribed, or the scar that the filter read."
+    )
+    dimension: Dimension | None = option(
+        None,
+        help="Each case is one slice (2), or the whole stack of a heart (3).",
+        default_text="3 for a run of stacks, else 2",
     )
     keep_names: bool = option(
         False,
@@ -82,8 +88,9 @@ class NnunetRequest(ExportRequest):
         dataset_id: 1 to 999.
         splits: JSON file with the patients of each part; train and val make one fold.
         folds: number of patient-level folds, drawn with `seed`.
-        synthetic_share: share of synthetic slices in the training list of a fold, 0 to 1; None lists every sample once.
-        origin_channel: whether each case gets a second channel that tells painted from real slices.
+        synthetic_share: share of synthetic cases in the training list of a fold, 0 to 1; None lists every sample once.
+        most_per_host: largest number of samples of one patient; None takes 3 for stacks, and sets no limit for slices.
+        origin_channel: whether each case gets a second channel that tells painted from real cases.
 
     Raises:
         RunError: two options exclude each other.
@@ -99,7 +106,7 @@ class NnunetRequest(ExportRequest):
     )
     origin_channel: bool = option(
         False,
-        help="Add a second input channel: 1 in painted slices, 0 in real ones, so that a network does not take signs of painting for scar. "
+        help="Add a second input channel: 1 in painted cases, 0 in real ones, so that a network does not take signs of painting for scar. "
         "What is predicted later needs a channel of zeros, see `export origin-channel`.",
         flags=("--origin-channel",),
     )
@@ -115,17 +122,24 @@ class NnunetRequest(ExportRequest):
     )
     synthetic_share: float | None = option(
         None,
-        help="Share of synthetic slices among the training slices of a fold, 0 to 1. Synthetic slices are left out to reach it.",
-        default_text="every slice once",
+        help="Share of synthetic cases among the training cases of a fold, 0 to 1. Synthetic cases are left out to reach it.",
+        default_text="every case once",
         panel=FOLDS,
     )
     repeat: bool = option(
         False,
-        help="Reach the share by listing slices more than once, not by leaving slices out (needs nnU-Net 2.6 or newer).",
+        help="Reach the share by listing cases more than once, not by leaving cases out (needs nnU-Net 2.6 or newer).",
         flags=("--repeat",),
         panel=FOLDS,
     )
-    seed: int = option(0, help="Random seed for the folds and for the slices that are left out.", bounds=(0, None))
+    most_per_host: int | None = option(
+        None,
+        help="Largest number of samples of one patient. The others are left out, before the share is reached.",
+        bounds=(1, None),
+        default_text="3 for stacks, no limit for slices",
+        panel=FOLDS,
+    )
+    seed: int = option(0, help="Random seed for the folds and for the cases that are left out.", bounds=(0, None))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Export a run, together with real slices, as a training set for another program."""
+"""Export a run, together with real slices or stacks, as a training set for another program."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from lgesynthnet import __version__
 from lgesynthnet.data.splits import read_splits
 from lgesynthnet.errors import RunError
 from lgesynthnet.export.cases import ExportCase, Origin
-from lgesynthnet.export.folds import CaseLists, Fold, Mix, case_lists, patient_folds
+from lgesynthnet.export.folds import CaseLists, Fold, Mix, at_most_per_host, case_lists, patient_folds
 from lgesynthnet.export.gather import GatheredCases, gather
 from lgesynthnet.export.nnunet import SPLITS, NnunetDataset, check_name, label_coding, write_nnunet
 from lgesynthnet.export.notice import notice
 from lgesynthnet.export.pairs import write_pairs
 from lgesynthnet.export.request import ExportRequest, NnunetRequest
+from lgesynthnet.export.stack_cases import StackCase
 from lgesynthnet.files.owned import require_outside, written_again
 from lgesynthnet.records import Label, OnCase
 from lgesynthnet.run.folder import RunFolder
-from lgesynthnet.terms import Classes, LabelKind
+from lgesynthnet.terms import Classes, Dimension, LabelKind
 
 TRAIN, VAL = "train", "val"
 FOLDS = 5
+STACKS_PER_HOST = 3  # default of --most-per-host: beyond the scar, all stacks of a patient are one image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +46,20 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
         LGESynthNetError: the run or the data cannot be used, a host is not a training patient, or the folder is taken.
     """
     check_name(request.dataset_id, request.name)
-    mix = Mix(share=request.synthetic_share, repeat=request.repeat, seed=request.seed)
+    mix = Mix(share=request.synthetic_share, repeat=request.repeat, most_per_host=request.most_per_host, seed=request.seed)
     gathered = gather(request, on_case)
+    if mix.most_per_host is None and gathered.dimension is Dimension.STACKS:
+        mix = replace(mix, most_per_host=STACKS_PER_HOST)
     _require_elsewhere(request.out, gathered)
     request = _with_splits_of_run(request, gathered)
     parts = read_splits(request.splits) if request.splits is not None else None
     if parts is not None:
         _refuse_leaks(parts, gathered.hosts, str(request.splits))
+    _limit_per_host(gathered, mix)
     lists = None if request.no_real else _fold_lists(gathered, parts, request, mix)
     cases = _used_cases(gathered, lists, parts)
-    provenance = _provenance(request, gathered, {"seed": request.seed, "synthetic_share": mix.share, "repeat": mix.repeat})
+    limit = {} if mix.most_per_host is None else {"most_per_host": mix.most_per_host}
+    provenance = _provenance(request, gathered, {"seed": mix.seed, "synthetic_share": mix.share, "repeat": mix.repeat, **limit})
     dataset = NnunetDataset(
         dataset_id=request.dataset_id,
         name=request.name,
@@ -65,9 +71,9 @@ def export_nnunet(request: NnunetRequest, *, on_case: OnCase | None = None) -> E
         notice=_notice(cases, provenance, gathered, origin_channel=request.origin_channel),
     )
     folder, damaged = write_nnunet(dataset, request.out, on_case)
-    notes = [*count_notes(cases), *gathered.notes, *_fold_notes(lists, cases, mix)]
+    notes = [*count_notes(cases), *_cut_notes(cases), *gathered.notes, *_fold_notes(lists, cases, mix)]
     if label_coding(request.classes, cases).lost_rv:
-        notes.append("only the real slices or only the synthetic ones have an RV label, so the RV became background in all")
+        notes.append(f"only the real {cases[0].NOUN}s or only the synthetic ones have an RV label, so the RV became background in all")
     notes += _no_reflow_note(request.classes, cases)
     return ExportResult(
         folder=folder, cases=len(cases), notes=(*notes, *_nnunet_notes(folder, lists, request, gathered), *written_notes(damaged))
@@ -82,7 +88,8 @@ def export_nifti(request: ExportRequest, out: Path, *, on_case: OnCase | None = 
     provenance = _provenance(request, gathered, {})
     text = _notice(cases, provenance, gathered)
     damaged = write_pairs(cases, out, provenance=provenance, notice=text, on_case=on_case)
-    return ExportResult(folder=out, cases=len(cases), notes=(*count_notes(cases), *gathered.notes, *written_notes(damaged)))
+    notes = (*count_notes(cases), *_cut_notes(cases), *gathered.notes, *written_notes(damaged))
+    return ExportResult(folder=out, cases=len(cases), notes=notes)
 
 
 def _require_elsewhere(out: Path, gathered: GatheredCases) -> None:
@@ -112,12 +119,28 @@ def _with_splits_of_run(request: NnunetRequest, gathered: GatheredCases) -> Nnun
     return replace(request, splits=splits)
 
 
+def _limit_per_host(gathered: GatheredCases, mix: Mix) -> None:
+    """Leave out the samples that exceed the limit of a patient, and say how many."""
+    chosen = at_most_per_host(gathered.synthetic, mix)
+    left_out = len(gathered.synthetic) - len(chosen)
+    if left_out:
+        noun = chosen[0].NOUN
+        gathered.notes.append(
+            f"{left_out} synthetic {noun}s were left out, so that at most {mix.most_per_host} samples of one patient train; "
+            "--most-per-host changes that"
+        )
+    gathered.synthetic = chosen
+
+
 def _no_reflow_note(classes: Classes, cases: Sequence[ExportCase]) -> list[str]:
-    """A class that only synthetic slices have would teach that it means "synthetic"."""
+    """A class that only synthetic cases have would teach that it means "synthetic"."""
     with_no_reflow = {case.origin for case in cases if Label.NO_REFLOW in case.present}
     if classes is Classes.SCAR or with_no_reflow != {Origin.SYNTHETIC} or len({case.origin for case in cases}) == 1:
         return []
-    return ["only synthetic slices hold no-reflow, so a model could learn that it means synthetic; use --classes scar, or paint without it"]
+    noun = cases[0].NOUN
+    return [
+        f"only synthetic {noun}s hold no-reflow, so a model could learn that it means synthetic; use --classes scar, or paint without it"
+    ]
 
 
 def _refuse_leaks(parts: Mapping[str, list[str]], hosts: list[str], place: str) -> None:
@@ -211,7 +234,8 @@ def _provenance(request: ExportRequest, gathered: GatheredCases, more: dict[str,
     else:
         of_run = run_provenance(gathered.run, request.label, all_samples=request.all_samples, names_kept=request.keep_names)
     real = {} if gathered.real_drawn_by is None else {"real_masks_drawn_by": gathered.real_drawn_by}
-    return {**of_run, **real, **more}
+    dimension = {"dimension": 3} if gathered.dimension is Dimension.STACKS else {}
+    return {**of_run, **real, **dimension, **more}
 
 
 def written_notes(damaged: list[str] | None) -> list[str]:
@@ -221,7 +245,7 @@ def written_notes(damaged: list[str] | None) -> list[str]:
     return [written_again(damaged)] if damaged else ["the same export existed already, so nothing was written"]
 
 
-def count_notes(cases: list[ExportCase]) -> list[str]:
+def count_notes(cases: Sequence[ExportCase]) -> list[str]:
     """The number of cases and patients of each origin, as notes for the user."""
     notes = []
     for origin in Origin:
@@ -229,21 +253,40 @@ def count_notes(cases: list[ExportCase]) -> list[str]:
         if not chosen:
             continue
         scar = sum(case.has_scar for case in chosen)
-        notes.append(f"{len(chosen)} {origin} slices of {len({case.patient for case in chosen})} patients, {scar} with scar")
+        notes.append(f"{len(chosen)} {origin} {chosen[0].NOUN}s of {len({case.patient for case in chosen})} patients, {scar} with scar")
+    return notes
+
+
+def _cut_notes(cases: Sequence[ExportCase]) -> list[str]:
+    """What the user must know of the slices that stacks hold and do not hold."""
+    cuts = [case.cut for case in cases if isinstance(case, StackCase)]
+    beyond, unlabelled = [cut.beyond for cut in cuts if cut.beyond], [cut.unlabelled for cut in cuts if cut.unlabelled]
+    notes = []
+    if beyond:
+        notes.append(
+            "each stack holds the slices from the first to the last with a heart label; "
+            f"{sum(beyond)} slices beyond them, of {len(beyond)} stacks, were left out"
+        )
+    if unlabelled:
+        notes.append(
+            f"{len(unlabelled)} stacks hold {sum(unlabelled)} slices without a heart label between labelled ones, so a network learns that "
+            "there is no heart; label them, or export slices with --dimension 2"
+        )
     return notes
 
 
 def _fold_notes(lists: list[CaseLists] | None, cases: list[ExportCase], mix: Mix) -> list[str]:
+    noun = cases[0].NOUN
     if lists is None:
-        return ["without real slices nothing can validate, so there is no splits_final.json; fold `all` validates on its training cases"]
+        return [f"without real {noun}s nothing can validate, so there is no splits_final.json; fold `all` validates on its training cases"]
     synthetic = {case.id for case in cases if case.origin is Origin.SYNTHETIC}
     notes = []
     for number, entry in enumerate(lists):
         synthetic_count = sum(name in synthetic for name in entry.train)
         share = synthetic_count / len(entry.train)
         notes.append(
-            f"fold {number}: trains on {len(entry.train)} slices ({synthetic_count} synthetic, share {share:.2f}), "
-            f"validates on {len(entry.val)} real slices"
+            f"fold {number}: trains on {len(entry.train)} {noun}s ({synthetic_count} synthetic, share {share:.2f}), "
+            f"validates on {len(entry.val)} real {noun}s"
         )
     if mix.repeat:
         notes.append("splits_final.json lists some cases more than once; nnU-Net before 2.6 uses each case only once")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgesynthnet.anatomy.frame import HeartFrame, compute_heart_frame
-from lgesynthnet.anatomy.orientation import StackOrder, assign_levels, find_all_insertions, order_stack
+from lgesynthnet.anatomy.orientation import StackOrder, assign_levels, find_all_insertions, find_positions, order_stack
 from lgesynthnet.anatomy.septum_evidence import ANGLES_DEG, ARCS_DEG, Evidence
 from lgesynthnet.errors import AnatomyError, InputError
 from lgesynthnet.records import Insertions, Level, ShortAxisSlice, Stack
@@ -27,6 +27,11 @@ class LocatedStack:
     order: StackOrder
     levels: list[Level | None]
     insertions: list[Insertions | None]
+
+    @property
+    def positions(self) -> list[float | None]:
+        """Position of each slice along the left ventricle, 0 base to 1 apex; None for a slice without a wall."""
+        return find_positions(self.stack, self.order)
 
     def is_located(self, index: int) -> bool:
         """Whether level and insertions of the slice are known."""

@@ -31,6 +31,7 @@ class HostEntry:
     """One usable slice, without its voxels.
 
     Attributes:
+        position: along the left ventricle, 0 base to 1 apex.
         scar_mm2: area of the scar that it holds.
     """
 
@@ -40,6 +41,7 @@ class HostEntry:
     order: StackOrder
     insertions: Insertions
     view_source: ViewSource
+    position: float = 0.5
     scar_mm2: float = 0.0
 
     @property
@@ -78,10 +80,15 @@ class HostPool:
             InputError: the files are no longer what they were.
             AnatomyError: the wall is no ring after all.
         """
-        slice_ = self._stack(entry.case)[entry.index]
+        slice_ = self.stack_of(entry.case)[entry.index]
         return Host(slice_=slice_, frame=compute_heart_frame(slice_, entry.level, entry.insertions))
 
-    def _stack(self, case: CaseFiles) -> Stack:
+    def stack_of(self, case: CaseFiles) -> Stack:
+        """The stack of a case.
+
+        Raises:
+            InputError: the files are no longer what they were.
+        """
         stack = self._stacks.pop(case.patient, None)
         if stack is None:
             stack = self.cohort.read(case)
@@ -196,13 +203,14 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientatio
     hearts = orientation.locate(stack, hosts.content)
     if (conflict := order_conflict(stack, hearts.order)) is not None:
         hosts.notes.append(f"{hosts.case.image_path}: {conflict}")
+    positions = hearts.positions
     for index in chosen:
-        level, insertions = hearts.levels[index], hearts.insertions[index]
+        level, insertions, position = hearts.levels[index], hearts.insertions[index], positions[index]
         uncertain = find_orientation_fault(hearts, index, wanted.least_confidence)
         if uncertain is not None:
             skip(index, uncertain)
             hosts.uncertain += 1
-        elif level is not None and insertions is not None:
+        elif level is not None and insertions is not None and position is not None:
             entry = HostEntry(
                 case=hosts.case,
                 index=index,
@@ -210,6 +218,7 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientatio
                 order=hearts.order,
                 insertions=insertions,
                 view_source=stack.view.source,
+                position=position,
                 scar_mm2=float(stack[index].scar.sum() * np.prod(stack.spacing_mm)),
             )
             hosts.entries.append(entry)

@@ -107,6 +107,14 @@ class Body:
         """Position along the heart: 0 at the most basal slice, 1 at the most apical one. Planes beyond either end exist."""
         return index / max(self.slices - 1, 1)
 
+    def place(self, index: float) -> float:
+        """Position of the middle of a slice along the left ventricle, 0 base to 1 apex, as prescriptions count it."""
+        return (index + 0.5) / self.slices
+
+    def index_at(self, place: float) -> float:
+        """The inverse of `place`."""
+        return place * self.slices - 0.5
+
     def insertions_deg(self, index: float) -> tuple[float, float]:
         """Exact (anterior, inferior) RV insertion angles of a slice, in [0, 360).
 

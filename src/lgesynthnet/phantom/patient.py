@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Integer, Shaped, UInt8
 
+from lgesynthnet.anatomy.aha import level_at
 from lgesynthnet.anatomy.frame import compute_heart_frame
 from lgesynthnet.phantom.acquisition import acquire, to_stored
 from lgesynthnet.phantom.body import Body, Tissue, draw_body
 from lgesynthnet.phantom.heart import Box, compute_contours, cut_plane, draw_labels, heart_box, outflow_mm
 from lgesynthnet.phantom.scan import Scan, draw_scan, scan_of_slice
-from lgesynthnet.phantom.scar_plan import NON_ISCHAEMIC, ScarPlan, level_of, plan_scar
+from lgesynthnet.phantom.scar_plan import NO_SCAR, NON_ISCHAEMIC, ScarPlan, plan_scar
 from lgesynthnet.phantom.signal import tissue_signal
 from lgesynthnet.phantom.thorax import draw_thorax
 from lgesynthnet.phantom.wall_map import NOTHING, WallMap, interpolate, read_wall_map, scar_in_plane
@@ -73,7 +74,7 @@ def simulate(name: str, seed: int, *, infarct: bool, non_ischaemic: float = NON_
     """
     rng = np.random.default_rng([seed, 20])
     body, scan = draw_body(rng), draw_scan(rng)
-    plan = plan_scar(body, rng, non_ischaemic) if infarct else ScarPlan(prescriptions={}, remodelling=None, border_mm=0.0, halo_mm=0.0)
+    plan = plan_scar(body, rng, non_ischaemic) if infarct else NO_SCAR
     slices = [_plan_slice(body, plan, index, np.random.default_rng([seed, 30, index])) for index in range(body.slices)]
     images = [_image(body, scan, plan, slices, index, np.random.default_rng([seed, 40, index])) for index in range(body.slices)]
     stored = to_stored(np.stack(images, axis=2), scan)
@@ -94,16 +95,16 @@ def _plan_slice(body: Body, plan: ScarPlan, index: int, rng: np.random.Generator
     plane = compute_contours(body, index, plan.remodelling, shift)
     box = heart_box([plane], points, pixel)
     heart_labels = draw_labels(plane, box)
-    level = level_of(body, index)
+    level = level_at(body.place(index))
     anterior, inferior = body.insertions_deg(index)
-    prescription, measured, scar = plan.prescriptions.get(index), None, NOTHING
+    prescription, measured, scar = None if plan.scar is None else plan.scar.at(body.place(index)), None, NOTHING
     if prescription is not None:
         insertions = Insertions(anterior_deg=anterior, inferior_deg=inferior, source=Source.LANDMARKS, confidence=1.0)
         fine_slice = ShortAxisSlice(
             patient="phantom", index=index, image=heart_labels.astype(np.float32), labels=heart_labels, spacing_mm=(pixel, pixel)
         )
         frame = compute_heart_frame(fine_slice, level, insertions)
-        scar_mask = rasterize(prescription, frame)
+        scar_mask = rasterize(prescription, frame, along_mm=body.place(index) * body.slices * body.slice_step_mm)
         measured = measure_scar(scar_mask.scar, frame, scar_mask.no_reflow)
         scar = read_wall_map(scar_mask, plane, box)
         heart_labels = _add_scar(heart_labels, scar_mask)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from lgesynthnet.errors import InputError, PrescriptionError
 from lgesynthnet.files.reading import parse_json
@@ -49,6 +51,7 @@ class OwnScar:
 
 
 Prescription = ScarPrescription | NoEnhancement  # what a sample shows
+Scar = TypeVar("Scar")
 Wish = Prescription | OwnScar  # what may be asked for; the scar of an `OwnScar` is described once its slice is read
 
 
@@ -75,8 +78,17 @@ def wish_from_record(record: object, place: str) -> tuple[Edit, Wish]:
     Raises:
         PrescriptionError: the edit is unknown, a key does not belong to it or is missing, or a value is invalid.
     """
+    return edit_and_wish(record, place, ScarPrescription.from_record)
+
+
+def edit_and_wish(record: object, place: str, read_scar: Callable[[object, str], Scar]) -> tuple[Edit, Scar | NoEnhancement | OwnScar]:
+    """`wish_from_record` for any kind of scar.
+
+    Args:
+        read_scar: reads the keys of the scar.
+    """
     if not isinstance(record, dict) or "edit" not in record:
-        return Edit.ADD, ScarPrescription.from_record(record, place)
+        return Edit.ADD, read_scar(record, place)
     keys = {key: value for key, value in record.items() if key != "edit"}
     if record["edit"] not in list(Edit):
         raise PrescriptionError(f"{place}: edit must be one of {', '.join(Edit)}, got {str(record['edit'])[:40]!r}")
@@ -88,7 +100,7 @@ def wish_from_record(record: object, place: str) -> tuple[Edit, Wish]:
         case Edit.REPLACE:
             return edit, _own_scar(keys, place)
         case _:
-            return edit, ScarPrescription.from_record(keys, place)
+            return edit, read_scar(keys, place)
 
 
 def edit_named_by(wish: Wish) -> Edit:

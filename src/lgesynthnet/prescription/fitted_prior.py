@@ -21,6 +21,7 @@ from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
 
 LEAST_SLICES, LEAST_PATIENTS = 5, 3
+LEAST_HEARTS = 5  # a heart counts once for how far its scar runs
 QUANTILES = tuple((2 * i + 1) / 20 for i in range(10))  # 0.05, 0.15, ..., 0.95: neither the smallest nor the largest scar is told
 # The traits of a scar that are drawn together; their order is that of `FittedPrior.correlations`.
 TRAITS = ("width_deg", "transmurality", "brightness", "no_reflow")
@@ -93,6 +94,34 @@ class LevelTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeartTable:
+    """How far scars run through the hearts: quantiles at 0.05, 0.15, ..., 0.95, as fractions of the length of the left ventricle.
+
+    Attributes:
+        patients: how many it was learnt from.
+        basal_ends, apical_ends: 0 at the base, 1 at the apex.
+        correlation: rank correlation of the two ends, (-1, 1).
+
+    Raises:
+        PrescriptionError: a value is out of its range, or quantiles fall.
+    """
+
+    __pydantic_config__ = STRICT
+
+    patients: int
+    basal_ends: tuple[float, ...]
+    apical_ends: tuple[float, ...]
+    correlation: float
+
+    def __post_init__(self) -> None:
+        if not LEAST_HEARTS <= self.patients <= MOST:
+            raise _PriorError(f"hearts must be learnt from {LEAST_HEARTS} patients or more, got {self.patients}")
+        _require_quantiles("hearts.basal_ends", self.basal_ends, 0, 1)
+        _require_quantiles("hearts.apical_ends", self.apical_ends, 0, 1)
+        _require_within("hearts.correlation", self.correlation, -0.99, 0.99)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FittedPrior:
     """A population of scars that was learnt from labelled patients; the content of the file that `lgesynthnet prior fit` writes.
 
@@ -109,6 +138,8 @@ class FittedPrior:
         correlations: rank correlations of width, transmurality, brightness and no-reflow within a kind of slice, in this order.
         brightness_scale: heart units at evenly spaced percentiles, 0 to 100, of the scars that a model was trained on. It turns brightness
             into `intensity_percentile`.
+        hearts: how far scars run from base to apex; None where too few patients have scar, or an older version wrote the file. Then they
+            run as far as those of the built-in prior.
 
     Raises:
         PrescriptionError: a value is out of its range, or a level, wall or trait is missing.
@@ -127,6 +158,7 @@ class FittedPrior:
     irregularities: dict[str, float]
     correlations: tuple[tuple[float, ...], ...]
     brightness_scale: tuple[float, ...]
+    hearts: HeartTable | None = None
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -177,6 +209,8 @@ class FittedPrior:
     def record(self) -> dict[str, object]:
         """The prior as it stands in the file."""
         record: dict[str, object] = json.loads(json.dumps(asdict(self)))
+        if self.hearts is None:  # as older versions wrote it, so that their runs go on
+            del record["hearts"]
         return record
 
     def write(self, path: Path) -> None:

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int
 
 from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.anatomy.frame import HeartFrame
+from lgesynthnet.prescription.stretches import MIN_SEGMENT_COVERAGE
 from lgesynthnet.records import Mask
 
 CHORDS = 72  # one for every 5 nominal degrees; each has about 20 wall pixels of 1 mm
 MIN_CHORD_SHARE = 0.10  # a chord with a smaller share of scar counts as healthy, because a stray pixel is no scar
-MIN_SEGMENT_COVERAGE = 0.15  # share of the chords of a segment that must hold scar before the segment counts as scarred
 
 
 @dataclass(frozen=True, kw_only=True)

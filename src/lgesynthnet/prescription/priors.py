@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS, TERRITORY, WALL_OF, neighbours, segment_at
+from lgesynthnet.anatomy.aha import LEVEL_OF, SECTOR_DEG, SECTOR_START_DEG, SEGMENTS, TERRITORY, WALL_OF, neighbours
 from lgesynthnet.prescription.fitted_prior import QUANTILES, FittedPrior
-from lgesynthnet.prescription.measuring import MIN_SEGMENT_COVERAGE
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
+from lgesynthnet.prescription.stretches import segments_round
 from lgesynthnet.records import Level
 from lgesynthnet.terms import Prior
 
@@ -98,15 +98,24 @@ def _fitted(prior: FittedPrior, level: Level, rng: np.random.Generator) -> ScarP
     """A scar like those of the patients; with the share of one further patient, a scar of the built-in prior."""
     if rng.random() < prior.further_share:
         return draw_prescription(prior.further, level, rng)
+    return draw_fitted(prior, level, rng, at_border=bool(rng.random() < prior.levels[level].at_border))
+
+
+def draw_fitted(prior: FittedPrior, level: Level, rng: np.random.Generator, *, at_border: bool) -> ScarPrescription:
+    """Draw a scar like those of the patients.
+
+    Args:
+        at_border: like those of the slices at the border of an infarct, or like those between.
+    """
     table = prior.levels[level]
-    scars = table.border if rng.random() < table.at_border else table.inside
-    ranks = _ranks_together(prior, rng)
-    width = float(round(_at(scars.width_deg, ranks[0])))
-    transmurality = max(_step(_at(scars.transmurality, ranks[1]), 0.05), 0.05)
+    scars = table.border if at_border else table.inside
+    ranks = ranks_together(prior.correlations, rng)
+    width = float(round(at_rank(scars.width_deg, ranks[0])))
+    transmurality = max(_step(at_rank(scars.transmurality, ranks[1]), 0.05), 0.05)
     pattern = pattern_of(_chosen(prior.patterns, rng), transmurality)
     no_reflow, mvo = (ranks[3] - (1 - scars.no_reflow)) / max(scars.no_reflow, 1e-9), 0.0
     if no_reflow > 0 and prior.no_reflow_share and pattern in (Pattern.SUBENDOCARDIAL, Pattern.TRANSMURAL):
-        mvo = _step(_at(prior.no_reflow_share, no_reflow), 0.05)
+        mvo = _step(at_rank(prior.no_reflow_share, no_reflow), 0.05)
     wall = _chosen(table.middles, rng)
     segment = next(segment for segment in SEGMENTS[level] if WALL_OF[segment] == wall)
     middle = SECTOR_START_DEG[segment] + float(rng.uniform(0, SECTOR_DEG[level]))
@@ -117,18 +126,19 @@ def _fitted(prior: FittedPrior, level: Level, rng: np.random.Generator) -> ScarP
         arc=Arc(start_deg=float(round(middle - width / 2)) % 360.0, extent_deg=width) if width < 360 else None,
         irregularity=float(_chosen(prior.irregularities, rng)),
         mvo_share=mvo,
-        intensity_percentile=float(_step(prior.percentile_of(_at(scars.brightness, ranks[2])), 5)),
+        intensity_percentile=float(_step(prior.percentile_of(at_rank(scars.brightness, ranks[2])), 5)),
         seed=int(rng.integers(2**31)),
     )
 
 
-def _ranks_together(prior: FittedPrior, rng: np.random.Generator) -> list[float]:
-    """Four ranks, 0 to 1, with the correlations of the prior (a Gaussian copula; Nelsen, 2006)."""
-    normal = np.linalg.cholesky(np.array(prior.correlations)) @ rng.standard_normal(len(prior.correlations))
+def ranks_together(correlations: Sequence[Sequence[float]], rng: np.random.Generator) -> list[float]:
+    """Ranks, 0 to 1, with these correlations (a Gaussian copula; Nelsen, 2006)."""
+    normal = np.linalg.cholesky(np.array(correlations)) @ rng.standard_normal(len(correlations))
     return [0.5 * (1 + math.erf(value / math.sqrt(2))) for value in normal]
 
 
-def _at(quantiles: tuple[float, ...], rank: float) -> float:
+def at_rank(quantiles: tuple[float, ...], rank: float) -> float:
+    """The value of a table at a rank, 0 to 1."""
     return float(np.interp(rank, QUANTILES, quantiles))
 
 
@@ -142,19 +152,6 @@ def pattern_of(name: str, transmurality: float) -> Pattern:
     if name != "endocardial":
         return Pattern(name)
     return Pattern.TRANSMURAL if transmurality > TRANSMURAL_ABOVE else Pattern.SUBENDOCARDIAL
-
-
-def segments_round(middle_deg: float, width_deg: float, level: Level) -> frozenset[int]:
-    """The segments of which a scar takes as much as a measurement asks for, and the one that holds its middle."""
-    sector = SECTOR_DEG[level]
-    named = {int(segment_at(np.array(float(middle_deg)), level))}
-    for segment in SEGMENTS[level]:
-        centre = SECTOR_START_DEG[segment] + sector / 2
-        apart = abs((centre - middle_deg + 180.0) % 360.0 - 180.0)
-        shared = (width_deg + sector) / 2 - apart + max(apart + (width_deg + sector) / 2 - 360.0, 0.0)  # also round the other side
-        if shared >= MIN_SEGMENT_COVERAGE * sector:
-            named.add(segment)
-    return frozenset(named)
 
 
 def arc_inside(segment: int, level: Level, rng: np.random.Generator) -> Arc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -204,7 +205,7 @@ class ScarPrescription:
         try:
             prescription: ScarPrescription = _adapter().validate_json(json.dumps(record), strict=True)
         except ValidationError as fault:
-            raise PrescriptionError(f"{place}: {_explained(fault, record)}") from None
+            raise PrescriptionError(f"{place}: {explained(fault, record, ALLOWED)}") from None
         except PrescriptionError as fault:
             raise PrescriptionError(f"{place}: {fault}") from None
         return prescription
@@ -231,17 +232,17 @@ def _adapter() -> Any:  # a TypeAdapter; pydantic is imported here, because draw
     return TypeAdapter(ScarPrescription)
 
 
-def _explained(fault: ValidationError, record: object) -> str:
+def explained(fault: ValidationError, record: object, allowed: Mapping[str, str]) -> str:
     """The first key that is wrong, and what it may hold."""
     if not isinstance(record, dict):
-        return f"a prescription is a JSON object with the keys {', '.join(ALLOWED)}, not a {type(record).__name__}"
+        return f"a prescription is a JSON object with the keys {', '.join(allowed)}, not a {type(record).__name__}"
     keys = [str(error["loc"][0]) if error["loc"] else "" for error in fault.errors(include_url=False)]
-    unknown = next((key for key in keys if key not in ALLOWED), None)  # said first: a misspelt key is missing too
+    unknown = next((key for key in keys if key not in allowed), None)  # said first: a misspelt key is missing too
     if unknown is not None:
         problem = f"the key {_shown(unknown)} is unknown" if unknown in record else "a text holds half a character"
-        return f"{problem}; keys are {', '.join(ALLOWED)}"
+        return f"{problem}; keys are {', '.join(allowed)}"
     key = keys[0]
-    return f"{key} must be {ALLOWED[key]}, got {_shown(record[key])}" if key in record else f"{key} is missing: {ALLOWED[key]}"
+    return f"{key} must be {allowed[key]}, got {_shown(record[key])}" if key in record else f"{key} is missing: {allowed[key]}"
 
 
 def _shown(value: object) -> str:

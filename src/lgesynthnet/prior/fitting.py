@@ -14,16 +14,19 @@ from lgesynthnet.anatomy.aha import WALL_OF, segment_at
 from lgesynthnet.conditioning.intensity import HIGHEST, LOWEST
 from lgesynthnet.data.splits import part_of
 from lgesynthnet.errors import InputError, ModelError
+from lgesynthnet.hosts.hearts import list_hearts
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.model.settings import scar_levels
 from lgesynthnet.prescription.fitted_prior import (
     IRREGULARITIES,
+    LEAST_HEARTS,
     LEAST_PATIENTS,
     LEAST_SLICES,
     PATTERNS,
     QUANTILES,
     TRAITS,
     FittedPrior,
+    HeartTable,
     LevelTable,
     ScarTable,
     walls_of,
@@ -76,7 +79,7 @@ def fit_prior(request: PriorRequest, *, on_case: OnCase | None = None) -> Fitted
             f"{cohort.root}: {len(scars)} usable slices of {_patients(scars)} patients have scar, and a prior needs at least "
             f"{LEAST_SLICES} slices of {LEAST_PATIENTS} patients; label more patients, or use --prior ischaemic"
         )
-    return prior_of(scars, levels)
+    return replace(prior_of(scars, levels), hearts=_heart_table(ends_of(pool)))
 
 
 def scars_of(pool: HostPool, *, on_case: OnCase | None = None) -> list[RealScar]:
@@ -119,6 +122,36 @@ def prior_of(scars: Scars, brightness_scale: Sequence[float]) -> FittedPrior:
         irregularities=_shares(scars, IRREGULARITIES, lambda scar: scar.irregularity),
         correlations=_correlations(scars),
         brightness_scale=tuple(brightness_scale),
+    )
+
+
+def ends_of(pool: HostPool) -> list[tuple[float, float]]:
+    """Basal and apical end of the scar of each heart with scar, 0 base to 1 apex; of a scar with gaps, those of the whole.
+
+    Hearts with a slice in their middle that cannot be used, and single slices, are left out.
+    """
+    ends = []
+    for heart in list_hearts(pool.entries)[0]:
+        places = [entry.position for entry in heart.slices]
+        scarred = [entry.position for entry in heart.slices if entry.scar_mm2 > 0]
+        if scarred and len(places) > 1:
+            half = (places[-1] - places[0]) / (len(places) - 1) / 2  # of a slice
+            ends.append((max(scarred[0] - half, 0.0), min(scarred[-1] + half, 1.0)))
+    return ends
+
+
+def _heart_table(ends: Sequence[tuple[float, float]]) -> HeartTable | None:
+    """None where there are too few hearts."""
+    if len(ends) < LEAST_HEARTS:
+        return None
+    basal, apical = zip(*ends, strict=True)
+    constant = len(set(basal)) == 1 or len(set(apical)) == 1
+    correlation = 0.0 if constant else float(stats.spearmanr(basal, apical).statistic)
+    return HeartTable(
+        patients=len(ends),
+        basal_ends=_quantiles(basal, STEP),
+        apical_ends=_quantiles(apical, STEP),
+        correlation=_rounded(SHRINKAGE * correlation, STEP),
     )
 
 

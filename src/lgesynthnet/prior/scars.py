@@ -15,9 +15,10 @@ from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.describing import describe_scar
 from lgesynthnet.prescription.fitted_prior import IRREGULARITIES
 from lgesynthnet.prescription.measuring import CHORDS, MIN_CHORD_SHARE, chord_shares, measure_scar
-from lgesynthnet.prescription.priors import pattern_of, segments_round
+from lgesynthnet.prescription.priors import pattern_of
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.prescription.scar import Arc, Pattern, ScarPrescription
+from lgesynthnet.prescription.stretches import segments_round
 from lgesynthnet.records import Label, Level, Mask
 
 CHORD_DEG = 360.0 / CHORDS

@@ -38,14 +38,17 @@ def render_card(summary: RunSummary) -> str:
         licence=licence,
         weights_licence=licence_of_weights(summary.run.plan.request.model),
         source=source,
+        per_host=summary.run.plan.request.per_host,
     )
 
 
 def _header(summary: RunSummary, licence: str | None) -> dict[str, Any]:
+    slices = {"slices": {"kept": sum(row.kept for row in summary.rows), "painted": len(summary.rows)}} if summary.run.of_stacks else {}
     return {
         "license": licence or "other",
         "task_categories": ["image-segmentation"],
         "tags": ["medical", "cardiac-mri", "late-gadolinium-enhancement", "myocardial-scar", "synthetic", "lgesynthnet"],
         "synthetic": True,
-        "samples": {"kept": len(summary.kept), "attempted": len(summary.rows)},
+        "samples": {"kept": len(summary.kept), "attempted": len(summary.attempts)},
+        **slices,
     }

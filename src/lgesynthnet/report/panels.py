@@ -62,7 +62,7 @@ def sample_panels(run: RunFolder, row: SampleRow) -> list[Panel]:
     if not row.file:
         return []
     flip = run.plan.request.hosts.mirrored
-    result, labels, mask, read = (_pixels(run.part(row, part), 0, flip) for part in (IMAGES, LABELS, INTENDED, READ))
+    result, labels, mask, read = (_pixels(run.part(row, part), run.index_in_file(row), flip) for part in (IMAGES, LABELS, INTENDED, READ))
     if result is None or labels is None or mask is None or not result[0].shape == labels[0].shape == mask[0].shape:
         return []
     painted, spacing_mm = result
@@ -109,20 +109,36 @@ def outline(mask: Mask, window: Window, *, width: int) -> Bool[np.ndarray, "heig
     return np.asarray(large & ~ndimage.binary_erosion(large, iterations=width, border_value=1))
 
 
-def heart_window(images: list[Image], labels: Labels, spacing_mm: tuple[float, float]) -> Window:
-    """A square in millimetres round the left ventricle; the whole image if the labels have no left ventricle."""
+def heart_window(
+    images: list[Shaped[np.ndarray, "rows cols *slices"]],
+    labels: UInt8[np.ndarray, "rows cols *slices"],
+    spacing_mm: tuple[float, float],
+    *,
+    side_px: int = SIDE_PX,
+    margin_mm: float = MARGIN_MM,
+) -> Window:
+    """A square in millimetres round the left ventricle; the whole image if the labels have no left ventricle.
+
+    Of a whole stack, the square and the grey scale suit every slice.
+
+    Args:
+        spacing_mm: pixel size as (row, column).
+        side_px: side of the square on the screen.
+        margin_mm: by which the square reaches beyond the epicardium on its longer side.
+    """
     heart = labels != Label.BACKGROUND
     ventricle = wall_of(labels) | (labels == Label.CAVITY)
     if not ventricle.any():
         heart = ventricle = np.ones_like(ventricle)
-    bounds = ndimage.find_objects(ventricle.astype(np.uint8))[0]
+    seen = ventricle.any(axis=tuple(range(2, ventricle.ndim)))
+    bounds = ndimage.find_objects(seen.astype(np.uint8))[0]
     sides_mm = [(b.stop - b.start) * mm for b, mm in zip(bounds, spacing_mm, strict=True)]
-    half_mm = max(sides_mm) / 2 + MARGIN_MM
+    half_mm = max(sides_mm) / 2 + margin_mm
     box = []
-    for bound, mm, size in zip(bounds, spacing_mm, labels.shape, strict=True):
+    for bound, mm, size in zip(bounds, spacing_mm, seen.shape, strict=True):
         middle, half = (bound.start + bound.stop) / 2, half_mm / mm
         box.append(slice(max(0, round(middle - half)), min(size, round(middle + half))))
-    per_mm = SIDE_PX / (2 * half_mm)
+    per_mm = side_px / (2 * half_mm)
     values = np.concatenate([image[heart].astype(np.float64) for image in images])
     values = values[np.isfinite(values)]
     black, white = (float(v) for v in np.percentile(values, WINDOW)) if values.size else (0.0, 1.0)
@@ -161,7 +177,7 @@ def _host_pixels(
     if files.dicom is None:
         return _pixels(files.image_path, index, flip)
     try:
-        image = _dicom_image(files.dicom, files.series or series)
+        image = dicom_image(files.dicom, files.series or series)
     except InputError:
         return None
     if not 0 <= index < len(image.planes):
@@ -171,7 +187,8 @@ def _host_pixels(
 
 
 @lru_cache(maxsize=2)
-def _dicom_image(source: DicomSource, series: str | None) -> DicomImage:
+def dicom_image(source: DicomSource, series: str | None) -> DicomImage:
+    """`read_dicom_image`, which keeps the last images."""
     return read_dicom_image(source, series)
 
 

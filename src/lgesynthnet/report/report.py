@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from markupsafe import Markup
 
 from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.prescription.fitted_prior import name_of
+from lgesynthnet.quality.stack_verdict import KEPT_SLICES_FROM
 from lgesynthnet.report.bullseye import counts_svg, prescription_svg
 from lgesynthnet.report.html import fill_template
 from lgesynthnet.report.panels import HOST, Panel, sample_panels
+from lgesynthnet.report.stack_cards import stack_card
+from lgesynthnet.report.values import area, fixed, percent
 from lgesynthnet.run.folder import RunFolder
 from lgesynthnet.run.plan import shared_model
 from lgesynthnet.run.pseudonyms import without_names
 from lgesynthnet.run.sample_row import SampleRow
+from lgesynthnet.run.stack_row import StackRow
 from lgesynthnet.run.summary import RunSummary, wilson_interval
 from lgesynthnet.terms import PromptSource
 
-KEPT_SHOWN, REJECTED_SHOWN = 24, 12
+SAMPLES_SHOWN = 24, 12  # kept and rejected
+STACKS_SHOWN = 12, 6  # fewer, because each has some ten slices
 TEMPLATES = Path(__file__).parent / "templates"
+AnyCard = TypeVar("AnyCard")
+Attempt = TypeVar("Attempt", SampleRow, StackRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +69,30 @@ def write_report(path: Path) -> Path:
 
 def render(summary: RunSummary) -> str:
     """The report as HTML text."""
-    kept, rejected = spread(summary.kept, KEPT_SHOWN), spread(summary.rejected, REJECTED_SHOWN)
+    galleries = (
+        _galleries(summary.run.stacks, partial(stack_card, summary), *STACKS_SHOWN)
+        if summary.run.of_stacks
+        else _galleries(summary.rows, partial(_card, summary), *SAMPLES_SHOWN)
+    )
     return fill_template(
         TEMPLATES,
         "report.html",
         **shared_values(summary),
         acceptance=acceptance_rows(summary),
         bullseye=Markup(counts_svg(summary.segment_counts)),
-        galleries=[
-            ("Kept", "kept", [_card(summary, sample) for sample in kept], len(summary.kept)),
-            ("Rejected", "rejected", [_card(summary, sample) for sample in rejected], len(summary.rejected)),
-        ],
+        galleries=galleries,
     )
+
+
+def _galleries(
+    rows: Sequence[Attempt], card: Callable[[Attempt], AnyCard], kept_shown: int, rejected_shown: int
+) -> list[tuple[str, str, list[AnyCard], int]]:
+    """Title, style, cards and number of all for the kept and for the rejected attempts."""
+    kept, rejected = [row for row in rows if row.kept], [row for row in rows if not row.kept]
+    return [
+        ("Kept", "kept", [card(row) for row in spread(kept, kept_shown)], len(kept)),
+        ("Rejected", "rejected", [card(row) for row in spread(rejected, rejected_shown)], len(rejected)),
+    ]
 
 
 def shared_values(summary: RunSummary) -> dict[str, object]:
@@ -80,13 +102,14 @@ def shared_values(summary: RunSummary) -> dict[str, object]:
         "name": summary.run.name,
         "rate": pass_rate_text(summary),
         "duration": duration_text(summary),
+        "hosts": hosts_text(summary),
         "outside": outside_text(summary.max_change_outside),
         "setup": setup_rows(summary),
         "command": summary.run.shared_command,
     }
 
 
-def spread(samples: list[SampleRow], most: int) -> list[SampleRow]:
+def spread(samples: list[Attempt], most: int) -> list[Attempt]:
     """At most `most` samples, spread evenly over the run. The first samples would all come from the first hosts."""
     if len(samples) <= most:
         return samples
@@ -110,8 +133,19 @@ def acceptance_rows(summary: RunSummary) -> list[tuple[str, str, str]]:
 
 
 def duration_text(summary: RunSummary) -> str:
-    per_sample = f", {summary.seconds / len(summary.rows):.2g} s for one sample" if summary.rows else ""
+    what, attempts = "stack" if summary.run.of_stacks else "sample", len(summary.attempts)
+    per_sample = f", {summary.seconds / attempts:.2g} s for one {what}" if attempts else ""
     return f"{summary.seconds:.0f} s{per_sample}"
+
+
+def hosts_text(summary: RunSummary) -> str:
+    """How many patients the kept samples were painted into, as a sentence."""
+    of_hosts = summary.kept_of_hosts
+    if not of_hosts:
+        return "None was kept."
+    if len(of_hosts) == 1:
+        return "All kept stacks were painted into the heart of one patient."
+    return f"The kept stacks were painted into the hearts of {len(of_hosts)} patients, up to {max(of_hosts.values())} into one heart."
 
 
 def outside_text(change: float | None) -> str:
@@ -133,13 +167,16 @@ def setup_rows(summary: RunSummary) -> list[tuple[str, str]]:
     sources = ", ".join(f"{source} ({count})" for source, count in summary.orientation_sources) or "not recorded"
     chosen = sorted(summary.pseudonyms[patient] for patient in plan.patients or () if patient in summary.pseudonyms)
     patients = f"part {request.part} of the splits" if request.splits else "all" if plan.patients is None else ", ".join(chosen)
+    most = "no limit" if request.per_host is None else f"at most {request.per_host}"
     return [
         ("patients", patients),
+        *([("kept stacks of one host", most)] if request.stacks else []),
         ("fingerprint of the hosts", plan.hosts_fingerprint),
         ("model", shared_model(request.model)),
         ("generator", plan.generator_fingerprint),
         ("filter", plan.filter_fingerprint),
         ("kept when Dice is above", f"{request.dice_above:g}" + (" (Dice alone)" if request.dice_only else "")),
+        *([("and when the filter keeps", f"{100 * KEPT_SLICES_FROM:.0f} % of the painted slices")] if request.stacks else []),
         ("painted", f"{request.source}: {values[request.source]}"),
         ("edits", ", ".join(sorted(plan.edits))),
         ("seed", str(request.seed)),
@@ -172,27 +209,15 @@ def _card(summary: RunSummary, row: SampleRow) -> Card:
 def numbers(row: SampleRow) -> list[tuple[str, str]]:
     """The measured values of one sample as (name, text); a dash means that a value was not measured."""
     return [
-        ("Dice", _fixed(row.dice)),
-        ("recall", _fixed(row.recall)),
-        ("precision", _fixed(row.precision)),
-        ("intended", _area(row.intended_mm2)),
-        ("read", _area(row.read_mm2)),
-        ("stray", _area(row.stray_mm2)),
-        ("transmural extent", _share(row.transmurality)),
-        ("scar burden", _share(row.burden)),
-        ("no-reflow", _share(row.mvo_share)),
+        ("Dice", fixed(row.dice)),
+        ("recall", fixed(row.recall)),
+        ("precision", fixed(row.precision)),
+        ("intended", area(row.intended_mm2)),
+        ("read", area(row.read_mm2)),
+        ("stray", area(row.stray_mm2)),
+        ("transmural extent", percent(row.transmurality)),
+        ("scar burden", percent(row.burden)),
+        ("no-reflow", percent(row.mvo_share)),
         ("segments", " ".join(map(str, row.shown_segments))),
         ("seed", str(row.seed)),
     ]
-
-
-def _fixed(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _area(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f} mm²"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"

@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
+import numpy as np
+from jaxtyping import UInt8
+
+from lgesynthnet.conditioning.heart import StackSample
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.declaration import DECLARATION, write_declaration
 from lgesynthnet.data.layouts.content import CaseFiles
@@ -21,7 +26,7 @@ from lgesynthnet.files.owned import claimed, is_owned, manifest_of
 from lgesynthnet.files.writing import remove_file, write_bytes
 from lgesynthnet.hosts.pool import HostPool, find_hosts
 from lgesynthnet.records import Labels, OnCase
-from lgesynthnet.run.ledger import TABLE, Ledger
+from lgesynthnet.run.ledger import STACKS_TABLE, TABLE, Ledger
 from lgesynthnet.run.plan import SynthesisPlan, scar_of_hosts
 from lgesynthnet.run.pseudonyms import TABLE as PSEUDONYMS
 from lgesynthnet.run.pseudonyms import number_patients, pseudonym_table, read_pseudonyms
@@ -38,8 +43,10 @@ from lgesynthnet.run.sample_files import (
     path_of,
     read_sample,
     write_sample,
+    write_stack_sample,
 )
 from lgesynthnet.run.sample_row import SampleRow
+from lgesynthnet.run.stack_row import StackRow
 from lgesynthnet.tables import original_cell
 from lgesynthnet.terms import Edit
 
@@ -49,6 +56,9 @@ DATA_CARD = "card.md"
 EVALUATION = "evaluation"
 HOSTS_CACHE = "hosts.json"
 CELL_LIMIT = 2**20  # characters; a caption or a prescription is far shorter, and a longer cell is no file of ours
+
+
+AnyRow = TypeVar("AnyRow", SampleRow, StackRow)
 
 
 def is_run(path: Path) -> bool:
@@ -146,12 +156,41 @@ class RunFolder:
 
     @cached_property
     def rows(self) -> tuple[SampleRow, ...]:
-        """Every attempt in order, as `samples.csv` holds it.
+        """Every attempt in order, as `samples.csv` holds it; of a run of stacks, every painted slice.
 
         Raises:
             RunError: the table is missing, or is no table of samples.
         """
-        return tuple(read_rows(self.table))
+        return tuple(read_rows(self.table, SampleRow.of_cells))
+
+    @property
+    def of_stacks(self) -> bool:
+        """Whether the attempts are whole hearts."""
+        return self.plan.request.stacks
+
+    @cached_property
+    def stacks(self) -> tuple[StackRow, ...]:
+        """Every attempt of a run of stacks in order, as `stacks.csv` holds it; empty for a run of slices.
+
+        Raises:
+            RunError: the table is missing, or is no table of stacks.
+        """
+        return tuple(read_rows(self.path / STACKS_TABLE, StackRow.of_cells)) if self.of_stacks else ()
+
+    @property
+    def attempts(self) -> tuple[SampleRow, ...] | tuple[StackRow, ...]:
+        """Every attempt, a slice or a whole heart."""
+        return self.stacks if self.of_stacks else self.rows
+
+    def painted_stacks(self, *, kept_only: bool = True) -> list[StackRow]:
+        """The stacks that have files: those that the filter kept, or all.
+
+        Raises:
+            RunError: there is none, or the run is one of slices; or see `stacks`.
+        """
+        if not self.of_stacks:
+            raise RunError(f"{self.path}: holds slices and no stacks; make a run with `lgesynthnet synthesize --stacks`")
+        return self._painted(self.stacks, kept_only=kept_only)
 
     def painted(self, *, kept_only: bool = True) -> list[SampleRow]:
         """The rows that have files: those that the filter kept, or all.
@@ -159,11 +198,14 @@ class RunFolder:
         Raises:
             RunError: there is none; or see `rows`.
         """
-        rows = [row for row in self.rows if row.file and (row.kept or not kept_only)]
-        if not rows:
+        return self._painted(self.rows, kept_only=kept_only)
+
+    def _painted(self, rows: Iterable[AnyRow], *, kept_only: bool) -> list[AnyRow]:
+        chosen = [row for row in rows if row.file and (row.kept or not kept_only)]
+        if not chosen:
             hint = "--all also takes the rejected samples" if kept_only else "nothing could be painted"
             raise RunError(f"{self.path}: holds no sample to use; {hint}")
-        return rows
+        return chosen
 
     @cached_property
     def host_files(self) -> dict[str, CaseFiles]:
@@ -227,11 +269,15 @@ class RunFolder:
         removed = () if self.plan.edits == {Edit.ADD} else (REMOVED,)
         return (*PARTS, *removed, *(TWIN if self.plan.request.twins else ()))
 
-    def image(self, row: SampleRow) -> Path:
+    def image(self, row: SampleRow | StackRow) -> Path:
         """The image file of a painted sample."""
         return self.path / row.file
 
-    def part(self, row: SampleRow, part: str) -> Path:
+    def index_in_file(self, row: SampleRow) -> int:
+        """Which slice of its files a painted slice is."""
+        return 0 if row.stack is None else row.slice_index
+
+    def part(self, row: SampleRow | StackRow, part: str) -> Path:
         """The file of one part of a painted sample, see `parts`."""
         return path_of(self.image(row), part)
 
@@ -241,7 +287,8 @@ class RunFolder:
         Raises:
             RunError: one of its files is missing, damaged, or lies on another grid.
         """
-        return read_sample(self.image(row), row.host, flip=self.plan.request.hosts.mirrored, parts=self.parts)
+        flip = self.plan.request.hosts.mirrored
+        return read_sample(self.image(row), row.host, index=self.index_in_file(row), flip=flip, parts=self.parts)
 
     def store(self, sample: SyntheticSample, read: Labels, sample_id: str, *, kept: bool, twin: Twin | None = None) -> str:
         """Write the files of a sample; returns the image's path relative to the folder.
@@ -256,9 +303,21 @@ class RunFolder:
         write_sample(sample, read, self.path / folder, sample_id, parts=self.parts, twin=twin)
         return (folder / IMAGES / f"{sample_id}{ENDING}").as_posix()
 
+    def store_stack(
+        self, sample: StackSample, read: UInt8[np.ndarray, "rows cols slices"], sample_id: str, *, kept: bool, twin: Twin | None = None
+    ) -> str:
+        """Write the files of a painted stack, as `store` writes those of a slice.
+
+        Raises:
+            RunError, InputError: see `write_stack_sample`.
+        """
+        folder = folder_of(kept=kept, keep_all=self.plan.request.keep_all)
+        write_stack_sample(sample, read, self.path / folder, sample_id, parts=self.parts, twin=twin)
+        return (folder / IMAGES / f"{sample_id}{ENDING}").as_posix()
+
     def ledger(self) -> Ledger:
         """The ledger, opened for writing; only inside `begin`."""
-        return Ledger(self.path, self.plan.hash)
+        return Ledger(self.path, self.plan.hash, of_stacks=self.of_stacks)
 
     def damaged(self, ledger: Ledger) -> dict[int, str]:
         """Attempts whose files are not as they were written, with what is wrong; each file is read once."""
@@ -288,8 +347,8 @@ def _require_same_plan(path: Path, plan: SynthesisPlan) -> None:
         raise RunError(f"{path}: this run was begun with another plan: {difference}; choose another --out, or move the folder away")
 
 
-def read_rows(table: Path) -> Iterator[SampleRow]:
-    """The rows of a `samples.csv`.
+def read_rows(table: Path, row_of: Callable[[Mapping[str, Any]], AnyRow]) -> Iterator[AnyRow]:
+    """The rows of a `samples.csv` or a `stacks.csv`.
 
     Raises:
         RunError: the file is missing, or is no table of samples.
@@ -298,7 +357,7 @@ def read_rows(table: Path) -> Iterator[SampleRow]:
     try:
         with table.open(newline="", encoding="utf-8") as lines:
             for cells in csv.DictReader(lines):
-                yield SampleRow.of_cells({name: original_cell(cell) if isinstance(cell, str) else cell for name, cell in cells.items()})
+                yield row_of({name: original_cell(cell) if isinstance(cell, str) else cell for name, cell in cells.items()})
     except OSError as fault:
         raise RunError(f"{table}: cannot be read ({fault.strerror}); give the folder that `lgesynthnet synthesize --out` wrote") from None
     except (csv.Error, UnicodeDecodeError) as fault:

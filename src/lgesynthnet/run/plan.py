@@ -19,6 +19,7 @@ from lgesynthnet.files.reading import CORRECT_OR_REPLACE, checked, parse_json, r
 from lgesynthnet.options import words
 from lgesynthnet.prescription.edits import Wish, wish_from_record
 from lgesynthnet.prescription.fitted_prior import FittedPrior
+from lgesynthnet.prescription.heart_edits import HeartWish, heart_wish_from_json
 from lgesynthnet.run.request import Shard, SynthesisRequest
 from lgesynthnet.terms import Edit, Prior
 
@@ -47,6 +48,7 @@ class RequestedPrescription(_Record):
 
     Attributes:
         edit: what is done with it.
+        of_heart: whether it is for a whole heart.
         patients: the patients whose slices it is for; None takes those of every host.
     """
 
@@ -54,10 +56,17 @@ class RequestedPrescription(_Record):
     has_seed: bool
     patients: tuple[str, ...] | None = None
     edit: Edit = Edit.ADD
+    of_heart: bool = False
 
     @property
     def wish(self) -> Wish:
+        """What is asked of a slice."""
         return wish_from_record(parse_json(self.prescription, "plan"), "plan")[1]
+
+    @property
+    def heart_wish(self) -> HeartWish:
+        """What is asked of a whole heart."""
+        return heart_wish_from_json(self.prescription, "plan")
 
     def is_for(self, patient: str) -> bool:
         """Whether it may be painted into slices of this patient."""
@@ -111,7 +120,7 @@ class SynthesisPlan(_Record):
     @property
     def quota(self) -> int:
         """Samples that this process has to keep."""
-        return self.shard.share(self.request.count)
+        return self.shard.share(self.request.samples)
 
     @property
     def hash(self) -> str:
@@ -122,6 +131,11 @@ class SynthesisPlan(_Record):
         for requested in decisive["prescriptions"]:
             if requested["patients"] is None:
                 del requested["patients"]
+            if not requested["of_heart"]:
+                del requested["of_heart"]
+        for name in ("stacks", "per_host"):
+            if not decisive[name]:
+                del decisive[name]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     def hosts(self, moved_to: Path | None = None) -> CohortSource:
@@ -219,6 +233,8 @@ class SynthesisPlan(_Record):
 def scar_of_hosts(request: SynthesisRequest, prescriptions: Iterable[RequestedPrescription]) -> dict[str, bool]:
     """Whether slices with scar, and whether slices without, are hosts: the arguments of `find_hosts`."""
     edits = _edits_of(request, prescriptions)
+    if request.stacks:  # a heart with scar has slices without, and hosts are chosen by patient
+        return {"with_scar": True, "without_scar": True}
     return {"with_scar": request.hosts_with_scar or edits != {Edit.ADD}, "without_scar": Edit.ADD in edits}
 
 

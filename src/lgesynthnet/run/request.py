@@ -54,6 +54,9 @@ class SynthesisRequest:
     Exactly one of `text`, `prescriptions` and `prior` says what is painted; the edits `remove` and `replace` need none of them.
 
     Attributes:
+        count: None takes `per_host` for each patient that can be painted into.
+        stacks: whether an attempt is a whole heart.
+        per_host: largest number of kept stacks of one patient; None sets no limit.
         edit: of every sample; a line of `prescriptions` may name its own where this is `add`.
         brightness: percentile, 0 to 100, that the edit `replace` gives every scar; None draws it.
         transmurality: in (0, 1]; the depth that the edit `replace` gives every scar; None leaves it.
@@ -67,7 +70,21 @@ class SynthesisRequest:
     """
 
     hosts: CohortSource = option(help="Folder of the patients whose slices are painted into.", flags=("--hosts",))
-    count: int = option(help="Number of samples to keep.", flags=("--count", "-n"), bounds=(1, None))
+    count: int | None = option(
+        None,
+        help="Number of samples to keep; with --stacks, of whole hearts.",
+        flags=("--count", "-n"),
+        bounds=(1, None),
+        default_text="--per-host for each host",
+    )
+    stacks: bool = option(
+        False,
+        help="Paint whole hearts: one scar that runs through the stack of a patient. A stack is kept or rejected as a whole.",
+        flags=("--stacks",),
+    )
+    per_host: int | None = option(
+        None, help="With --stacks: largest number of samples of one patient, each with another scar.", bounds=(1, None)
+    )
     model: str = option("phantom", help='The generator: "phantom" (shipped), a model folder, or "paste" (the baseline without a network).')
     filter: Path | None = option(
         None,
@@ -160,7 +177,10 @@ class SynthesisRequest:
             object.__setattr__(self, "prior", prior_choice(self.prior))
         self._check_edit()
         wrong = (
-            f"--count {self.count}: must be in [1, 2^63)" if not 1 <= self.count < 2**63 else None,
+            "give --count, or --stacks with --per-host" if self.count is None and self.per_host is None else None,
+            "--per-host belongs to --stacks; add it, or leave --per-host out" if self.per_host is not None and not self.stacks else None,
+            f"--per-host {self.per_host}: must be in [1, 2^31)" if self.per_host is not None and not 1 <= self.per_host < 2**31 else None,
+            f"--count {self.count}: must be in [1, 2^63)" if self.count is not None and not 1 <= self.count < 2**63 else None,
             f"--seed {self.seed}: must be in [0, 2^63)" if not 0 <= self.seed < 2**63 else None,
             f"--dice-above {self.dice_above}: must be in [0, 1)" if not 0 <= self.dice_above < 1 else None,
             None
@@ -206,9 +226,16 @@ class SynthesisRequest:
         return next((source for source, value in self._sources().items() if value is not None), PromptSource.EDIT)
 
     @property
+    def samples(self) -> int:
+        """`count` of a plan, which is never None."""
+        if self.count is None:
+            raise RunError("give --count; only a plan knows how many hosts there are")
+        return self.count
+
+    @property
     def budget(self) -> int:
         """Attempts that the whole run may make."""
-        return self.max_attempts if self.max_attempts is not None else ATTEMPTS_PER_SAMPLE * self.count
+        return self.max_attempts if self.max_attempts is not None else ATTEMPTS_PER_SAMPLE * self.samples
 
     def absolute(self) -> SynthesisRequest:
         """The same request with paths that hold from any folder."""

@@ -1,7 +1,7 @@
 """The files of one sample: image, labels, the scar as the filter read it, the intended scar and the hidden region.
 
-Where scar of the host is removed or painted anew, a sixth file says which; with `--twins`, two more hold the twin. All have the shape
-(columns, rows, 1) and the affine of the host slice, so that they lie where the host lies.
+Where scar of the host is removed or painted anew, a sixth file says which; with `--twins`, two more hold the twin. The files of a slice
+have the shape (columns, rows, 1), those of a painted stack that of the host's volume; the affine places them where the host lies.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped, UInt8
 
+from lgesynthnet.conditioning.heart import StackSample
 from lgesynthnet.conditioning.sample import SyntheticSample
 from lgesynthnet.data.label_maps import LABEL_MAPS
-from lgesynthnet.data.nifti_writing import write_slice_like
+from lgesynthnet.data.nifti_writing import volume_like, write_slice_like
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
+from lgesynthnet.files.writing import write_bytes
 from lgesynthnet.records import Image, Label, Labels, Mask, ShortAxisSlice, scar_of
 
 ENDING = ".nii.gz"
@@ -32,12 +35,12 @@ class Twin:
     """The other half of a pair, on the grid of the host: the slice without the painted scar, or with the scar that was removed.
 
     Attributes:
-        image: (rows, cols), in the data type of the host.
-        labels: (rows, cols), values of `Label`.
+        image: (rows, cols), in the data type of the host; of a stack (rows, cols, slices).
+        labels: of the same shape, values of `Label`.
     """
 
-    image: Image
-    labels: Labels
+    image: Shaped[np.ndarray, "rows cols *slices"]
+    labels: UInt8[np.ndarray, "rows cols *slices"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +132,48 @@ def write_sample(
             write_slice_like(path, pixels[part].astype(np.uint8), host.place, dtype=np.uint8, descrip=about)
 
 
-def read_sample(image: Path, patient: str, *, flip: tuple[bool, bool] | None = None, parts: Collection[str] = PARTS) -> StoredSample:
-    """Read what `write_sample` wrote, in the radiological view.
+def write_stack_sample(
+    sample: StackSample,
+    read: UInt8[np.ndarray, "rows cols slices"],
+    folder: Path,
+    sample_id: str,
+    *,
+    parts: Collection[str] = PARTS,
+    twin: Twin | None = None,
+) -> None:
+    """Write the files of a painted stack under `folder`, as `write_sample` writes those of a slice.
+
+    Raises:
+        RunError: the folder is read-only or the disk is full; or the host was made in memory and has no place in space.
+        InputError: the host's slices do not lie on one grid.
+    """
+    stack = sample.heart.stack
+    if not stack.places:
+        raise RunError(f"{stack.patient}: was made in memory, so no file tells where it lies; save the host as NIfTI first")
+    about = f"SYNTHETIC scar by lgesynthnet, {next(iter(sample.samples.values())).model}"
+    volumes = {
+        IMAGES: sample.image,
+        LABELS: sample.labels,
+        READ: read,
+        INTENDED: sample.intended,
+        HIDDEN: sample.hidden,
+        REMOVED: sample.removed,
+        **({} if twin is None else {TWIN_IMAGES: twin.image, TWIN_LABELS: twin.labels}),
+    }
+    for part in parts:
+        dtype = None if part in (IMAGES, TWIN_IMAGES) else np.uint8
+        write_bytes(folder / part / f"{sample_id}{ENDING}", volume_like(stack, volumes[part], dtype, descrip=about))
+
+
+def read_sample(
+    image: Path, patient: str, *, index: int = 0, flip: tuple[bool, bool] | None = None, parts: Collection[str] = PARTS
+) -> StoredSample:
+    """Read what `write_sample` wrote, in the radiological view; or one slice of what `write_stack_sample` wrote.
 
     Args:
         image: the sample's file under `images/`.
         patient: the host's patient.
+        index: of the slice in the files.
         flip: how the user wanted the stored (rows, columns) mirrored; None lets the affine decide, as for the host.
         parts: those of `EVERY_PART` that were written.
     Raises:
@@ -145,8 +184,8 @@ def read_sample(image: Path, patient: str, *, flip: tuple[bool, bool] | None = N
         for part in parts:
             if part not in (IMAGES, TWIN_IMAGES):
                 shown = path_of(image, TWIN_IMAGES) if part == TWIN_LABELS else image
-                found[part] = read_stack(shown, path_of(image, part), patient, LABEL_MAPS["lgesynthnet"], flip=flip)[0]
-    except InputError as fault:
+                found[part] = read_stack(shown, path_of(image, part), patient, LABEL_MAPS["lgesynthnet"], flip=flip)[index]
+    except (InputError, IndexError) as fault:
         raise RunError(f"{image}: this sample cannot be read back ({fault})") from None
     return StoredSample(
         slice_=found[LABELS],

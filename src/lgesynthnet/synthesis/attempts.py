@@ -9,11 +9,13 @@ import numpy as np
 
 from lgesynthnet.conditioning.edit import NotMovedError, SliceEdit, edit_of
 from lgesynthnet.conditioning.sample import Host
+from lgesynthnet.hosts.hearts import HeartEntry
 from lgesynthnet.hosts.pool import HostEntry
 from lgesynthnet.prescription.edits import NoEnhancement, OwnScar, Wish
 from lgesynthnet.prescription.priors import draw_prescription
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.run.plan import SynthesisPlan
+from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.terms import Edit
 
 MOST_DRAWS = 20  # from a prior, until one is elsewhere than the scar that is moved
@@ -31,12 +33,17 @@ class Attempt:
     wish: Wish
     seed: int
 
+    @property
+    def segments(self) -> frozenset[int]:
+        """The prescribed segments of the slice; none where no scar is prescribed."""
+        return self.wish.at(self.entry.level) if isinstance(self.wish, ScarPrescription) else frozenset()
 
-def can_take(entry: HostEntry, edit: Edit, *, with_scar: bool) -> bool:
-    """Whether a slice is a host for this edit.
+
+def can_take(entry: HostEntry | HeartEntry, edit: Edit, *, with_scar: bool) -> bool:
+    """Whether a slice or a heart is a host for this edit.
 
     Args:
-        with_scar: whether scar may be added to a slice that holds some.
+        with_scar: whether scar may be added where there is some.
     """
     if edit is Edit.ADD:
         return with_scar or entry.scar_mm2 == 0
@@ -76,6 +83,11 @@ def _drawn(plan: SynthesisPlan, entry: HostEntry, rng: np.random.Generator) -> W
     request = plan.request
     if plan.prior is not None:
         return draw_prescription(plan.prior, entry.level, rng)
+    return edit_of_own_scar(request, rng)
+
+
+def edit_of_own_scar(request: SynthesisRequest, rng: np.random.Generator) -> NoEnhancement | OwnScar:
+    """What the edits `remove` and `replace` ask for."""
     if request.edit is Edit.REMOVE:
         return NoEnhancement()
     drawn = float(rng.integers(1, 20) * 5)  # as the priors draw it

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from lgesynthnet.conditioning.heart import StackSample
 from lgesynthnet.conditioning.sample import SyntheticSample
+from lgesynthnet.quality.stack_verdict import StackVerdict, judge_slices
 from lgesynthnet.quality.verdict import Rules, Verdict, inspect
 from lgesynthnet.records import Label, Labels, ShortAxisSlice, scar_of
 from lgesynthnet.segmenter.base import ScarSegmenter
@@ -18,6 +20,16 @@ def judge(sample: SyntheticSample, filter_: ScarSegmenter, rules: Rules | None =
         rules: limits of every test; None takes the defaults, see `quality.verdict.Rules`.
     """
     return reading_and_verdict(sample, filter_, rules)[1]
+
+
+def judge_stack(sample: StackSample, filter_: ScarSegmenter, rules: Rules | None = None) -> StackVerdict:
+    """The verdict of a filter on one painted heart.
+
+    Args:
+        rules: see `judge`.
+    """
+    rules = rules or Rules()
+    return judge_slices({index: judge(painted, filter_, rules) for index, painted in sample.samples.items()}, rules)
 
 
 def reading_and_verdict(sample: SyntheticSample, filter_: ScarSegmenter, rules: Rules | None = None) -> tuple[Labels, Verdict]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lgesynthnet.data.splits import part_of
 from lgesynthnet.errors import InputError, PrescriptionError
-from lgesynthnet.hosts.pool import HostPool, find_hosts
+from lgesynthnet.hosts.hearts import HeartEntry, list_hearts
+from lgesynthnet.hosts.pool import HostEntry, HostPool, find_hosts
 from lgesynthnet.prescription.edits import Wish, edit_named_by
 from lgesynthnet.prescription.fitted_prior import FittedPrior
-from lgesynthnet.prescription.grammar.json_lines import read_prescriptions
-from lgesynthnet.prescription.grammar.language import read_sentence
+from lgesynthnet.prescription.grammar.json_lines import HeartLine, PrescriptionLine, read_heart_prescriptions, read_prescriptions
+from lgesynthnet.prescription.grammar.language import HeartReading, SentenceReading, read_heart_sentence, read_sentence
+from lgesynthnet.prescription.heart import HeartScar
+from lgesynthnet.prescription.heart_edits import HeartWish, heart_edit_named_by
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.prior.choosing import open_prior
-from lgesynthnet.records import OnCase
+from lgesynthnet.records import Level, OnCase
 from lgesynthnet.run.folder import HOSTS_CACHE
 from lgesynthnet.run.plan import RequestedPrescription, SkippedHost, SynthesisPlan, scar_of_hosts
 from lgesynthnet.run.request import SynthesisRequest
@@ -72,12 +76,12 @@ def plan_synthesis(
         on_case=on_case,
         cache=cache,
     )
-    if not prescriptions and not any(can_take(entry, request.edit, with_scar=True) for entry in hosts.entries):
-        raise InputError(
-            f"{cohort.root}: no usable slice holds {LEAST_OWN_SCAR_MM2:g} mm² of scar or more, so there is none to {request.edit}; "
-            "label the scar of the patients, or leave --edit out"
-        )
-    _require_levels(prescriptions, hosts, with_scar=request.hosts_with_scar)
+    takers, gaps = list_hearts(hosts.entries) if request.stacks else (hosts.entries, [])
+    _require_takers(request, prescriptions, takers, str(cohort.root))
+    if request.count is None:
+        edits = {requested.edit for requested in prescriptions} or {request.edit}
+        able = sum(any(can_take(entry, edit, with_scar=request.hosts_with_scar) for edit in edits) for entry in takers)
+        request = replace(request, count=able * (request.per_host or 1))
     plan = SynthesisPlan(
         request=request,
         patients=patients,
@@ -85,7 +89,7 @@ def plan_synthesis(
         usable_hosts=len(hosts.entries),
         masks_drawn_by=cohort.masks_drawn_by,
         uncertain_hosts=hosts.uncertain,
-        skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in hosts.skipped),
+        skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in (*hosts.skipped, *gaps)),
         generator_fingerprint=painter.generator.fingerprint,
         filter_fingerprint=painter.filter.fingerprint,
         prescriptions=prescriptions,
@@ -107,46 +111,67 @@ def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
 def _prescriptions(request: SynthesisRequest) -> tuple[tuple[RequestedPrescription, ...], tuple[str, ...]]:
     """The prescriptions of the request, none where they are drawn, and the notes on the sentences among them."""
     if request.text is not None:
-        reading = read_sentence(request.text)
-        wish = reading.prescription
-        return (_requested(wish, edit_named_by(wish), request, has_seed=False),), reading.notes
+        reading: SentenceReading | HeartReading = read_heart_sentence(request.text) if request.stacks else read_sentence(request.text)
+        return (_requested(reading.prescription, _edit_named_by(reading.prescription), request, has_seed=False),), reading.notes
     if request.prescriptions is not None:
-        lines = read_prescriptions(request.prescriptions)
+        path = request.prescriptions
+        lines: Sequence[PrescriptionLine | HeartLine] = read_heart_prescriptions(path) if request.stacks else read_prescriptions(path)
         requested = tuple(_requested(line.wish, line.edit, request, has_seed=line.has_seed, patients=line.patients) for line in lines)
         return requested, tuple(note for line in lines for note in line.notes)
     return (), ()
 
 
+def _edit_named_by(wish: Wish | HeartWish) -> Edit:
+    return heart_edit_named_by(wish) if isinstance(wish, HeartScar) else edit_named_by(wish)
+
+
 def _requested(
-    wish: Wish, edit: Edit, request: SynthesisRequest, *, has_seed: bool, patients: tuple[str, ...] | None = None
+    wish: Wish | HeartWish, edit: Edit, request: SynthesisRequest, *, has_seed: bool, patients: tuple[str, ...] | None = None
 ) -> RequestedPrescription:
-    if request.edit is Edit.MOVE and (named := edit_named_by(wish)) is not Edit.ADD:
+    if request.edit is Edit.MOVE and (named := _edit_named_by(wish)) is not Edit.ADD:
         raise PrescriptionError(
             f"--edit move needs a scar that is painted elsewhere, and {wish.to_json()} would {named} one; leave --edit out"
         )
     edit = request.edit if edit is Edit.ADD else edit  # `add` is also what is written where nothing is said
-    return RequestedPrescription(prescription=wish.to_json(), has_seed=has_seed, patients=patients, edit=edit)
+    return RequestedPrescription(prescription=wish.to_json(), has_seed=has_seed, patients=patients, edit=edit, of_heart=request.stacks)
 
 
-def _require_levels(prescriptions: tuple[RequestedPrescription, ...], hosts: HostPool, *, with_scar: bool) -> None:
-    """A prescription for levels that no host has would be attempted in vain until the budget is spent.
+def _require_takers(
+    request: SynthesisRequest, prescriptions: tuple[RequestedPrescription, ...], takers: Sequence[HostEntry | HeartEntry], place: str
+) -> None:
+    """A prescription that no host can take would be attempted in vain until the budget is spent.
 
     Raises:
-        PrescriptionError: no host can take one of the prescriptions, or the edit.
+        InputError: no slice or heart can take the edit of the request.
+        PrescriptionError: none can take one of the prescriptions.
     """
+    what = "heart" if request.stacks else "slice"
+    with_scar = request.hosts_with_scar or not request.stacks  # slices with scar are no hosts where none was asked for
+    if not takers:
+        raise InputError(f"{place}: no patient has a whole heart to paint into; `lgesynthnet verify` lists the reasons")
+    if not prescriptions and not any(can_take(entry, request.edit, with_scar=with_scar) for entry in takers):
+        if request.edit is Edit.ADD:
+            raise InputError(f"{place}: every usable heart holds scar already; add --hosts-with-scar to paint beside it")
+        raise InputError(
+            f"{place}: no usable {what} holds {LEAST_OWN_SCAR_MM2:g} mm² of scar or more, so there is none to {request.edit}; "
+            "label the scar of the patients, or leave --edit out"
+        )
     for number, requested in enumerate(prescriptions, start=1):
-        suitable = [entry for entry in hosts.entries if requested.is_for(entry.patient)]
+        suitable = [entry for entry in takers if requested.is_for(entry.patient)]
         if not suitable:
             raise PrescriptionError(f"prescription {number} is for patients who have no usable host; leave its key patients out")
-        suitable = [entry for entry in suitable if can_take(entry, requested.edit, with_scar=with_scar)]
-        present, count = {entry.level for entry in suitable}, len(suitable)
-        if not present:
+        suitable = [entry for entry in suitable if can_take(entry, requested.edit, with_scar=request.hosts_with_scar)]
+        if not suitable:
             scar = "without scar" if requested.edit is Edit.ADD else f"with {LEAST_OWN_SCAR_MM2:g} mm² of scar or more"
-            raise PrescriptionError(f"prescription {number} is for slices {scar}, and no usable host is one; leave it out")
-        wish = requested.wish
-        wanted = wish.levels if isinstance(wish, ScarPrescription) else present
-        if not wanted & present:
-            raise PrescriptionError(
-                f"prescription {number} names only {' and '.join(sorted(wanted))} segments, but the {count} usable hosts are "
-                f"{' and '.join(sorted(present))} slices; name segments of those levels, or add hosts"
-            )
+            raise PrescriptionError(f"prescription {number} is for {what}s {scar}, and no usable host is one; leave it out")
+        _require_levels(number, requested, {entry.level for entry in suitable if isinstance(entry, HostEntry)}, len(suitable))
+
+
+def _require_levels(number: int, requested: RequestedPrescription, present: Collection[Level], count: int) -> None:
+    """A prescription for a slice names segments of some levels, and there must be hosts of these."""
+    wish = None if requested.of_heart else requested.wish
+    if isinstance(wish, ScarPrescription) and not wish.levels & set(present):
+        raise PrescriptionError(
+            f"prescription {number} names only {' and '.join(sorted(wish.levels))} segments, but the {count} usable hosts are "
+            f"{' and '.join(sorted(present))} slices; name segments of those levels, or add hosts"
+        )

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, filterfalse, islice, takewhile
 from pathlib import Path
 
-import numpy as np
-
-from lgesynthnet.conditioning.edit import describe_own_scar
-from lgesynthnet.conditioning.sample import Host, SyntheticSample
-from lgesynthnet.errors import AnatomyError, InputError, PrescriptionError, RunError
+from lgesynthnet.errors import RunError
 from lgesynthnet.files.owned import require_outside
 from lgesynthnet.files.writing import synced_together
-from lgesynthnet.prescription.edits import OwnScar, Prescription
-from lgesynthnet.prescription.grammar.language import write_caption, write_sentence
-from lgesynthnet.prescription.measuring import measure_scar
-from lgesynthnet.quality.verdict import Rules, Verdict
 from lgesynthnet.report.data_card import write_card
 from lgesynthnet.report.report import write_report
 from lgesynthnet.run.folder import HOSTS_CACHE, REPORT, RunFolder
 from lgesynthnet.run.ledger import Ledger
-from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.request import SynthesisRequest
-from lgesynthnet.run.sample_row import KEPT, POOR_TWIN, SURPLUS, UNPAINTABLE, SampleRow
+from lgesynthnet.run.sample_row import KEPT
 from lgesynthnet.run.summary import seldom_kept
-from lgesynthnet.synthesis.attempts import Attempt, attempts_of, draw_attempt, edit_for
-from lgesynthnet.synthesis.judging import reading_and_verdict
+from lgesynthnet.synthesis.attempts import attempts_of
 from lgesynthnet.synthesis.planning import PlannedRun, plan_synthesis
-from lgesynthnet.synthesis.quotas import RemainingQuotas
-from lgesynthnet.synthesis.twins import make_twin
+from lgesynthnet.synthesis.slices import MadeSlice, SliceMaker
+from lgesynthnet.synthesis.stacks import MadeStack, StackMaker
 
 TABLE_EVERY_SECONDS = 20.0
 BATCH, BATCH_SECONDS = 64, 5.0  # attempts that are synced and entered together: a power cut costs no more than these
@@ -117,7 +107,7 @@ def synthesize(planned: PlannedRun, out: Path, *, on_attempt: OnAttempt | None =
                 run.remove_unrecorded(ledger)
                 raise
             finally:
-                ledger.write_table(out)
+                ledger.write_tables(out)
             result = RunResult(
                 run=out,
                 quota=planned.plan.quota,
@@ -158,152 +148,47 @@ def _attempt_until_done(
     if len(counted) > plan.quota:
         more = f"holds {len(counted)} samples already, more than the {plan.quota} asked for"
         raise RunError(f"{run.path}: {more}; raise --count, or choose another --out")
-    places = RemainingQuotas(plan, planned.hosts.entries, ledger.kept().difference(again)) if request.balance else None
+    maker = (StackMaker if request.stacks else SliceMaker)(planned, run, ledger.kept().difference(again))
     printed = time.monotonic()
 
-    def is_wanted(k: int) -> bool:
+    def goes_on(k: int) -> bool:
         return (len(counted) < plan.quota or k in again) and time.monotonic() < stop_at
 
-    def make(k: int) -> SampleRow:
-        row = _make(planned, run, draw_attempt(plan, planned.hosts.entries, k), places)
-        counts = bool(row.file) if request.keep_all else row.kept
+    def make(k: int) -> MadeSlice | MadeStack:
+        made = maker.make(k)
+        counts = bool(made.row.file) if request.keep_all else made.row.kept
         counted.add(k) if counts else counted.discard(k)
         done.add(k)
         on_attempt(len(counted), len(done))
-        return row
+        return made
 
     on_attempt(len(counted), len(done))
-    numbers = takewhile(is_wanted, chain(sorted(again), filterfalse(frozenset(done).__contains__, attempts_of(plan))))
+    missing = filter(maker.is_wanted, filterfalse(frozenset(done).__contains__, attempts_of(plan)))
+    numbers = takewhile(goes_on, chain(sorted(again), missing))
     while _make_batch(numbers, make, ledger):
         if time.monotonic() - printed > TABLE_EVERY_SECONDS:
-            ledger.write_table(run.path)
+            ledger.write_tables(run.path)
             printed = time.monotonic()
 
 
-def _make_batch(numbers: Iterator[int], make: Callable[[int], SampleRow], ledger: Ledger) -> bool:
+def _make_batch(numbers: Iterator[int], make: Callable[[int], MadeSlice | MadeStack], ledger: Ledger) -> bool:
     """Make some attempts, bring their files to the disk, then enter their rows; returns whether there was any."""
-    rows: dict[int, SampleRow] = {}
+    made: dict[int, MadeSlice | MadeStack] = {}
     began = time.monotonic()
     try:
         with synced_together():
             for k in islice(numbers, BATCH):
-                rows[k] = make(k)
+                made[k] = make(k)
                 if time.monotonic() - began > BATCH_SECONDS:
                     break
     except RunError:  # the disk may not hold the files
         raise
     except BaseException:  # Ctrl-C: what is finished is kept
-        ledger.record(rows)
+        _record(made, ledger)
         raise
-    ledger.record(rows)
-    return bool(rows)
+    _record(made, ledger)
+    return bool(made)
 
 
-def _make(planned: PlannedRun, run: RunFolder, attempt: Attempt, places: RemainingQuotas | None) -> SampleRow:
-    """Make one attempt. Its files are on disk when this returns, and nothing refers to them until the ledger does."""
-    began = time.monotonic()
-    plan, painter = planned.plan, planned.painter
-    host = planned.hosts.fetch(attempt.entry)  # fails where a file has changed; once that is mended, the same command goes on
-    row = _described(plan, attempt, host)
-    try:
-        edit = edit_for(plan, attempt, host)
-        sample = painter.generator.apply(host, edit, seed=attempt.seed)
-    except (PrescriptionError, AnatomyError, InputError) as fault:
-        return replace(row, reason=UNPAINTABLE, why=str(fault))
-    _check_contract(sample)
-    read, verdict = reading_and_verdict(sample, painter.filter, _rules(plan))
-    kept, reason, why = verdict.kept, str(verdict.reason), verdict.explain()
-    twin, poor = make_twin(painter, sample, _rules(plan)) if plan.request.twins else (None, None)
-    if kept and poor is not None:
-        kept, reason, why = False, POOR_TWIN, f"the twin is no healthy slice: {poor}; {why}"
-    if kept and planned.selector is not None:
-        choice = planned.selector.choose(sample)
-        kept, why = choice.wanted, f"{why}; {choice.why}" if choice.wanted else f"{choice.reason}: {choice.why}; {why}"
-        reason = reason if choice.wanted else choice.reason
-    if kept and places is not None and not places.take(attempt):
-        kept, reason, why = False, SURPLUS, f"surplus: enough samples of this kind were kept; {why}"
-    row = replace(row, file=run.store(sample, read, attempt.id, kept=kept, twin=twin), kept=kept, reason=reason, why=why)
-    return _with_numbers(row, sample, verdict, began)
-
-
-def _rules(plan: SynthesisPlan) -> Rules:
-    request = plan.request
-    return Rules.published(request.dice_above) if request.dice_only else Rules(dice_above=request.dice_above)
-
-
-def _check_contract(sample: SyntheticSample) -> None:
-    """Measured here, not believed: a sample that changed more than it may must not leave the program."""
-    host = sample.host.slice_.image
-    outside = ~sample.hidden
-    if sample.image.dtype != host.dtype or sample.image.shape != host.shape or not np.array_equal(sample.image[outside], host[outside]):
-        raise RuntimeError(f"{sample.model} changed {sample.host.name} outside the hidden region; this is a bug in the generator")
-
-
-def _described(plan: SynthesisPlan, attempt: Attempt, host: Host) -> SampleRow:
-    """The row of an attempt before anything is painted."""
-    entry, wish = attempt.entry, attempt.wish
-    if isinstance(wish, OwnScar):
-        prescription: Prescription = replace(describe_own_scar(host), intensity_percentile=wish.intensity_percentile)
-    else:
-        prescription = wish
-    return SampleRow(
-        id=attempt.id,
-        host=entry.patient,
-        slice_index=entry.index,
-        level=entry.level,
-        level_source=entry.order.source,
-        insertion_source=entry.insertions.source,
-        insertion_confidence=round(entry.insertions.confidence, 3),
-        view_source=entry.view_source,
-        masks_drawn_by=plan.masks_drawn_by,
-        generator=plan.generator_fingerprint,
-        filter=plan.filter_fingerprint,
-        seed=attempt.seed,
-        caption=write_caption(prescription, entry.level),
-        sentence=write_sentence(prescription),
-        prescription=prescription,
-        file="",
-        kept=False,
-        reason=UNPAINTABLE,
-        why="",
-        edit=attempt.edit,
-    )
-
-
-def _with_numbers(row: SampleRow, sample: SyntheticSample, verdict: Verdict, began: float) -> SampleRow:
-    intended = measure_scar(sample.intended, sample.host.frame, sample.intended_no_reflow)
-    return replace(
-        row,
-        caption=sample.caption,
-        sentence=write_sentence(sample.prescription),
-        prescription=sample.prescription,
-        edit=sample.edit,
-        removed_mm2=_rounded(float(sample.removed.sum() * sample.host.frame.pixel_mm2), 2) if sample.removed.any() else None,
-        left_mm2=_rounded(verdict.left_mm2, 2),
-        core_contrast=_rounded(verdict.core_contrast),
-        healed_brightness=_rounded(verdict.healed_brightness),
-        healed_grain=_rounded(verdict.healed_grain),
-        dice=_rounded(verdict.dice),
-        dice_within=_rounded(verdict.dice_within),
-        recall=_rounded(verdict.recall),
-        precision=_rounded(verdict.precision),
-        threshold=verdict.threshold,
-        intended_mm2=_rounded(verdict.intended_mm2, 2),
-        read_mm2=_rounded(verdict.read_mm2, 2),
-        stray_mm2=_rounded(verdict.stray_mm2, 2),
-        segment_agreement=_rounded(verdict.segments),
-        extent_error=_rounded(verdict.extent_error),
-        brightness=_rounded(verdict.brightness),
-        spill_mm2=_rounded(verdict.spill_mm2, 2),
-        seam=_rounded(verdict.seam),
-        segments=tuple(sorted(intended.segments)),
-        transmurality=_rounded(intended.transmurality),
-        burden=_rounded(intended.burden),
-        mvo_share=_rounded(intended.mvo_share),
-        max_change_outside=sample.max_change_outside,
-        seconds=_rounded(time.monotonic() - began, 3),
-    )
-
-
-def _rounded(value: float | None, digits: int = 4) -> float | None:
-    return None if value is None else round(float(value), digits)
+def _record(made: Mapping[int, MadeSlice | MadeStack], ledger: Ledger) -> None:
+    ledger.record({k: attempt.row for k, attempt in made.items()}, {k: attempt.slices for k, attempt in made.items()})

@@ -11,7 +11,7 @@ from lgesynthnet.errors import LGESynthNetError
 from lgesynthnet.files.manifest import FolderKind
 from lgesynthnet.files.owned import is_owned, manifest_of
 from lgesynthnet.run.folder import PLAN, RunFolder
-from lgesynthnet.run.ledger import LEDGER, check_ledger
+from lgesynthnet.run.ledger import LEDGER, STACKS_TABLE, TABLE, check_ledger
 from lgesynthnet.run.plan import SynthesisPlan
 
 
@@ -64,7 +64,8 @@ def _repair_of_run(folder: Path) -> str:
 
 
 def _check_run(run: RunFolder) -> Iterator[str]:
-    yield from check_ledger(run.path / LEDGER, run.plan.hash, [row.id for row in run.rows])
+    table = STACKS_TABLE if run.of_stacks else TABLE
+    yield from check_ledger(run.path / LEDGER, run.plan.hash, [row.id for row in run.attempts], table=table)
     if is_owned(run.path):  # the checksums say whether the samples can be read
         return
     for row in run.rows:

@@ -1,4 +1,4 @@
-"""The MR image of one sample: derived from the image of its host where that is DICOM, and marked as synthetic in any case."""
+"""The MR image of one slice: derived from the image of its host where that is DICOM, and marked as what it is, painted or not."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ LONGEST_DESCRIPTION = 1024  # characters of a short text (ST)
 FIRST_SERIES = 9001  # above the numbers that scanners give
 _UNKNOWN_SEQUENCE = {"ScanningSequence": ["RM"], "SequenceVariant": ["NONE"]}  # research mode; the attributes must have a value
 _GEOMETRY = {"PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}  # and how many numbers each has
+_PAINTED = ("SCARPAINTED", "Synthetic scar painted into the image")
+_NOT_PAINTED = ("NOTPAINTED", "Copied unchanged beside painted images")
 _SEXES = ("M", "F", "O")
 _NO_DELIMITERS = str.maketrans("^=", "  ")  # in names of persons they part the components
 
@@ -56,12 +58,12 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class DicomSample:
-    """One sample with everything that its DICOM instances hold.
+    """One slice with everything that its DICOM instance holds: a sample of its own, or a slice of a painted stack.
 
     Attributes:
-        id: of the sample in its run.
-        key: a text that decides every byte of the instances; their own identifiers follow from it.
-        sentence: the prescription as a sentence.
+        id: of the sample in its run; for a slice of a stack, of the stack.
+        key: a text that decides every byte of the instance; its own identifier follows from it.
+        sentence: the prescription as a sentence; empty for a slice that was not painted.
         generator, scar_from: fingerprint of what painted; fingerprint of what read the scar, None where the scar is the prescribed one.
         masks_drawn_by: fingerprint of the network that drew cavity and wall of the host; None where people did.
         comments: licence and credit of the host.
@@ -72,6 +74,9 @@ class DicomSample:
         position: of the sample in the export, from 0.
         source: header of the host's file; None where the host is NIfTI.
         keep_private: whether the private attributes of the source come along.
+        stack_key: a text that decides what the instances of a stack have in common; empty for a slice that stands alone.
+        number: of the slice in its stack, from 1.
+        painted: whether anything may differ from the host.
     """
 
     id: str
@@ -89,11 +94,21 @@ class DicomSample:
     identity: Identity
     source: SourceHeader | None = field(default=None, repr=False)
     keep_private: bool = False
+    stack_key: str = ""
+    number: int = 1
+    painted: bool = True
+
+    @property
+    def series_key(self) -> str:
+        """A text from which the identifiers of the series and of the segmentation follow."""
+        return self.stack_key or self.key
 
     @property
     def description(self) -> str:
         """What was done to the host, at most 1024 characters."""
         text = f"SYNTHETIC: a prescribed scar was painted by lgesynthnet {__version__}; not for diagnosis. {self.sentence}"
+        if not self.painted:
+            text = f"Not painted: the host's own image, in a SYNTHETIC series made by lgesynthnet {__version__}; not for diagnosis."
         if self.numbers.largest_error:
             text += f" Stored numbers were rounded, largest error {self.numbers.largest_error:.3g}."
         return text[:LONGEST_DESCRIPTION]
@@ -103,7 +118,8 @@ def mr_image(sample: DicomSample) -> Any:
     """A pydicom data set of an MR Image Storage instance.
 
     Stored numbers, geometry, scale and window are the host's. Of a DICOM host only listed attributes are taken over (see `KEPT`), and
-    those that name the patient only where the identity is kept. The same sample gives the same data set.
+    those that name the patient only where the identity is kept. The same sample gives the same data set. A slice of a stack that was not
+    painted has SyntheticData NO and a description that says so; all else is as in the painted slices of its series.
 
     Raises:
         InputError: pydicom is not installed.
@@ -119,10 +135,10 @@ def _mr_image(pydicom: Any, sample: DicomSample) -> Any:
     image.SpecificCharacterSet = UTF8
     image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     image.SOPClassUID, image.SOPInstanceUID = MR_IMAGE, uid_of("image", sample.key)
-    image.SyntheticData = "YES"
+    image.SyntheticData = "YES" if sample.painted else "NO"
     _add_patient_and_study(image, sample)
-    image.Modality, image.SeriesInstanceUID = "MR", uid_of("series", sample.key)
-    image.SeriesNumber, image.InstanceNumber = FIRST_SERIES + 2 * sample.position, 1
+    image.Modality, image.SeriesInstanceUID = "MR", uid_of("series", sample.series_key)
+    image.SeriesNumber, image.InstanceNumber = FIRST_SERIES + 2 * sample.position, sample.number
     image.SeriesDescription = f"SYNTHETIC scar {sample.id}"[:64]
     _add_acquisition(image, sample)
     _add_derivation(image, sample)
@@ -242,12 +258,13 @@ def _add_derivation(image: Any, sample: DicomSample) -> None:
     from pydicom import Dataset
 
     image.DerivationDescription = sample.description
-    image.DerivationCodeSequence = [coded("SCARPAINTED", OWN_CODES, "Synthetic scar painted into the image")]
+    done = _PAINTED if sample.painted else _NOT_PAINTED
+    image.DerivationCodeSequence = [coded(done[0], OWN_CODES, done[1])]
     image.ImageComments = sample.comments
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [coded("109102", "DCM", "Processing Equipment")]
     equipment.Manufacturer, equipment.ManufacturerModelName, equipment.SoftwareVersions = MAKER, "lgesynthnet", __version__
-    equipment.ContributionDescription = f"painted by {sample.generator}"[:LONGEST_DESCRIPTION]
+    equipment.ContributionDescription = f"painted by {sample.generator}"[:LONGEST_DESCRIPTION] if sample.painted else "copied unchanged"
     image.ContributingEquipmentSequence = [equipment]
     source = sample.source
     if source is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int16, UInt16
+from jaxtyping import Float, Int16, Shaped, UInt16
 
 from lgesynthnet.records import Image
 
@@ -15,22 +16,24 @@ WINDOW = (1.0, 99.5)  # percentiles of the image that become black and white whe
 
 @dataclass(frozen=True, kw_only=True)
 class StoredNumbers:
-    """The pixels of one DICOM image.
+    """The pixels of one DICOM image, or of a stack of images.
 
     Attributes:
-        pixels: (rows, cols).
+        pixels: (rows, cols), of a stack (rows, cols, slices).
         bits: number of bits that are used, 1 to 16.
         slope, intercept: displayed value = stored number * slope + intercept.
         largest_error: largest rounding error of a displayed value; 0 where nothing was scaled.
         clipped: pixels that lay beyond the bits that are used.
+        common_window: the window of all slices of a stack; None where the image stands alone.
     """
 
-    pixels: UInt16[np.ndarray, "rows cols"] | Int16[np.ndarray, "rows cols"]
+    pixels: UInt16[np.ndarray, "rows cols *slices"] | Int16[np.ndarray, "rows cols *slices"]
     bits: int
     slope: float
     intercept: float
     largest_error: float = 0.0
     clipped: int = 0
+    common_window: tuple[float, float] | None = None
 
     @property
     def signed(self) -> bool:
@@ -39,15 +42,17 @@ class StoredNumbers:
     @property
     def window(self) -> tuple[float, float]:
         """Centre and width of a grey scale for these pixels, in displayed values; the width is at least 1."""
+        if self.common_window is not None:
+            return self.common_window
         black, white = (float(level) * self.slope + self.intercept for level in np.percentile(self.pixels, WINDOW))
         return (black + white) / 2, max(abs(white - black), 1.0)
 
 
-def store(image: Image, slope: float = 1.0, intercept: float = 0.0) -> StoredNumbers:
-    """The numbers of an image as DICOM can store them, unchanged where they are whole and fit 16 bits.
+def store(image: Shaped[np.ndarray, "rows cols *slices"], slope: float = 1.0, intercept: float = 0.0) -> StoredNumbers:
+    """The numbers of an image or a stack as DICOM can store them, unchanged where they are whole and fit 16 bits.
 
     Args:
-        image: finite numbers of any real type.
+        image: finite numbers of any real type; the slices of a stack get one scale.
         slope, intercept: displayed value = number * slope + intercept.
     """
     low, high = float(image.min()), float(image.max())
@@ -72,7 +77,24 @@ def store_like(image: Image, bits: int, *, signed: bool, slope: float, intercept
     )
 
 
-def _scaled(image: Float[np.ndarray, "rows cols"], low: float, high: float, slope: float, intercept: float) -> StoredNumbers:
+def slices_of(stack: StoredNumbers) -> list[StoredNumbers]:
+    """The images of a stack, all with its window and its largest rounding error."""
+    pixels = stack.pixels
+    slices = [replace(stack, pixels=np.ascontiguousarray(pixels[:, :, index])) for index in range(pixels.shape[2])]
+    return with_one_window(slices)
+
+
+def with_one_window(slices: Sequence[StoredNumbers]) -> list[StoredNumbers]:
+    """The images of a stack with the window of all their pixels, so that no slice looks brighter than its neighbour.
+
+    Args:
+        slices: one or more, of one size, slope and intercept.
+    """
+    together = replace(slices[0], pixels=np.stack([image.pixels for image in slices], axis=-1))
+    return [replace(image, common_window=together.window) for image in slices]
+
+
+def _scaled(image: Float[np.ndarray, "rows cols *slices"], low: float, high: float, slope: float, intercept: float) -> StoredNumbers:
     """Spread over all 16 bits. The slope and the intercept are taken as the 16 characters that DICOM allows can say them."""
     displayed = image * slope + intercept
     bottom, top = sorted((low * slope + intercept, high * slope + intercept))

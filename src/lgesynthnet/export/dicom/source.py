@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,9 @@ IDENTITY = (
     *("FrameOfReferenceUID", "PositionReferenceIndicator", "InstitutionName"),
     *("AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime", "PatientIdentityRemoved", "DeidentificationMethod"),
 )
+# The images of one series agree in these of `KEPT`, and in all of `IDENTITY` but for the times of an image.
+_OF_SERIES = ("BodyPartExamined", "PatientPosition", "Manufacturer", "ManufacturerModelName")
+_OF_IMAGE = ("AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,7 @@ class SourceHeader:
     Attributes:
         frame: of the file, from 0; None where the file holds one image and no number of frames.
         sop_class_uid, sop_instance_uid, study_uid, frame_of_reference_uid: as the file states them; the last is empty where it has none.
+        has_own_frame: whether the stack gets a frame of reference of its own, see `in_one_series`.
         bits, signed: how the numbers are stored.
         kept: keyword -> checked value, of the attributes in `KEPT`: words as a list of text, numbers as decimal strings.
         identity: keyword -> text, of the attributes in `IDENTITY`.
@@ -96,6 +101,7 @@ class SourceHeader:
     kept: dict[str, list[str]]
     identity: dict[str, str] = field(repr=False)
     private: tuple[Any, ...] = field(default=(), repr=False)
+    has_own_frame: bool = False
 
 
 def read_source(path: Path, frame: int) -> SourceHeader:
@@ -111,6 +117,28 @@ def read_source(path: Path, frame: int) -> SourceHeader:
         raise InputError(f"{path}: is no DICOM file any more; give the hosts as they were with --hosts")
     with quiet():
         return _source_header(path, frame, found.dataset)
+
+
+def in_one_series(sources: Sequence[SourceHeader]) -> list[SourceHeader]:
+    """Headers of the slices of a stack as one series can hold them, though the scanner may have put each slice into a series of its own.
+
+    What belongs to the series, the study or the patient is taken from the first slice. Slices that name several frames of reference, as
+    programs that remove names often leave them, get one of their own: a series has one, and the planes have shown that they are one stack.
+    """
+    first = sources[0]
+    frames = sorted({source.frame_of_reference_uid for source in sources})
+    of_series = {keyword: values for keyword, values in first.kept.items() if keyword in _OF_SERIES}
+    identity = {keyword: text for keyword, text in first.identity.items() if keyword not in _OF_IMAGE}
+    return [
+        replace(
+            source,
+            frame_of_reference_uid=" ".join(frames),  # several are no UID, so that another one takes their place
+            has_own_frame=len(frames) > 1,
+            kept={keyword: values for keyword, values in source.kept.items() if keyword not in _OF_SERIES} | of_series,
+            identity={keyword: text for keyword, text in source.identity.items() if keyword in _OF_IMAGE} | identity,
+        )
+        for source in sources
+    ]
 
 
 def _source_header(path: Path, frame: int, dataset: Any) -> SourceHeader:

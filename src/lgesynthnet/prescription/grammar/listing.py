@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from textwrap import wrap
 
 from lgesynthnet.prescription.grammar import report_words, vocabulary
+from lgesynthnet.prescription.grammar.hearts import HEART_FORMS
 from lgesynthnet.prescription.scar import Pattern
 
 WIDTH = 110  # characters a line
@@ -28,6 +29,7 @@ def list_words() -> str:
         ("Brightness (percentile)", {f"{value:g}": [word] for word, value in vocabulary.BRIGHTNESS_WORDS.items()}),
         ("Words that need a number", _by_form()),
         ("Words between walls and levels", {"join": (*report_words.JOINS, "of", "to"), "extend": report_words.EXTENSIONS}),
+        ("Sentences about whole hearts alone: where the scar ends between base and apex", _in_quotes(HEART_FORMS)),
         (
             "Words that are read and change nothing",
             {
@@ -75,6 +77,10 @@ def _by_levels() -> dict[str, list[str]]:
 
 def _by_share(patterns: Mapping[Pattern, list[str]]) -> dict[str, list[str]]:
     return {f"{pattern} ({vocabulary.DEFAULT_TRANSMURALITY[pattern]:.0%})": words for pattern, words in patterns.items()}
+
+
+def _in_quotes(forms: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    return {meaning: [f"'{form}'" for form in examples] for meaning, examples in forms.items()}
 
 
 def _by_form() -> dict[str, list[str]]:

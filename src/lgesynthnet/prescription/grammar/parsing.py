@@ -102,9 +102,9 @@ def read_sentence(text: str) -> SentenceReading:
 def _understand(text: str) -> SentenceReading:
     if foreign := next((letter for letter in text if letter.isnumeric() and not letter.isascii()), None):
         raise PrescriptionError(f"cannot read the number sign {foreign!r}; write numbers with the digits 0 to 9")
-    quantities = take_quantities(_normalise(text))
+    quantities = take_quantities(normalised(text))
     unknown: list[str] = []
-    items = list(_read_words(quantities, unknown))
+    items = list(read_words(quantities, unknown))
     if all(kind is Kind.BREAK for kind, _ in items):
         raise PrescriptionError("the prescription is empty; write e.g. 'Transmural enhancement in the mid inferoseptal wall'")
     problems = [*([_cannot_read(unknown)] if unknown else []), *_refusals(items), *quantities.problems, *check_nouns(items)]
@@ -160,14 +160,15 @@ def _collecting(problems: list[str], unless: str | None = None) -> Iterator[None
             problems.append(str(fault))
 
 
-def _normalise(text: str) -> str:
+def normalised(text: str) -> str:
+    """A sentence in lower case, with one sign for each kind of dash and the words of reports spelled in one way."""
     text = _PERCENT.sub("%", text.lower().translate(_SIGNS))
     for written, meant in _WITH:
         text = written.sub(meant, text)
     return _LETTER_HYPHEN.sub(" ", _LEVEL_DASH.sub(r"\1 to ", _MODEL.sub(" ", text)))
 
 
-def _read_words(quantities: Quantities, unknown: list[str]) -> Iterator[Item]:
+def read_words(quantities: Quantities, unknown: list[str]) -> Iterator[Item]:
     """Read the longest known phrase at each position. Unknown words are added to `unknown`, and read as what they probably stand for."""
     tokens = _TOKEN.findall(quantities.text)
     lists = iter(quantities.lists)

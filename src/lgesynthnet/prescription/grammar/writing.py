@@ -36,17 +36,17 @@ def write_sentence(prescription: Prescription) -> str:
     p = prescription
     own_depth = p.depth != default_depth(p.pattern, p.transmurality)
     extent = own_depth or p.transmurality != DEFAULT_TRANSMURALITY[p.pattern]
-    parts = [_enhancement(p.pattern, f"{_percent(p.transmurality)} % transmural" if extent else None) + f" in the {_where(p.segments)}"]
+    parts = [_enhancement(p.pattern, f"{percent(p.transmurality)} % transmural" if extent else None) + f" in the {_where(p.segments)}"]
     if p.mvo_share:
-        share = "" if p.mvo_share == DEFAULT_MVO_SHARE else f" in {_percent(p.mvo_share)} % of the scar"
+        share = "" if p.mvo_share == DEFAULT_MVO_SHARE else f" in {percent(p.mvo_share)} % of the scar"
         parts.append(f"with microvascular obstruction{share}")
     if p.arc is not None:
         parts.append(_arc(p.arc))
     if own_depth:
-        parts.append(f"at a wall depth of {_percent(p.band[0])} to {_percent(p.band[1])} %")
+        parts.append(f"at a wall depth of {percent(p.band[0])} to {percent(p.band[1])} %")
     if p.irregularity != DEFAULT_IRREGULARITY:
         word = next((word for word, value in BORDER_WORDS.items() if value == p.irregularity), None)
-        parts.append(f"{word} border" if word else f"border irregularity {_percent(p.irregularity)} %")
+        parts.append(f"{word} border" if word else f"border irregularity {percent(p.irregularity)} %")
     if p.intensity_percentile != DEFAULT_PERCENTILE:
         word = next((word for word, value in BRIGHTNESS_WORDS.items() if value == p.intensity_percentile), None)
         parts.append(word or f"at the {_ordinal(p.intensity_percentile)} percentile of brightness")
@@ -136,7 +136,8 @@ def _plain(value: float | Decimal) -> str:
     return fixed if len(fixed) <= _LONGEST_FIXED else str(exact).lower()
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent, as the shortest number that is read back as the same share."""
     return _plain(Decimal(repr(float(share))).scaleb(2))
 
 
