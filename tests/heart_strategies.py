@@ -29,11 +29,12 @@ def stretches(draw, *, most=6) -> frozenset[int]:
 
 @st.composite
 def ends_of(draw, segments: frozenset[int], *, shortest=LEAST_EXTENT) -> tuple[float, float]:
-    """Ends of a scar that reaches the levels of its segments, with any digits."""
+    """Ends of a scar that reaches the levels of its segments and no other, with any digits."""
     levels = [FROM_BASE.index(LEVEL_OF[segment]) for segment in segments]
-    shortest *= 1.05  # the difference of two numbers is not exact
-    low = draw(st.just(0.0) | st.floats(0, min((max(levels) + 1) / 3 - 0.01, 1 - shortest)))
-    return low, draw(st.just(1.0) | st.floats(max(low + shortest, min(levels) / 3 + 0.01), 1))
+    first, last = min(levels) / 3, (max(levels) + 1) / 3
+    shortest = max(1.05 * shortest, 0.01 if len(set(levels)) == 1 else 0.0)  # the difference of two numbers is not exact
+    low = draw(st.just(first) | st.floats(first, min(first + 1 / 3 - 0.01, last - shortest)))
+    return low, draw(st.just(last) | st.floats(max(low + shortest, last - 1 / 3 + 0.01), last))
 
 
 @st.composite

@@ -16,7 +16,12 @@ from typer.testing import CliRunner
 from lgesynthnet.cli.app import app
 
 # Enough to see that it works; what a page asks for takes minutes.
-SMALLER = [(r"--count \d+", "--count 2"), (r"^demo (?!.*--count)", "demo --count 2 "), (r"--patients (?!12\b)\d+", "--patients 2")]
+SMALLER = [
+    (r"--count \d+", "--count 2"),
+    (r"--per-host \d+", "--per-host 1"),
+    (r"^demo (?!.*--count)", "demo --count 2 "),
+    (r"--patients (?!12\b)\d+", "--patients 2"),
+]
 RUNNABLE = [page for page in HOW_TO if any(block.runnable for block in blocks(page, "bash"))]
 
 

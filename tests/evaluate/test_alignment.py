@@ -11,6 +11,7 @@ from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.evaluate.alignment import (
     ABOVE,
     DICE,
+    HEARTS,
     LESION_MM2,
     MAIN_SEGMENT,
     PRECISION,
@@ -19,6 +20,7 @@ from lgesynthnet.evaluate.alignment import (
     _share_covered,
     alignment_metrics,
     compared,
+    dice_of_hearts,
     metrics_by_group,
     score,
 )
@@ -223,6 +225,27 @@ class TestTable:
         goals = {row.metric: row.goal for row in rows}
         assert goals[DICE] is Goal.HIGH
         assert goals["transmural extent error, auditor"] is Goal.AS_REAL
+
+
+class TestWholeHearts:
+    def test_the_dice_of_a_heart_is_that_of_its_slices_together(self):
+        heart = [
+            scores("A", 1.0, heart="h1", shared_mm2=10.0, total_mm2=20.0),
+            scores("A", 0.0, heart="h1", shared_mm2=0.0, total_mm2=60.0),
+        ]
+        other = scores("A", 0.5, heart="h2", shared_mm2=15.0, total_mm2=60.0)
+        assert dice_of_hearts([*heart, other, scores("B", 0.9)]) == {"A": [0.25, 0.5]}
+
+    def test_painted_hearts_stand_beside_patients_and_single_slices_have_no_such_row(self):
+        painted = scores("A", 0.5, heart="h", shared_mm2=10.0, total_mm2=40.0)
+        real = scores("R", 0.8, heart="R", shared_mm2=40.0, total_mm2=100.0)
+        (row,) = [row for row in compared([painted], [real]) if row.metric == HEARTS]
+        assert (row.value.value, row.real.value) == (0.5, 0.8)
+        assert not any(row.metric == HEARTS for row in compared([scores("A", 0.5)], [real]))
+
+    def test_the_slices_of_a_patient_belong_together(self, real, auditor):
+        together = dice_of_hearts([score(case, auditor) for case in real])
+        assert {patient: len(values) for patient, values in together.items()} == dict.fromkeys({case.patient for case in real}, 1)
 
 
 def test_remote_wall_is_what_was_not_repainted_and_else_what_is_not_scar(real):

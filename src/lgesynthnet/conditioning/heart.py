@@ -15,7 +15,7 @@ from lgesynthnet.prescription.edits import OwnScar
 from lgesynthnet.prescription.heart import HeartScar
 from lgesynthnet.prescription.heart_edits import HeartWish, heart_edit_named_by
 from lgesynthnet.prescription.rasterize import rasterize
-from lgesynthnet.records import Label, Stack
+from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.terms import Edit
 
 
@@ -88,6 +88,8 @@ def edit_heart(heart: HeartHost, wish: HeartWish, kind: Edit = Edit.ADD) -> Hear
     kind = kind if named is Edit.ADD else named
     if kind is not Edit.ADD and not heart.has_scar:
         raise PrescriptionError(f"{heart.name}: has no scar to {kind}; choose a patient with scar")
+    if kind in (Edit.REMOVE, Edit.MOVE):
+        _require_whole_scar(heart, kind)
     edits: dict[int, SliceEdit] = {}
     left_out: dict[int, str] = {}
     for index, placed in heart.slices.items():
@@ -105,6 +107,13 @@ def edit_heart(heart: HeartHost, wish: HeartWish, kind: Edit = Edit.ADD) -> Hear
     elif not edits:
         raise PrescriptionError(f"{heart.name}: no slice can be edited; {next(iter(left_out.values()), 'no slice holds scar')}")
     return HeartEdit(kind=kind, wish=wish, slices=edits, left_out={**heart.left_out, **left_out})
+
+
+def _require_whole_scar(heart: HeartHost, kind: Edit) -> None:
+    """Scar in a slice that cannot be painted into would stay."""
+    for index, why in heart.left_out.items():
+        if scar_of(heart.stack.labels[:, :, index]).any():
+            raise PrescriptionError(f"{heart.name}: slice {index} holds scar that cannot be edited ({why}); mend it before you {kind} scar")
 
 
 def _edit_slice(placed: PlacedHost, wish: HeartWish, kind: Edit) -> SliceEdit | None:

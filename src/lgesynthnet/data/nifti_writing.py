@@ -130,6 +130,15 @@ def volume_like(
     return gzip_bytes(_slice_bytes(header, stored))
 
 
+def volume_fault(stack: Stack) -> str | None:
+    """Why one NIfTI file cannot hold a stack that lies where its files lie; None where it can."""
+    try:
+        _volume_like(stack, stack.labels, np.uint8, without_gaps=True)
+    except InputError as fault:
+        return str(fault)
+    return None
+
+
 def copied_volume(
     stack: Stack,
     voxels: Shaped[np.ndarray, "rows cols slices"],

@@ -31,12 +31,13 @@ LESION_SHARE = 0.25  # share of a lesion that must be covered for it to count as
 STANDARD_DEVIATIONS = (2, 3, 5, 6)
 
 DICE = "Dice"
+HEARTS = "Dice of whole hearts"
 ABOVE = f"share with Dice above {DICE_ABOVE:g}"
 RECALL = "lesion recall"
 PRECISION = "lesion precision"
 SEGMENTS = "Jaccard index of AHA segments"
 MAIN_SEGMENT = "main AHA segment correct"
-HIGHER_IS_BETTER = frozenset({DICE, ABOVE, RECALL, PRECISION, SEGMENTS, MAIN_SEGMENT})
+HIGHER_IS_BETTER = frozenset({DICE, HEARTS, ABOVE, RECALL, PRECISION, SEGMENTS, MAIN_SEGMENT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class Scores:
         extent, burden: transmural extent and scar burden as prescribed, 0 to 1.
         extents, burdens: the same as measured, by method (see `scar_masks`); 0 where a method finds no scar.
         groups: the strata that the case belongs to.
+        heart: see `Case`.
+        shared_mm2, total_mm2: area of the two scars' overlap, and the sum of their areas.
     """
 
     patient: str
@@ -65,6 +68,9 @@ class Scores:
     extents: Mapping[str, float]
     burdens: Mapping[str, float]
     groups: tuple[str, ...]
+    heart: str | None = None
+    shared_mm2: float = 0.0
+    total_mm2: float = 0.0
 
 
 def score(case: Case, auditor: ScarSegmenter) -> Scores:
@@ -93,6 +99,9 @@ def score(case: Case, auditor: ScarSegmenter) -> Scores:
         extents={name: scar.transmurality or 0.0 for name, scar in measured.items()},
         burdens={name: scar.burden for name, scar in measured.items()},
         groups=strata(prescribed.transmurality or 0.0, prescribed.area_mm2, prescribed.segments),
+        heart=case.heart,
+        shared_mm2=float((case.scar & segmented).sum() * case.frame.pixel_mm2),
+        total_mm2=float((int(case.scar.sum()) + int(segmented.sum())) * case.frame.pixel_mm2),
     )
 
 
@@ -164,18 +173,40 @@ def metrics_by_group(scores: Iterable[Scores]) -> dict[tuple[str, str], Interval
 
 
 def compared(painted: Iterable[Scores], real: Iterable[Scores]) -> list[ResultRow]:
-    """The table of synthetic slices, with the same metric and group of real slices beside it.
+    """The table of synthetic slices, with the same metric and group of real slices beside it; and of whole hearts, where some were painted.
 
     `real` is None in a group that holds no real slice.
     """
+    painted, real = list(painted), list(real)
     of_real = metrics_by_group(real)
     return [
-        ResultRow(
-            group=group,
-            metric=metric,
-            value=value,
-            real=of_real.get((group, metric)),
-            goal=Goal.HIGH if metric in HIGHER_IS_BETTER else Goal.AS_REAL,
-        )
-        for (group, metric), value in metrics_by_group(painted).items()
+        *_hearts_compared(painted, real),
+        *(
+            ResultRow(
+                group=group,
+                metric=metric,
+                value=value,
+                real=of_real.get((group, metric)),
+                goal=Goal.HIGH if metric in HIGHER_IS_BETTER else Goal.AS_REAL,
+            )
+            for (group, metric), value in metrics_by_group(painted).items()
+        ),
     ]
+
+
+def _hearts_compared(painted: list[Scores], real: list[Scores]) -> list[ResultRow]:
+    """The row of whole hearts; none where single slices were painted."""
+    value = mean(dice_of_hearts(painted))
+    return [] if value is None else [ResultRow(group="all", metric=HEARTS, value=value, real=mean(dice_of_hearts(real)), goal=Goal.HIGH)]
+
+
+def dice_of_hearts(scores: Iterable[Scores]) -> dict[str, list[float]]:
+    """Dice of all scarred slices of each heart together, by patient; slices that stand alone are left out."""
+    hearts: dict[tuple[str, str], list[Scores]] = defaultdict(list)
+    for case in scores:
+        if case.heart is not None:
+            hearts[case.patient, case.heart].append(case)
+    values: dict[str, list[float]] = defaultdict(list)
+    for (patient, _), slices in hearts.items():
+        values[patient].append(2 * sum(s.shared_mm2 for s in slices) / sum(s.total_mm2 for s in slices))
+    return values

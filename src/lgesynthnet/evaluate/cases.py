@@ -33,6 +33,7 @@ class Case:
         no_reflow: its dark core.
         hidden: the hidden region round the scar; in a sample, only these pixels may differ from the host.
         removed: scar of the host that was removed or painted anew.
+        heart: the painted heart, or the patient, whose slices are judged together, too; None where the slice stands alone.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Case:
     no_reflow: Mask
     hidden: Mask
     removed: Mask
+    heart: str | None = None
 
     @classmethod
     def of_sample(cls, sample: SyntheticSample) -> Case:
@@ -74,6 +76,7 @@ class Case:
             no_reflow=slice_.labels == Label.NO_REFLOW,
             hidden=edited_region(slice_.scar, frame.wall, frame.cavity, frame.spacing_mm),
             removed=np.zeros_like(frame.wall),
+            heart=slice_.patient,
         )
 
     @property

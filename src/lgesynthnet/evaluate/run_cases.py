@@ -58,6 +58,7 @@ def _case(run: RunFolder, row: SampleRow, host: Host) -> Case:
         no_reflow=sample.intended_no_reflow,
         hidden=sample.hidden,
         removed=scar_of(sample.removed),
+        heart=row.stack,
     )
 
 

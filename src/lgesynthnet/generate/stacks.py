@@ -37,4 +37,4 @@ def apply_to_stack(generator: Generator, heart: HeartHost, edit: HeartEdit, *, s
 
 def slice_seed(seed: int, index: int) -> int:
     """The seed of one slice of a stack: scanner noise and texture differ from slice to slice."""
-    return int(np.random.default_rng([seed, index]).integers(2**31))
+    return int(np.random.default_rng([seed % 2**63, index]).integers(2**31))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lgesynthnet.anatomy.orientation import USUAL_STEP_MM
 from lgesynthnet.conditioning.heart import HeartHost, PlacedHost
+from lgesynthnet.data.nifti_writing import volume_fault
 from lgesynthnet.hosts.pool import HostEntry, HostPool
 from lgesynthnet.records import Skipped, wall_of
 
@@ -27,20 +28,28 @@ class HeartEntry:
 
     @property
     def scar_mm2(self) -> float:
-        """Area of the scar that the slices hold, summed."""
-        return sum(entry.scar_mm2 for entry in self.slices)
+        """Area of the scar of all slices of the patient, summed; also of those that cannot be used."""
+        return self.slices[0].stack_scar_mm2
 
 
-def list_hearts(entries: Sequence[HostEntry]) -> tuple[list[HeartEntry], list[Skipped]]:
-    """The patients of usable slices, in the order of the list; and those whose usable slices have a gap, which no scar can run through."""
+def list_hearts(pool: HostPool) -> tuple[list[HeartEntry], list[Skipped]]:
+    """The patients whose usable slices are a heart, in the order of the pool; and the others, with reasons.
+
+    No scar can run through a gap, and one NIfTI file must be able to hold the stack.
+
+    Raises:
+        InputError: the files are no longer what they were.
+    """
     slices: dict[str, list[HostEntry]] = {}
-    for entry in entries:
+    for entry in pool.entries:
         slices.setdefault(entry.patient, []).append(entry)
     hearts, skipped = [], []
     for patient, group in slices.items():
         missing = sorted(set(range(group[0].index, group[-1].index)) - {entry.index for entry in group})
         if missing:
             skipped.append(Skipped(name=patient, reason=f"{group[0].case.image_path}: {_gap(missing)}"))
+        elif group[0].case.dicom is not None and (fault := volume_fault(pool.stack_of(group[0].case))) is not None:
+            skipped.append(Skipped(name=patient, reason=fault))
         else:
             hearts.append(HeartEntry(slices=tuple(sorted(group, key=lambda entry: entry.position))))
     return hearts, skipped
@@ -77,4 +86,4 @@ def fetch_heart(pool: HostPool, entry: HeartEntry) -> HeartHost:
 
 def find_hearts(pool: HostPool) -> list[HeartHost]:
     """Every patient of a pool whose usable slices have no gap, with the heart located; see `fetch_heart` for the errors that it raises."""
-    return [fetch_heart(pool, entry) for entry in list_hearts(pool.entries)[0]]
+    return [fetch_heart(pool, entry) for entry in list_hearts(pool)[0]]

@@ -20,7 +20,7 @@ from lgesynthnet.hosts.describing import order_conflict
 from lgesynthnet.hosts.orientation_cache import OrientationCache, content_of
 from lgesynthnet.hosts.reading import each_case
 from lgesynthnet.hosts.suitability import find_host_fault, find_orientation_fault
-from lgesynthnet.records import Insertions, Level, OnCase, Skipped, Stack, ViewSource
+from lgesynthnet.records import Insertions, Level, OnCase, Skipped, Stack, ViewSource, scar_of
 from lgesynthnet.terms import LEAST_ORIENTATION_CONFIDENCE
 
 STACK_BYTES_IN_MEMORY = 2**29  # 512 MiB, or a single stack that is larger
@@ -33,6 +33,7 @@ class HostEntry:
     Attributes:
         position: along the left ventricle, 0 base to 1 apex.
         scar_mm2: area of the scar that it holds.
+        stack_scar_mm2: the same of all slices of its patient, usable or not.
     """
 
     case: CaseFiles
@@ -43,6 +44,7 @@ class HostEntry:
     view_source: ViewSource
     position: float = 0.5
     scar_mm2: float = 0.0
+    stack_scar_mm2: float = 0.0
 
     @property
     def patient(self) -> str:
@@ -220,6 +222,7 @@ def _list_hosts(hosts: _CaseHosts, stack: Stack, wanted: WantedHosts, orientatio
                 view_source=stack.view.source,
                 position=position,
                 scar_mm2=float(stack[index].scar.sum() * np.prod(stack.spacing_mm)),
+                stack_scar_mm2=float(scar_of(stack.labels).sum() * np.prod(stack.spacing_mm)),
             )
             hosts.entries.append(entry)
 

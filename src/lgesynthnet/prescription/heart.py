@@ -96,9 +96,16 @@ class HeartScar:
                 )
         first, last = FROM_BASE.index(levels[0]), FROM_BASE.index(levels[-1])
         extent = _checked_range("extent", self.extent) or (first / 3, (last + 1) / 3)
-        if extent[0] >= (last + 1) / 3 or extent[1] <= first / 3:
+        reached = levels_between(*extent)
+        if missed := [level for level in levels if level not in reached]:
             raise PrescriptionError(
-                f"the extent {_shown(extent)} does not reach the {' and '.join(levels)} segments; each level is a third of the length"
+                f"the extent {_shown(extent)} does not reach the {' and '.join(missed)} segments (each level is a third of the length); "
+                "leave them out, or make the extent longer"
+            )
+        if beyond := [level for level in levels_between(*extent, least=LEAST_EXTENT) if level not in levels]:
+            raise PrescriptionError(
+                f"the extent {_shown(extent)} goes on at the {' and '.join(beyond)} level, where no segment is named; name some there, "
+                "or make the extent shorter"
             )
         object.__setattr__(self, "extent", extent)
         core = _checked_range("mvo_extent", self.mvo_extent)
@@ -303,6 +310,11 @@ ALLOWED_OF_HEARTS: Mapping[str, str] = {
     "extent": "null or two numbers from 0 (base) to 1 (apex)",
     "mvo_extent": "null or two numbers from 0 (base) to 1 (apex)",
 }
+
+
+def levels_between(basal: float, apical: float, *, least: float = 1e-9) -> list[Level]:
+    """The levels of which at least this share of the length of the heart lies between two positions, from base to apex."""
+    return [level for i, level in enumerate(FROM_BASE) if min(apical, (i + 1) / 3) - max(basal, i / 3) >= least]
 
 
 def _tapered(away: float, least: float) -> float:

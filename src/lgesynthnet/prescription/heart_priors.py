@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from lgesynthnet.anatomy.aha import SHORT_AXIS_SEGMENTS
+from lgesynthnet.anatomy.aha import SEGMENTS
 from lgesynthnet.prescription.fitted_prior import FittedPrior, HeartTable
-from lgesynthnet.prescription.heart import HeartScar
+from lgesynthnet.prescription.heart import HeartScar, levels_between
 from lgesynthnet.prescription.priors import at_rank, draw_fitted, draw_prescription, ranks_together
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription
 from lgesynthnet.prescription.stretches import shortest_arc
@@ -61,12 +61,18 @@ def heart_round(core: ScarPrescription, arc: Arc, extent: tuple[float, float]) -
     Its segments are those that it reaches.
     """
     if core.pattern is Pattern.RV_INSERTION:  # apical segments do not begin at the insertions
-        scar = HeartScar.of(replace(core, segments=SEPTAL, arc=None), extent=(min(extent[0], 0.5), min(extent[1], 2 / 3)))
+        extent = (min(extent[0], 0.5), min(extent[1], 2 / 3))
+        scar = HeartScar.of(replace(core, segments=SEPTAL & _at_levels_of(extent), arc=None), extent=extent)
     else:
         along = None if arc.extent_deg >= 360 else arc
-        scar = HeartScar.of(replace(core, segments=SHORT_AXIS_SEGMENTS, arc=along), extent=extent)
+        scar = HeartScar.of(replace(core, segments=_at_levels_of(extent), arc=along), extent=extent)
     slices = [scar.at(float(place)) for place in PLACES]
     return replace(scar, segments=frozenset().union(*(slice_.segments for slice_ in slices if slice_ is not None)))
+
+
+def _at_levels_of(extent: tuple[float, float]) -> frozenset[int]:
+    """All segments of the levels that lie between the ends."""
+    return frozenset(segment for level in levels_between(*extent) for segment in SEGMENTS[level])
 
 
 def _as_large_as_infarcts(core: ScarPrescription, arc: Arc, rng: np.random.Generator) -> tuple[ScarPrescription, Arc]:

@@ -131,7 +131,7 @@ def ends_of(pool: HostPool) -> list[tuple[float, float]]:
     Hearts with a slice in their middle that cannot be used, and single slices, are left out.
     """
     ends = []
-    for heart in list_hearts(pool.entries)[0]:
+    for heart in list_hearts(pool)[0]:
         places = [entry.position for entry in heart.slices]
         scarred = [entry.position for entry in heart.slices if entry.scar_mm2 > 0]
         if scarred and len(places) > 1:

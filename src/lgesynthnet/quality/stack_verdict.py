@@ -26,7 +26,8 @@ class StackVerdict:
 
     Attributes:
         dice: of the prescribed and the found scar in all painted slices together, 0 to 1, as the slices are compared: with the tolerance
-            for scars that are no infarcts. None where no scar was prescribed.
+            for scars that are no infarcts. Slices in which scar was only removed count with what is found there. None where no scar was
+            prescribed in any.
         threshold: the Dice that had to be exceeded.
         slices: index -> the verdict on this slice.
     """
@@ -74,9 +75,8 @@ def dice_of_stack(verdicts: Sequence[Verdict]) -> float | None:
 
     A Dice is 2 shared / (prescribed + found), so the mean weighted by the two areas is the Dice of the volumes.
     """
-    scarred = [verdict for verdict in verdicts if verdict.intended_mm2 > 0]
-    weights = [verdict.intended_mm2 + verdict.read_mm2 for verdict in scarred]
-    values = [verdict.dice if verdict.dice_within is None else verdict.dice_within for verdict in scarred]
-    if not scarred:
+    if not any(verdict.intended_mm2 > 0 for verdict in verdicts):
         return None
+    weights = [verdict.intended_mm2 + verdict.read_mm2 for verdict in verdicts]
+    values = [verdict.dice if verdict.dice_within is None else verdict.dice_within for verdict in verdicts]
     return sum(weight * (value or 0.0) for weight, value in zip(weights, values, strict=True)) / sum(weights)

@@ -179,6 +179,9 @@ class SynthesisRequest:
         wrong = (
             "give --count, or --stacks with --per-host" if self.count is None and self.per_host is None else None,
             "--per-host belongs to --stacks; add it, or leave --per-host out" if self.per_host is not None and not self.stacks else None,
+            "--per-host counts the samples of a whole run, which no shard knows; leave --shard out, or divide the patients with --patient"
+            if self.per_host is not None and self.shard != "1/1"
+            else None,
             f"--per-host {self.per_host}: must be in [1, 2^31)" if self.per_host is not None and not 1 <= self.per_host < 2**31 else None,
             f"--count {self.count}: must be in [1, 2^63)" if self.count is not None and not 1 <= self.count < 2**63 else None,
             f"--seed {self.seed}: must be in [0, 2^63)" if not 0 <= self.seed < 2**63 else None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lgesynthnet.data.splits import part_of
-from lgesynthnet.errors import InputError, PrescriptionError
+from lgesynthnet.errors import InputError, PrescriptionError, RunError
 from lgesynthnet.hosts.hearts import HeartEntry, list_hearts
 from lgesynthnet.hosts.pool import HostEntry, HostPool, find_hosts
 from lgesynthnet.prescription.edits import Wish, edit_named_by
@@ -33,6 +33,7 @@ class PlannedRun:
     """A plan with what it needs in memory.
 
     Attributes:
+        hearts: the patients of a run of stacks; empty for a run of slices.
         notes: how words of a sentence were read that could have been meant otherwise.
     """
 
@@ -41,6 +42,7 @@ class PlannedRun:
     painter: Painter
     selector: Selector | None = None
     notes: tuple[str, ...] = ()
+    hearts: tuple[HeartEntry, ...] = ()
 
 
 def plan_synthesis(
@@ -76,12 +78,13 @@ def plan_synthesis(
         on_case=on_case,
         cache=cache,
     )
-    takers, gaps = list_hearts(hosts.entries) if request.stacks else (hosts.entries, [])
+    hearts, unfit = list_hearts(hosts) if request.stacks else ([], [])
+    takers = hearts if request.stacks else hosts.entries
+    if not takers:
+        raise InputError(f"{cohort.root}: no patient has a whole heart to paint into; {unfit[0].name}: {unfit[0].reason}")
     _require_takers(request, prescriptions, takers, str(cohort.root))
-    if request.count is None:
-        edits = {requested.edit for requested in prescriptions} or {request.edit}
-        able = sum(any(can_take(entry, edit, with_scar=request.hosts_with_scar) for edit in edits) for entry in takers)
-        request = replace(request, count=able * (request.per_host or 1))
+    if request.per_host is not None:
+        request = _with_count(request, prescriptions, takers)
     plan = SynthesisPlan(
         request=request,
         patients=patients,
@@ -89,14 +92,33 @@ def plan_synthesis(
         usable_hosts=len(hosts.entries),
         masks_drawn_by=cohort.masks_drawn_by,
         uncertain_hosts=hosts.uncertain,
-        skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in (*hosts.skipped, *gaps)),
+        skipped=tuple(SkippedHost(name=skipped.name, reason=skipped.reason) for skipped in (*hosts.skipped, *unfit)),
         generator_fingerprint=painter.generator.fingerprint,
         filter_fingerprint=painter.filter.fingerprint,
         prescriptions=prescriptions,
         fitted_prior=prior if isinstance(prior, FittedPrior) else None,
         selector=None if selector is None else selector.fingerprint,
     )
-    return PlannedRun(plan=plan, hosts=hosts, painter=painter, selector=selector, notes=notes)
+    return PlannedRun(plan=plan, hosts=hosts, hearts=tuple(hearts), painter=painter, selector=selector, notes=notes)
+
+
+def _with_count(
+    request: SynthesisRequest, prescriptions: tuple[RequestedPrescription, ...], takers: Sequence[HostEntry | HeartEntry]
+) -> SynthesisRequest:
+    """The request with the number of samples that `per_host` makes of the hosts, where it names none.
+
+    Raises:
+        RunError: it names more than these.
+    """
+    edits = {requested.edit for requested in prescriptions} or {request.edit}
+    able = sum(any(can_take(entry, edit, with_scar=request.hosts_with_scar) for edit in edits) for entry in takers)
+    most = able * (request.per_host or 1)
+    if request.count is not None and request.count > most:
+        raise RunError(
+            f"--count {request.count}: {able} hearts with --per-host {request.per_host} make at most {most}; raise --per-host, or lower "
+            "--count"
+        )
+    return replace(request, count=request.count or most)
 
 
 def _patients(request: SynthesisRequest) -> tuple[str, ...] | None:
@@ -147,8 +169,6 @@ def _require_takers(
     """
     what = "heart" if request.stacks else "slice"
     with_scar = request.hosts_with_scar or not request.stacks  # slices with scar are no hosts where none was asked for
-    if not takers:
-        raise InputError(f"{place}: no patient has a whole heart to paint into; `lgesynthnet verify` lists the reasons")
     if not prescriptions and not any(can_take(entry, request.edit, with_scar=with_scar) for entry in takers):
         if request.edit is Edit.ADD:
             raise InputError(f"{place}: every usable heart holds scar already; add --hosts-with-scar to paint beside it")

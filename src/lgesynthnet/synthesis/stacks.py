@@ -8,12 +8,11 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import UInt8
 
 from lgesynthnet.conditioning.heart import StackSample
 from lgesynthnet.errors import AnatomyError, InputError, PrescriptionError
 from lgesynthnet.generate.stacks import apply_to_stack
-from lgesynthnet.hosts.hearts import fetch_heart, list_hearts
+from lgesynthnet.hosts.hearts import fetch_heart
 from lgesynthnet.prescription.edits import OwnScar
 from lgesynthnet.prescription.grammar.language import write_heart_sentence
 from lgesynthnet.prescription.heart_edits import HeartWish
@@ -49,7 +48,7 @@ class StackMaker:
 
     def __init__(self, planned: PlannedRun, run: RunFolder, kept: Set[int]) -> None:
         self.planned, self.run = planned, run
-        self.entries, _ = list_hearts(planned.hosts.entries)
+        self.entries = planned.hearts
         plan = planned.plan
         self.places = RemainingQuotas(self._draw, plan, kept) if plan.request.balance else None
         self.kept_of = Counter(self._draw(k).entry.patient for k in kept) if plan.request.per_host is not None else Counter[str]()
@@ -88,7 +87,7 @@ class StackMaker:
         file = self.run.store_stack(sample, read, attempt.id, kept=kept, twin=twin)
         seconds = time.monotonic() - began
         row = replace(row, file=file, kept=kept, reason=reason, why=why, prescription=sample.edit.wish)
-        row = _with_numbers(row, sample, verdict, read, seconds)
+        row = _with_numbers(row, sample, verdict, seconds)
         return MadeStack(row=row, slices=tuple(self._slice_rows(attempt, row, sample, verdict, seconds / len(sample.samples))))
 
     def _twin(self, sample: StackSample) -> tuple[Twin, str | None]:
@@ -145,9 +144,7 @@ def _sentence(wish: HeartWish) -> str:
     return f"Its own scar at the percentile {wish.intensity_percentile:g} of brightness{depth}"
 
 
-def _with_numbers(
-    row: StackRow, sample: StackSample, verdict: StackVerdict, read: UInt8[np.ndarray, "rows cols slices"], seconds: float
-) -> StackRow:
+def _with_numbers(row: StackRow, sample: StackSample, verdict: StackVerdict, seconds: float) -> StackRow:
     stack, labels, intended = sample.heart.stack, sample.labels, sample.intended
     voxel_ml = stack.spacing_mm[0] * stack.spacing_mm[1] * stack.slice_step_mm / 1000
 
@@ -166,7 +163,7 @@ def _with_numbers(
         kept_slices=verdict.kept_slices,
         left_out="; ".join(f"slice {index}: {why}" for index, why in sorted(sample.edit.left_out.items())),
         intended_ml=volume(scar),
-        read_ml=volume(scar_of(read)),
+        read_ml=rounded(sum(found.read_mm2 for found in verdict.slices.values()) * stack.slice_step_mm / 1000, 3) if voxel_ml else None,
         wall_ml=volume(wall_of(labels)),
         burden=rounded(float(scar_of(labels).sum()) / max(float(wall_of(labels).sum()), 1.0)),
         mvo_share=rounded(float((intended == Label.NO_REFLOW).sum()) / max(float(scar.sum()), 1.0)),

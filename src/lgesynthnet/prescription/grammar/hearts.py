@@ -49,6 +49,20 @@ _BEHIND_OBSTRUCTION = re.compile(
     rf"(?:\s*\(?\s*(?:in|of|over|covering|occupying|involving|:|=)?\s*{_NUMBER}\s*%"
     r"(?:\s+of\s+(?:the\s+)?(?:scar|infarct|infarction|lesion)\b(?:\s+zone\b)?)?\s*\)?)?\s*\(?\s*$"
 )
+_OBSTRUCTION = r"\b(?:obstruction|reflow|mvo|core)\b"
+_END = rf"(?:the\s+)?(?:{_LEVEL}|{_NUMBER}\s*%\s*of\s+the\s+way)\b"
+_RANGE = rf"(?:(?:from|between)\s+)?(?:the\s+)?(?:{_LEVEL}|{_NUMBER}\s*%?)\s+(?:to|and)\s+{_END}"
+_ANY_RANGE = re.compile(rf"\b{_RANGE}")
+_BEHIND_A_COMMA = re.compile(rf"{_OBSTRUCTION}[^,;]*[,;]\s*(?:and\s+)?(?P<range>{_RANGE})(?!\s+(?:wall|degrees))")
+_IN_LEVELS = re.compile(rf"{_OBSTRUCTION}\s+(?:in|at|of)\s+(?P<range>(?:the\s+)?(?:{_LEVEL})\s+to\s+(?:the\s+)?(?:{_LEVEL})\b)")
+_PERCENT_OF_WHAT = re.compile(
+    rf"{_NUMBER}\s*%\s+(?:from|between)\s+(?:the\s+)?(?:{_LEVEL})\s+(?:to|and)\s+(?:the\s+)?(?:{_LEVEL})\b"
+    rf"|{_OBSTRUCTION}\s+(?:from|between)\s+{_NUMBER}\s*%?\s*(?:to|and|-)\s*{_NUMBER}\s*%(?!\s*of\b)"
+)
+_LEVEL_PHRASE = re.compile(
+    rf"\bfrom\s+(?:the\s+)?(?:{_LEVEL})\b{_NOUN}\s+to\s+(?:the\s+)?(?:{_LEVEL})\b"
+    rf"|\b(?:base\s+to\s+(?:the\s+)?(?:{_LEVEL})|(?:{_LEVEL})\s+to\s+(?:the\s+)?(?:base|apex))\b"
+)
 _ENDS_HERE = re.compile(r"\s*(?:$|[,;:.()/]|(?:and|with)\b)")
 _UNREAD = re.compile(r"\b(?:of\s+)?the\s+way\b")
 _EXAMPLE = "write e.g. 'from 30 to 75 % of the way from base to apex'"
@@ -118,7 +132,12 @@ def write_heart_sentence(prescription: HeartScar | NoEnhancement) -> str:
 
 
 def _understand(text: str) -> HeartReading:
+    _refuse_unclear(normalised(text))
     along = _take_positions(normalised(text))
+    if along.extent is not None and (levels_too := _LEVEL_PHRASE.search(along.text)):
+        raise PrescriptionError(
+            f"'{along.phrases[along.extent]}' and '{levels_too[0].strip()}' both say where the scar ends; keep one of them"
+        )
     _take_levels(along)
     reading, levels = _read_rest(along.text if along.changed else text)
     prescription = reading.prescription
@@ -169,6 +188,24 @@ class _Along:
         self.phrases[ends] = phrase[0].strip()
         self.changed = True
         return " "
+
+
+def _refuse_unclear(text: str) -> None:
+    """Refuse what would be read as something else than was probably meant.
+
+    Raises:
+        PrescriptionError: a phrase behind the obstruction may belong to it or to the scar, or percents say not of what.
+    """
+    apart = _BEHIND_A_COMMA.search(text)
+    if apart is not None and _ANY_RANGE.search(text[: apart.start()]) is None:
+        apart = None  # nothing else says where the scar is, so this does
+    if (unclear := apart or _IN_LEVELS.search(text)) is not None:
+        raise PrescriptionError(
+            f"'{unclear['range'].strip()}' may belong to the scar or to its obstruction; write it before the obstruction for the scar, and "
+            "directly behind it, as 'from 40 to 60 % of the way', for the obstruction"
+        )
+    if (unclear := _PERCENT_OF_WHAT.search(text)) is not None:
+        raise PrescriptionError(f"'{unclear[0].strip()}' does not say of what; {_EXAMPLE}, or 'in 20 % of the scar' for an obstruction")
 
 
 def _take_positions(text: str) -> _Along:
