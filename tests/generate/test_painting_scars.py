@@ -64,6 +64,20 @@ def test_a_seed_means_the_same_bytes_alone_and_after_others_on_one_thread_or_two
     assert (painter.inpaint(host, WISH, seed=8).image != first).any()
 
 
+def test_slices_of_one_heart_share_a_part_of_their_noise_and_keep_the_rest_for_themselves(painter, host):
+    """Two seeds paint images that are more alike for one heart than alone, and are not the same."""
+
+    def image(painter, seed):
+        return painter.inpaint(host, WISH, seed=seed).image.astype(float)[host.frame.wall]
+
+    heart, pairs = painter.for_heart(7), ((1, 2), (3, 4), (5, 6))
+    alone, together = (np.mean([np.abs(image(of, a) - image(of, b)).mean() for a, b in pairs]) for of in (painter, heart))
+    assert 0 < together < 0.95 * alone
+    np.testing.assert_array_equal(image(heart, 1), image(painter.for_heart(7), 1))
+    assert (image(heart, 1) != image(painter.for_heart(8), 1)).any()
+    assert heart.fingerprint == painter.fingerprint
+
+
 def test_settings_are_part_of_the_fingerprint(painter):
     other = LGESynthNet(painter.model, fingerprint="tiny", sampling=Sampling(steps=4))
     assert painter.fingerprint != other.fingerprint

@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_files import patient, save, series, write_icontours
 from factories import run_command, write_hosts, write_patient
 
 from lgesynthnet.data.declaration import write_declaration
@@ -314,3 +315,63 @@ class TestRequests:
         verified = run_command("verify", tmp_path)
         assert verified.returncode == 0, verified.stderr
         assert "nothing is damaged" in verified.stdout
+
+
+class TestWhatAReviewFound:
+    def test_the_host_s_own_scar_is_not_in_the_volume_that_was_read(self, scarred, tmp_path):
+        run = painted(scarred, tmp_path, text="Transmural enhancement in the anterior wall", hosts_with_scar=True, count=1)
+        (stack,) = run.stacks
+        read_mm2 = sum(row.read_mm2 for row in run.rows)
+        assert stack.read_ml == pytest.approx(read_mm2 * 10 / 1000, abs=2e-3)
+        assert stack.read_ml < 1.7 * stack.intended_ml
+
+    def test_false_scar_in_a_slice_that_was_only_healed_lowers_the_dice_of_the_stack(self, scarred, tmp_path):
+        run = painted(scarred, tmp_path, edit=Edit.MOVE, text="Transmural enhancement in the basal anterior wall", count=1)
+        (stack,) = run.stacks
+        rows = {row.slice_index: row for row in run.rows}
+        shared = sum((row.dice or 0) * (row.intended_mm2 + row.read_mm2) for row in rows.values())
+        assert stack.dice == pytest.approx(shared / sum(row.intended_mm2 + row.read_mm2 for row in rows.values()), abs=2e-4)
+        assert any(row.edit is Edit.REMOVE for row in rows.values())
+
+    def test_a_shard_cannot_count_the_samples_of_a_patient(self, hosts):
+        with pytest.raises(RunError, match="leave --shard out"):
+            SynthesisRequest(hosts=CohortSource(root=hosts), stacks=True, prior=Prior.ISCHAEMIC, per_host=2, shard="1/2")
+
+    def test_more_samples_than_the_patients_may_have_are_refused_at_once(self, hosts):
+        request = SynthesisRequest(hosts=CohortSource(root=hosts), model="paste", stacks=True, prior=Prior.ISCHAEMIC, per_host=3, count=30)
+        with pytest.raises(RunError, match="2 hearts with --per-host 3 make at most 6"):
+            plan_synthesis(request)
+
+    def test_scar_in_a_slice_that_cannot_be_used_counts(self, tmp_path):
+        image = write_patient(tmp_path / "hosts", "P001", seed=1, slices=4, rv=True, scar=True)
+        label = image.parents[1] / "Contours" / image.name
+        stored = nib.load(label)
+        voxels_ = np.asarray(stored.dataobj).copy()
+        voxels_[:, :, 1:][voxels_[:, :, 1:] == 3] = 2  # scar is left in the first slice alone, whose ring is open
+        voxels_[:32, :, 0][voxels_[:32, :, 0] == 2] = 0
+        nib.save(nib.Nifti1Image(voxels_, stored.affine), label)
+        write_declaration(tmp_path / "hosts", labels="lgesynthnet", base_first=True)
+        source = CohortSource(root=tmp_path / "hosts")
+        with pytest.raises(InputError, match="--hosts-with-scar"):
+            plan_synthesis(SynthesisRequest(hosts=source, model="paste", stacks=True, prior=Prior.ISCHAEMIC, count=1))
+        run = painted(tmp_path / "hosts", tmp_path / "run", edit=Edit.REMOVE, count=1, max_attempts=1)
+        assert run.stacks[0].reason == "unpaintable"
+        assert "has no scar to remove" in run.stacks[0].why or "slice 0 holds scar that cannot be edited" in run.stacks[0].why
+
+
+def test_a_dicom_patient_with_a_gap_is_left_out_and_the_others_are_painted(tmp_path):
+    """One NIfTI file cannot hold slices that lie apart unevenly."""
+    hosts = tmp_path / "hosts"
+    for number, (name, missing) in enumerate((("Ada", None), ("Bob", 2))):
+        who = patient(number)
+        images = save(series(who, PatientID=name, StudyInstanceUID=f"1.2.4.{number}"), hosts / name, "im-")
+        write_icontours(who, hosts / name, [path.stem for path in images])
+        if missing is not None:
+            for path in hosts.glob(f"{name}/{images[missing].stem}*"):
+                path.unlink()
+    request = SynthesisRequest(
+        hosts=CohortSource(root=hosts), model="paste", stacks=True, text=SENTENCE, count=1, least_orientation_confidence=0.0
+    )
+    planned = plan_synthesis(request)
+    assert [heart.patient for heart in planned.hearts] == ["Ada"]
+    assert any(skipped.name == "Bob" and "lie apart unevenly" in skipped.reason for skipped in planned.plan.skipped)

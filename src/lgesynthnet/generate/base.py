@@ -19,6 +19,10 @@ class Generator(Protocol):
         """The method's name and a hash of everything that decides the pixels (weights and settings)."""
         ...
 
+    def for_heart(self, seed: int) -> Generator:
+        """A generator for the slices of one heart, which may share noise that is drawn with this seed; by default they share nothing."""
+        return self
+
     def apply(self, host: Host, edit: SliceEdit, *, seed: int = 0) -> SyntheticSample:
         """Make one edit; caption and brightness come from its prescription.
 

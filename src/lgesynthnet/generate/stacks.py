@@ -28,13 +28,14 @@ def paint_stack(generator: Generator, heart: HeartHost, wish: HeartWish, *, edit
 
 def apply_to_stack(generator: Generator, heart: HeartHost, edit: HeartEdit, *, seed: int = 0) -> StackSample:
     """Make one edit of a heart."""
+    painter = generator.for_heart(seed)
     samples = {
-        index: generator.apply(heart.slices[index].host, slice_edit, seed=slice_seed(seed, index))
+        index: painter.apply(heart.slices[index].host, slice_edit, seed=slice_seed(seed, index))
         for index, slice_edit in edit.slices.items()
     }
     return StackSample(heart=heart, edit=edit, seed=seed, samples=samples)
 
 
 def slice_seed(seed: int, index: int) -> int:
-    """The seed of one slice of a stack: scanner noise and texture differ from slice to slice."""
+    """The seed of one slice of a stack: scanner noise and fine texture differ from slice to slice."""
     return int(np.random.default_rng([seed % 2**63, index]).integers(2**31))
