@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lgesynthnet.prescription.edits import NoEnhancement
 from lgesynthnet.prescription.heart import HeartScar
 from lgesynthnet.prescription.heart_edits import HeartWish, heart_wish_from_json
 from lgesynthnet.run.cells import Row, check_file
@@ -82,11 +81,6 @@ class StackRow(Row):
         if self.max_change_outside:
             flags.append(f"pixels outside the hidden regions differ from the host by up to {self.max_change_outside:g}")
         return tuple(flags)
-
-    @property
-    def is_removal(self) -> bool:
-        """Whether no scar was prescribed."""
-        return isinstance(self.prescription, NoEnhancement)
 
     def check_names(self) -> None:
         super().check_names()
