@@ -9,7 +9,7 @@ import numpy as np
 from lgesynthnet.conditioning.sample import Host
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.describing import describe_scar
-from lgesynthnet.prescription.edits import NoEnhancement, OwnScar, Prescription, Wish, edit_named_by
+from lgesynthnet.prescription.edits import NoEnhancement, OwnScar, Prescription, Scar, Wish, edit_named_by
 from lgesynthnet.prescription.measuring import MIN_CHORD_SHARE, chord_number, chord_shares
 from lgesynthnet.prescription.rasterize import ScarMask, rasterize
 from lgesynthnet.prescription.scar import TRANSMURAL_ABOVE, Pattern, ScarPrescription
@@ -128,9 +128,7 @@ def edit_of(host: Host, wish: Wish, kind: Edit = Edit.ADD) -> SliceEdit:
     Raises:
         PrescriptionError: see `add_scar`, `remove_scar`, `move_scar` and `replace_scar`; or the kind and the wish do not go together.
     """
-    named = edit_named_by(wish)
-    if kind not in (Edit.ADD, Edit.MOVE if named is Edit.ADD else named):  # add is what a caller gets who names no kind
-        raise PrescriptionError(f"the edit {kind} does not go with {type(wish).__name__}; name no edit, or another prescription")
+    kind = kind_of_edit(wish, kind)
     match wish:
         case NoEnhancement():
             return remove_scar(host)
@@ -138,6 +136,18 @@ def edit_of(host: Host, wish: Wish, kind: Edit = Edit.ADD) -> SliceEdit:
             return replace_scar(host, wish)
         case _:
             return move_scar(host, wish) if kind is Edit.MOVE else add_scar(host, wish)
+
+
+def kind_of_edit(wish: Scar | NoEnhancement | OwnScar, kind: Edit) -> Edit:
+    """What is done, from what is wished and the kind that was named; add is what a caller gets who names none.
+
+    Raises:
+        PrescriptionError: the two do not go together.
+    """
+    named = edit_named_by(wish)
+    if kind not in (Edit.ADD, Edit.MOVE if named is Edit.ADD else named):
+        raise PrescriptionError(f"the edit {kind} does not go with {type(wish).__name__}; name no edit, or another prescription")
+    return kind if named is Edit.ADD else named
 
 
 def own_masks(host: Host) -> ScarMask:

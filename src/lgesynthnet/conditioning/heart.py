@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from lgesynthnet.conditioning.edit import MOST_OVERLAP, NotMovedError, SliceEdit, add_scar, remove_scar, replace_scar
+from lgesynthnet.conditioning.edit import MOST_OVERLAP, NotMovedError, SliceEdit, add_scar, kind_of_edit, remove_scar, replace_scar
 from lgesynthnet.conditioning.sample import Host, SyntheticSample
 from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.edits import OwnScar
 from lgesynthnet.prescription.heart import HeartScar
-from lgesynthnet.prescription.heart_edits import HeartWish, heart_edit_named_by
+from lgesynthnet.prescription.heart_edits import HeartWish
 from lgesynthnet.prescription.rasterize import rasterize
 from lgesynthnet.records import Label, Stack, scar_of
 from lgesynthnet.terms import Edit
@@ -82,10 +82,7 @@ def edit_heart(heart: HeartHost, wish: HeartWish, kind: Edit = Edit.ADD) -> Hear
         PrescriptionError: no slice of the heart is reached by the scar, or holds scar to edit; or the kind and the wish do not go together.
         NotMovedError: more than a quarter of the prescribed scar lies where the old one is.
     """
-    named = heart_edit_named_by(wish)
-    if kind not in (Edit.ADD, Edit.MOVE if named is Edit.ADD else named):
-        raise PrescriptionError(f"the edit {kind} does not go with {type(wish).__name__}; name no edit, or another prescription")
-    kind = kind if named is Edit.ADD else named
+    kind = kind_of_edit(wish, kind)
     if kind is not Edit.ADD and not heart.has_scar:
         raise PrescriptionError(f"{heart.name}: has no scar to {kind}; choose a patient with scar")
     if kind in (Edit.REMOVE, Edit.MOVE):

@@ -13,7 +13,7 @@ from lgesynthnet.data.cohort import Cohort
 from lgesynthnet.data.label_maps import LABEL_MAPS
 from lgesynthnet.data.layouts.content import CaseFiles
 from lgesynthnet.data.nifti import read_volume
-from lgesynthnet.data.nifti_writing import copied_volume, volume_like
+from lgesynthnet.data.nifti_writing import copied_volume, volume_fault, volume_like
 from lgesynthnet.data.ring import find_fault
 from lgesynthnet.data.stack import read_stack
 from lgesynthnet.errors import InputError, RunError
@@ -189,7 +189,5 @@ def _require_one_grid(stack: Stack) -> None:
     Raises:
         InputError: it cannot.
     """
-    try:
-        copied_volume(stack, stack.labels, np.uint8)
-    except InputError as fault:
-        raise InputError(f"{str(fault).rpartition('; ')[0] or fault}; --dimension 2 exports its slices one by one") from None
+    if (fault := volume_fault(stack)) is not None:
+        raise InputError(f"{fault.rpartition('; ')[0] or fault}; --dimension 2 exports its slices one by one")

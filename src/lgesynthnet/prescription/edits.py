@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from lgesynthnet.errors import InputError, PrescriptionError
-from lgesynthnet.files.reading import parse_json
+from lgesynthnet.errors import PrescriptionError
 from lgesynthnet.prescription.scar import ALLOWED, ScarPrescription
+from lgesynthnet.prescription.strict_json import parsed
 from lgesynthnet.terms import Edit
 
 
@@ -63,10 +63,7 @@ def prescription_from_json(line: str, place: str = "prescription") -> Prescripti
     Raises:
         PrescriptionError: see `ScarPrescription.from_json`.
     """
-    try:
-        record = parse_json(line, place)
-    except InputError as fault:
-        raise PrescriptionError(str(fault)) from None
+    record = parsed(line, place)
     return NoEnhancement() if record == {"edit": Edit.REMOVE.value} else ScarPrescription.from_record(record, place)
 
 
@@ -103,7 +100,7 @@ def edit_and_wish(record: object, place: str, read_scar: Callable[[object, str],
             return edit, read_scar(keys, place)
 
 
-def edit_named_by(wish: Wish) -> Edit:
+def edit_named_by(wish: Scar | NoEnhancement | OwnScar) -> Edit:
     """What is done where nothing but the wish says it."""
     match wish:
         case NoEnhancement():

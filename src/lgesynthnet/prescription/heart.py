@@ -10,15 +10,14 @@ import json
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
-from typing import Any
 
 import numpy as np
 
 from lgesynthnet.anatomy.aha import FROM_BASE, LEVEL_OF, SEGMENTS, level_at
-from lgesynthnet.errors import InputError, PrescriptionError
-from lgesynthnet.prescription.scar import ALLOWED, TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription, default_depth, explained
+from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.scar import ALLOWED, TRANSMURAL_ABOVE, Arc, Pattern, ScarPrescription, default_depth
 from lgesynthnet.prescription.stretches import segments_round, shortest_arc
+from lgesynthnet.prescription.strict_json import checked_record, parsed
 from lgesynthnet.records import Level
 
 LEVEL_MIDDLE = {level: (2 * i + 1) / 6 for i, level in enumerate(FROM_BASE)}  # a level is a third of the length
@@ -191,12 +190,7 @@ class HeartScar:
         Raises:
             PrescriptionError: the line is not strict JSON, a key is unknown or missing, or a value is invalid.
         """
-        from lgesynthnet.files.reading import parse_json
-
-        try:
-            return cls.from_record(parse_json(line, place), place)
-        except InputError as fault:
-            raise PrescriptionError(str(fault)) from None
+        return cls.from_record(parsed(line, place), place)
 
     @classmethod
     def from_record(cls, record: object, place: str) -> HeartScar:
@@ -207,14 +201,7 @@ class HeartScar:
         Raises:
             PrescriptionError: a key is unknown or missing, or a value is invalid.
         """
-        from pydantic import ValidationError
-
-        try:
-            scar: HeartScar = _adapter().validate_json(json.dumps(record), strict=True)
-        except ValidationError as fault:
-            raise PrescriptionError(f"{place}: {explained(fault, record, ALLOWED_OF_HEARTS)}") from None
-        except PrescriptionError as fault:
-            raise PrescriptionError(f"{place}: {fault}") from None
+        scar: HeartScar = checked_record(cls, record, place, ALLOWED_OF_HEARTS)
         return scar
 
     def as_slice(self) -> ScarPrescription:
@@ -350,10 +337,3 @@ def _checked_range(name: str, ends: tuple[float, float] | None) -> tuple[float, 
 
 def _shown(ends: tuple[float, float]) -> str:
     return f"{ends[0]:g} to {ends[1]:g}"
-
-
-@cache
-def _adapter() -> Any:  # a TypeAdapter; pydantic is imported here, because drawing and writing prescriptions does without
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(HeartScar)

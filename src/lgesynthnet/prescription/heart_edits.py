@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lgesynthnet.errors import InputError, PrescriptionError
-from lgesynthnet.files.reading import parse_json
-from lgesynthnet.prescription.edits import NoEnhancement, OwnScar, edit_and_wish, edit_named_by
+from lgesynthnet.prescription.edits import NoEnhancement, OwnScar, edit_and_wish
 from lgesynthnet.prescription.heart import HeartScar
+from lgesynthnet.prescription.strict_json import parsed
 from lgesynthnet.terms import Edit
 
 HeartWish = HeartScar | NoEnhancement | OwnScar
@@ -19,10 +18,7 @@ def heart_wish_from_json(line: str, place: str = "prescription") -> HeartWish:
     Raises:
         PrescriptionError: see `heart_wish_from_record`.
     """
-    try:
-        return heart_wish_from_record(parse_json(line, place), place)[1]
-    except InputError as fault:
-        raise PrescriptionError(str(fault)) from None
+    return heart_wish_from_record(parsed(line, place), place)[1]
 
 
 def heart_wish_from_record(record: object, place: str) -> tuple[Edit, HeartWish]:
@@ -34,8 +30,3 @@ def heart_wish_from_record(record: object, place: str) -> tuple[Edit, HeartWish]
         PrescriptionError: the edit is unknown, a key does not belong to it or is missing, or a value is invalid.
     """
     return edit_and_wish(record, place, HeartScar.from_record)
-
-
-def heart_edit_named_by(wish: HeartWish) -> Edit:
-    """What is done where nothing but the wish says it."""
-    return Edit.ADD if isinstance(wish, HeartScar) else edit_named_by(wish)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from functools import cache
 from operator import index
-from typing import TYPE_CHECKING, Any
 
 from lgesynthnet.anatomy.aha import LEVEL_OF, SHORT_AXIS_SEGMENTS
-from lgesynthnet.errors import InputError, PrescriptionError
+from lgesynthnet.errors import PrescriptionError
+from lgesynthnet.prescription.strict_json import checked_record, parsed
 from lgesynthnet.records import Level
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 
 class Pattern(StrEnum):
@@ -184,12 +179,7 @@ class ScarPrescription:
         Raises:
             PrescriptionError: the line is not strict JSON, a key is unknown or missing, or a value is invalid.
         """
-        from lgesynthnet.files.reading import parse_json
-
-        try:
-            return cls.from_record(parse_json(line, place), place)
-        except InputError as fault:
-            raise PrescriptionError(str(fault)) from None
+        return cls.from_record(parsed(line, place), place)
 
     @classmethod
     def from_record(cls, record: object, place: str) -> ScarPrescription:
@@ -200,14 +190,7 @@ class ScarPrescription:
         Raises:
             PrescriptionError: a key is unknown or missing, or a value is invalid.
         """
-        from pydantic import ValidationError
-
-        try:
-            prescription: ScarPrescription = _adapter().validate_json(json.dumps(record), strict=True)
-        except ValidationError as fault:
-            raise PrescriptionError(f"{place}: {explained(fault, record, ALLOWED)}") from None
-        except PrescriptionError as fault:
-            raise PrescriptionError(f"{place}: {fault}") from None
+        prescription: ScarPrescription = checked_record(cls, record, place, ALLOWED)
         return prescription
 
 
@@ -223,28 +206,3 @@ ALLOWED = {
     "intensity_percentile": "a number from 0 to 100",
     "seed": "a whole number from 0 to 2^63 - 1",
 }
-
-
-@cache
-def _adapter() -> Any:  # a TypeAdapter; pydantic is imported here, because drawing and writing prescriptions does without
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(ScarPrescription)
-
-
-def explained(fault: ValidationError, record: object, allowed: Mapping[str, str]) -> str:
-    """The first key that is wrong, and what it may hold."""
-    if not isinstance(record, dict):
-        return f"a prescription is a JSON object with the keys {', '.join(allowed)}, not a {type(record).__name__}"
-    keys = [str(error["loc"][0]) if error["loc"] else "" for error in fault.errors(include_url=False)]
-    unknown = next((key for key in keys if key not in allowed), None)  # said first: a misspelt key is missing too
-    if unknown is not None:
-        problem = f"the key {_shown(unknown)} is unknown" if unknown in record else "a text holds half a character"
-        return f"{problem}; keys are {', '.join(allowed)}"
-    key = keys[0]
-    return f"{key} must be {allowed[key]}, got {_shown(record[key])}" if key in record else f"{key} is missing: {allowed[key]}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

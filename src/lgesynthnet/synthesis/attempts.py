@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from lgesynthnet.run.plan import SynthesisPlan
 from lgesynthnet.run.request import SynthesisRequest
 from lgesynthnet.terms import Edit
 
+AnyWish, AnyEdit = TypeVar("AnyWish"), TypeVar("AnyEdit")
 MOST_DRAWS = 20  # from a prior, until one is elsewhere than the scar that is moved
 LEAST_OWN_SCAR_MM2 = 25.0  # a smaller scar of a slice is not removed, moved or replaced: the filter would not see it either way
 
@@ -100,15 +102,33 @@ def edit_for(plan: SynthesisPlan, attempt: Attempt, host: Host) -> SliceEdit:
     Raises:
         PrescriptionError: see `conditioning.edit.edit_of`.
     """
-    wish, prior = attempt.wish, plan.prior
+    prior = plan.prior
+    return first_moved(
+        lambda wish: edit_of(host, wish, attempt.edit),
+        attempt.wish,
+        None if prior is None else lambda rng: draw_prescription(prior, attempt.entry.level, rng),
+        attempt.seed,
+    )
+
+
+def first_moved(
+    edit_with: Callable[[AnyWish], AnyEdit], wish: AnyWish, redraw: Callable[[np.random.Generator], AnyWish] | None, seed: int
+) -> AnyEdit:
+    """The edit that a wish makes, or the first redrawn wish whose scar is moved elsewhere.
+
+    Args:
+        redraw: draws another wish; None where the user gave the only one.
+    Raises:
+        NotMovedError: no wish moves the scar.
+    """
     for number in range(1, MOST_DRAWS):
         try:
-            return edit_of(host, wish, attempt.edit)
+            return edit_with(wish)
         except NotMovedError:
-            if prior is None:
+            if redraw is None:
                 raise
-            wish = draw_prescription(prior, attempt.entry.level, np.random.default_rng([attempt.seed, number]))
-    return edit_of(host, wish, attempt.edit)
+            wish = redraw(np.random.default_rng([seed, number]))
+    return edit_with(wish)
 
 
 def attempts_of(plan: SynthesisPlan) -> Iterator[int]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgesynthnet.conditioning.edit import NotMovedError
 from lgesynthnet.conditioning.heart import HeartEdit, HeartHost, edit_heart
 from lgesynthnet.hosts.hearts import HeartEntry
 from lgesynthnet.prescription.heart import HeartScar
 from lgesynthnet.prescription.heart_edits import HeartWish
 from lgesynthnet.prescription.heart_priors import draw_heart
 from lgesynthnet.run.plan import SynthesisPlan
-from lgesynthnet.synthesis.attempts import MOST_DRAWS, can_take, edit_of_own_scar
+from lgesynthnet.synthesis.attempts import can_take, edit_of_own_scar, first_moved
 from lgesynthnet.terms import Edit
 
 
@@ -69,12 +68,10 @@ def edit_for_heart(plan: SynthesisPlan, attempt: HeartAttempt, heart: HeartHost)
     Raises:
         PrescriptionError: see `conditioning.heart.edit_heart`.
     """
-    wish, prior = attempt.wish, plan.prior
-    for number in range(1, MOST_DRAWS):
-        try:
-            return edit_heart(heart, wish, attempt.edit)
-        except NotMovedError:
-            if prior is None:
-                raise
-            wish = draw_heart(prior, np.random.default_rng([attempt.seed, number]))
-    return edit_heart(heart, wish, attempt.edit)
+    prior = plan.prior
+    return first_moved(
+        lambda wish: edit_heart(heart, wish, attempt.edit),
+        attempt.wish,
+        None if prior is None else lambda rng: draw_heart(prior, rng),
+        attempt.seed,
+    )

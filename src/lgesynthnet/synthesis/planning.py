@@ -14,8 +14,7 @@ from lgesynthnet.prescription.edits import Wish, edit_named_by
 from lgesynthnet.prescription.fitted_prior import FittedPrior
 from lgesynthnet.prescription.grammar.json_lines import HeartLine, PrescriptionLine, read_heart_prescriptions, read_prescriptions
 from lgesynthnet.prescription.grammar.language import HeartReading, SentenceReading, read_heart_sentence, read_sentence
-from lgesynthnet.prescription.heart import HeartScar
-from lgesynthnet.prescription.heart_edits import HeartWish, heart_edit_named_by
+from lgesynthnet.prescription.heart_edits import HeartWish
 from lgesynthnet.prescription.scar import ScarPrescription
 from lgesynthnet.prior.choosing import open_prior
 from lgesynthnet.records import Level, OnCase
@@ -134,7 +133,7 @@ def _prescriptions(request: SynthesisRequest) -> tuple[tuple[RequestedPrescripti
     """The prescriptions of the request, none where they are drawn, and the notes on the sentences among them."""
     if request.text is not None:
         reading: SentenceReading | HeartReading = read_heart_sentence(request.text) if request.stacks else read_sentence(request.text)
-        return (_requested(reading.prescription, _edit_named_by(reading.prescription), request, has_seed=False),), reading.notes
+        return (_requested(reading.prescription, edit_named_by(reading.prescription), request, has_seed=False),), reading.notes
     if request.prescriptions is not None:
         path = request.prescriptions
         lines: Sequence[PrescriptionLine | HeartLine] = read_heart_prescriptions(path) if request.stacks else read_prescriptions(path)
@@ -143,14 +142,10 @@ def _prescriptions(request: SynthesisRequest) -> tuple[tuple[RequestedPrescripti
     return (), ()
 
 
-def _edit_named_by(wish: Wish | HeartWish) -> Edit:
-    return heart_edit_named_by(wish) if isinstance(wish, HeartScar) else edit_named_by(wish)
-
-
 def _requested(
     wish: Wish | HeartWish, edit: Edit, request: SynthesisRequest, *, has_seed: bool, patients: tuple[str, ...] | None = None
 ) -> RequestedPrescription:
-    if request.edit is Edit.MOVE and (named := _edit_named_by(wish)) is not Edit.ADD:
+    if request.edit is Edit.MOVE and (named := edit_named_by(wish)) is not Edit.ADD:
         raise PrescriptionError(
             f"--edit move needs a scar that is painted elsewhere, and {wish.to_json()} would {named} one; leave --edit out"
         )
